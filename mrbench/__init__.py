@@ -1,0 +1,1 @@
+"""MRBench: which grain of a query is an embedding model blind to?"""

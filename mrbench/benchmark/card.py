@@ -1,0 +1,117 @@
+"""The data card: README.md with the configurations that ``datasets`` and MTEB read, then text for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mrbench.benchmark import schema
+from mrbench.benchmark.manifest import Manifest
+from mrbench.files import write_atomic
+from mrbench.records import TASKS
+
+CARD = "README.md"
+
+
+def write_card(folder: Path, manifest: Manifest, description: str) -> None:
+    """Write README.md.
+
+    Configurations ``corpus``, ``queries``, ``qrels``, ``top_ranked`` and ``degrained`` hold all tasks;
+    ``<task>-corpus``, ``<task>-queries`` and ``<task>-qrels`` one task over its whole pool; the same with
+    ``<task>_ladder-`` and ``top_ranked`` one task over each query's ladder.
+    """
+    header = yaml.safe_dump(_header(manifest), sort_keys=False, allow_unicode=True, width=1000)
+    write_atomic(folder / CARD, f"---\n{header}---\n\n{_body(manifest, description)}")
+
+
+def _header(manifest: Manifest) -> dict[str, Any]:
+    configs: list[dict[str, Any]] = []
+
+    def config(name: str, table: str, stems: list[str]) -> None:
+        data_files = []
+        for split in manifest.counts:
+            globs = [f"data/{table}/{s}-{split}-*.parquet" for s in stems if s in manifest.counts[split][table]]
+            if globs:
+                data_files.append({"split": split, "path": globs})
+        if data_files:
+            configs.append({"config_name": name, "data_files": data_files})
+
+    modalities = sorted({m for counts in manifest.counts.values() for m in counts["corpus"]})
+    for table in schema.TABLES:
+        config(table, table, modalities if table == "corpus" else list(manifest.tasks))
+    for task in manifest.tasks:
+        for prefix, tables in (
+            (task, ("corpus", "queries", "qrels")),
+            (f"{task}_ladder", ("corpus", "queries", "qrels", "top_ranked")),
+        ):
+            for table in tables:
+                stem = TASKS[task].candidate_modality if table == "corpus" else task
+                config(f"{prefix}-{table}", table, [stem])
+    return {
+        "pretty_name": manifest.title,
+        "license": _hub_licence(manifest.licence),
+        "language": ["en"],
+        "task_categories": ["image-to-text", "image-to-image", "zero-shot-image-classification"],
+        "tags": ["retrieval", "composed-retrieval", "grain-sensitivity", "mrbench"],
+        "size_categories": [_size_category(manifest)],
+        "configs": configs,
+        "dataset_info": [
+            _info("corpus", schema.corpus_table("image,text")),
+            _info("queries", schema.queries_table("image,text")),
+            _info("degrained", schema.degrained_table("image,text")),
+        ],
+    }
+
+
+def _hub_licence(spdx: str) -> str:
+    return spdx.lower()
+
+
+def _size_category(manifest: Manifest) -> str:
+    rows = sum(n for counts in manifest.counts.values() for n in counts["corpus"].values())
+    for limit, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")):
+        if rows < limit:
+            return name
+    return "1M<n<10M"
+
+
+def _info(name: str, table: schema.Table) -> dict[str, Any]:
+    return {"config_name": name, "features": [_feature(n, f) for n, f in table.features.items()]}
+
+
+def _feature(name: str, feature: Any) -> dict[str, Any]:
+    if feature["_type"] == "Image":
+        return {"name": name, "dtype": "image"}
+    if feature["_type"] == "List":
+        inner = feature["feature"]
+        listed = inner["dtype"] if "_type" in inner else [_feature(n, f) for n, f in inner.items()]
+        return {"name": name, "list": listed}
+    return {"name": name, "dtype": feature["dtype"]}
+
+
+def _body(manifest: Manifest, description: str) -> str:
+    lines = [f"# {manifest.title}", "", description.strip(), "", "## Contents", ""]
+    lines += ["| split | table | rows |", "|---|---|---|"]
+    for split, counts in manifest.counts.items():
+        lines += [f"| {split} | {kind}/{stem} | {n:,} |" for kind, part in counts.items() for stem, n in part.items()]
+    lines += ["", "Grain types: " + ", ".join(manifest.grain_types) + ".", "", "## Load", "", "```python"]
+    lines += [
+        "from datasets import load_dataset",
+        "",
+        'queries = load_dataset(FOLDER, "queries", split="test")',
+        'corpus = load_dataset(FOLDER, "t2i-corpus", split="test")',
+        "```",
+        "",
+        "`mrbench evaluate FOLDER --model NAME` scores a model on it; MTEB's own loader reads it too, with a task's name",
+        "as the subset (`t2i`: whole pool, `t2i_ladder`: the ladder of each query).",
+        "",
+        "## Sources and licences",
+        "",
+        f"Licence of this data set: {manifest.licence}.",
+        "",
+    ]
+    lines += [f"- {s.package} {s.version}, {s.licence}: {s.attribution} <{s.url}>" for s in manifest.sources]
+    lines += ["", "## Identity", "", f"Content SHA-256: `{manifest.content_sha256}`; seed {manifest.seed}.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,233 @@
+"""Writing a benchmark as a stream: bounded memory, the whole folder or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mrbench.benchmark import schema
+from mrbench.benchmark.card import write_card
+from mrbench.benchmark.croissant import write_croissant
+from mrbench.benchmark.manifest import MANIFEST, FileEntry, Manifest, Source
+from mrbench.errors import BenchmarkError
+from mrbench.files import canonical_json, replaced_folder, sha256_file, write_json_atomic
+from mrbench.records import SPLITS, TASKS, Candidate, DegrainedQuery, Judgement, Ladder, Query
+
+IMAGE_ROWS_PER_GROUP, ROWS_PER_GROUP = 256, 8192
+IMAGE_ROWS_PER_FILE, ROWS_PER_FILE = 65_536, 4_194_304
+
+
+@dataclass
+class _TableFile:
+    """One table of one split: its shards, its running digest, the ids seen."""
+
+    folder: Path
+    stem: str
+    table: schema.Table
+    rows: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    ids: set[bytes] = field(default_factory=set)
+    files: dict[str, int] = field(default_factory=dict)
+    _buffer: list[schema.Row] = field(default_factory=list)
+    _writer: pq.ParquetWriter | None = None
+    _in_shard: int = 0
+
+    @property
+    def _has_image(self) -> bool:
+        return "image" in self.table.features
+
+    def add(self, row: schema.Row, key: str | None) -> None:
+        if key is not None:
+            digest = hashlib.blake2b(key.encode(), digest_size=12).digest()
+            if digest in self.ids:
+                raise BenchmarkError("duplicate id", where=f"{self.table.name}/{self.stem}", got=key)
+            self.ids.add(digest)
+        self.digest.update(schema.row_sha256(row))
+        self._buffer.append(row)
+        self.rows += 1
+        if len(self._buffer) == (IMAGE_ROWS_PER_GROUP if self._has_image else ROWS_PER_GROUP):
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._buffer:
+            return
+        if self._writer is None:
+            name = f"data/{self.table.name}/{self.stem}-{len(self.files):05d}.parquet"
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            plain = [column for column in self.table.features if column not in ("image", "id", "image_sha256")]
+            self._writer = pq.ParquetWriter(
+                path, self.table.schema(), compression="zstd", use_dictionary=plain, write_statistics=False
+            )
+            self.files[name] = 0
+            self._in_shard = 0
+        self._writer.write_table(pa.Table.from_pylist(self._buffer, schema=self.table.schema()))
+        self._in_shard += len(self._buffer)
+        self.files[list(self.files)[-1]] = self._in_shard
+        self._buffer.clear()
+        if self._in_shard >= (IMAGE_ROWS_PER_FILE if self._has_image else ROWS_PER_FILE):
+            self.close_shard()
+
+    def close_shard(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def close(self) -> None:
+        self._flush()
+        self.close_shard()
+
+
+class BenchmarkWriter:
+    """Takes records in any order of tables and splits, and writes them as they come.
+
+    Get one from :func:`write_benchmark`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tables: dict[tuple[str, str, str], _TableFile] = {}
+        self._grain_types: set[str] = set()
+        self._finished = False
+
+    def add_candidates(self, split: str, candidates: Iterable[Candidate]) -> None:
+        """Append candidates to the corpus of a split.
+
+        Raises:
+            BenchmarkError: Two candidates have one id.
+        """
+        for candidate in candidates:
+            table = schema.corpus_table(candidate.modality)
+            self._table(table, candidate.modality, split).add(schema.candidate_row(candidate), candidate.id)
+
+    def add_queries(self, split: str, queries: Iterable[Query]) -> None:
+        """Append queries to their tasks.
+
+        Raises:
+            BenchmarkError: Two queries have one id, or a query is not of its task's modality.
+        """
+        for query in queries:
+            expected = TASKS[query.task].query_modality
+            if query.modality != expected:
+                raise BenchmarkError("query of another modality", where=query.id, got=query.modality, accepted=expected)
+            self._grain_types.update(grain.type for grain in query.grains)
+            table = schema.queries_table(query.modality)
+            self._table(table, query.task, split).add(schema.query_row(query), query.id)
+
+    def add_degrained(self, split: str, task: str, degrained: Iterable[DegrainedQuery]) -> None:
+        """Append queries of a task without one of their grains."""
+        table = self._table(schema.degrained_table(TASKS[task].query_modality), task, split)
+        for record in degrained:
+            table.add(schema.degrained_row(record), f"{record.query_id}\n{record.grain}")
+
+    def add_judgements(self, split: str, task: str, judgements: Iterable[Judgement]) -> None:
+        """Append judgements of a task."""
+        table = self._table(schema.QRELS, task, split)
+        for record in judgements:
+            table.add(schema.judgement_row(record), f"{record.query_id}\n{record.candidate_id}")
+
+    def add_ladders(self, split: str, task: str, ladders: Iterable[Ladder]) -> None:
+        """Append ladders of a task."""
+        table = self._table(schema.TOP_RANKED, task, split)
+        for record in ladders:
+            table.add(schema.ladder_row(record), record.query_id)
+
+    def finish(
+        self,
+        *,
+        name: str,
+        title: str,
+        builder: dict[str, Any],
+        seed: int,
+        tools: dict[str, str],
+        sources: tuple[Source, ...],
+        licence: str,
+        split_rule: dict[str, Any],
+        description: str,
+    ) -> Manifest:
+        """Close the tables and write manifest, data card and Croissant metadata.
+
+        Args:
+            description: Markdown of the data card's body.
+        """
+        for table in self._tables.values():
+            table.close()
+        counts = self._counts()
+        digests = {
+            f"{kind}/{stem}-{split}": table.digest.hexdigest()
+            for (kind, stem, split), table in sorted(self._tables.items())
+        }
+        manifest = Manifest(
+            name=name,
+            title=title,
+            builder=builder,
+            seed=seed,
+            tools=tools,
+            sources=sources,
+            licence=licence,
+            tasks=tuple(task for task in TASKS if any(task in c["queries"] for c in counts.values())),
+            counts=counts,
+            split_rule=split_rule,
+            grain_types=tuple(sorted(self._grain_types)),
+            tables=digests,
+            content_sha256=hashlib.sha256(canonical_json(digests).encode()).hexdigest(),
+            files=self._files(),
+        )
+        write_card(self._folder, manifest, description)
+        write_croissant(self._folder, manifest)
+        write_json_atomic(self._folder / MANIFEST, manifest.to_json())
+        self._finished = True
+        return manifest
+
+    def _table(self, table: schema.Table, stem: str, split: str) -> _TableFile:
+        if split not in SPLITS:
+            raise BenchmarkError("unknown split", got=split, accepted=", ".join(SPLITS))
+        key = (table.name, stem, split)
+        if key not in self._tables:
+            self._tables[key] = _TableFile(self._folder, f"{stem}-{split}", table)
+        return self._tables[key]
+
+    def _counts(self) -> dict[str, dict[str, dict[str, int]]]:
+        counts: dict[str, dict[str, dict[str, int]]] = {}
+        for split in SPLITS:
+            tables = {key: table for key, table in self._tables.items() if key[2] == split}
+            if tables:
+                counts[split] = {
+                    kind: {stem: table.rows for (k, stem, _), table in sorted(tables.items()) if k == kind}
+                    for kind in schema.TABLES
+                }
+        return counts
+
+    def _files(self) -> dict[str, FileEntry]:
+        files = {}
+        for table in self._tables.values():
+            for name, rows in table.files.items():
+                path = self._folder / name
+                files[name] = FileEntry(sha256_file(path), path.stat().st_size, rows)
+        return dict(sorted(files.items()))
+
+
+@contextmanager
+def write_benchmark(folder: Path, *, overwrite: bool = False) -> Iterator[BenchmarkWriter]:
+    """Yield a writer whose folder appears under its name only when the block succeeds.
+
+    Raises:
+        OutputError: The folder exists and may not be replaced, or the disk is full.
+        BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`.
+    """
+    with replaced_folder(folder, marker=MANIFEST, overwrite=overwrite) as temporary:
+        writer = BenchmarkWriter(temporary)
+        try:
+            yield writer
+        finally:
+            for table in writer._tables.values():
+                table.close_shard()
+        if not writer._finished:
+            raise BenchmarkError("the benchmark was not finished", where=folder)

@@ -1,0 +1,1 @@
+"""Builders: real art becomes benchmarks with known grains and graded negatives."""

@@ -1,0 +1,135 @@
+"""Writing files so that nothing is lost or half-written, and hashing them."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mrbench.errors import OutputError
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text that this value has: sorted keys, no white space, UTF-8, no NaN.
+
+    >>> canonical_json({"b": [1, "é"], "a": None})
+    '{"a":null,"b":[1,"é"]}'
+    """
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def write_atomic(path: Path, data: str | bytes) -> None:
+    """Write a whole file or nothing: temporary name, fsync, rename.
+
+    Raises:
+        OutputError: The folder is missing or read-only, or the disk is full.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data.encode() if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise output_error(error, path) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
+    write_atomic(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def output_error(error: OSError, path: Path) -> OutputError:
+    """Say in one line why this path could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError("disk full, nothing was written", where=path, hint="free space or choose --output")
+    return OutputError(f"cannot write: {error.strerror or error}", where=path)
+
+
+@contextmanager
+def replaced_folder(target: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty temporary folder that takes the place of ``target`` when the block succeeds.
+
+    On any failure, and on Ctrl-C, the temporary folder is removed and ``target`` is as it was.
+
+    Args:
+        target: The folder to create or replace.
+        marker: Name of the file by which a folder is recognised as ours.
+        overwrite: Whether a folder of ours may be replaced. A foreign folder never is.
+
+    Raises:
+        OutputError: The target exists and may not be replaced, or the disk is full.
+    """
+    target = target.absolute()
+    check_replaceable(target, marker=marker, overwrite=overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.partial-"))
+    except OSError as error:
+        raise output_error(error, target) from error
+    try:
+        yield temporary
+        for path in sorted(temporary.rglob("*")):
+            if path.is_file():
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        os.chmod(temporary, 0o755)
+        _swap(temporary, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+            raise output_error(error, target) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(target: Path, *, marker: str, overwrite: bool) -> None:
+    """Raise :class:`OutputError` unless ``target`` is free, empty, or ours and to be overwritten."""
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
+    if not target.exists() or not any(target.iterdir()):
+        return
+    if not (target / marker).is_file():
+        raise OutputError(
+            "the output folder holds something that MRBench did not write, and is left alone",
+            where=target,
+            accepted=f"a new or empty folder, or one with {marker}",
+        )
+    if not overwrite:
+        raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    if not target.exists():
+        os.rename(temporary, target)
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old-"))
+    os.rename(target, old / "folder")
+    try:
+        os.rename(temporary, target)
+    except OSError:
+        os.rename(old / "folder", target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

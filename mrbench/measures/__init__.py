@@ -1,0 +1,1 @@
+"""Measures: formulas over ranks, grades and pairs. Sees records only."""

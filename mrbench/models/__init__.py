@@ -1,0 +1,1 @@
+"""Embedding models: the seam, the zoo, the adapters."""

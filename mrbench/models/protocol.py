@@ -1,0 +1,56 @@
+"""The model seam: what MRBench asks of an embedding model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from PIL import Image
+
+from mrbench.records import Modality, Task
+
+Embeddings = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a model embeds: a text, a decoded RGB image, or both."""
+
+    text: str | None = None
+    image: Image.Image | None = None
+
+
+@runtime_checkable
+class EmbeddingModel(Protocol):
+    """An embedding model. No base class is needed; any object of this shape will do.
+
+    Attributes:
+        name: Name in results and leaderboards.
+        revision: What identifies the weights: a version, a commit, a digest.
+        dimension: Length of an embedding.
+        modalities: What it can take in one item: ``text``, ``image``, ``image,text``. All must share one space.
+        device: Where it computes, for example ``cpu`` or ``cuda:0``.
+        dtype: Number format that it computes in, for example ``float32``.
+    """
+
+    name: str
+    revision: str
+    dimension: int
+    modalities: frozenset[Modality]
+    device: str
+    dtype: str
+
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+        """Embed queries, shape ``(len(items), dimension)``; a model without instructions ignores them."""
+        ...
+
+    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+        """Embed candidates, shape ``(len(items), dimension)``."""
+        ...
+
+
+def supports(model: EmbeddingModel, task: Task) -> bool:
+    """Whether the model can take both sides of a task."""
+    return task.query_modality in model.modalities and task.candidate_modality in model.modalities

@@ -1,0 +1,1 @@
+"""Joins a model and a benchmark into a run: encode, search, write."""

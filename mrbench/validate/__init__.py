@@ -1,0 +1,1 @@
+"""The checker: verifies a benchmark folder with code of its own."""
