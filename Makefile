@@ -1,0 +1,46 @@
+# make demo   set up, build both benchmarks, evaluate the built-in models, publish and print the leaderboard
+# make test   set up, lint, type-check, test, and run the demo small in a temporary folder
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: demo test lint type unit demo-small entries clean
+
+demo: $(READY)
+	$(BIN)/mrbench demo --output demo
+
+test: lint type unit demo-small
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: $(READY)
+	$(BIN)/mypy
+
+unit: $(READY)
+	$(BIN)/python -m pytest
+
+demo-small: $(READY)
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/mrbench demo --small --output "$$folder/demo"
+
+# The committed leaderboard entries: both suites at their default size, every built-in model.
+entries: $(READY)
+	$(BIN)/mrbench demo --output demo
+	mkdir -p leaderboards/entries
+	for file in demo/results/*/*/result.json; do \
+	  folder=$${file%/result.json}; model=$${folder##*/}; suite=$${folder%/*}; suite=$${suite##*/}; \
+	  cp "$$file" "leaderboards/entries/$$suite-$$model.json"; \
+	done
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[build,models,test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo

@@ -1,0 +1,80 @@
+"""Puts the commands together and turns every known error into one line and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from mrbench.cli import build, demo, evaluate, leaderboard, models, show, validate
+from mrbench.errors import MRBenchError
+
+# typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
+_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="mrbench",
+    help="Find out which grain of a query an embedding model is blind to.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mrbench {version('mrbench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Find out which grain of a query an embedding model is blind to."""
+    context.find_root().obj = debug
+
+
+app.add_typer(build.app, name="build")
+app.command("validate")(validate.validate)
+app.command("show")(show.show)
+app.add_typer(models.app, name="models")
+app.command("evaluate")(evaluate.evaluate)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("demo")(demo.demo)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input or output, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(arguments, prog_name="mrbench", standalone_mode=False)
+    except (MRBenchError, OSError, MemoryError, _ClickException) as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        sys.stderr.write(f"{_line(error)}\n")
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("error: interrupted; nothing was left half-written\n")
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _line(error: BaseException) -> str:
+    """Say an error in one line; a call without arguments gets the help instead."""
+    if isinstance(error, _ClickException):
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return message
+        context = getattr(error, "ctx", None)
+        return f"error: {message.rstrip('.')}; next: {context.command_path if context else 'mrbench'} --help"
+    if isinstance(error, MemoryError):
+        return "error: out of memory"
+    return "error: " + (" ".join(str(error).split()) or type(error).__name__)

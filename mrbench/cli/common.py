@@ -1,0 +1,37 @@
+"""Options and output that the commands share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of text.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that MRBench wrote before.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
+Workers = Annotated[
+    int, typer.Option("--workers", min=1, help="Processes that draw. The bytes written do not depend on it.")
+]
+WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+BenchmarkFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A benchmark folder.", show_default=False)]
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def note(message: str) -> None:
+    """Say on stderr what is going on."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def command_line(*words: object) -> str:
+    """Return a command as a shell would take it."""
+    return shlex.join(map(str, words))

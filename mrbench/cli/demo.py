@@ -1,0 +1,89 @@
+"""``mrbench demo``: the whole way once, from nothing to a published leaderboard."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrbench.cli.common import WORKERS, Json, Seed, Workers, command_line, note, print_json
+from mrbench.files import check_replaceable, write_json_atomic
+
+MARKER = "demo.json"
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("demo"),
+    small: Annotated[bool, typer.Option("--small", help="A few queries only, to see that everything works.")] = False,
+    seed: Seed = 0,
+    workers: Workers = WORKERS,
+    as_json: Json = False,
+) -> None:
+    """Build both benchmarks, evaluate every built-in model, publish and print the leaderboard.
+
+    Runs again into a folder of an earlier demo.
+
+    Example: mrbench demo --output demo
+    """
+    start = time.perf_counter()
+    check_replaceable(output, marker=MARKER, overwrite=True)
+    write_json_atomic(output / MARKER, {"seed": seed, "small": small})
+    folders = _build(output, small, seed, workers)
+    results = [_evaluate(folder, output, name, seed) for folder in folders for name in _models()]
+
+    from mrbench.leaderboard import boards, publish, read_results, terminal
+
+    read = read_results(results)
+    published = publish(read, output / "leaderboard", overwrite=True)
+    note(f"demo finished in {time.perf_counter() - start:.0f} s")
+    if as_json:
+        print_json({name: str(path) for name, path in published.items()})
+        return
+    for board in boards(read):
+        typer.echo(terminal(board))
+    typer.echo(f"page: {published['html'].absolute()}")
+
+
+def _build(output: Path, small: bool, seed: int, workers: int) -> list[Path]:
+    from mrbench.build.emoji import EmojiConfig, build_emoji
+    from mrbench.build.scenes import ScenesConfig, build_scenes
+
+    emoji, scenes = output / "emoji", output / "scenes"
+    if small:
+        build_emoji(
+            emoji, EmojiConfig(size=64, test_queries=12, splits=("test",)), seed=seed, workers=workers, overwrite=True
+        )
+        build_scenes(
+            scenes,
+            ScenesConfig(size=64, test_queries=12, pool=400, splits=("test",)),
+            seed=seed,
+            workers=workers,
+            overwrite=True,
+        )
+    else:
+        note(f"building {emoji}")
+        build_emoji(emoji, EmojiConfig(), seed=seed, workers=workers, overwrite=True)
+        note(f"building {scenes}")
+        build_scenes(scenes, ScenesConfig(), seed=seed, workers=workers, overwrite=True)
+    return [emoji, scenes]
+
+
+def _models() -> list[str]:
+    from mrbench.models.zoo import ZOO
+
+    return [entry.name for entry in ZOO if entry.path.startswith("mrbench.")]
+
+
+def _evaluate(folder: Path, output: Path, name: str, seed: int) -> Path:
+    from mrbench.benchmark import Benchmark
+    from mrbench.evaluate import evaluate
+    from mrbench.models.zoo import load_model
+
+    target = output / "results" / folder.name / name
+    note(f"evaluating {name} on {folder.name}")
+    command = command_line("mrbench", "evaluate", folder, "--model", name, "--output", target, "--seed", seed)
+    benchmark = Benchmark(folder)
+    evaluate(benchmark, load_model(name, seed=seed), target, seed=seed, overwrite=True, command=command)
+    return target / "result.json"

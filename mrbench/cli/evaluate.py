@@ -1,0 +1,96 @@
+"""``mrbench evaluate``: run a model over a benchmark and score it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, Seed, command_line, print_json
+from mrbench.errors import InputError
+
+if TYPE_CHECKING:
+    from mrbench.results import Result
+
+
+def evaluate(
+    folder: BenchmarkFolder,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A name of `mrbench models`, or hf:PATH.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to write. [default: results/BENCHMARK/MODEL]", show_default=False),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", help="A task; may be repeated. [default: all]")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    pool: Annotated[
+        str, typer.Option("--pool", help="task: candidates of the task's modality; union: of all modalities.")
+    ] = "task",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Queries per task, for a quick look.", show_default=False)
+    ] = None,
+    depth: Annotated[int, typer.Option("--depth", min=10, help="Candidates per query kept in the run.")] = 100,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Items per batch of the model.")] = 32,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Run a model over a benchmark, keep the whole run, and score it.
+
+    Example: mrbench evaluate emoji --model conse
+    """
+    from mrbench.benchmark import Benchmark
+    from mrbench.evaluate import evaluate as run
+    from mrbench.models.zoo import load_model
+
+    if pool not in ("task", "union"):
+        raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
+    benchmark = Benchmark(folder)
+    loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
+    target = output or Path("results") / benchmark.name / _folder_name(loaded.name)
+    options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
+    options += [word for name in task or [] for word in ("--task", name)]
+    options += ["--limit", limit] if limit else []
+    result = run(
+        benchmark,
+        loaded,
+        target,
+        tasks=task or None,
+        split=split,
+        pool=pool,
+        limit=limit,
+        seed=seed,
+        depth=depth,
+        overwrite=overwrite,
+        command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
+    )
+    if as_json:
+        print_json(result.to_json())
+        return
+    typer.echo(summary(result))
+    typer.echo(f"result: {target / 'result.json'}")
+
+
+def summary(result: Result) -> str:
+    """Return the scores of a result as lines of text."""
+    lines = [f"{result.model['name']} on {result.benchmark['title']} ({result.benchmark['split']})"]
+    for name, task in result.tasks.items():
+        if task.status != "scored":
+            lines.append(f"  {name:<5} not supported: {task.reason}")
+            continue
+        scores = "  ".join(
+            f"{measure} {task.scores[measure]:.3f}" for measure in ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
+        )
+        lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
+        pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
+        lines.append(f"        pair accuracy: {pairs}")
+    return "\n".join(lines)
+
+
+def _folder_name(model: str) -> str:
+    return "".join(character if character.isalnum() or character in "-_." else "-" for character in model).strip(".")

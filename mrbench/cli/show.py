@@ -1,0 +1,35 @@
+"""``mrbench show``: look at one query with its positive and its ladder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrbench.cli.common import BenchmarkFolder, Json, print_json
+
+
+def show(
+    folder: BenchmarkFolder,
+    query_id: Annotated[str, typer.Argument(metavar="QUERY_ID", help="Id of a query.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="PNG to write. [default: QUERY_ID.png]", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a query and write a picture of it with its positive and its ladder of graded negatives.
+
+    Example: mrbench show emoji 0123456789abcdef --output query.png
+    """
+    from mrbench.benchmark import Benchmark
+    from mrbench.show import describe
+    from mrbench.show import show as draw
+
+    path = output or Path(f"{query_id}.png")
+    shown = draw(Benchmark(folder), query_id, path)
+    if as_json:
+        print_json({**shown, "picture": str(path)})
+        return
+    typer.echo(describe(shown))
+    typer.echo(f"picture: {path}")
