@@ -96,7 +96,7 @@ def read_result(path: Path) -> Result:
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError("unreadable result file", where=path, got=str(error)) from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ResultError("not a result file of MRBench", where=path, accepted=f'"format": "{FORMAT}"')
@@ -109,7 +109,7 @@ def read_result(path: Path) -> Result:
         )
     try:
         return _parse(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ResultError("malformed result file", where=path, got=f"{type(error).__name__}: {error}") from error
 
 
@@ -126,15 +126,15 @@ def _parse(raw: dict[str, Any]) -> Result:
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
         pairs = {
-            _text(grain): PairScore(_score(pair["score"]), int(pair["pairs"]))
+            _text(grain): PairScore(_score(pair["score"]), _count(pair["pairs"]))
             for grain, pair in part["pair_accuracy"].items()
         }
         scores = {_text(measure): _score(value) for measure, value in part["scores"].items()}
         tasks[name] = TaskResult(
             status=part["status"],
             reason=_text(part["reason"]),
-            queries=int(part["queries"]),
-            candidates=int(part["candidates"]),
+            queries=_count(part["queries"]),
+            candidates=_count(part["candidates"]),
             scores=scores,
             pair_accuracy=pairs,
             seconds={k: float(v) for k, v in part["seconds"].items()},
@@ -143,8 +143,8 @@ def _parse(raw: dict[str, Any]) -> Result:
         model=model,
         benchmark=benchmark,
         tasks=tasks,
-        seed=int(raw["seed"]),
-        limit=None if raw["limit"] is None else int(raw["limit"]),
+        seed=_count(raw["seed"]),
+        limit=None if raw["limit"] is None else _count(raw["limit"]),
         environment={str(k): str(v) for k, v in raw["environment"].items()},
         command=_text(raw["command"]),
         started=_text(raw["started"]),
@@ -155,6 +155,12 @@ def _parse(raw: dict[str, Any]) -> Result:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"not a number of things: {value!r}")
     return value
 
 

@@ -1,0 +1,56 @@
+"""The leaderboard as one tidy CSV table: a line for each score.
+
+Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty without one), model, revision,
+control (yes or no), task (``all`` for the overall score and for pair accuracy over all tasks), measure, grain (empty
+unless the measure is the pair accuracy of one grain type), score (0 to 1, empty when there is none), count (queries, or
+pairs), candidates, reason (why there is no score).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from mrbench.leaderboard.data import MAIN_MEASURE, Board, Cell
+
+COLUMNS = (
+    "benchmark", "digest", "split", "pool", "limit", "rank", "model", "revision", "control",
+    "task", "measure", "grain", "score", "count", "candidates", "reason",
+)  # fmt: skip
+# A cell that begins so is a formula to a spreadsheet (CWE-1236); the last four are the full-width forms.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def render_csv(boards: Sequence[Board]) -> str:
+    """Return the CSV text; text that a spreadsheet would run gets an apostrophe in front, numbers are left alone."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for board in boards:
+        writer.writerows([_safe(value) for value in line] for line in _lines(board))
+    return stream.getvalue()
+
+
+def _lines(board: Board) -> Iterator[tuple[object, ...]]:
+    for i, row in enumerate(board.rows):
+        cut = board.limit if board.limit is not None else ""
+        about = (board.title, board.digest, board.split, board.pool, cut)
+        start = (*about, row.rank or "", row.model, row.revision, "yes" if row.control else "no")
+        yield (*start, "all", MAIN_MEASURE, "", *_score(row.overall, ""))
+        for head, cells in zip(board.tasks, row.measures, strict=True):
+            for measure, cell in zip(board.measures, cells, strict=True):
+                yield (*start, head.name, measure, "", *_score(cell, head.candidates))
+        for panel in board.panels:
+            for line in (line for line in panel.lines if line.row == i):
+                for grain, cell in zip(board.grains, line.cells, strict=True):
+                    yield (*start, panel.task, "pair_accuracy", grain, *_score(cell, ""))
+
+
+def _score(cell: Cell, candidates: int | str) -> tuple[object, ...]:
+    missing = cell.score is None
+    return "" if missing else cell.score, "" if missing else cell.count, "" if missing else candidates, cell.reason
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

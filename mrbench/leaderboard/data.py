@@ -1,0 +1,107 @@
+"""What a leaderboard shows, ready to be formatted. Every text in it is one printable line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAIN_MEASURE = "hit_rate@5"
+CHANCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A score, or why there is none.
+
+    Attributes:
+        score: 0 to 1, higher is better, or None.
+        count: Number of queries or pairs behind it.
+        reason: Why there is no score.
+        blindest: Whether it is the lowest pair accuracy of its line.
+    """
+
+    score: float | None
+    count: int = 0
+    reason: str = ""
+    blindest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHead:
+    """A task of the board with its number of queries and the size of its pool (0 where nobody was scored)."""
+
+    name: str
+    title: str
+    queries: int
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A model on the board.
+
+    Attributes:
+        rank: 1 is best; models of one score share it; None for controls and models that lack a task.
+        label: The name; with the revision where two rows have one name.
+        control: Whether it is there to show what chance gives.
+        overall: Mean of the main measure over all tasks.
+        tasks: Main measure, one cell per task of the board.
+        measures: One tuple per task, in it one cell per measure of the board.
+        reading: One sentence on the grain it is most blind to.
+        facts: How it was measured: names and values.
+    """
+
+    rank: int | None
+    label: str
+    model: str
+    revision: str
+    control: bool
+    overall: Cell
+    tasks: tuple[Cell, ...]
+    measures: tuple[tuple[Cell, ...], ...]
+    reading: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Pair accuracy of one model, one cell per grain type of the board; ``row`` is its index in the board's rows."""
+
+    row: int
+    label: str
+    control: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Pair accuracy by grain type on one task, or on all of them (task ``all``: mean weighted by pairs).
+
+    Only models that were scored on the task, or on all tasks, have a line.
+    """
+
+    task: str
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One benchmark, split and pool.
+
+    Attributes:
+        limit: Number of queries per task that its results were cut to; None for a proper leaderboard.
+        measures: Every measure that a result has, the known ones first.
+        grains: Every grain type with pairs, sorted.
+    """
+
+    name: str
+    title: str
+    digest: str
+    split: str
+    pool: str
+    limit: int | None
+    tasks: tuple[TaskHead, ...]
+    measures: tuple[str, ...]
+    grains: tuple[str, ...]
+    rows: tuple[Row, ...]
+    panels: tuple[Panel, ...]

@@ -1,0 +1,84 @@
+"""The leaderboard as GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mrbench.leaderboard.data import CHANCE, Board, Cell
+from mrbench.leaderboard.wording import MISSING, about, decimal, main_measure, measure
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def render_markdown(boards: Sequence[Board]) -> str:
+    """Return the Markdown text: for each board the ranking, the grains, all measures, and how it was measured."""
+    return "\n".join(["# MRBench leaderboard", "", *(line for board in boards for line in _board(board))])
+
+
+def escape(text: str) -> str:
+    """Return Markdown that shows the text as it is, also inside a table.
+
+    >>> escape("a|b <i>_x_</i>")
+    'a\\\\|b &lt;i&gt;\\\\_x\\\\_&lt;/i&gt;'
+    """
+    text = re.sub(r"[&<>]", lambda match: _ENTITIES[match[0]], text)
+    text = re.sub(r"([\\`*_\[\]{}|~$!#])", r"\\\1", text)
+    text = re.sub(r"(?<!\w)@", "&#64;", text)
+    return text.replace("://", r"\://").replace("www.", r"www\.")
+
+
+def _board(board: Board) -> Iterable[str]:
+    yield from (f"## {escape(board.title)}", "", escape(about(board)), "")
+    yield from ("### Ranking", "", f"{main_measure()} Controls have no rank.", "")
+    rows = [
+        [str(row.rank or ""), _name(row.label, row.control), _score(row.overall), *map(_score, row.tasks)]
+        for row in board.rows
+    ]
+    yield from _table(["rank", "model", "overall", *(head.title for head in board.tasks)], rows, texts=2)
+    yield from ("### Which grain is each model blind to?", "")
+    yield from (f"- **{escape(row.label)}**: {escape(row.reading)}" for row in board.rows)
+    yield from ("", f"Pair accuracy by grain type, {CHANCE:.2f} is chance; the blindest grain of a line is bold.", "")
+    grain_rows = [
+        [panel.title, _name(line.label, line.control), *(_score(cell, 2) for cell in line.cells)]
+        for panel in board.panels
+        for line in panel.lines
+    ]
+    yield from _table(["task", "model", *map(escape, board.grains)], grain_rows, texts=2)
+    yield from ("### All measures", "")
+    measure_rows = [
+        [head.name, _name(row.label, row.control), *map(_score, cells)]
+        for i, head in enumerate(board.tasks)
+        for row, cells in ((row, row.measures[i]) for row in board.rows)
+        if any(cell.score is not None for cell in cells)
+    ]
+    yield from _table(["task", "model", *(escape(measure(name)) for name in board.measures)], measure_rows, texts=2)
+    yield from ("### How it was measured", "")
+    names = [name for name, _ in board.rows[0].facts]
+    facts = [[escape(row.label), *(escape(value) for _, value in row.facts)] for row in board.rows]
+    yield from _table(["model", *names], facts, texts=1 + len(names))
+    reasons = [
+        f"- {escape(row.label)}, {head.name}: {escape(cell.reason)}"
+        for row in board.rows
+        for head, cell in zip(board.tasks, row.tasks, strict=True)
+        if cell.score is None
+    ]
+    if reasons:
+        yield from (f"Without a score ({MISSING}):", "", *reasons, "")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> Iterable[str]:
+    """Yield a table whose first columns are text and whose other columns are numbers."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'|'.join(' --- ' if i < texts else ' ---: ' for i in range(len(head)))}|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+def _name(label: str, control: bool) -> str:
+    return f"{escape(label)} *(control)*" if control else escape(label)
+
+
+def _score(cell: Cell, digits: int = 3) -> str:
+    text = decimal(cell.score, digits)
+    return f"**{text}**" if cell.blindest else text

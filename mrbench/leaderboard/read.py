@@ -1,0 +1,70 @@
+"""Find result files and read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mrbench.errors import ResultError
+from mrbench.leaderboard.standings import contestant
+from mrbench.results import FORMAT, Result, read_result
+
+
+def read_results(paths: Sequence[Path]) -> list[Result]:
+    """Read result files, and every result file below the folders.
+
+    In a folder, ``result.json`` has to be a result, and so has every other ``*.json`` that cannot be parsed or that
+    says it is one; JSON of other kinds and hidden files are passed over. A file that is named twice is read once.
+
+    Returns:
+        The results, in the order of the paths, those of a folder in the order of their names.
+
+    Raises:
+        ResultError: A path does not exist, a file is malformed, there is no result at all, or two files hold the same
+            model and revision on the same benchmark, split and pool.
+        FormatVersionError: A file was written by a newer version of MRBench.
+    """
+    results: list[Result] = []
+    seen: set[Path] = set()
+    holders: dict[tuple[str | int, ...], Path] = {}
+    for file in (file for path in paths for file in _files(path)):
+        if file.resolve() in seen:
+            continue
+        seen.add(file.resolve())
+        result = read_result(file)
+        first = holders.setdefault(contestant(result), file)
+        if first != file:
+            raise ResultError(
+                "two files hold results of one model on one benchmark",
+                where=f"{first} and {file}",
+                got=f"{result.model['name']} {result.model['revision']}",
+                hint="name only one of them",
+            )
+        results.append(result)
+    if not results:
+        raise ResultError(
+            "no result file found", where=", ".join(map(str, paths)) or None, hint="mrbench evaluate DIR --model NAME"
+        )
+    return results
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        if not path.exists():
+            raise ResultError("no such result file or folder", where=path, hint="mrbench evaluate DIR --model NAME")
+        yield path
+        return
+    for file in sorted(path.rglob("*.json")):
+        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+        if file.is_file() and not hidden and (file.name == "result.json" or _claims_to_be_one(file)):
+            yield file
+
+
+def _claims_to_be_one(file: Path) -> bool:
+    """Whether JSON says that it is a result. What cannot be parsed may be a torn result, so it is not passed over."""
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return True
+    return isinstance(raw, dict) and raw.get("format") == FORMAT

@@ -1,0 +1,279 @@
+"""The standings: every decision of a leaderboard is made here, and a renderer only formats.
+
+* Results are grouped by benchmark digest, split, pool and limit: nothing is compared across groups.
+* The main measure is the hit rate at 5 of a task; the overall score is its mean over all tasks of the benchmark.
+  A model that lacks one task has no overall score and no rank, and stands after those that have.
+* Models of one score share a rank. The controls are listed by score too, without a rank.
+* A score that does not exist is None with a reason, never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mrbench.errors import ResultError
+from mrbench.leaderboard.data import CHANCE, MAIN_MEASURE, Board, Cell, Line, Panel, Row, TaskHead
+from mrbench.records import TASKS
+from mrbench.results import Result, TaskResult
+
+CONTROLS = frozenset({"random", "constant"})
+MEASURES = (
+    *(f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)),
+    "mrr",
+    "ndcg@10",
+    "map",
+    "pair_accuracy",
+    "all_grains_accuracy",
+)
+
+
+def contestant(result: Result) -> tuple[str | int, ...]:
+    """Return what only one result may have: benchmark digest, split, pool, limit, model and revision."""
+    return (*_group(result), result.model["name"], result.model["revision"])
+
+
+def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Board]:
+    """Return the boards of these results, sorted by title, split and pool; their order does not matter.
+
+    Args:
+        results: One or more.
+        allow_limited: Take results that were cut to a number of queries; they get boards of their own.
+
+    Raises:
+        ResultError: No result; a cut result without leave; two results of one model on one benchmark; results of one
+            benchmark that disagree on its size.
+    """
+    if not results:
+        raise ResultError("no result to show", hint="mrbench evaluate DIR --model NAME")
+    groups: dict[tuple[str | int, ...], list[Result]] = {}
+    seen: set[tuple[str | int, ...]] = set()
+    for result in results:
+        where = f"{result.model['name']} on {result.benchmark['name']}, {result.benchmark['split']}"
+        if result.limit is not None and not allow_limited:
+            raise ResultError(
+                "a result that was cut with --limit is no leaderboard entry",
+                where=where,
+                got=f"{result.limit} queries per task",
+                hint="evaluate without --limit, or add --allow-limited",
+            )
+        if contestant(result) in seen:
+            raise ResultError("two results of one model on one benchmark", where=where)
+        seen.add(contestant(result))
+        groups.setdefault(_group(result), []).append(result)
+    made = [_board(sorted(group, key=contestant)) for group in groups.values()]
+    return sorted(made, key=lambda b: (b.title, b.name, b.split, b.pool, b.limit or 0, b.digest))
+
+
+def one_line(text: object) -> str:
+    """Return text in one line that cannot steer a terminal: what is not printable becomes a space.
+
+    >>> one_line("a\\n\\tb\\x1b[31m")
+    'a b [31m'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def _group(result: Result) -> tuple[str | int, ...]:
+    benchmark = result.benchmark
+    return benchmark["digest"], benchmark["split"], benchmark["pool"], result.limit or 0
+
+
+def _board(group: list[Result]) -> Board:
+    benchmark = group[0].benchmark
+    heads = _heads(group)
+    names = [head.name for head in heads]
+    parts = [_scored(result) for result in group]
+    grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.pairs})
+    found = {measure for p in parts for part in p.values() for measure in part.scores} | {MAIN_MEASURE}
+    measures = [m for m in MEASURES if m in found] + sorted(found - set(MEASURES))
+    order, rows = _ranked([_row(result, names, measures, _same_name(result, group)) for result in group])
+    parts = [parts[i] for i in order]
+    panels = [_panel("all", "mean over all tasks", names, rows, parts, grains)] if len(names) > 1 else []
+    panels += [_panel(head.name, head.title, [head.name], rows, parts, grains) for head in heads]
+    return Board(
+        name=one_line(benchmark["name"]),
+        title=one_line(benchmark.get("title") or benchmark["name"]),
+        digest=one_line(benchmark["digest"]),
+        split=one_line(benchmark["split"]),
+        pool=one_line(benchmark["pool"]),
+        limit=group[0].limit,
+        tasks=tuple(heads),
+        measures=tuple(map(one_line, measures)),
+        grains=tuple(map(one_line, grains)),
+        rows=tuple(rows),
+        panels=tuple(panels),
+    )
+
+
+def _scored(result: Result) -> dict[str, TaskResult]:
+    return {name: part for name, part in result.tasks.items() if part.status == "scored"}
+
+
+def _same_name(result: Result, group: list[Result]) -> bool:
+    return [other.model["name"] for other in group].count(result.model["name"]) > 1
+
+
+def _heads(group: list[Result]) -> list[TaskHead]:
+    """Return the tasks in their usual order, after checking that all results saw the same benchmark."""
+    wanted = {name for result in group for name in (*result.tasks, *_declared(result))}
+    heads = []
+    for name in (name for name in TASKS if name in wanted):
+        size: tuple[int, int, dict[str, int]] | None = None
+        for result in group:
+            part = _scored(result).get(name)
+            if part is None:
+                continue
+            seen = (part.queries, part.candidates, {g: p.pairs for g, p in part.pair_accuracy.items() if p.pairs})
+            size = size or seen
+            if seen != size:
+                raise ResultError(
+                    "results of one benchmark disagree on its queries, candidates or pairs",
+                    where=f"{result.model['name']}, {name}",
+                    got=seen,
+                    accepted=size,
+                    hint="evaluate again",
+                )
+        heads.append(TaskHead(name, TASKS[name].title, *(size[:2] if size else (0, 0))))
+    return heads
+
+
+def _declared(result: Result) -> tuple[str, ...]:
+    """Return the tasks that the benchmark has, also those that nobody ran, where the result tells."""
+    names = result.benchmark.get("tasks", ())
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name in TASKS for name in names):
+        raise ResultError("malformed list of tasks in a result", where=result.model["name"], got=names)
+    return tuple(names)
+
+
+def _row(result: Result, names: list[str], measures: list[str], full_label: bool) -> Row:
+    model, revision = one_line(result.model["name"]), one_line(result.model["revision"])
+    cells = tuple(tuple(_cell(result.tasks.get(name), measure) for measure in measures) for name in names)
+    tasks = tuple(task[measures.index(MAIN_MEASURE)] for task in cells)
+    scores = [cell.score for cell in tasks if cell.score is not None]
+    lacking = [name for name, cell in zip(names, tasks, strict=True) if cell.score is None]
+    if lacking:
+        overall = Cell(None, reason=f"no score on {', '.join(lacking)}")
+    else:
+        # Rounded so that equal means tie whatever the order of the sum.
+        overall = Cell(round(math.fsum(scores) / len(scores), 12), sum(cell.count for cell in tasks))
+    return Row(
+        rank=None,
+        label=f"{model} @ {revision}" if full_label else model,
+        model=model,
+        revision=revision,
+        control=result.model["name"] in CONTROLS,
+        overall=overall,
+        tasks=tasks,
+        measures=cells,
+        reading=_reading(result, names),
+        facts=tuple(_facts(result).items()),
+    )
+
+
+def _cell(part: TaskResult | None, measure: str) -> Cell:
+    if part is None:
+        return Cell(None, reason="not evaluated")
+    if part.status != "scored":
+        return Cell(None, reason="not supported" + (f": {one_line(part.reason)}" if part.reason else ""))
+    if measure not in part.scores:
+        return Cell(None, reason="not in the result")
+    return Cell(part.scores[measure], part.queries)
+
+
+def _ranked(rows: list[Row]) -> tuple[list[int], list[Row]]:
+    """Sort and number the rows: by overall score, then by number of tasks, then by name; return the order too."""
+
+    def key(i: int) -> tuple[Any, ...]:
+        row = rows[i]
+        missing = sum(cell.score is None for cell in row.tasks)
+        return -(row.overall.score if row.overall.score is not None else -1.0), missing, row.model.casefold(), row.label
+
+    order = sorted(range(len(rows)), key=key)
+    scores = [rows[i].overall.score for i in order if not rows[i].control]
+    ranked = []
+    for row in (rows[i] for i in order):
+        counts = row.overall.score is not None and not row.control
+        ranked.append(replace(row, rank=1 + scores.index(row.overall.score)) if counts else row)
+    return order, ranked
+
+
+def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) -> Cell:
+    """Return the pair accuracy on a grain over several tasks, weighted by pairs."""
+    pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.pairs]
+    if not pairs:
+        return Cell(None, reason="no pairs")
+    count = sum(pair.pairs for pair in pairs)
+    return Cell(round(math.fsum(pair.score * pair.pairs for pair in pairs) / count, 12), count)
+
+
+def _panel(
+    task: str,
+    title: str,
+    names: list[str],
+    rows: list[Row],
+    parts: list[dict[str, TaskResult]],
+    grains: list[str],
+) -> Panel:
+    lines = []
+    for i, (row, part) in enumerate(zip(rows, parts, strict=True)):
+        if not all(name in part for name in names):
+            continue
+        cells = [_pairs(part, names, grain) for grain in grains]
+        if not row.control:
+            cells = _marked(cells)
+        lines.append(Line(i, row.label, row.control, tuple(cells)))
+    return Panel(task, title, tuple(lines))
+
+
+def _marked(cells: list[Cell]) -> list[Cell]:
+    """Mark the lowest cells, unless all are equal."""
+    scores = [cell.score for cell in cells if cell.score is not None]
+    if len(set(scores)) < 2:
+        return cells
+    return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
+
+
+def _reading(result: Result, names: list[str]) -> str:
+    """Say in a sentence to which grain type a model is most blind, over the tasks that it takes."""
+    parts = _scored(result)
+    grains = sorted({grain for part in parts.values() for grain in part.pair_accuracy})
+    cells = {one_line(grain): _pairs(parts, list(parts), grain) for grain in grains}
+    scores = {grain: cell.score for grain, cell in cells.items() if cell.score is not None}
+    if not scores:
+        return "no pair was scored"
+    few = "" if len(parts) == len(names) else f", on {', '.join(name for name in names if name in parts)} only"
+    low, high = min(scores.values()), max(scores.values())
+    if result.model["name"] in CONTROLS:
+        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
+        return f"control: {span} on every grain (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+    blind = [grain for grain, score in scores.items() if score == low]
+    count = sum(cells[grain].count for grain in blind)
+    best = "" if low == high else f"; sharpest: {_names([g for g, s in scores.items() if s == high])} ({high:.2f})"
+    return f"blindest grain: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _facts(result: Result) -> dict[str, str]:
+    model = result.model
+    modalities = model.get("modalities", ())
+    shown = sorted(map(str, modalities)) if isinstance(modalities, (list, tuple, set, frozenset)) else [str(modalities)]
+    facts: dict[str, object] = {
+        "revision": model["revision"],
+        "dimension": model.get("dimension", ""),
+        "modalities": " · ".join(shown),
+        "device": model.get("device", ""),
+        "dtype": model.get("dtype", ""),
+        "seed": result.seed,
+        "queries per task": "all" if result.limit is None else f"cut to {result.limit}",
+        "started": result.started,
+        "seconds": f"{result.seconds:.0f}",
+        "command": result.command,
+        "versions": ", ".join(f"{name} {value}" for name, value in sorted(result.environment.items())),
+    }
+    return {name: one_line(value) for name, value in facts.items()}

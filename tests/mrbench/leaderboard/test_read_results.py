@@ -1,0 +1,108 @@
+"""Finding and reading result files: what is taken, what is refused, and what the message says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from result_samples import result, samples, task
+
+from mrbench.errors import FormatVersionError, ResultError
+from mrbench.leaderboard import read_results
+from mrbench.results import write_result
+
+
+def _raw() -> dict[str, Any]:
+    return json.loads(json.dumps(result("conse", {"t2i": task(0.3)}).to_json()))
+
+
+def _change(*path: str, value: Any) -> str:
+    raw = _raw()
+    part = raw
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    return json.dumps(raw)
+
+
+MALFORMED = {
+    "empty": "",
+    "truncated": json.dumps(_raw())[:200],
+    "NaN": _change("tasks", "t2i", "scores", "mrr", value=float("nan")),
+    "infinite": _change("seed", value=0).replace('"seed": 0', '"seed": 1e999'),
+    "score above 1": _change("tasks", "t2i", "scores", "hit_rate@5", value=1.7),
+    "score below 0": _change("tasks", "t2i", "pair_accuracy", "hair", value={"score": -0.1, "pairs": 3}),
+    "score is text": _change("tasks", "t2i", "scores", "mrr", value="0.5"),
+    "score is a truth value": _change("tasks", "t2i", "scores", "mrr", value=True),
+    "name is a list": _change("model", "name", value=["conse"]),
+    "tasks is a list": _change("tasks", value=[]),
+    "unknown task": _change("tasks", value={"t2x": _raw()["tasks"]["t2i"]}),
+    "no digest": _change("benchmark", value={"name": "emoji", "split": "test", "pool": "task"}),
+    "deep": "[" * 200_000,
+    "other format": json.dumps({"format": "something"}),
+    "version is text": _change("format_version", value="1"),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "result.json").write_text(MALFORMED[name])
+    for given in (tmp_path, tmp_path / "result.json"):
+        with pytest.raises(ResultError, match=r"result\.json") as caught:
+            read_results([given])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_newer_version_says_so(tmp_path: Path) -> None:
+    (tmp_path / "later.json").write_text(_change("format_version", value=2))
+    with pytest.raises(FormatVersionError, match=r"newer.*later\.json"):
+        read_results([tmp_path])
+
+
+def test_a_folder_is_searched_and_other_json_passed_over(tmp_path: Path) -> None:
+    for one in samples():
+        write_result(tmp_path / "deep" / one.model["name"] / "result.json", one)
+    write_result(tmp_path / "entry.json", result("extra", {"t2i": task(0.1)}))
+    (tmp_path / "manifest.json").write_text('{"format": "mrbench-benchmark"}')
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "result.json").write_text("torn")
+    names = {one.model["name"] for one in read_results([tmp_path])}
+    assert names == {one.model["name"] for one in samples()} | {"extra"}
+
+
+def test_a_torn_file_of_any_name_is_not_passed_over(tmp_path: Path) -> None:
+    write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
+    (tmp_path / "b.json").write_text(MALFORMED["truncated"])
+    with pytest.raises(ResultError, match=r"b\.json"):
+        read_results([tmp_path])
+
+
+def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
+    write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
+    assert len(read_results([tmp_path, tmp_path / "a.json"])) == 1
+
+
+def test_duplicates_name_both_files(tmp_path: Path) -> None:
+    write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
+    write_result(tmp_path / "b.json", result("conse", {"t2i": task(0.4)}))
+    with pytest.raises(ResultError, match=r"a\.json and .*b\.json"):
+        read_results([tmp_path])
+
+
+def test_another_revision_or_pool_is_no_duplicate(tmp_path: Path) -> None:
+    write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
+    write_result(tmp_path / "b.json", result("conse", {"t2i": task(0.4)}, revision="2"))
+    write_result(tmp_path / "c.json", result("conse", {"t2i": task(0.4)}, pool="union"))
+    assert len(read_results([tmp_path])) == 3
+
+
+def test_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="no result file found"):
+        read_results([tmp_path])
+    with pytest.raises(ResultError, match="no result file found"):
+        read_results([])
+    with pytest.raises(ResultError, match="no such result file"):
+        read_results([tmp_path / "absent"])
