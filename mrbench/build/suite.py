@@ -16,7 +16,8 @@ import hashlib
 import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
@@ -31,6 +32,8 @@ from mrbench.errors import BenchmarkError
 from mrbench.records import TASKS, Candidate, DegrainedQuery, Grain, ImageData, Judgement, Ladder, Query, judge
 
 Render = Callable[[Any], Image.Image]
+Workers = int | Executor
+_CHUNKS_IN_FLIGHT = 32
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -102,24 +105,43 @@ def record_id(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
-def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
-    """Map in worker processes, in order, with a bounded number of items in flight."""
+@contextmanager
+def worker_pool(workers: int) -> Iterator[Workers]:
+    """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends."""
     if workers <= 1:
-        yield from map(function, items)
+        yield 1
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: Workers) -> Iterator[B]:
+    """Map in worker processes, in order, with a bounded number of items in flight.
+
+    Args:
+        function: What to apply; picklable unless there is one worker.
+        items: Its arguments.
+        workers: How many processes, started for this call, or a :func:`worker_pool`.
+    """
+    if isinstance(workers, int):
+        if workers <= 1:
+            yield from map(function, items)
+        else:
+            with worker_pool(workers) as pool:
+                yield from ordered_map(function, items, pool)
         return
     source = iter(items)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        pending: list[Future[list[B]]] = []
-        try:
-            while True:
-                while len(pending) < 4 * workers and (chunk := list(islice(source, 32))):
-                    pending.append(pool.submit(_map_chunk, function, chunk))
-                if not pending:
-                    return
-                yield from pending.pop(0).result()
-        finally:
-            for future in pending:
-                future.cancel()
+    pending: deque[Future[list[B]]] = deque()
+    try:
+        while True:
+            while len(pending) < _CHUNKS_IN_FLIGHT and (chunk := list(islice(source, 32))):
+                pending.append(workers.submit(_map_chunk, function, chunk))
+            if not pending:
+                return
+            yield from pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
 
 
 def _map_chunk(function: Callable[[A], B], chunk: list[A]) -> list[B]:
@@ -184,7 +206,7 @@ def select_queries(plan: SplitPlan) -> dict[str, list[PlannedQuery]]:
 
 
 def write_split(
-    writer: BenchmarkWriter, plan: SplitPlan, render: Render, ledger: SplitLedger, *, seed: int, workers: int
+    writer: BenchmarkWriter, plan: SplitPlan, render: Render, ledger: SplitLedger, *, seed: int, workers: Workers
 ) -> None:
     """Select, mix, render, judge and write one split.
 
@@ -208,7 +230,7 @@ def _write_queries(
     queries: list[PlannedQuery],
     encode: _Encoder,
     ledger: SplitLedger,
-    workers: int,
+    workers: Workers,
 ) -> None:
     queries = sorted(queries, key=lambda query: query.id)
     pictures = [p for q in queries for p in (q.picture, *(d.picture for d in q.degrained))]
@@ -238,7 +260,7 @@ def _write_pool(
     encode: _Encoder,
     ledger: SplitLedger,
     seed: int,
-    workers: int,
+    workers: Workers,
 ) -> None:
     index = _Index(queries)
     ladders = {c.id: c for query in queries for c in query.ladder}

@@ -1,0 +1,195 @@
+"""The queries, ladders and fill of one split."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from mrbench.build.scenes.config import ScenesConfig
+from mrbench.build.scenes.ladders import Ladder, SplitScenes, grains_of
+from mrbench.build.scenes.picture import Picture
+from mrbench.build.scenes.text import CANDIDATE_PHRASINGS, QUERY_PHRASINGS, candidate_text, change_text, query_text
+from mrbench.build.scenes.vocabulary import BACKGROUND, FILL_WEIGHTS, FRAMES, QUERY_WEIGHTS, SIZE, Scene
+from mrbench.build.suite import PlannedCandidate, PlannedDegrained, PlannedQuery, SplitPlan, record_id
+from mrbench.files import canonical_json
+from mrbench.records import TASKS, Grain
+
+INSTRUCTIONS = {
+    "t2i": "Find the picture of the described scene.",
+    "i2t": "Find the description of the scene in the picture.",
+    "i2i": "Find the same scene by another artist: the same things, number, size, place and background.",
+    "it2i": "Find the scene of the picture, by another artist, with the change that the text asks for.",
+}
+_SMALL = 4  # below this number of grains too much else in a pool shows all of them and more
+_PLAIN = (BACKGROUND, SIZE)  # grains with neutral art: a white page, a middling size
+
+
+class SplitPlanner:
+    """Plans one split; all tasks ask for the same scenes, so that their scores can be compared."""
+
+    def __init__(self, split: str, config: ScenesConfig, seed: int) -> None:
+        self._split, self._config, self._seed = split, config, seed
+        self._scenes = SplitScenes(split, config.shares, seed)
+        self._changed: Counter[str] = Counter()
+
+    def plan(self) -> SplitPlan:
+        """Return the plan; its fill is a stream."""
+        wanted = self._config.queries_of(self._split)
+        weights = dict(zip(FRAMES, QUERY_WEIGHTS, strict=True))
+        few = {frame: weight for frame, weight in weights.items() if len(frame) < _SMALL}
+        many = {frame: weight for frame, weight in weights.items() if len(frame) >= _SMALL}
+        wanted_few = round(wanted * sum(few.values()) / sum(weights.values()))
+        large = list(islice(self._scenes.ladders("targets", many), wanted + wanted // 5 + 8))
+        small = list(islice(self._scenes.ladders("small targets", few), 2 * wanted_few))
+        strangers = [ladder.target for ladder in large[: wanted + 2 * self._config.random_negatives]]
+        queries: dict[str, Sequence[PlannedQuery]] = {
+            task: [self._query(task, ladder, strangers) for ladder in large] for task in TASKS
+        }
+        short = [self._query("t2i", ladder, strangers) for ladder in small]
+        quota = _Quota([*short, *queries["t2i"]], self._config.max_positives)
+        pictures = {c.id: c for q in (*short, *queries["t2i"], *queries["it2i"]) for c in q.ladder}
+        for candidate in pictures.values():
+            quota.count(candidate)
+        short = [query for query in short if quota.keeps(query)][:wanted_few]
+        queries["t2i"] = [*short, *(query for query in queries["t2i"] if quota.keeps(query))]
+        fill: dict[str, Iterable[PlannedCandidate]] = {
+            "image": filter(quota.admit, map(self._picture, self._fill("image"))),
+            "text": map(self._description, self._fill("text")),
+        }
+        return SplitPlan(self._split, queries, wanted, fill, self._config.pool_of(self._split))
+
+    def _fill(self, modality: str) -> Iterator[Scene]:
+        return self._scenes.stream(f"{modality} fill", dict(zip(FRAMES, FILL_WEIGHTS, strict=True)))
+
+    def _query(self, task: str, ladder: Ladder, strangers: list[Scene]) -> PlannedQuery:
+        rng = self._rng(task, ladder.target)
+        member = self._description if TASKS[task].candidate_modality == "text" else self._picture
+        members = [member(scene) for scene in (*ladder.scenes, *self._random(ladder, strangers, rng))]
+        make = {"t2i": self._text_parts, "it2i": self._changed_parts}.get(task, self._image_parts)
+        return PlannedQuery(
+            id=record_id("scenes", self._seed, task, _key(ladder.target)),
+            task=task,
+            instruction=INSTRUCTIONS[task],
+            positive=members[0],
+            negatives=tuple(members[1:]),
+            **make(task, ladder, rng),
+        )
+
+    def _random(self, ladder: Ladder, strangers: list[Scene], rng: random.Random) -> list[Scene]:
+        """Targets of other queries that do not show all that this one asks for."""
+        near = {_key(scene) for scene in ladder.scenes}
+        asked = ladder.target.items()
+        wanted = self._config.random_negatives
+        drawn = rng.sample(strangers, min(len(strangers), 2 * wanted + 10))  # more than wanted, as some do not fit
+        return [scene for scene in drawn if _key(scene) not in near and not asked <= scene.items()][:wanted]
+
+    def _text_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
+        phrasing = rng.randrange(QUERY_PHRASINGS)
+        text, grains = query_text(ladder.target, phrasing)
+        without = [PlannedDegrained(kind, query_text(ladder.target, phrasing, kind)[0]) for kind in ladder.target]
+        return {"text": text, "grains": grains, "degrained": tuple(without)}
+
+    def _image_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
+        grains = grains_of(ladder.target)
+        without = [
+            PlannedDegrained(kind, picture=self._drawn(task, ladder.target, kind))
+            for kind in _PLAIN
+            if kind in ladder.target
+        ]
+        return {
+            "picture": self._drawn(task, ladder.target),
+            "grains": grains,
+            "image_grains": grains,
+            "degrained": tuple(without),
+        }
+
+    def _changed_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
+        """A composed query shows one of the ladder's scenes, one or two grains off, and says what to change."""
+        target = ladder.target
+        one = min(target, key=lambda kind: (self._changed[kind], rng.random()))
+        reference = ladder.one_off[one] if rng.random() < 0.5 else ladder.further[0]
+        stated = tuple(kind for kind in target if target[kind] != reference[kind])
+        self._changed.update(stated)
+        wording = rng.random()
+
+        def said(kinds: Iterable[str]) -> tuple[str, tuple[Grain, ...]]:
+            return change_text(target, reference, tuple(kinds), random.Random(f"scenes:{wording}"))
+
+        text, grains = said(stated)
+        picture = self._drawn(task, reference)
+        without = [
+            PlannedDegrained(kind, said(other for other in stated if other != kind)[0], picture)
+            if kind in stated
+            else PlannedDegrained(kind, text, self._drawn(task, reference, kind))
+            for kind in target
+            if kind in stated or kind in _PLAIN
+        ]
+        return {
+            "text": text,
+            "grains": grains,
+            "picture": picture,
+            "image_grains": grains_of(reference),
+            "degrained": tuple(without),
+        }
+
+    def _drawn(self, task: str, scene: Scene, without: str | None = None) -> Picture:
+        shown = tuple((kind, value) for kind, value in scene.items() if kind != without)
+        return Picture(shown, "openmoji", f"{self._seed}:{task}:{_key(scene)}", self._config.size)
+
+    def _picture(self, scene: Scene) -> PlannedCandidate:
+        key = _key(scene)
+        picture = Picture(tuple(scene.items()), "twemoji", f"{self._seed}:candidate:{key}", self._config.size)
+        return PlannedCandidate(record_id("scenes", self._seed, "image", key), grains_of(scene), picture=picture)
+
+    def _description(self, scene: Scene) -> PlannedCandidate:
+        text, grains = candidate_text(scene, self._rng("candidate", scene).randrange(CANDIDATE_PHRASINGS))
+        return PlannedCandidate(record_id("scenes", self._seed, "text", _key(scene)), grains, text)
+
+    def _rng(self, purpose: str, scene: Scene) -> random.Random:
+        return random.Random(f"scenes:{self._seed}:{purpose}:{_key(scene)}")
+
+
+class _Quota:
+    """Keeps the number of candidates that are relevant to one text query within bounds."""
+
+    def __init__(self, queries: Iterable[PlannedQuery], maximum: int) -> None:
+        self._maximum = maximum
+        self._relevant: dict[tuple[str, ...], Counter[tuple[str, ...]]] = {}
+        for query in queries:
+            values = {grain.type: grain.value for grain in query.grains}
+            self._relevant.setdefault(tuple(values), Counter())[tuple(values.values())] = 0
+
+    def _asking(self, candidate: PlannedCandidate) -> list[tuple[Counter[tuple[str, ...]], tuple[str, ...]]]:
+        shown = {grain.type: grain.value for grain in candidate.grains}
+        found = []
+        for kinds, counts in self._relevant.items():
+            values = tuple(shown.get(kind, "") for kind in kinds)
+            if values in counts:
+                found.append((counts, values))
+        return found
+
+    def count(self, candidate: PlannedCandidate) -> None:
+        """Count a candidate that is there in any case."""
+        for counts, values in self._asking(candidate):
+            counts[values] += 1
+
+    def keeps(self, query: PlannedQuery) -> bool:
+        """Whether no more candidates are relevant to the query than may be."""
+        values = {grain.type: grain.value for grain in query.grains}
+        return self._relevant[tuple(values)][tuple(values.values())] <= self._maximum
+
+    def admit(self, candidate: PlannedCandidate) -> bool:
+        """Count a candidate, unless one of the queries has enough."""
+        asking = self._asking(candidate)
+        if any(counts[values] >= self._maximum for counts, values in asking):
+            return False
+        for counts, values in asking:
+            counts[values] += 1
+        return True
+
+
+def _key(scene: Scene) -> str:
+    return canonical_json(list(scene.items()))
