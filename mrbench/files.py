@@ -94,7 +94,7 @@ def replaced_folder(target: Path, *, marker: str, overwrite: bool) -> Iterator[P
             if path.is_file():
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
-        os.chmod(temporary, 0o755)
+        os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp makes it private; a benchmark is for sharing
         _swap(temporary, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,7 +34,7 @@ class _TableFile:
     table: schema.Table
     rows: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
-    ids: set[bytes] = field(default_factory=set)
+    keys: bytearray = field(default_factory=bytearray)
     files: dict[str, int] = field(default_factory=dict)
     _buffer: list[schema.Row] = field(default_factory=list)
     _writer: pq.ParquetWriter | None = None
@@ -43,12 +44,8 @@ class _TableFile:
     def _has_image(self) -> bool:
         return "image" in self.table.features
 
-    def add(self, row: schema.Row, key: str | None) -> None:
-        if key is not None:
-            digest = hashlib.blake2b(key.encode(), digest_size=12).digest()
-            if digest in self.ids:
-                raise BenchmarkError("duplicate id", where=f"{self.table.name}/{self.stem}", got=key)
-            self.ids.add(digest)
+    def add(self, row: schema.Row) -> None:
+        self.keys += _key_digest(row)
         self.digest.update(schema.row_sha256(row))
         self._buffer.append(row)
         self.rows += 1
@@ -81,8 +78,36 @@ class _TableFile:
             self._writer = None
 
     def close(self) -> None:
+        """Write what is left.
+
+        Raises:
+            BenchmarkError: Two rows have one key. It is found here and not before, so that a million rows cost
+                16 MB and not a set of strings.
+        """
         self._flush()
         self.close_shard()
+        digests = np.frombuffer(bytes(self.keys), dtype="V16")
+        values, counts = np.unique(digests, return_counts=True)
+        if len(values) < len(digests):
+            twice = values[counts > 1][0].tobytes()
+            raise BenchmarkError("duplicate id", where=f"{self.table.name}/{self.stem}", got=self._find(twice))
+
+    def _find(self, digest: bytes) -> str:
+        columns = [name for name in _KEY_COLUMNS if name in self.table.features]
+        for name in self.files:
+            for row in pq.read_table(self.folder / name, columns=columns).to_pylist():
+                if _key_digest(row) == digest:
+                    return " ".join(row.values())
+        return digest.hex()
+
+
+_KEY_COLUMNS = ("id", "query-id", "corpus-id", "grain")
+
+
+def _key_digest(row: schema.Row) -> bytes:
+    """Digest of what has to be unique in a table."""
+    key = "\n".join(row[name] for name in _KEY_COLUMNS if name in row)
+    return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
 class BenchmarkWriter:
@@ -98,20 +123,16 @@ class BenchmarkWriter:
         self._finished = False
 
     def add_candidates(self, split: str, candidates: Iterable[Candidate]) -> None:
-        """Append candidates to the corpus of a split.
-
-        Raises:
-            BenchmarkError: Two candidates have one id.
-        """
+        """Append candidates to the corpus of a split."""
         for candidate in candidates:
             table = schema.corpus_table(candidate.modality)
-            self._table(table, candidate.modality, split).add(schema.candidate_row(candidate), candidate.id)
+            self._table(table, candidate.modality, split).add(schema.candidate_row(candidate))
 
     def add_queries(self, split: str, queries: Iterable[Query]) -> None:
         """Append queries to their tasks.
 
         Raises:
-            BenchmarkError: Two queries have one id, or a query is not of its task's modality.
+            BenchmarkError: A query is not of its task's modality.
         """
         for query in queries:
             expected = TASKS[query.task].query_modality
@@ -119,25 +140,25 @@ class BenchmarkWriter:
                 raise BenchmarkError("query of another modality", where=query.id, got=query.modality, accepted=expected)
             self._grain_types.update(grain.type for grain in query.grains)
             table = schema.queries_table(query.modality)
-            self._table(table, query.task, split).add(schema.query_row(query), query.id)
+            self._table(table, query.task, split).add(schema.query_row(query))
 
     def add_degrained(self, split: str, task: str, degrained: Iterable[DegrainedQuery]) -> None:
         """Append queries of a task without one of their grains."""
         table = self._table(schema.degrained_table(TASKS[task].query_modality), task, split)
         for record in degrained:
-            table.add(schema.degrained_row(record), f"{record.query_id}\n{record.grain}")
+            table.add(schema.degrained_row(record))
 
     def add_judgements(self, split: str, task: str, judgements: Iterable[Judgement]) -> None:
         """Append judgements of a task."""
         table = self._table(schema.QRELS, task, split)
         for record in judgements:
-            table.add(schema.judgement_row(record), f"{record.query_id}\n{record.candidate_id}")
+            table.add(schema.judgement_row(record))
 
     def add_ladders(self, split: str, task: str, ladders: Iterable[Ladder]) -> None:
         """Append ladders of a task."""
         table = self._table(schema.TOP_RANKED, task, split)
         for record in ladders:
-            table.add(schema.ladder_row(record), record.query_id)
+            table.add(schema.ladder_row(record))
 
     def finish(
         self,
@@ -156,6 +177,9 @@ class BenchmarkWriter:
 
         Args:
             description: Markdown of the data card's body.
+
+        Raises:
+            BenchmarkError: Two records of a table have one id.
         """
         for table in self._tables.values():
             table.close()

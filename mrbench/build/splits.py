@@ -54,10 +54,11 @@ class Shares:
 
 @dataclass
 class SplitLedger:
-    """Collects the combinations seen in each split and states them for the manifest."""
+    """Counts and sums the hashes of the combinations of each split, in constant memory, for the manifest."""
 
     shares: Shares
-    _seen: dict[str, set[bytes]] = field(default_factory=lambda: {split: set() for split in SPLITS})
+    _records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+    _sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
 
     def add(self, split: str, grains: Iterable[Grain]) -> None:
         """Record that a combination occurs in a split.
@@ -69,17 +70,18 @@ class SplitLedger:
         expected = self.shares.split_of_hash(sha256)
         if expected != split:
             raise InputError("a grain combination is in a split that is not its own", got=split, accepted=expected)
-        self._seen[split].add(bytes.fromhex(sha256))
+        self._records[split] += 1
+        self._sums[split] = (self._sums[split] + int(sha256, 16)) % 2**256
 
     def rule(self) -> dict[str, Any]:
-        """Return the manifest's ``split_rule``: the rule, and number and digest of each split's combinations."""
+        """Return the manifest's ``split_rule``: the rule, and number and sum of each split's combination hashes."""
         return {
             "of": "SHA-256 of the compact UTF-8 JSON of the sorted [type, value] pairs of a record's grains",
             "fraction": "the first 8 bytes, big-endian, divided by 2^64",
             "shares": [[split, getattr(self.shares, split)] for split in SPLITS],
             "combinations": {
-                split: {"count": len(seen), "sha256": hashlib.sha256(b"".join(sorted(seen))).hexdigest()}
-                for split, seen in self._seen.items()
-                if seen
+                split: {"records": self._records[split], "sum": f"{self._sums[split]:064x}"}
+                for split in SPLITS
+                if self._records[split]
             },
         }
