@@ -163,12 +163,17 @@ def test_no_combination_is_in_two_splits() -> None:
     assert not set(parts[0].drawn) & set(parts[2].described)
 
 
-def test_queries_are_balanced_over_grain_types() -> None:
+def test_planned_queries_are_balanced_and_have_few_answers() -> None:
     config = EmojiConfig(test_queries=60)
     world = make_world(distractors=True)
     plan = Planner(world, world.part("test", config.shares), config, "test", 0).plan(60)
     count = Counter(grain.type for query in plan.queries["t2i"][:60] for grain in query.grains)
     assert min(count[kind] for kind in TYPES) >= 10
+    everything = [{(g.type, g.value) for g in candidate.grains} for candidate in plan.fill["image"]]
+    for task, limit in (("t2i", config.max_positives), ("i2i", 1), ("it2i", 1)):
+        for query in plan.queries[task]:
+            asked = {(g.type, g.value) for g in query.grains}
+            assert 1 <= sum(asked <= shown for shown in everything) <= limit
     drawing = plan.queries["i2i"][0].picture
     assert draw(drawing).size == (224, 224)
 

@@ -1,0 +1,250 @@
+"""Which queries, ladders and candidates a split of the emoji suite holds."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from mrbench.build.emoji import text
+from mrbench.build.emoji.grains import TYPES, Item, Key, key_of
+from mrbench.build.emoji.world import Drawing, Pool, World
+from mrbench.build.suite import PlannedCandidate, PlannedDegrained, PlannedQuery, SplitPlan, record_id
+from mrbench.files import canonical_json
+
+if TYPE_CHECKING:
+    from mrbench.build.emoji import EmojiConfig
+
+INSTRUCTIONS = {
+    "t2i": "Find the picture that shows what the text says.",
+    "i2t": "Find the sentence that describes the picture.",
+    "i2i": "Find the picture by another artist that shows the same.",
+    "it2i": "Find the picture by another artist that shows the same as this one, changed as the text says.",
+}
+
+
+class Planner:
+    """Plans one split.
+
+    Args:
+        everything: All combinations; neutral art for queries without a grain may come from any split.
+        world: The combinations of this split.
+    """
+
+    def __init__(self, everything: World, world: World, config: EmojiConfig, split: str, seed: int) -> None:
+        self._everything, self._world, self._config = everything, world, config
+        self._split, self._seed = split, seed
+        self._pictures = Pool(world.drawn, world.things)
+        self._sentences = Pool(world.described, world.things)
+
+    def plan(self, wanted: int) -> SplitPlan:
+        """Return all queries of every task in their order of preference, and all further candidates."""
+        things = list(self._world.things.values())
+        tasks = {"t2i": self._t2i, "i2t": self._i2t, "i2i": self._i2i}
+        queries: dict[str, Sequence[PlannedQuery]] = {
+            task: self._ordered(task, make, wanted) for task, make in tasks.items()
+        }
+        return SplitPlan(
+            split=self._split,
+            queries={**queries, "it2i": self._composed()},
+            wanted=wanted,
+            fill={
+                "image": [
+                    self._picture(item) for item in self._shuffled("image", [*self._world.drawn.values(), *things])
+                ],
+                "text": [
+                    self._sentence(item, self._rng("phrasing", _name(item)).randrange(text.STYLES))
+                    for item in self._shuffled("text", [*self._world.described.values(), *things])
+                ],
+            },
+            pool=self._config.pool if self._split == "test" else None,
+        )
+
+    def _rng(self, *parts: object) -> random.Random:
+        return random.Random(canonical_json([self._seed, self._split, *map(str, parts)]))
+
+    def _shuffled(self, name: str, items: Iterable[Item]) -> list[Item]:
+        shuffled = sorted(items, key=lambda item: item.key)
+        self._rng("order", name).shuffle(shuffled)
+        return shuffled
+
+    def _ordered(self, task: str, make: Callable[[Item], PlannedQuery | None], wanted: int) -> list[PlannedQuery]:
+        targets = self._shuffled(task, (item for item in self._world.drawn.values() if len(item.key) >= 2))
+        planned = [query for item in targets if (query := make(item)) is not None]
+        return list(_balanced(planned, wanted))
+
+    # Candidates
+
+    def _picture(self, item: Item) -> PlannedCandidate:
+        drawing = Drawing("twemoji", item.emoji, self._config.size)
+        return PlannedCandidate(record_id("emoji", "image", _name(item)), item.grains, picture=drawing)
+
+    def _sentence(self, item: Item, style: int) -> PlannedCandidate:
+        words, grains = text.candidate_sentence(item.values, item.kind, style)
+        return PlannedCandidate(record_id("emoji", "text", _name(item), style), grains, text=words)
+
+    def _shown(self, item: Item) -> Drawing:
+        return Drawing("openmoji", item.emoji, self._config.size)
+
+    # Tasks
+
+    def _t2i(self, item: Item) -> PlannedQuery | None:
+        if self._pictures.keeping(item.key) > self._config.max_positives:
+            return None
+        query_id = record_id("emoji", "t2i", self._split, _name(item))
+        rng = self._rng("t2i", query_id)
+        negatives = self._pictures.ladder(item, rng, self._config.random_negatives)
+        if negatives is None:
+            return None
+        style = rng.randrange(text.STYLES)
+        words, grains = text.query_sentence(item.values, item.kind, style)
+        degrained = [
+            PlannedDegrained(kind, text=text.query_sentence(_without(item, kind), item.kind, style)[0])
+            for kind in item.values
+        ]
+        return PlannedQuery(
+            id=query_id,
+            task="t2i",
+            instruction=INSTRUCTIONS["t2i"],
+            grains=grains,
+            positive=self._picture(item),
+            negatives=tuple(map(self._picture, negatives)),
+            text=words,
+            degrained=tuple(degrained),
+        )
+
+    def _i2t(self, item: Item) -> PlannedQuery | None:
+        rng = self._rng("i2t", _name(item))
+        style = rng.randrange(text.STYLES)
+        return self._depicted("i2t", item, self._sentences, lambda item: self._sentence(item, style), rng)
+
+    def _i2i(self, item: Item) -> PlannedQuery | None:
+        return self._depicted("i2i", item, self._pictures, self._picture, self._rng("i2i", _name(item)))
+
+    def _depicted(
+        self, task: str, item: Item, pool: Pool, candidate: Callable[[Item], PlannedCandidate], rng: random.Random
+    ) -> PlannedQuery | None:
+        """A query that is a picture alone. A picture shows all it shows: no candidate may keep that and add more."""
+        if item.key not in self._world.shown or pool.keeping(item.key) != 1:
+            return None
+        negatives = pool.ladder(item, rng, self._config.random_negatives)
+        if negatives is None:
+            return None
+        neutral = {kind: self._neutral(item, kind) for kind in item.values}
+        return PlannedQuery(
+            id=record_id("emoji", task, self._split, _name(item)),
+            task=task,
+            instruction=INSTRUCTIONS[task],
+            grains=item.grains,
+            positive=candidate(item),
+            negatives=tuple(map(candidate, negatives)),
+            picture=self._shown(item),
+            image_grains=item.grains,
+            degrained=tuple(PlannedDegrained(kind, picture=art) for kind, art in neutral.items() if art is not None),
+        )
+
+    def _neutral(self, item: Item, kind: str) -> Drawing | None:
+        """The same picture without a gender, or in the default yellow."""
+        without = self._everything.described.get(key_of(_without(item, kind)))
+        return self._shown(without) if without is not None and kind in ("gender", "skin tone") else None
+
+    # (image, text) -> image
+
+    def _composed(self) -> list[PlannedQuery]:
+        """Queries in turn for each grain type that the text can change, the rarest first."""
+        waiting = {kind: self._shuffled(f"it2i {kind}", self._changeable(kind)) for kind in TYPES}
+        count: Counter[str] = Counter()
+        used: set[Key] = set()
+        queries = []
+        while any(waiting.values()):
+            kind = min((kind for kind in TYPES if waiting[kind]), key=lambda kind: (count[kind], TYPES.index(kind)))
+            item = waiting[kind].pop()
+            if item.key in used:
+                continue
+            rng = self._rng("it2i", _name(item))
+            changed = self._changes(item, kind, rng)
+            query = self._it2i(item, changed, rng) if changed else None
+            if query is not None:
+                used.add(item.key)
+                count.update(changed)
+                queries.append(query)
+        return queries
+
+    def _changeable(self, kind: str) -> Iterator[Item]:
+        for item in self._world.drawn.values():
+            if kind in item.values and len(item.key) >= 2 and self._pictures.keeping(item.key) == 1:
+                yield item
+
+    def _references(self, item: Item, types: Iterable[str]) -> list[Item]:
+        return [
+            other
+            for other in self._pictures.changed(item, types)
+            if other.kind == item.kind and other.key in self._world.shown
+        ]
+
+    def _changes(self, item: Item, kind: str, rng: random.Random) -> tuple[str, ...]:
+        """This type alone, or, in half of the queries, with another one, if there is a reference for both."""
+        others = [other for other in item.values if other != kind and self._references(item, (kind, other))]
+        if others and rng.random() < 0.5:
+            other = rng.choice(others)
+            return tuple(t for t in item.values if t in (kind, other))
+        return (kind,) if self._references(item, (kind,)) else ()
+
+    def _it2i(self, item: Item, changed: tuple[str, ...], rng: random.Random) -> PlannedQuery | None:
+        reference = rng.choice(self._references(item, changed))
+        negatives = self._pictures.ladder(item, rng, self._config.random_negatives, first=reference)
+        if negatives is None:
+            return None
+        style = rng.randrange(text.STYLES)
+        changes = {kind: item.values[kind] for kind in changed}
+        words, grains = text.change_sentence(changes, item.values, item.kind, style)
+        return PlannedQuery(
+            id=record_id("emoji", "it2i", self._split, _name(item), _name(reference)),
+            task="it2i",
+            instruction=INSTRUCTIONS["it2i"],
+            grains=grains,
+            positive=self._picture(item),
+            negatives=tuple(map(self._picture, negatives)),
+            text=words,
+            picture=self._shown(reference),
+            image_grains=reference.grains,
+            degrained=tuple(self._unchanged(item, reference, changes, words, style)),
+        )
+
+    def _unchanged(
+        self, item: Item, reference: Item, changes: dict[str, str], words: str, style: int
+    ) -> Iterator[PlannedDegrained]:
+        for kind in item.values:
+            if kind in changes:
+                fewer = {other: value for other, value in changes.items() if other != kind}
+                shorter = text.change_sentence(fewer, item.values, item.kind, style)[0]
+                yield PlannedDegrained(kind, text=shorter, picture=self._shown(reference))
+            elif (neutral := self._neutral(reference, kind)) is not None:
+                yield PlannedDegrained(kind, text=words, picture=neutral)
+
+
+def _name(item: Item) -> str:
+    return canonical_json(item.key)
+
+
+def _without(item: Item, kind: str) -> dict[str, str]:
+    return {other: value for other, value in item.values.items() if other != kind}
+
+
+def _balanced(queries: Sequence[PlannedQuery], wanted: int) -> Iterator[PlannedQuery]:
+    """Reorder so that every grain type gets its share of the wanted queries, as far as there are so many.
+
+    The rarest type goes first until each has its share; what follows is as it comes, so activities keep their variety.
+    """
+    rest = list(queries)
+    types = {query.id: {grain.type for grain in query.grains} for query in queries}
+    count = Counter(dict.fromkeys(TYPES, 0))
+    while rest:
+        left = {kind for query in rest for kind in types[query.id]}
+        rare = [kind for kind in TYPES if kind in left and count[kind] < wanted // len(TYPES)]
+        kind = min(rare, key=count.__getitem__, default=None)
+        query = next(query for query in rest if kind is None or kind in types[query.id])
+        rest.remove(query)
+        count.update(types[query.id])
+        yield query

@@ -1,0 +1,116 @@
+"""What there is to ask for and to find: the combinations of a split, and the graded negatives of each."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+
+from PIL import Image
+
+from mrbench.build import art
+from mrbench.build.emoji.grains import Item, Key, objects, people
+from mrbench.build.emoji.looks import lookalikes
+from mrbench.build.splits import Shares
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """An emoji to draw: the description that a plan carries in place of a picture."""
+
+    artist: str
+    emoji: str
+    size: int
+
+
+def draw(drawing: Drawing) -> Image.Image:
+    """Draw an emoji on white with a small margin."""
+    margin = drawing.size // 14
+    return art.on_white(art.render(drawing.artist, drawing.emoji, drawing.size - 2 * margin), drawing.size, margin)
+
+
+@dataclass(frozen=True)
+class World:
+    """What there is to ask for and to find, in one split or in all.
+
+    Attributes:
+        described: Every combination that a sentence can state.
+        drawn: Those that the corpus shows (Twemoji), look-alikes left out.
+        shown: Those that a query may show (OpenMoji), look-alikes left out.
+        things: Pictures of no people.
+    """
+
+    described: dict[Key, Item]
+    drawn: dict[Key, Item]
+    shown: dict[Key, Item]
+    things: dict[Key, Item]
+
+    def part(self, split: str, shares: Shares) -> World:
+        """The combinations of one split."""
+
+        def mine(items: dict[Key, Item]) -> dict[Key, Item]:
+            return {key: item for key, item in items.items() if shares.split_of(item.grains) == split}
+
+        return World(mine(self.described), mine(self.drawn), mine(self.shown), mine(self.things))
+
+
+@cache
+def make_world(distractors: bool) -> World:
+    """Parse all emojis and compare all drawings."""
+    everyone = people()
+    clear = {}
+    for artist in art.ARTISTS:
+        alike = lookalikes(artist, everyone)
+        clear[artist] = {item.key: item for position, item in enumerate(everyone) if position not in alike}
+    things = {item.key: item for item in objects()} if distractors else {}
+    return World({item.key: item for item in everyone}, clear["twemoji"], clear["openmoji"], things)
+
+
+class Pool:
+    """The candidates of one modality, indexed by what they share."""
+
+    def __init__(self, items: Mapping[Key, Item], things: Mapping[Key, Item]) -> None:
+        self.items = dict(items)
+        self.everything = [*items.values(), *things.values()]
+        self._by_types: dict[tuple[str, ...], list[Item]] = defaultdict(list)
+        self._keeping: Counter[Key] = Counter()
+        for item in items.values():
+            self._by_types[_types(item)].append(item)
+            self._keeping.update(part for n in range(1, len(item.key) + 1) for part in combinations(item.key, n))
+
+    def keeping(self, key: Key) -> int:
+        """How many candidates keep all grains of a combination, itself included."""
+        return self._keeping[key]
+
+    def changed(self, item: Item, types: Iterable[str]) -> list[Item]:
+        """Candidates of the same types that differ from an item in exactly these."""
+        wanted = set(types)
+        return [other for other in self._by_types[_types(item)] if _difference(item, other) == wanted]
+
+    def ladder(self, item: Item, rng: random.Random, randoms: int, first: Item | None = None) -> list[Item] | None:
+        """Return the graded negatives of an item; None where a grain has no candidate that differs in it alone.
+
+        Args:
+            first: A candidate to prefer on its rung (what a composed query shows before the change).
+        """
+        rungs = [self.changed(item, {kind}) for kind in _types(item)]
+        if not all(rungs):
+            return None
+        same = self._by_types[_types(item)]
+        rungs += [[o for o in same if len(_difference(item, o)) == off] for off in range(2, len(item.key) + 1)]
+        chosen = [first if first in rung else rng.choice(rung) for rung in rungs if rung]
+        taken = {item.key, *(other.key for other in chosen)}
+        # A picture with one grain more or less is no fair random negative: to a person it may show the same.
+        far = [o for o in self.everything if o.key not in taken and len(set(o.key) & set(item.key)) < len(item.key) - 1]
+        return chosen + rng.sample(far, min(randoms, len(far)))
+
+
+def _types(item: Item) -> tuple[str, ...]:
+    return tuple(kind for kind, _ in item.key)
+
+
+def _difference(item: Item, other: Item) -> set[str]:
+    return {kind for (kind, a), (_, b) in zip(item.key, other.key, strict=True) if a != b}
