@@ -15,7 +15,7 @@ from mrbench.build import art
 from mrbench.build.emoji.plan import Planner
 from mrbench.build.emoji.world import World, draw, make_world
 from mrbench.build.splits import Shares, SplitLedger
-from mrbench.build.suite import write_split
+from mrbench.build.suite import worker_pool, write_split
 from mrbench.errors import InputError
 from mrbench.records import SPLITS
 
@@ -107,12 +107,12 @@ def build_emoji(
         MissingExtraError: The art is not installed.
     """
     ledger = SplitLedger(config.shares)
-    with write_benchmark(output, overwrite=overwrite) as writer:
-        world = make_world(config.distractors)
+    with write_benchmark(output, overwrite=overwrite) as writer, worker_pool(workers) as pool:
+        world = make_world(config.distractors, pool)
         for split in (split for split in SPLITS if split in config.splits):
             planner = Planner(world, world.part(split, config.shares), config, split, seed)
             plan = planner.plan(getattr(config, f"{split}_queries"))
-            write_split(writer, plan, draw, ledger, seed=seed, workers=workers)
+            write_split(writer, plan, draw, ledger, seed=seed, workers=pool)
         measured = _measured(world)
         return writer.finish(
             name="emoji",

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from mrbench.build import art
 from mrbench.build.emoji.grains import Item
+from mrbench.build.suite import Workers, ordered_map
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 SIDE = 32
 """Pictures are compared at this size, in pixels."""
@@ -17,7 +22,11 @@ looking at 100 pairs. Where gender differs it takes more, and of two people more
 no difference but a shift."""
 
 
-def lookalikes(artist: str, items: Sequence[Item]) -> frozenset[int]:
+def _small(artist: str, emoji: str) -> Pixels:
+    return np.asarray(art.on_white(art.render(artist, emoji, SIDE), SIDE)).ravel()
+
+
+def lookalikes(artist: str, items: Sequence[Item], workers: Workers = 1) -> frozenset[int]:
     """Return the positions of the items that look like another one with other grains.
 
     The sums are of whole numbers below 2^53, so they are exact on every machine.
@@ -25,14 +34,15 @@ def lookalikes(artist: str, items: Sequence[Item]) -> frozenset[int]:
     Args:
         artist: Whose drawings to compare.
         items: Items of different grain combinations.
+        workers: What draws, see :func:`mrbench.build.suite.ordered_map`.
 
     Returns:
         Positions in ``items``; all members of a group of look-alikes, since none of them can be told.
     """
     if not items:
         return frozenset()
-    rows = np.stack([np.asarray(art.on_white(art.render(artist, i.emoji, SIDE), SIDE)).ravel() for i in items])
-    pixels = rows.astype(np.float64)
+    drawn = ordered_map(partial(_small, artist), (item.emoji for item in items), workers)
+    pixels = np.stack(list(drawn)).astype(np.float64)
     norms = (pixels**2).sum(axis=1)
     squares = norms[:, None] + norms[None, :] - 2 * pixels @ pixels.T
     genders = np.array([item.values.get("gender", "") for item in items])

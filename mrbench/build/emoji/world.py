@@ -6,7 +6,6 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
 
 from PIL import Image
@@ -15,6 +14,7 @@ from mrbench.build import art
 from mrbench.build.emoji.grains import Item, Key, objects, people
 from mrbench.build.emoji.looks import lookalikes
 from mrbench.build.splits import Shares
+from mrbench.build.suite import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,12 @@ class World:
         return World(mine(self.described), mine(self.drawn), mine(self.shown), mine(self.things))
 
 
-@cache
-def make_world(distractors: bool) -> World:
+def make_world(distractors: bool, workers: Workers = 1) -> World:
     """Parse all emojis and compare all drawings."""
     everyone = people()
     clear = {}
     for artist in art.ARTISTS:
-        alike = lookalikes(artist, everyone)
+        alike = lookalikes(artist, everyone, workers)
         clear[artist] = {item.key: item for position, item in enumerate(everyone) if position not in alike}
     things = {item.key: item for item in objects()} if distractors else {}
     return World({item.key: item for item in everyone}, clear["twemoji"], clear["openmoji"], things)
@@ -77,6 +76,8 @@ class Pool:
         self.everything = [*items.values(), *things.values()]
         self._by_types: dict[tuple[str, ...], list[Item]] = defaultdict(list)
         self._keeping: Counter[Key] = Counter()
+        self._differences: dict[Key, list[tuple[Item, frozenset[str]]]] = {}
+        self._grains = [frozenset(item.key) for item in self.everything]
         for item in items.values():
             self._by_types[_types(item)].append(item)
             self._keeping.update(part for n in range(1, len(item.key) + 1) for part in combinations(item.key, n))
@@ -87,8 +88,15 @@ class Pool:
 
     def changed(self, item: Item, types: Iterable[str]) -> list[Item]:
         """Candidates of the same types that differ from an item in exactly these."""
-        wanted = set(types)
-        return [other for other in self._by_types[_types(item)] if _difference(item, other) == wanted]
+        wanted = frozenset(types)
+        return [other for other, difference in self._compared(item) if difference == wanted]
+
+    def _compared(self, item: Item) -> list[tuple[Item, frozenset[str]]]:
+        """The candidates of the same types, each with the types in which it differs."""
+        if item.key not in self._differences:
+            same = self._by_types[_types(item)]
+            self._differences[item.key] = [(other, _difference(item, other)) for other in same]
+        return self._differences[item.key]
 
     def ladder(self, item: Item, rng: random.Random, randoms: int, first: Item | None = None) -> list[Item] | None:
         """Return the graded negatives of an item; None where a grain has no candidate that differs in it alone.
@@ -99,12 +107,16 @@ class Pool:
         rungs = [self.changed(item, {kind}) for kind in _types(item)]
         if not all(rungs):
             return None
-        same = self._by_types[_types(item)]
-        rungs += [[o for o in same if len(_difference(item, o)) == off] for off in range(2, len(item.key) + 1)]
+        rungs += [[o for o, d in self._compared(item) if len(d) == off] for off in range(2, len(item.key) + 1)]
         chosen = [first if first in rung else rng.choice(rung) for rung in rungs if rung]
         taken = {item.key, *(other.key for other in chosen)}
         # A picture with one grain more or less is no fair random negative: to a person it may show the same.
-        far = [o for o in self.everything if o.key not in taken and len(set(o.key) & set(item.key)) < len(item.key) - 1]
+        grains, near = frozenset(item.key), len(item.key) - 1
+        far = [
+            other
+            for other, its in zip(self.everything, self._grains, strict=True)
+            if len(its & grains) < near and other.key not in taken
+        ]
         return chosen + rng.sample(far, min(randoms, len(far)))
 
 
@@ -112,5 +124,5 @@ def _types(item: Item) -> tuple[str, ...]:
     return tuple(kind for kind, _ in item.key)
 
 
-def _difference(item: Item, other: Item) -> set[str]:
-    return {kind for (kind, a), (_, b) in zip(item.key, other.key, strict=True) if a != b}
+def _difference(item: Item, other: Item) -> frozenset[str]:
+    return frozenset(kind for (kind, a), (_, b) in zip(item.key, other.key, strict=True) if a != b)

@@ -1,0 +1,208 @@
+"""Evaluate a model on a benchmark, and compute the scores of a run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from mrbench.benchmark import Benchmark
+from mrbench.errors import InputError, ModelError
+from mrbench.evaluate.environment import environment
+from mrbench.files import check_replaceable, replaced_folder
+from mrbench.models.protocol import EmbeddingModel, Embeddings, supports
+from mrbench.records import TASKS, Modality
+from mrbench.results import Result, TaskResult, read_result, write_result
+from mrbench.retrieve import (
+    Run,
+    TaskPool,
+    TaskRun,
+    encode_corpus,
+    encode_queries,
+    load_pool,
+    pool_modalities,
+    read_run,
+    score_run,
+    write_run,
+)
+from mrbench.retrieve.search import search
+
+RESULT = "result.json"
+
+
+def evaluate(
+    benchmark: Benchmark,
+    model: EmbeddingModel,
+    output: Path,
+    *,
+    tasks: Sequence[str] | None = None,
+    split: str = "test",
+    pool: str = "task",
+    limit: int | None = None,
+    seed: int = 0,
+    depth: int = 100,
+    overwrite: bool = False,
+    command: str = "",
+) -> Result:
+    """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
+
+    The scores are computed from the run alone, as :func:`rescore` does it.
+
+    Args:
+        benchmark: The benchmark.
+        model: The model.
+        output: The folder to write: ``result.json``, ``run.json`` and the tables of the run.
+        tasks: Some of the benchmark's tasks; None takes all. A task that the model cannot take is "not supported".
+        split: One of the benchmark's splits.
+        pool: ``task``: candidates of the task's modality; ``union``: of all modalities.
+        limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. None takes all.
+        seed: Seed of that sample; written into the result.
+        depth: Candidates per query to keep in the run, 1 or more. No score depends on it.
+        overwrite: Whether an earlier result in this folder may be replaced.
+        command: The command to write into the result.
+
+    Returns:
+        The result that was written.
+
+    Raises:
+        InputError: An unknown task, split or pool, or a number out of range.
+        OutputError: The folder cannot be written, or holds something else.
+        ModelError: The model returned embeddings that cannot be scored.
+        BenchmarkError: The benchmark is malformed, or an image cannot be decoded.
+    """
+    started, clock = datetime.now(UTC), perf_counter()
+    chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
+    for name, value in (("limit", limit), ("depth", depth)):
+        if value is not None and value < 1:
+            raise InputError(f"malformed {name}", got=value, accepted="1 or more")
+    check_replaceable(output.absolute(), marker=RESULT, overwrite=overwrite)
+    reasons = {task: _why_not(model, task, pool_modalities(benchmark, task, split, pool)) for task in chosen}
+    pools = {
+        task: load_pool(benchmark, task, split, pool=pool, limit=limit, seed=seed)
+        for task, reason in reasons.items()
+        if not reason
+    }
+    run = Run(
+        model=_describe(model),
+        benchmark={
+            "name": benchmark.name,
+            "title": benchmark.manifest.title,
+            "digest": benchmark.digest,
+            "split": split,
+            "pool": pool,
+        },
+        seed=seed,
+        limit=limit,
+        depth=depth,
+        tasks=_run_tasks(benchmark, model, split, pools, depth),
+        not_supported={task: reason for task, reason in reasons.items() if reason},
+    )
+    result = Result(
+        model=run.model,
+        benchmark=dict(run.benchmark),
+        tasks=score_run(run, benchmark, pools=pools),
+        seed=seed,
+        limit=limit,
+        environment=environment(),
+        command=command,
+        started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=round(perf_counter() - clock, 3),
+    )
+    with replaced_folder(output, marker=RESULT, overwrite=overwrite) as folder:
+        write_run(folder, run)
+        write_result(folder / RESULT, result)
+    return result
+
+
+def rescore(folder: Path, benchmark: Benchmark) -> Result:
+    """Compute the scores of an evaluation again from its run, without the model.
+
+    Args:
+        folder: What :func:`evaluate` wrote.
+        benchmark: The benchmark that it was made on.
+
+    Returns:
+        The result with scores computed now; times, environment and command as they were written. Its scores equal the
+        written ones unless one of the two files was changed.
+
+    Raises:
+        ResultError: The run or the result is malformed, they are of two evaluations, or the benchmark is another one.
+    """
+    written, run = read_result(folder / RESULT), read_run(folder)
+    scored: dict[str, TaskResult] = {}
+    for name, task in score_run(run, benchmark).items():
+        seconds = written.tasks[name].seconds if name in written.tasks else {}
+        scored[name] = replace(task, seconds=seconds)
+    return replace(
+        written,
+        model=run.model,
+        benchmark=dict(run.benchmark),
+        tasks=scored,
+        seed=run.seed,
+        limit=run.limit,
+    )
+
+
+def _chosen_tasks(
+    benchmark: Benchmark, model: EmbeddingModel, tasks: Sequence[str] | None, split: str, pool: str
+) -> list[str]:
+    if not isinstance(model, EmbeddingModel):
+        raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
+    if tasks is not None and not tasks:
+        raise InputError("no task", accepted=", ".join(benchmark.manifest.tasks))
+    wanted = benchmark.manifest.tasks if tasks is None else tasks
+    for task in wanted:
+        pool_modalities(benchmark, task, split, pool)  # raises on an unknown name
+    return [task for task in TASKS if task in wanted]
+
+
+def _why_not(model: EmbeddingModel, task: str, pool: tuple[str, ...]) -> str:
+    """Return why the model cannot take a task over a pool, or an empty text."""
+    lacking = [name for name in pool if name not in model.modalities]
+    query: Modality = TASKS[task].query_modality
+    if query not in model.modalities:
+        lacking.insert(0, query)
+    if not lacking and supports(model, TASKS[task]):
+        return ""
+    return "the model takes no " + " and no ".join(dict.fromkeys(name.replace(",", "+") for name in lacking))
+
+
+def _describe(model: EmbeddingModel) -> dict[str, Any]:
+    return {
+        "name": str(model.name),
+        "revision": str(model.revision),
+        "dimension": int(model.dimension),
+        "modalities": sorted(model.modalities),
+        "device": str(model.device),
+        "dtype": str(model.dtype),
+    }
+
+
+def _run_tasks(
+    benchmark: Benchmark, model: EmbeddingModel, split: str, pools: dict[str, TaskPool], depth: int
+) -> dict[str, TaskRun]:
+    """Embed each corpus once, whatever the number of tasks that search it."""
+    corpora: dict[str, Embeddings] = {}
+    runs = {}
+    for task, pool in pools.items():
+        clock = perf_counter()
+        for modality in pool.modalities:
+            if modality not in corpora:
+                corpora[modality] = encode_corpus(model, benchmark, modality, split)
+        candidates_done = perf_counter()
+        queries = encode_queries(model, benchmark, task, split, pool.query_ids.tolist())
+        queries_done = perf_counter()
+        parts = [corpora[modality] for modality in pool.modalities]
+        run = search(queries, parts[0] if len(parts) == 1 else np.concatenate(parts), pool, depth=depth)
+        seconds = {
+            "embed candidates": candidates_done - clock,  # 0 where an earlier task embedded them
+            "embed queries": queries_done - candidates_done,
+            "search": perf_counter() - queries_done,
+        }
+        runs[task] = replace(run, seconds={step: round(value, 3) for step, value in seconds.items()})
+    return runs

@@ -1,0 +1,83 @@
+"""Where the relevant candidates stand, up to the order of the tied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mrbench.errors import ResultError
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class TieGroups:
+    """The groups of tied candidates that hold a relevant one, as flat arrays of shape ``(num_groups,)``.
+
+    An untied candidate is a group of one. The arrays are sorted by query, then by ``above``.
+
+    Attributes:
+        query: Index of the query, 0 to ``num_queries - 1``; every query occurs.
+        above: Number of candidates that score strictly higher than the group.
+        size: Number of candidates in the group, relevant or not.
+        relevant: Number of relevant candidates in the group, 1 to ``size``.
+        num_queries: Number of queries.
+    """
+
+    query: Ints
+    above: Ints
+    size: Ints
+    relevant: Ints
+    num_queries: int
+
+    def __post_init__(self) -> None:
+        order = np.diff(self.query) * (1 + self.above.max(initial=0)) + np.diff(self.above)
+        malformed = (self.above < 0) | (self.relevant < 1) | (self.relevant > self.size)
+        if malformed.any() or (order <= 0).any():
+            raise ResultError("malformed tie groups", accepted="1 <= relevant <= size, sorted by query and rank")
+        if not np.array_equal(np.unique(self.query), np.arange(self.num_queries)):
+            raise ResultError("a query has no relevant candidate", accepted="one or more for every query")
+
+    @classmethod
+    def from_relevant(cls, query: Ints, above: Ints, equal: Ints, num_queries: int) -> TieGroups:
+        """Group the relevant candidates by query and ``above``.
+
+        Args:
+            query: Query of each relevant candidate, shape ``(num_relevant,)``, in any order.
+            above: How many candidates score strictly higher.
+            equal: How many candidates have the same score, itself included.
+            num_queries: Number of queries.
+
+        Raises:
+            ResultError: Two of one group disagree on its size, or a query has no relevant candidate.
+
+        >>> TieGroups.from_relevant(np.array([0, 0]), np.array([3, 3]), np.array([5, 5]), 1).relevant
+        array([2])
+        """
+        span = int(above.max(initial=0)) + 1
+        keys, first, counts = np.unique(query * span + above, return_index=True, return_counts=True)
+        if not np.array_equal(np.repeat(equal[first], counts), equal[np.argsort(query * span + above, kind="stable")]):
+            raise ResultError("tied candidates disagree on the size of their group")
+        return cls(keys // span, keys % span, equal[first], counts.astype(np.int64), num_queries)
+
+    def best(self) -> tuple[Ints, Ints, Ints]:
+        """Return ``above``, ``size`` and ``relevant`` of each query's highest group, each ``(num_queries,)``."""
+        first = np.unique(self.query, return_index=True)[1]
+        return self.above[first], self.size[first], self.relevant[first]
+
+    def total(self) -> Floats:
+        """Return the number of relevant candidates of each query, shape ``(num_queries,)``."""
+        return self.sum(self.relevant)
+
+    def sum(self, values: np.ndarray[Any, Any]) -> Floats:
+        """Sum one value per group by query, to shape ``(num_queries,)``."""
+        return np.bincount(self.query, weights=values, minlength=self.num_queries).astype(np.float64)
+
+
+def check_cutoff(k: int) -> None:
+    """Raise :class:`ResultError` unless the cutoff is a positive number."""
+    if k < 1:
+        raise ResultError("malformed cutoff", got=k, accepted="1 or more")

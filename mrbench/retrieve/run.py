@@ -1,0 +1,148 @@
+"""The run: all that is kept of a search, so that its scores can be computed again without the model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mrbench.errors import FormatVersionError, ResultError
+from mrbench.files import write_json_atomic
+from mrbench.records import TASKS
+
+FORMAT = "mrbench-run"
+FORMAT_VERSION = 1
+RUN = "run.json"
+CUTOFF = 10  # places of nDCG
+
+_QUERY, _CANDIDATE = ("query-id", pa.string()), ("corpus-id", pa.string())
+_SCORE, _COUNTS = ("score", pa.float32()), (("greater", pa.int64()), ("equal", pa.int64()))
+TABLES: dict[str, pa.Schema] = {
+    "top": pa.schema([_QUERY, _CANDIDATE, ("rank", pa.int64()), _SCORE]),
+    "ladder": pa.schema([_QUERY, _CANDIDATE, _SCORE]),
+    "relevant": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS]),
+    "gains": pa.schema([_QUERY, _SCORE, *_COUNTS, ("gain", pa.int64())]),
+}
+"""The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
+
+``greater`` and ``equal`` count over the whole pool the candidates of a strictly higher score, and of the same score,
+the candidate itself included.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """The run of one task.
+
+    Attributes:
+        top: The best candidates of each query, by falling score, the tied by id.
+        ladder: The score of every member of each query's ladder.
+        relevant: Every relevant candidate, its score, and how many score higher or the same.
+        gains: Every group of tied candidates that reaches into the first ten places, with the sum of its grades.
+        seconds: Wall time by step.
+    """
+
+    top: pa.Table
+    ladder: pa.Table
+    relevant: pa.Table
+    gains: pa.Table
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One model on one split of one benchmark, before any measure.
+
+    Attributes:
+        model: As in the result file.
+        benchmark: ``{"name", "title", "digest", "split", "pool"}``.
+        limit: Number of queries per task it was cut to, or None.
+        depth: Candidates per query in ``top``.
+        tasks: The run of every task that the model can take.
+        not_supported: Why there is no run, by task.
+    """
+
+    model: dict[str, Any]
+    benchmark: dict[str, Any]
+    seed: int
+    limit: int | None
+    depth: int
+    tasks: dict[str, TaskRun]
+    not_supported: dict[str, str]
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Write a run into an existing folder: ``run.json``, and by task four Parquet files and a TREC run file."""
+    tag = "-".join(str(run.model["name"]).split()) or "model"
+    for task, part in run.tasks.items():
+        for table, schema in TABLES.items():
+            pq.write_table(getattr(part, table).cast(schema), _path(folder, task, table), compression="zstd")
+        with (folder / f"{task}.trec").open("w", encoding="utf-8", newline="\n") as stream:
+            for row in zip(*(part.top[name].to_pylist() for name in TABLES["top"].names), strict=True):
+                stream.write(f"{row[0]} Q0 {row[1]} {row[2]} {row[3]:.9g} {tag}\n")  # 9 digits: a float32, exactly
+    raw = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        **{name: getattr(run, name) for name in ("model", "benchmark", "seed", "limit", "depth", "not_supported")},
+        "tasks": {task: {"seconds": part.seconds} for task, part in run.tasks.items()},
+    }
+    write_json_atomic(folder / RUN, raw)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run.
+
+    Raises:
+        ResultError: Not a run, or one that is incomplete or malformed.
+        FormatVersionError: Written by a newer version of MRBench.
+    """
+    path = folder / RUN
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError("unreadable run", where=path, got=str(error)) from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise ResultError("not a run of MRBench", where=path, accepted=f'"format": "{FORMAT}"')
+    version = raw.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ResultError("malformed format version", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}")
+    if version > FORMAT_VERSION:
+        raise FormatVersionError(
+            "the run was written by a newer MRBench", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}"
+        )
+    try:
+        for task in (*raw["tasks"], *raw["not_supported"]):
+            if task not in TASKS:
+                raise ValueError(f"unknown task {task!r}")
+        return Run(
+            model=dict(raw["model"]),
+            benchmark={name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
+            seed=int(raw["seed"]),
+            limit=None if raw["limit"] is None else int(raw["limit"]),
+            depth=int(raw["depth"]),
+            tasks={task: _read_task(folder, task, part["seconds"]) for task, part in raw["tasks"].items()},
+            not_supported={task: str(reason) for task, reason in raw["not_supported"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
+
+
+def _read_task(folder: Path, task: str, seconds: dict[str, Any]) -> TaskRun:
+    tables = {}
+    for table, schema in TABLES.items():
+        path = _path(folder, task, table)
+        try:
+            tables[table] = pq.read_table(path, partitioning=None).select(schema.names).cast(schema)
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
+        if any(column.null_count for column in tables[table].columns):
+            raise ResultError("a table of a run has empty cells", where=path)
+    return TaskRun(**tables, seconds={step: float(value) for step, value in seconds.items()})
+
+
+def _path(folder: Path, task: str, table: str) -> Path:
+    return folder / f"{task}.{'run' if table == 'top' else table}.parquet"

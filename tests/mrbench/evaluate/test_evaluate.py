@@ -1,0 +1,194 @@
+"""From a benchmark and a model to a result: what must come out for models whose sight is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_benchmark import QUERIES, VALUES, Constant, Guess, Oracle, write_tiny
+
+from mrbench.benchmark import Benchmark
+from mrbench.errors import BenchmarkError, InputError, ModelError, OutputError
+from mrbench.evaluate import evaluate
+from mrbench.results import Result, read_result
+
+RANK_MEASURES = [f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)] + ["mrr", "ndcg@10", "map"]
+
+
+def without_times(result: Result) -> dict:
+    return {name: replace(task, seconds={}) for name, task in result.tasks.items()}
+
+
+def test_oracle_is_right_everywhere(tiny: Benchmark, tmp_path: Path) -> None:
+    result = evaluate(tiny, Oracle(), tmp_path / "r", command="mrbench evaluate tiny")
+    assert {name: task.queries for name, task in result.tasks.items()} == QUERIES
+    for task in result.tasks.values():
+        assert list(task.scores) == [*RANK_MEASURES, "pair_accuracy", "all_grains_accuracy"]
+        for measure in ("hit_rate@1", "mrr", "map", "ndcg@10", "pair_accuracy", "all_grains_accuracy"):
+            assert task.scores[measure] == pytest.approx(1)
+        assert set(task.pair_accuracy) == set(VALUES)
+    # Half of the text queries leave out the place, so that three pictures are right and one fits the first rank.
+    assert result.tasks["t2i"].scores["recall@1"] == pytest.approx((1 + 1 / 3) / 2)
+    assert read_result(tmp_path / "r" / "result.json") == result
+    assert result.command == "mrbench evaluate tiny"
+
+
+@pytest.mark.parametrize("grain", VALUES)
+def test_a_blind_model_is_found_out(tiny: Benchmark, tmp_path: Path, grain: str) -> None:
+    result = evaluate(tiny, Oracle(blind_to=[grain]), tmp_path / "r")
+    for task in result.tasks.values():
+        assert {kind: pair.score for kind, pair in task.pair_accuracy.items()} == {
+            kind: float(kind != grain) for kind in VALUES
+        }
+        assert task.scores["pair_accuracy"] == pytest.approx(2 / 3)
+    number = len(VALUES[grain])  # so many candidates are tied
+    assert result.tasks["i2i"].scores["hit_rate@1"] == pytest.approx(1 / number)
+    assert result.tasks["i2i"].scores["mrr"] == pytest.approx(sum(1 / rank for rank in range(1, number + 1)) / number)
+
+
+@pytest.mark.parametrize(("pool", "size"), [("task", 36), ("union", 72)])
+def test_a_constant_gets_chance(tiny: Benchmark, tmp_path: Path, pool: str, size: int) -> None:
+    result = evaluate(tiny, Constant("constant"), tmp_path / "r", pool=pool)
+    for name in ("i2t", "i2i", "it2i"):  # one relevant candidate per query
+        task = result.tasks[name]
+        chance = sum(1 / rank for rank in range(1, size + 1)) / size
+        expected = {f"{m}@{k}": k / size for m in ("hit_rate", "recall") for k in (1, 5, 10)}
+        expected |= {"mrr": chance, "map": chance, "pair_accuracy": 0, "all_grains_accuracy": 0}
+        assert task.candidates == size
+        assert {m: task.scores[m] for m in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("pool", ["task", "union"])
+@pytest.mark.parametrize(
+    "model", [Guess("guess"), Constant("constant"), Oracle(blind_to=["entity"])], ids=lambda m: m.name
+)
+def test_order_and_names_of_candidates_change_nothing(tiny, tmp_path: Path, model: Oracle, pool: str) -> None:
+    expected = without_times(evaluate(tiny, model, tmp_path / "r", pool=pool))
+    for number, change in enumerate(({"reverse": True}, {"salt": "x"}, {"salt": "y", "reverse": True})):
+        other = write_tiny(tmp_path / f"b{number}", **change)
+        assert without_times(evaluate(other, model, tmp_path / f"r{number}", pool=pool)) == expected
+
+
+def test_the_union_is_harder_and_keeps_the_pairs(tiny: Benchmark, tmp_path: Path) -> None:
+    one = evaluate(tiny, Oracle(), tmp_path / "task").tasks["i2t"]
+    both = evaluate(tiny, Oracle(), tmp_path / "union", pool="union").tasks["i2t"]
+    assert (one.scores["hit_rate@1"], both.scores["hit_rate@1"]) == (1, 0.5)  # a picture shows the same
+    assert both.pair_accuracy == one.pair_accuracy
+
+
+def test_what_a_model_cannot_take_is_not_zero(tiny: Benchmark, tmp_path: Path) -> None:
+    result = evaluate(tiny, Oracle(modalities=["image"]), tmp_path / "image")
+    assert {name: task.status == "scored" for name, task in result.tasks.items()} == {
+        "t2i": False,
+        "i2t": False,
+        "i2i": True,
+        "it2i": False,
+    }
+    assert result.tasks["t2i"] == replace(result.tasks["t2i"], scores={}, pair_accuracy={}, queries=0)
+    assert result.tasks["t2i"].reason == "the model takes no text"
+    assert result.tasks["it2i"].reason == "the model takes no image+text"
+    union = evaluate(tiny, Oracle(modalities=["image"]), tmp_path / "union", pool="union")
+    assert union.tasks["i2i"].reason == "the model takes no text"
+    none = evaluate(tiny, Oracle(modalities=["text"]), tmp_path / "text")
+    assert {task.status for task in none.tasks.values()} == {"not supported"}
+    assert set(read_result(tmp_path / "text" / "result.json").tasks) == set(QUERIES)
+
+
+def test_limit_is_a_sample_that_the_seed_decides(tiny: Benchmark, tmp_path: Path) -> None:
+    model = Guess("guess")
+    results = [evaluate(tiny, model, tmp_path / f"{seed}{n}", limit=2, seed=seed) for n, seed in enumerate((0, 0, 7))]
+    assert {task.queries for task in results[0].tasks.values()} == {2}
+    assert results[0].limit == 2
+    assert without_times(results[0]) == without_times(results[1])
+    assert without_times(results[0]) != without_times(results[2])
+
+
+def test_a_corpus_is_embedded_once(tiny: Benchmark, tmp_path: Path) -> None:
+    model = Oracle()
+    evaluate(tiny, model, tmp_path / "r", tasks=["it2i", "i2i", "t2i"])
+    assert model.items == 36 + QUERIES["it2i"] + QUERIES["i2i"] + QUERIES["t2i"]
+
+
+def test_depth_changes_no_score(tiny: Benchmark, tmp_path: Path) -> None:
+    deep = evaluate(tiny, Guess("guess"), tmp_path / "deep", depth=1000)
+    shallow = evaluate(tiny, Guess("guess"), tmp_path / "shallow", depth=1)
+    assert without_times(deep) == without_times(shallow)
+    assert len((tmp_path / "shallow" / "i2i.trec").read_text().splitlines()) == QUERIES["i2i"]
+
+
+def test_result_says_what_it_is(tiny: Benchmark, tmp_path: Path) -> None:
+    result = evaluate(tiny, Oracle(), tmp_path / "r", tasks=["i2i"])
+    assert result.benchmark == {
+        "name": "tiny",
+        "title": "Tiny",
+        "digest": tiny.digest,
+        "split": "test",
+        "pool": "task",
+    }
+    assert result.model["modalities"] == ["image", "image,text", "text"]
+    assert {"python", "mrbench", "numpy", "pyarrow", "platform", "processors", "threads"} <= set(result.environment)
+    assert result.started.endswith("Z")
+    assert set(result.tasks["i2i"].seconds) == {"embed candidates", "embed queries", "search", "score"}
+    assert str(tmp_path) not in (tmp_path / "r" / "result.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tasks": ["t2x"]}, "unknown task"),
+        ({"tasks": []}, "no task"),
+        ({"split": "train"}, "unknown split"),
+        ({"pool": "all"}, "unknown pool"),
+        ({"limit": 0}, "malformed limit"),
+        ({"depth": 0}, "malformed depth"),
+    ],
+)
+def test_bad_options_are_named_before_any_work(tiny: Benchmark, tmp_path: Path, options: dict, message: str) -> None:
+    model = Oracle()
+    with pytest.raises(InputError, match=message):
+        evaluate(tiny, model, tmp_path / "r", **options)
+    assert model.items == 0
+    assert not (tmp_path / "r").exists()
+
+
+def test_no_model_is_named(tiny: Benchmark, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not an embedding model"):
+        evaluate(tiny, object(), tmp_path / "r")
+
+
+def test_output_that_is_not_ours_is_left_alone(tiny: Benchmark, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    model = Oracle()
+    with pytest.raises(OutputError):
+        evaluate(tiny, model, tmp_path, overwrite=True)
+    assert model.items == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_failure_leaves_the_earlier_result(tiny: Benchmark, tmp_path: Path) -> None:
+    class Interrupted(Oracle):
+        def embed_queries(self, items, instruction):
+            raise KeyboardInterrupt
+
+    evaluate(tiny, Oracle(), tmp_path / "r", tasks=["i2i"])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    with pytest.raises(OutputError, match="exists"):
+        evaluate(tiny, Oracle(), tmp_path / "r", tasks=["i2i"])
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tiny, Interrupted(), tmp_path / "r", overwrite=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
+    evaluate(tiny, Guess("guess"), tmp_path / "r", overwrite=True)
+    assert json.loads((tmp_path / "r" / "result.json").read_text())["model"]["name"] == "guess"
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_judgements_that_contradict_the_grains_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tiny_benchmark
+
+    true = tiny_benchmark.judge
+    monkeypatch.setattr("tiny_benchmark.judge", lambda q, c: replace(true(q, c), relevance=0))
+    wrong = write_tiny(tmp_path / "b", tasks=["i2i"])
+    with pytest.raises(BenchmarkError, match="judgements are not those"):
+        evaluate(wrong, Oracle(), tmp_path / "r")

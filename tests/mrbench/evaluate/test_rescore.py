@@ -1,0 +1,154 @@
+"""The scores follow from the kept run alone, and a run that was changed is found out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import pytrec_eval
+from tiny_benchmark import Constant, Guess, Oracle, write_tiny
+
+from mrbench.benchmark import Benchmark
+from mrbench.errors import FormatVersionError, ResultError
+from mrbench.evaluate import evaluate, rescore
+from mrbench.retrieve import read_run
+
+
+@pytest.mark.parametrize("options", [{}, {"pool": "union", "limit": 3, "seed": 4}, {"depth": 3}], ids=str)
+@pytest.mark.parametrize("model", [Guess("guess"), Constant("constant"), Oracle(modalities=["image"])])
+def test_rescoring_gives_the_same(tiny: Benchmark, tmp_path: Path, model: Oracle, options: dict) -> None:
+    assert evaluate(tiny, model, tmp_path / "r", **options) == rescore(tmp_path / "r", tiny)
+
+
+@pytest.fixture
+def folder(tiny: Benchmark, tmp_path: Path) -> Path:
+    evaluate(tiny, Guess("a guess"), tmp_path / "r", depth=12)
+    return tmp_path / "r"
+
+
+def test_trec_eval_reads_the_run(tiny: Benchmark, tmp_path: Path) -> None:
+    result = evaluate(tiny, Guess("a guess"), tmp_path / "r").tasks["t2i"]
+    run: dict[str, dict[str, float]] = {}
+    for line in (tmp_path / "r" / "t2i.trec").read_text().splitlines():
+        query, zero, candidate, rank, score, tag = line.split()
+        assert (zero, tag) == ("Q0", "a-guess")
+        run.setdefault(query, {})[candidate] = float(score)
+        assert len(run[query]) == int(rank)
+    qrels: dict[str, dict[str, int]] = {}
+    for judgement in tiny.judgements("t2i", "test"):
+        qrels.setdefault(judgement.query_id, {})[judgement.candidate_id] = judgement.relevance
+    by_query = pytrec_eval.RelevanceEvaluator(qrels, {"map", "recip_rank", "recall.10", "success.10"}).evaluate(run)
+    names = {"map": "map", "recip_rank": "mrr", "recall_10": "recall@10", "success_10": "hit_rate@10"}
+    for theirs, ours in names.items():
+        assert np.mean([row[theirs] for row in by_query.values()]) == pytest.approx(result.scores[ours], abs=1e-6)
+
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+def change(folder: Path, name: str, how: Change) -> None:
+    path = folder / name
+    pq.write_table(how(pq.read_table(path, partitioning=None)), path)
+
+
+def with_cell(column: str, row: int, value: object) -> Change:
+    def how(table: pa.Table) -> pa.Table:
+        cells = table[column].to_pylist()
+        cells[row] = value(cells[row]) if callable(value) else value
+        at = table.column_names.index(column)
+        return table.set_column(at, column, pa.array(cells, table.schema.field(column).type))
+
+    return how
+
+
+def without_query(table: pa.Table) -> pa.Table:
+    return table.filter(pc.not_equal(table["query-id"], table["query-id"][0]))
+
+
+@pytest.mark.parametrize("table", ["run", "ladder", "relevant", "gains"])
+def test_a_missing_query_is_named_and_never_averaged_away(tiny: Benchmark, folder: Path, table: str) -> None:
+    name = tiny.queries("i2i", "test")[0].id
+    change(folder, f"i2i.{table}.parquet", without_query)
+    with pytest.raises(ResultError, match=f"lacks 1 of 6 queries.*{name}"):
+        rescore(folder, tiny)
+
+
+CHANGES: dict[str, tuple[str, Change, str]] = {
+    "a better rank of a relevant candidate": (
+        "t2i.relevant",
+        with_cell("greater", 0, lambda n: n - 1 if n else 1),
+        "contradicts itself",
+    ),
+    "a bigger gain": ("t2i.gains", with_cell("gain", 0, lambda gain: gain + 1), "contradicts itself"),
+    "the last gain lost": ("t2i.gains", lambda table: table.slice(1), "contradicts itself"),
+    "a gain lost": ("t2i.gains", lambda table: table.filter(pc.not_equal(table["greater"], 4)), "contradicts itself"),
+    "a better score of a ladder": ("t2i.ladder", with_cell("score", 0, 0.99), "contradicts itself"),
+    "a better score in the run": ("t2i.run", with_cell("score", 5, 0.99), "contradicts itself"),
+    "the first line of the run lost": ("t2i.run", lambda table: table.slice(1), "contradicts itself"),
+    "the last line of the run lost": ("t2i.run", lambda table: table.slice(0, len(table) - 1), "contradicts itself"),
+    "a lost member of a ladder": ("i2i.ladder", lambda table: table.slice(1), "lacks a member of a ladder"),
+    "a lost relevant candidate": ("t2i.relevant", None, "not the benchmark's"),
+    "a stranger": ("t2i.run", with_cell("corpus-id", 0, "nobody"), "not in the pool"),
+    "a strange query": ("t2i.run", with_cell("query-id", 0, "nobody"), "not asked"),
+    "a candidate twice": ("t2i.ladder", lambda table: pa.concat_tables([table, table]), "twice"),
+    "no number": ("t2i.ladder", with_cell("score", 2, float("nan")), "not a number"),
+    "an empty cell": ("t2i.ladder", with_cell("score", 2, None), "empty cells"),
+    "no column": ("t2i.ladder", lambda table: table.drop_columns(["score"]), "unreadable table"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_changed_run_is_found_out(tiny: Benchmark, folder: Path, case: str) -> None:
+    name, how, message = CHANGES[case]
+    if case == "a lost relevant candidate":
+        table = pq.read_table(folder / f"{name}.parquet", partitioning=None)
+        several = next(q["values"] for q in table["query-id"].value_counts().to_pylist() if q["counts"] > 1)
+        row = table["query-id"].to_pylist().index(several)
+        keep = [number for number in range(len(table)) if number != row]
+        how = lambda table: table.take(keep)  # noqa: E731
+    if case == "a lost member of a ladder":
+        pool_positive = tiny.ladders("i2i", "test")[0].positive_id
+        how = lambda table: table.filter(pc.not_equal(table["corpus-id"], pool_positive))  # noqa: E731
+    change(folder, f"{name}.parquet", how)
+    with pytest.raises(ResultError, match=message):
+        rescore(folder, tiny)
+
+
+def test_another_benchmark_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ResultError, match="another benchmark"):
+        rescore(folder, write_tiny(tmp_path / "other", salt="x"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error", "message"),
+    [
+        ("format", "other", ResultError, "not a run of MRBench"),
+        ("format_version", 99, FormatVersionError, "newer MRBench"),
+        ("format_version", True, ResultError, "format version"),
+        ("tasks", {"../x": {"seconds": {}}}, ResultError, "unknown task"),
+        ("tasks", [], ResultError, "malformed run"),
+        ("seed", None, ResultError, "malformed run"),
+        ("benchmark", {}, ResultError, "malformed run"),
+    ],
+)
+def test_a_malformed_run_is_refused(folder: Path, key: str, value: object, error: type, message: str) -> None:
+    raw = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(raw | {key: value}))
+    with pytest.raises(error, match=message):
+        read_run(folder)
+
+
+def test_a_half_written_run_is_refused(folder: Path) -> None:
+    path = folder / "i2t.gains.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ResultError, match=r"unreadable table.*i2t\.gains"):
+        read_run(folder)
+    (folder / "run.json").write_text("{")
+    with pytest.raises(ResultError, match="unreadable run"):
+        read_run(folder)

@@ -1,0 +1,127 @@
+"""The search against a sort of all scores, for vectors with and without ties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tiny_benchmark import write_tiny
+
+from mrbench.benchmark import Benchmark
+from mrbench.errors import BenchmarkError, InputError
+from mrbench.records import judge
+from mrbench.retrieve import TaskPool, load_pool
+from mrbench.retrieve.pool import sample
+from mrbench.retrieve.search import TILE, _distinct, search
+
+TABLES = ("top", "ladder", "relevant", "gains")
+
+
+def vectors(rows: int, *, distinct: int | None = None, seed: int = 0) -> np.ndarray:
+    """Unit vectors; with ``distinct`` drawn again and again from so few."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.standard_normal((distinct or rows, 16))
+    drawn = drawn if distinct is None else drawn[rng.integers(distinct, size=rows)]
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(params=["task", "union"])
+def pool(tiny: Benchmark, request: pytest.FixtureRequest) -> TaskPool:
+    return load_pool(tiny, "t2i", "test", pool=request.param)
+
+
+@pytest.mark.parametrize("distinct", [None, 5, 1])
+def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | None) -> None:
+    queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
+    run = search(queries, candidates, pool, depth=12)
+    names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
+    images = {c.id: c for c in tiny.corpus("image", "test")}
+    for number, query in enumerate(tiny.queries("t2i", "test")):
+        cosine = (queries[number].astype(float) @ candidates.T.astype(float)).astype(np.float32)
+        score = dict(zip(names, cosine.tolist(), strict=True))
+        ranked = sorted(names, key=lambda name: (-score[name], name))
+        judged = {name: judge(query, c) for name, c in images.items()}
+        of = {t: [r for r in getattr(run, t).to_pylist() if r["query-id"] == query.id] for t in TABLES}
+        assert [(r["corpus-id"], r["rank"], r["score"]) for r in of["top"]] == [
+            (name, rank, score[name]) for rank, name in enumerate(ranked[:12], start=1)
+        ]
+        assert {r["corpus-id"]: (r["score"], r["greater"], r["equal"]) for r in of["relevant"]} == {
+            name: (
+                score[name],
+                sum(other > score[name] for other in score.values()),
+                sum(other == score[name] for other in score.values()),
+            )
+            for name, judgement in judged.items()
+            if judgement.relevance
+        }
+        ladder = next(x for x in tiny.ladders("t2i", "test") if x.query_id == query.id)
+        assert {r["corpus-id"]: r["score"] for r in of["ladder"]} == {c: score[c] for c in ladder.candidate_ids}
+        reaching = {score[name] for name in ranked[:10]}
+        assert {r["score"]: (r["equal"], r["gain"]) for r in of["gains"]} == {
+            value: (
+                sum(other == value for other in score.values()),
+                sum(judged[name].grade for name in names if score[name] == value and name in judged),
+            )
+            for value in reaching
+        }
+
+
+def test_block_size_changes_nothing(pool: TaskPool) -> None:
+    number = 3 * TILE + 5
+    many = TaskPool(**{**vars(pool), "query_ids": np.array([f"q{n}" for n in range(number)])})
+    for name in ("query_grains", "ladders"):
+        repeated = [getattr(pool, name)[n % len(pool.query_ids)] for n in range(number)]
+        many = TaskPool(**{**vars(many), name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
+    queries, candidates = vectors(number, seed=1), vectors(len(pool.candidate_ids))
+    runs = [search(queries, candidates, many, block=block) for block in (1, TILE, 2 * TILE, None)]
+    assert all(run == runs[0] for run in runs)
+
+
+def test_equal_vectors_tie_exactly_wherever_they_are(pool: TaskPool) -> None:
+    run = search(vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=1), pool)
+    assert set(run.relevant["equal"].to_pylist()) == {len(pool.candidate_ids)}
+
+
+def test_equal_vectors_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrbench.retrieve.search.CHUNK", 2)
+    first, copy_of = _distinct(np.array([[0, 1], [1, 0], [-0.0, 1], [1, 1], [1, 0]], dtype=np.float32))
+    assert (first.tolist(), copy_of.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
+
+
+def test_pairs_are_those_of_one_grain(tiny: Benchmark) -> None:
+    pool = load_pool(tiny, "t2i", "test")
+    images = {c.id: {g.type: g.value for g in c.grains} for c in tiny.corpus("image", "test")}
+    found = []
+    for query, kind, position in zip(*pool.pairs, strict=True):
+        positive = images[pool.candidate_ids[pool.ladders[query][0]]]
+        other = images[pool.candidate_ids[position]]
+        assert [t for t in positive if positive[t] != other[t]] == [pool.grain_types[kind]]
+        found.append((pool.query_ids[query], pool.grain_types[kind]))
+    assert sorted(found) == sorted((q.id, g.type) for q in tiny.queries("t2i", "test") for g in q.grains)
+
+
+def test_sample_depends_on_ids_alone() -> None:
+    ids = np.array([f"id{n}" for n in range(50)])
+    ten = set(ids[sample(ids, 10, 0)])
+    assert set(ids[::-1][sample(ids[::-1], 10, 0)]) == ten
+    assert set(ids[sample(ids, 5, 0)]) < ten
+    assert set(ids[sample(ids, 10, 1)]) != ten
+    assert len(sample(ids, 99, 0)) == 50
+    with pytest.raises(InputError, match="limit"):
+        sample(ids, 0, 0)
+
+
+@pytest.mark.parametrize("salt", ["../", "a b", "x/y", "\x00"])
+def test_ids_that_a_run_cannot_hold_are_refused(tmp_path, monkeypatch, salt: str) -> None:
+    from tiny_benchmark import record_id as true_id
+
+    monkeypatch.setattr("tiny_benchmark.record_id", lambda *parts, **more: salt + true_id(*parts, **more))
+    with pytest.raises(BenchmarkError, match="an id cannot be written to a run"):
+        load_pool(write_tiny(tmp_path / "b", tasks=["i2i"]), "i2i", "test")
+
+
+def test_one_id_in_both_corpora_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tiny_benchmark.record_id", lambda first, *rest, **_: f"{rest}".replace(" ", ""))
+    benchmark = write_tiny(tmp_path / "b", tasks=["i2i"])
+    load_pool(benchmark, "i2i", "test")
+    with pytest.raises(BenchmarkError, match="duplicate id"):
+        load_pool(benchmark, "i2i", "test", pool="union")
