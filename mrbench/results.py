@@ -60,8 +60,8 @@ class Result:
 
     Attributes:
         model: ``{"name", "revision", "dimension", "modalities", "device", "dtype"}``.
-        benchmark: ``{"name", "title", "digest", "split", "pool"}``; pool is ``task`` (candidates of the task's
-            modality) or ``union`` (all modalities).
+        benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``. Tasks are all that it has. Pool is
+            ``task`` (candidates of the task's modality) or ``union`` (all modalities).
         limit: Number of queries per task it was cut to, or None. A cut result is no leaderboard entry.
         environment: Versions and platform.
         started: UTC time, ISO 8601.

@@ -20,7 +20,8 @@ def write_card(folder: Path, manifest: Manifest, description: str) -> None:
 
     Configurations ``corpus``, ``queries``, ``qrels``, ``top_ranked`` and ``degrained`` hold all tasks;
     ``<task>-corpus``, ``<task>-queries`` and ``<task>-qrels`` one task over its whole pool; the same with
-    ``<task>_ladder-`` and ``top_ranked`` one task over each query's ladder.
+    ``<task>_ladder-`` and ``top_ranked`` one task over each query's ladder. ``ladders`` is ``top_ranked`` with the id
+    of the positive.
     """
     header = yaml.safe_dump(_header(manifest), sort_keys=False, allow_unicode=True, width=1000)
     write_atomic(folder / CARD, f"---\n{header}---\n\n{_body(manifest, description)}")
@@ -32,15 +33,18 @@ def _header(manifest: Manifest) -> dict[str, Any]:
     def config(name: str, table: str, stems: list[str]) -> None:
         data_files = []
         for split in manifest.counts:
-            globs = [f"data/{table}/{s}-{split}-*.parquet" for s in stems if s in manifest.counts[split][table]]
+            globs = [f"data/{table}/{s}-{split}-*.parquet" for s in stems if manifest.counts[split][table].get(s)]
             if globs:
                 data_files.append({"split": split, "path": globs})
+        # MTEB casts the lists it ranks to exactly these two columns.
+        columns = {"columns": ["query-id", "corpus-ids"]} if name.endswith("top_ranked") else {}
         if data_files:
-            configs.append({"config_name": name, "data_files": data_files})
+            configs.append({"config_name": name, "data_files": data_files, **columns})
 
     modalities = sorted({m for counts in manifest.counts.values() for m in counts["corpus"]})
     for table in schema.TABLES:
         config(table, table, modalities if table == "corpus" else list(manifest.tasks))
+    config("ladders", "top_ranked", list(manifest.tasks))
     for task in manifest.tasks:
         for prefix, tables in (
             (task, ("corpus", "queries", "qrels")),

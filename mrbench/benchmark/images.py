@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 
 from PIL import Image, UnidentifiedImageError
 
@@ -27,7 +28,9 @@ def decode(image: ImageData, *, where: object) -> Image.Image:
         BenchmarkError: Not one of the formats, too large, or broken.
     """
     try:
-        opened = Image.open(io.BytesIO(image.data), formats=FORMATS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit, below, is stricter
+            opened = Image.open(io.BytesIO(image.data), formats=FORMATS)
         if opened.width * opened.height > MAX_PIXELS:
             raise BenchmarkError(
                 "image too large", where=where, got=f"{opened.width}x{opened.height}", accepted=f"{MAX_PIXELS} pixels"

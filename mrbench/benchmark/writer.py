@@ -86,10 +86,11 @@ class _TableFile:
         """
         self._flush()
         self.close_shard()
-        digests = np.frombuffer(bytes(self.keys), dtype="V16")
-        values, counts = np.unique(digests, return_counts=True)
-        if len(values) < len(digests):
-            twice = values[counts > 1][0].tobytes()
+        digests = np.frombuffer(bytes(self.keys), dtype="S16")
+        _, first, counts = np.unique(digests, return_index=True, return_counts=True)
+        if len(first) < len(digests):
+            start = 16 * int(first[counts > 1][0])
+            twice = bytes(self.keys[start : start + 16])
             raise BenchmarkError("duplicate id", where=f"{self.table.name}/{self.stem}", got=self._find(twice))
 
     def _find(self, digest: bytes) -> str:

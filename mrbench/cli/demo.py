@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import WORKERS, Json, Seed, Workers, command_line, note, print_json
+from mrbench.errors import BenchmarkError
 from mrbench.files import check_replaceable, write_json_atomic
 
 MARKER = "demo.json"
@@ -31,6 +32,8 @@ def demo(
     check_replaceable(output, marker=MARKER, overwrite=True)
     write_json_atomic(output / MARKER, {"seed": seed, "small": small})
     folders = _build(output, small, seed, workers)
+    for folder in folders:
+        _validate(folder)
     results = [_evaluate(folder, output, name, seed) for folder in folders for name in _models()]
 
     from mrbench.leaderboard import boards, publish, read_results, terminal
@@ -68,6 +71,15 @@ def _build(output: Path, small: bool, seed: int, workers: int) -> list[Path]:
         note(f"building {scenes}")
         build_scenes(scenes, ScenesConfig(), seed=seed, workers=workers, overwrite=True)
     return [emoji, scenes]
+
+
+def _validate(folder: Path) -> None:
+    from mrbench.validate import validate
+
+    note(f"validating {folder}")
+    report = validate(folder)
+    if report.problems:
+        raise BenchmarkError("the benchmark is not valid", where=folder, got=str(report.problems[0]))
 
 
 def _models() -> list[str]:

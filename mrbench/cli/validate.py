@@ -23,12 +23,23 @@ def validate(
     from mrbench.validate import validate as check
 
     report = check(folder, images=images)
+    problems = len(report.problems) + sum(report.omitted.values())
     if as_json:
-        print_json({**asdict(report), "valid": not report.problems})
-    if report.problems:
+        print_json(
+            {
+                "valid": not problems,
+                "checked": report.checked,
+                "notes": report.notes,
+                "problems": [asdict(problem) for problem in report.problems],
+                "omitted": report.omitted,
+            }
+        )
+    for remark in report.notes:
+        note(f"note: {remark}")
+    if problems:
         for problem in report.problems[:20]:
             note(f"problem: {problem}")
-        raise BenchmarkError("the benchmark is not valid", where=folder, got=f"{len(report.problems)} problems")
+        raise BenchmarkError("the benchmark is not valid", where=folder, got=f"{problems} problems")
     if not as_json:
         checked = ", ".join(f"{n:,} {what}" for what, n in report.checked.items())
         typer.echo(f"valid: {folder} ({checked})")

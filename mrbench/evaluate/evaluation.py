@@ -95,6 +95,7 @@ def evaluate(
             "digest": benchmark.digest,
             "split": split,
             "pool": pool,
+            "tasks": list(benchmark.manifest.tasks),
         },
         seed=seed,
         limit=limit,

@@ -126,6 +126,7 @@ def test_result_says_what_it_is(tiny: Benchmark, tmp_path: Path) -> None:
         "digest": tiny.digest,
         "split": "test",
         "pool": "task",
+        "tasks": ["t2i", "i2t", "i2i", "it2i"],
     }
     assert result.model["modalities"] == ["image", "image,text", "text"]
     assert {"python", "mrbench", "numpy", "pyarrow", "platform", "processors", "threads"} <= set(result.environment)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mrbench.build.art import on_white, render
 from mrbench.errors import ModelError
+from mrbench.models import efficientnet as efficientnet_module
 from mrbench.models.common import package_folder
 from mrbench.models.conse import ConSE, class_names
 from mrbench.models.efficientnet import EfficientNetLite0, fold, load_network
@@ -139,15 +140,31 @@ def test_batches_change_nothing(name: str, request: pytest.FixtureRequest) -> No
     whole = model.embed_candidates(items)
     assert whole.shape == (len(items), model.dimension)
     assert whole.dtype == np.float32
+    efficientnet_module._SEEN.clear()
     single = type(model)(device="cpu", batch_size=3 if name == "conse" else 1).embed_queries(
         items, "Find the same picture."
     )
     np.testing.assert_allclose(single, whole, atol=2e-5 * np.abs(whole).max() * 10)
+    efficientnet_module._SEEN.clear()
     np.testing.assert_allclose(model.embed_candidates(items[::-1])[::-1], whole, atol=1e-4)
     assert model.embed_queries([], "").shape == (0, model.dimension)
     assert isinstance(model, EmbeddingModel)
     assert model.revision.startswith("sha256:")
     assert (model.device, model.dtype) == ("cpu", "float32")
+
+
+def test_a_picture_seen_before_is_looked_up(efficientnet: EfficientNetLite0, monkeypatch: pytest.MonkeyPatch) -> None:
+    efficientnet_module._SEEN.clear()
+    first, second = art("🐕"), art("🍓")
+    alone = efficientnet.features([first])
+    both = efficientnet.features([second, first, second])
+    np.testing.assert_array_equal(both[1], alone[0])
+    np.testing.assert_array_equal(both[0], both[2])
+    assert not np.allclose(both[0], both[1])
+    assert len(efficientnet_module._SEEN) == 2
+    monkeypatch.setattr(efficientnet_module, "MOST_SEEN", 1)
+    np.testing.assert_array_equal(efficientnet.features([first, second]), both[[1, 0]])
+    assert len(efficientnet_module._SEEN) == 1
 
 
 def test_minilm_agrees_with_sentence_transformers(minilm: MiniLM) -> None:

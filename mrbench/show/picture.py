@@ -1,0 +1,208 @@
+"""The picture of a query: what it asks for on the left, its ladder on the right."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from PIL import Image, ImageDraw, ImageFont
+
+from mrbench.benchmark import decode
+from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement
+
+if TYPE_CHECKING:
+    from mrbench.show.find import Shown
+
+# Lengths in pixels. The picture is meant to be shown at half its size.
+CELL, GAP, MARGIN, QUERY, COLUMNS, TALLEST = 224, 28, 40, 460, 6, 8000
+PAPER, INK, GREY, LINE, GREEN, RED = "#ffffff", "#1f2430", "#6b7280", "#d8dce3", "#16a34a", "#c2410c"
+# Pale, apart in hue and in brightness; the label always stands beside the colour.
+TINTS = ("#fde68a", "#bfdbfe", "#bbf7d0", "#fbcfe8", "#ddd6fe", "#fed7aa", "#a5f3fc", "#e5e7eb")
+Tints = Mapping[str, str]
+
+
+@cache
+def _font(size: int, face: str = "") -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", f"DejaVuSans{face}.ttf")), size)
+
+
+def draw(shown: Shown) -> bytes:
+    """Return the picture as PNG bytes.
+
+    Args:
+        shown: The query with its ladder.
+    """
+    types = [grain.type for grain in shown.query.grains]
+    tints = {kind: TINTS[number % len(TINTS)] for number, kind in enumerate(types)}
+    rows = -(-len(shown.steps) // COLUMNS)
+    columns = -(-len(shown.steps) // rows)
+    width = MARGIN + QUERY + 2 * GAP + columns * (CELL + GAP) - GAP + MARGIN
+    sheet = _Sheet(width, tints)
+    bottom = max(_query(sheet, shown), _ladder(sheet, shown, columns))
+    buffer = io.BytesIO()
+    sheet.image.crop((0, 0, width, min(bottom + MARGIN, TALLEST))).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+class _Sheet:
+    """A sheet to write on. Every method returns the y below what it wrote."""
+
+    def __init__(self, width: int, tints: Tints) -> None:
+        self.image = Image.new("RGB", (width, TALLEST), PAPER)
+        self.pen = ImageDraw.Draw(self.image)
+        self.tints = tints
+
+    def text(
+        self,
+        at: tuple[int, int],
+        text: str,
+        width: int,
+        *,
+        size: int = 20,
+        face: str = "",
+        colour: str = INK,
+        marked: Iterable[Grain] = (),
+    ) -> int:
+        """Write wrapped text, the spans of grains on their tints."""
+        font, (x, y), step = _font(size, face), at, round(size * 1.5)
+        for start, end in _wrapped(text, font, width):
+            for grain in marked:
+                if grain.start is None or grain.end is None:
+                    continue
+                first, last = max(start, grain.start), min(end, grain.end)
+                if first < last:
+                    left, right = (x + font.getlength(text[start:index]) for index in (first, last))
+                    box = (left - 3, y - size * 0.14, right + 3, y + size * 1.26)
+                    self.pen.rounded_rectangle(box, 5, fill=self.tints.get(grain.type, TINTS[-1]))
+            self.pen.text((x, y), text[start:end], font=font, fill=colour)
+            y += step
+        return y
+
+    def pills(self, at: tuple[int, int], labels: Iterable[str], width: int, *, indent: int = 0, size: int = 16) -> int:
+        """Write grain types on their tints, as many on a line as fit."""
+        font, (left, y), x = _font(size), at, at[0] + indent
+        for label in labels:
+            length = round(font.getlength(label)) + 14
+            if x > left and x + length > left + width:
+                x, y = left, y + size + 14
+            self.pen.rounded_rectangle((x, y, x + length, y + size + 9), 8, fill=self.tints.get(label, TINTS[-1]))
+            self.pen.text((x + 7, y + 3), label, font=font, fill=INK)
+            x += length + 6
+        return y + size + 14
+
+    def picture(self, at: tuple[int, int], image: ImageData, side: int, frame: str, thick: int, where: str) -> int:
+        """Lay a picture into a framed square."""
+        picture = decode(image, where=where)
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+        if max(picture.size) < side:
+            scale = side / max(picture.size)
+            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+            picture = picture.resize(size, Image.Resampling.BICUBIC)
+        x, y = at
+        self.image.paste(picture, (x + (side - picture.width) // 2, y + (side - picture.height) // 2))
+        self.frame(at, side, frame, thick)
+        return y + side
+
+    def frame(self, at: tuple[int, int], side: int, colour: str, thick: int) -> None:
+        """Draw a frame around a square, outside of it."""
+        (x, y), t = at, thick + 1
+        self.pen.rounded_rectangle((x - t, y - t, x + side + t, y + side + t), 8, outline=colour, width=thick)
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[tuple[int, int]]:
+    """First and one past the last character of every line."""
+    lines: list[tuple[int, int]] = []
+    start = end = position = 0
+    for word in text.split(" "):
+        stop = position + len(word)
+        if end > start and font.getlength(text[start:stop]) > width:
+            lines.append((start, end))
+            start = position
+        end, position = stop, stop + 1
+    return [*lines, (start, end)]
+
+
+def _query(sheet: _Sheet, shown: Shown) -> int:
+    query, x, y = shown.query, MARGIN, MARGIN
+    y = sheet.text((x, y), f"Query, {TASKS[query.task].title}", QUERY, size=24, face="-Bold")
+    y = sheet.text((x, y + 2), query.instruction, QUERY, size=17, colour=GREY) + 14
+    if query.image is not None:
+        y = sheet.picture((x + 3, y), query.image, CELL + 60, LINE, 2, query.id) + 20
+    if query.text is not None:
+        y = sheet.text((x, y), query.text, QUERY, size=26, marked=query.grains) + 14
+    y = sheet.text((x, y + 4), "Grains", QUERY, size=18, face="-Bold") + 4
+    indent = max(round(_font(16).getlength(grain.type)) for grain in query.grains) + 34
+    for grain in query.grains:
+        sheet.pills((x, y), [grain.type], QUERY)
+        y = max(y + 32, sheet.text((x + indent, y + 3), grain.value, QUERY - indent, size=17))
+    return _degrained(sheet, shown, y + 10)
+
+
+def _degrained(sheet: _Sheet, shown: Shown, y: int) -> int:
+    x = MARGIN
+    if shown.degrained:
+        y = sheet.text((x, y), "The query without one grain", QUERY, size=18, face="-Bold") + 6
+    pictures = [p for p in shown.degrained if p.image is not None and p.text == shown.query.text]
+    indent = max((round(_font(16).getlength(p.grain)) for p in shown.degrained), default=0) + 28
+    for probe in shown.degrained:
+        if probe not in pictures and probe.text is not None:
+            sheet.pills((x, y), [probe.grain], QUERY)
+            y = sheet.text((x + indent, y + 3), probe.text, QUERY - indent, size=16, colour=GREY) + 8
+    side, bottom = (QUERY - 2 * GAP) // 3, y
+    for number, probe in enumerate(pictures):
+        left = x + 3 + number % 3 * (side + GAP)
+        if number and number % 3 == 0:
+            y = bottom
+        if probe.image is not None:
+            below = sheet.picture((left, y + 6), probe.image, side, LINE, 2, f"{probe.query_id} without {probe.grain}")
+            bottom = max(bottom, sheet.pills((left, below + 10), [probe.grain], side))
+    return bottom
+
+
+def _ladder(sheet: _Sheet, shown: Shown, columns: int) -> int:
+    left, top = MARGIN + QUERY + 2 * GAP, MARGIN
+    sheet.pen.line((left - GAP, MARGIN, left - GAP, TALLEST), fill=LINE, width=2)
+    room = columns * (CELL + GAP) - GAP
+    title = f"Its positive, and a ladder of {len(shown.steps) - 1} graded negatives"
+    top = sheet.text((left, top), title, room, size=24, face="-Bold") + 16
+    bottom = top
+    for number, (candidate, judgement) in enumerate(shown.steps):
+        column = number % columns
+        if number and column == 0:
+            top, bottom = bottom + GAP - 6, bottom
+        corner = (left + column * (CELL + GAP), top)
+        positive = candidate.id == shown.positive_id
+        bottom = max(bottom, _member(sheet, corner, candidate, judgement, positive, len(shown.query.grains)))
+    return bottom
+
+
+def _member(
+    sheet: _Sheet, corner: tuple[int, int], candidate: Candidate, judgement: Judgement, positive: bool, total: int
+) -> int:
+    frame, thick = (GREEN, 5) if positive else (LINE, 2)
+    if candidate.image is not None:
+        sheet.picture(corner, candidate.image, CELL, frame, thick, candidate.id)
+    else:
+        marked = [grain for grain in candidate.grains if grain.type in judgement.violates or positive]
+        size = next(s for s in (19, 17, 15, 13, 11, 9) if _fits(candidate.text or "", s) or s == 9)
+        inside = (corner[0] + 12, corner[1] + 12)
+        sheet.text(inside, candidate.text or "", CELL - 24, size=size, marked=marked)
+        sheet.frame(corner, CELL, frame, thick)
+    x, y = corner[0], corner[1] + CELL + 14
+    grade = f"{judgement.grade}/{total}"
+    if not judgement.violates:
+        return sheet.text((x, y), f"{grade}  relevant", CELL, size=18, face="-Bold", colour=GREEN)
+    sheet.text((x, y), grade, CELL, size=18, face="-Bold", colour=RED)
+    indent = round(_font(18, "-Bold").getlength(grade)) + 10
+    sheet.text((x + indent, y + 1), "not:", CELL, size=17, colour=GREY)
+    indent += round(_font(17).getlength("not:")) + 8
+    violates = [kind for kind in sheet.tints if kind in judgement.violates]
+    return sheet.pills((x, y - 2), violates, CELL, indent=indent)
+
+
+def _fits(text: str, size: int) -> bool:
+    return len(_wrapped(text, _font(size), CELL - 24)) * round(size * 1.5) <= CELL - 20

@@ -1,0 +1,145 @@
+"""Files and columns: what is in the folder, read with pyarrow alone."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mrbench.benchmark.manifest import FileEntry, Manifest
+from mrbench.validate.report import Report
+
+ROWS_AT_ONCE = 256
+QUERY_MODALITY = {"t2i": "text", "i2t": "image", "i2i": "image", "it2i": "image,text"}
+CANDIDATE_MODALITY = {"t2i": "image", "i2t": "text", "i2i": "image", "it2i": "image"}
+KINDS = ("corpus", "queries", "qrels", "top_ranked", "degrained")
+_NAME = re.compile(r"data/([a-z_]+)/([a-z0-9]+)-(train|validation|test)-(\d{5})\.parquet")
+_STRINGS = pa.list_(pa.string())
+_GRAINS = pa.list_(
+    pa.struct([("type", pa.string()), ("value", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+)
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+class UnreadableError(Exception):
+    """A file that looked like Parquet cannot be read to its end: its name and the reason."""
+
+
+@dataclass
+class Table:
+    """The files that together are one table of one split."""
+
+    kind: str
+    stem: str
+    split: str
+    paths: list[Path] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """For example ``queries/t2i-test``."""
+        return f"{self.kind}/{self.stem}-{self.split}"
+
+    @property
+    def modality(self) -> str:
+        """The modality of its content."""
+        return self.stem if self.kind == "corpus" else QUERY_MODALITY[self.stem]
+
+    def columns(self) -> dict[str, pa.DataType]:
+        """The columns that the format asks for, in order."""
+        text, number = pa.string(), pa.int32()
+        content: dict[str, pa.DataType] = {}
+        if "text" in self.modality:
+            content["text"] = text
+        if "image" in self.modality:
+            content |= {"image": _IMAGE, "image_sha256": text}
+        shown = {"image_grains": _GRAINS} if "image" in self.modality else {}
+        return {
+            "corpus": {"id": text, "modality": text, **content, "grains": _GRAINS},
+            "queries": {
+                "id": text,
+                "task": text,
+                "modality": text,
+                "instruction": text,
+                **content,
+                "grains": _GRAINS,
+                **shown,
+            },
+            "qrels": {"query-id": text, "corpus-id": text, "score": number, "grade": number, "violates": _STRINGS},
+            "top_ranked": {"query-id": text, "positive-id": text, "corpus-ids": _STRINGS},
+            "degrained": {"query-id": text, "grain": text, **content},
+        }[self.kind]
+
+    def rows(self, *columns: str, without: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the rows, a few hundred in memory at a time."""
+        wanted = list(columns) or [name for name in self.columns() if name != without]
+        for path in self.paths:
+            try:
+                with pq.ParquetFile(path) as file:
+                    for batch in file.iter_batches(ROWS_AT_ONCE, columns=wanted):
+                        yield from batch.to_pylist()
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                raise UnreadableError(f"data/{self.kind}/{path.name}", str(error)) from error
+
+
+def check_files(folder: Path, manifest: Manifest, report: Report) -> list[Table]:
+    """Compare the files with the manifest and return the tables; none where they cannot be read."""
+    tables: dict[tuple[str, str, str], Table] = {}
+    readable = True
+    for name, entry in sorted(manifest.files.items()):
+        report.count("files")
+        match = _NAME.fullmatch(name)
+        if match is None or not _known(match[1], match[2]):
+            report.problem("file name", name, accepted="data/TABLE/STEM-SPLIT-00000.parquet")
+            continue
+        key = (match[1], match[2], match[3])
+        table = tables.setdefault(key, Table(*key))
+        report.expect(int(match[4]) == len(table.paths), "shard numbers", name, match[4], f"{len(table.paths):05d}")
+        readable &= _check_file(folder, name, entry, table.columns(), report)
+        table.paths.append(folder / name)
+    _check_strays(folder, manifest, report)
+    return list(tables.values()) if readable else []
+
+
+def _known(kind: str, stem: str) -> bool:
+    return kind in KINDS and stem in (("image", "text") if kind == "corpus" else QUERY_MODALITY)
+
+
+def _check_file(folder: Path, name: str, entry: FileEntry, columns: dict[str, pa.DataType], report: Report) -> bool:
+    """Check one file; say whether it can be read on."""
+    path = folder / name
+    if not path.is_file():
+        report.problem("missing file", name)
+        return False
+    if not path.resolve().is_relative_to(folder.resolve()):
+        report.problem("file outside the folder", name, path.resolve())
+        return False
+    size = path.stat().st_size
+    report.expect(size == entry.bytes, "file size", name, size, entry.bytes)
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    report.expect(sha256 == entry.sha256, "file digest", name, sha256, entry.sha256)
+    try:
+        with pq.ParquetFile(path) as file:
+            found = {column.name: column.type for column in file.schema_arrow}
+            rows = file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        report.problem("unreadable file", name, error)
+        return False
+    report.expect(rows == entry.rows, "rows of a file", name, rows, entry.rows)
+    if list(found.items()) != list(columns.items()):
+        report.problem("columns", name, found, columns)
+        return False
+    return True
+
+
+def _check_strays(folder: Path, manifest: Manifest, report: Report) -> None:
+    for path in sorted((folder / "data").rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in manifest.files:
+            report.problem("stray file", name, accepted="only files of the manifest below data/")

@@ -1,0 +1,195 @@
+"""Reading: records come back as they were, and a folder that is not whole is refused in one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from png_bomb import png_header
+from tiny_benchmark import QUERIES, candidate, ladder, queries, write_tiny
+
+from mrbench.benchmark import Benchmark, decode, encode_png, pixel_sha256, schema, write_benchmark, writer
+from mrbench.errors import BenchmarkError, FormatVersionError, InputError, MRBenchError
+from mrbench.records import Candidate, DegrainedQuery, Grain, ImageData
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_tiny(tmp_path / "tiny").folder
+
+
+def test_records_come_back_as_they_were(tiny: Benchmark) -> None:
+    for task in QUERIES:
+        assert list(tiny.queries(task, "test")) == queries(task)
+    pool = {
+        tuple(g.value for g in c.grains): candidate("image", tuple(g.value for g in c.grains)) for c in images(tiny)
+    }
+    assert list(images(tiny)) == list(pool.values())
+    assert list(tiny.ladders("t2i", "test")) == [ladder(query, pool) for query in queries("t2i")]
+    assert {j.grade for j in tiny.judgements("t2i", "test")} == {0, 1, 2, 3}
+    assert tiny.splits == ("test",)
+
+
+def images(benchmark: Benchmark):
+    return benchmark.corpus("image", "test")
+
+
+def test_no_picture_changes_its_id(tmp_path: Path) -> None:
+    """A thousand different pictures over several row groups and shards, each under its own id when read back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "IMAGE_ROWS_PER_FILE", 512)
+        written = {}
+        with write_benchmark(tmp_path / "out") as out:
+            for n in range(1000):
+                image = encode_png(Image.new("RGB", (3, 2), (n % 256, n // 256, 77)))
+                written[f"{n * 7919 % 1000:04d}"] = image.sha256
+                out.add_candidates("test", [Candidate(f"{n * 7919 % 1000:04d}", (Grain("n", str(n)),), None, image)])
+            out.finish(
+                name="t", title="", builder={}, seed=0, tools={}, sources=(), licence="", split_rule={}, description=""
+            )
+    read = Benchmark(tmp_path / "out")
+    assert [entry.rows for entry in read.manifest.files.values()] == [512, 488]
+    found = {c.id: pixel_sha256(decode(c.image, where=c.id)) for c in images(read)}
+    assert found == written
+    assert all(images(read)[n].id == key for n, key in enumerate(written))
+    assert images(read).find("0123").image.sha256 == written["0123"]
+    assert images(read).find("x") is None
+    with pytest.raises(IndexError):
+        images(read)[1000]
+
+
+def test_table_without_rows(tiny: Benchmark) -> None:
+    assert len(tiny.degrained("t2i", "test")) == 0
+    assert list(tiny.degrained("t2i", "test")) == []
+
+
+def test_unknown_task_and_split(tiny: Benchmark) -> None:
+    with pytest.raises(InputError, match=r"unknown task.*'x2y'.*t2i, i2t, i2i, it2i"):
+        tiny.queries("x2y", "test")
+    with pytest.raises(InputError, match=r"unknown split.*'train'.*test"):
+        tiny.queries("t2i", "train")
+
+
+QRELS = "data/qrels/t2i-test-00000.parquet"
+
+
+def _flip(folder: Path) -> None:
+    path = folder / QRELS
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _link_out(folder: Path) -> None:
+    shutil.move(folder / QRELS, folder.parent / "elsewhere.parquet")
+    (folder / QRELS).symlink_to(folder.parent / "elsewhere.parquet")
+
+
+def _edit(**changes):
+    def change(folder: Path) -> None:
+        path = folder / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+def _file(name: str):
+    def change(folder: Path) -> None:
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["files"][name] = manifest["files"].pop(QRELS)
+        path.write_text(json.dumps(manifest))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (shutil.rmtree, BenchmarkError, "no such benchmark folder"),
+        (lambda f: (f / "manifest.json").unlink(), BenchmarkError, "not finished: no manifest"),
+        (_flip, BenchmarkError, "altered.*t2i-test"),
+        (lambda f: (f / QRELS).unlink(), BenchmarkError, "missing.*t2i-test"),
+        (lambda f: (f / QRELS).write_bytes((f / QRELS).read_bytes()[:-9]), BenchmarkError, "another size.*t2i-test"),
+        (_link_out, BenchmarkError, "link out of the folder.*t2i-test"),
+        (_edit(format_version=2), FormatVersionError, "newer.*got: 2; accepted: 1 to 1"),
+        (_edit(format_version=0), BenchmarkError, "format version"),
+        (_edit(format_version=True), BenchmarkError, "format version"),
+        (_edit(format="other"), BenchmarkError, "not a manifest of MRBench"),
+        (_edit(files=[]), BenchmarkError, "malformed manifest"),
+        (_edit(seed="x"), BenchmarkError, "malformed manifest"),
+        (_edit(tasks=["x2y"]), BenchmarkError, "unknown task.*x2y"),
+        (_edit(counts={"tset": {}}), BenchmarkError, "unknown split.*tset"),
+        (_file("data/../../secret"), BenchmarkError, "outside data/"),
+        (_file("/etc/passwd"), BenchmarkError, "outside data/"),
+        (_file("data\\..\\x"), BenchmarkError, "outside data/"),
+        (_file("data/a\0b"), BenchmarkError, "outside data/"),
+        (lambda f: (f / "manifest.json").write_text("{"), BenchmarkError, "not JSON"),
+        (lambda f: (f / "manifest.json").write_bytes(b"\xff"), BenchmarkError, "not JSON"),
+        (lambda f: (f / "manifest.json").write_text("[]"), BenchmarkError, "not a manifest"),
+    ],
+)
+def test_folder_that_is_not_whole(folder: Path, spoil, error: type[MRBenchError], words: str) -> None:
+    spoil(folder)
+    with pytest.raises(error, match=words) as caught:
+        Benchmark(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_verification_a_changed_byte_passes(folder: Path) -> None:
+    _flip(folder)
+    assert Benchmark(folder, verify=False).name == "tiny"
+
+
+def _bitmap() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "unreadable image"),
+        (b"<svg/>", "unreadable image"),
+        (_bitmap(), "unreadable image"),
+        (encode_png(Image.new("RGB", (64, 64), "red")).data[:90], "unreadable image"),
+        (png_header(9000, 9000), "image too large.*9000x9000"),
+        (png_header(60000, 60000), "unreadable image.*decompression bomb"),
+    ],
+)
+def test_pictures_that_cannot_be_vouched_for(data: bytes, words: str) -> None:
+    with pytest.raises(BenchmarkError, match=f"(?s){words}") as caught:
+        decode(ImageData(data, ""), where="record 17")
+    assert "record 17" in str(caught.value)
+
+
+def test_decoding_lays_transparency_over_white_and_reads_three_formats() -> None:
+    picture = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    for form in ("PNG", "WEBP"):
+        buffer = io.BytesIO()
+        picture.save(buffer, form)
+        assert decode(ImageData(buffer.getvalue(), ""), where="").getpixel((0, 0)) == (255, 255, 255)
+    buffer = io.BytesIO()
+    Image.new("L", (2, 1), 7).save(buffer, "JPEG")
+    assert decode(ImageData(buffer.getvalue(), ""), where="").mode == "RGB"
+
+
+def test_pixel_digest_tells_sizes_apart() -> None:
+    assert pixel_sha256(Image.new("RGB", (2, 3))) != pixel_sha256(Image.new("RGB", (3, 2)))
+
+
+def test_rows_and_records_are_inverse() -> None:
+    image = encode_png(Image.new("RGB", (1, 1)))
+    text = Candidate("a", (Grain("entity", "Katze", 0, 5), Grain("count", "one")), "Katze ✓")
+    for record in (text, replace(text, text=None, image=image), replace(text, image=image)):
+        assert schema.row_candidate(schema.candidate_row(record)) == record
+    probe = DegrainedQuery("q", "count", None, image)
+    assert schema.row_degrained(schema.degrained_row(probe)) == probe
+    for query in [q for task in QUERIES for q in queries(task)]:
+        assert schema.row_query(schema.query_row(query)) == query
