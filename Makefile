@@ -35,6 +35,8 @@ entries: $(READY)
 	  folder=$${file%/result.json}; model=$${folder##*/}; suite=$${folder%/*}; suite=$${suite##*/}; \
 	  cp "$$file" "leaderboards/entries/$$suite-$$model.json"; \
 	done
+	$(BIN)/mrbench leaderboard leaderboards/entries --output demo/board --overwrite
+	cp demo/board/leaderboard.md leaderboards/README.md
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,50 @@
+"""What the README and the leaderboard page say is what the committed results say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mrbench.leaderboard import boards, publish, read_results, terminal
+
+ROOT = Path(__file__).parents[2]
+ENTRIES = ROOT / "leaderboards/entries"
+
+
+def test_the_readme_quotes_the_committed_results() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = [terminal(board).strip() for board in boards(read_results([ENTRIES]))]
+    assert any(block in readme for block in said)
+
+
+@pytest.mark.parametrize(
+    ("suite", "grain", "words"),
+    [
+        ("scenes", "background", "another background (0.99)"),
+        ("scenes", "count", "three cases of ten (0.69)"),
+        ("emoji", "role", "roles (0.83)"),
+        ("emoji", "skin tone", "skin tones\n(0.57)"),
+        ("emoji", "gender", "genders (0.61)"),
+    ],
+)
+def test_the_numbers_in_the_text_are_those_of_the_results(suite: str, grain: str, words: str) -> None:
+    (result,) = read_results([ENTRIES / f"{suite}-efficientnet-lite0.json"])
+    assert f"{result.tasks['i2i'].pair_accuracy[grain].score:.2f}" in words
+    assert words in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_leaderboard_page_is_made_from_the_committed_results(tmp_path: Path) -> None:
+    published = publish(read_results([ENTRIES]), tmp_path / "board")
+    committed = (ROOT / "leaderboards/README.md").read_text(encoding="utf-8")
+    assert published["markdown"].read_text(encoding="utf-8") == committed
+
+
+def test_committed_results_are_complete() -> None:
+    results = read_results([ENTRIES])
+    assert {(r.benchmark["name"], r.model["name"]) for r in results} == {
+        (suite, model)
+        for suite in ("emoji", "scenes")
+        for model in ("random", "constant", "colour-histogram", "minilm", "efficientnet-lite0", "conse")
+    }
+    assert all(r.limit is None and r.command.startswith("mrbench evaluate") for r in results)
