@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import signal
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -111,7 +112,10 @@ def worker_pool(workers: int) -> Iterator[Workers]:
     if workers <= 1:
         yield 1
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C reaches the whole process group; the parent alone answers it.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignore) as pool:
         yield pool
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from importlib.metadata import version
@@ -14,6 +15,8 @@ from mrbench.errors import MRBenchError
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="mrbench",
@@ -54,6 +57,7 @@ app.command("demo")(demo.demo)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input or output, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up after it as after Ctrl-C
     try:
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
     except (MRBenchError, OSError, MemoryError, _ClickException) as error:
@@ -62,8 +66,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"{_line(error)}\n")
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
+        code = _INTERRUPTED
+    if code == _INTERRUPTED:  # newer versions of typer answer Ctrl-C with this code, older ones raise
         sys.stderr.write("error: interrupted; nothing was left half-written\n")
-        sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -64,6 +65,8 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
     """
     if batch_size < 1:
         raise InputError("the batch size is too small", where="batch_size", got=batch_size, accepted="1 or more")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise InputError("unknown device", where="device", got=device, accepted="auto, cpu, cuda, cuda:N")
     load: Callable[..., EmbeddingModel]
     if spec.startswith(HF_PREFIX):
         load = partial(_HF.load(), spec.removeprefix(HF_PREFIX))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from mrbench.benchmark import Benchmark
 
 
 def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -52,6 +58,68 @@ def test_demo_leaves_a_foreign_folder_alone(tmp_path: Path) -> None:
     assert "left alone" in run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert mine.read_text() == "keep"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "mrbench", "build", "emoji", "--output", "out", "--workers", "2"]
+    run = subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(".out.partial-*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        if number == signal.SIGINT:
+            os.killpg(run.pid, number)  # as a terminal does: to the workers too
+        else:
+            run.send_signal(number)
+        printed, said = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 130
+    assert (printed, said) == ("", "error: interrupted; nothing was left half-written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "clop"], "got: 'clop'"),
+        (["--model", "random", "--task", "t2x"], "got: 't2x'"),
+        (["--model", "random", "--split", "exam"], "got: 'exam'"),
+        (["--model", "random", "--pool", "all"], "got: 'all'"),
+        (["--model", "random", "--device", "abacus"], "abacus"),
+        (["--model", "random", "--limit", "0"], "--limit"),
+        (["--model", "hf:no/such/folder/at/all"], "no/such/folder/at/all"),
+    ],
+)
+def test_evaluate_says_what_it_does_not_know(
+    words: list[str], said: str, tiny: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    output = tmp_path / "result"
+    run = mrbench("evaluate", tiny.folder, "--output", output, *words)
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
+    assert said in run.stderr
+    assert not output.exists()
+
+
+def test_evaluate_prints_json_and_publishes(tiny: Benchmark, tmp_path: Path) -> None:
+    run = mrbench("evaluate", tiny.folder, "--model", "constant", "--output", tmp_path / "r", "--json")
+    assert run.returncode == 0
+    assert json.loads(run.stdout)["model"]["name"] == "constant"
+    board = mrbench("leaderboard", tmp_path / "r", "--output", tmp_path / "board")
+    assert board.returncode == 0
+    assert "constant" in board.stdout
+    assert (tmp_path / "board/index.html").is_file()
+    again = mrbench("evaluate", tiny.folder, "--model", "constant", "--output", tmp_path / "r")
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
 
 
 def test_help_has_no_colour_when_piped() -> None:
