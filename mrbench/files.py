@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mrbench.errors import OutputError
+from mrbench.errors import FormatVersionError, MRBenchError, OutputError
 
 
 def sha256_file(path: Path) -> str:
@@ -58,6 +58,43 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 def write_json_atomic(path: Path, value: Any) -> None:
     """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
     write_atomic(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_versioned_json(path: Path, *, what: str, name: str, newest: int, error: type[MRBenchError]) -> dict[str, Any]:
+    """Read a JSON object that states its format and version.
+
+    Args:
+        what: What the file is, for messages.
+        name: The value of ``format`` that it has to have.
+        newest: The newest ``format_version`` that this version of MRBench reads.
+        error: What to raise when the file is not such an object.
+
+    Raises:
+        MRBenchError: ``error``, when the file cannot be read, is not JSON (NaN is not) or of another format.
+        FormatVersionError: Written by a newer version of MRBench.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (OSError, ValueError, RecursionError) as reason:
+        raise error(f"unreadable {what}", where=path, got=str(reason), accepted="a JSON object") from reason
+    if not isinstance(raw, dict) or raw.get("format") != name:
+        raise error(f"not a {what} of MRBench", where=path, accepted=f'"format": "{name}"')
+    version = raw.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise error("malformed format version", where=path, got=version, accepted=f"1 to {newest}")
+    if version > newest:
+        raise FormatVersionError(
+            f"the {what} was written by a newer MRBench",
+            where=path,
+            got=version,
+            accepted=f"1 to {newest}",
+            hint="pip install --upgrade mrbench",
+        )
+    return raw
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def output_error(error: OSError, path: Path) -> OutputError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mrbench.errors import FormatVersionError, ResultError
-from mrbench.files import write_json_atomic
+from mrbench.errors import ResultError
+from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.records import TASKS
 
 FORMAT = "mrbench-result"
@@ -94,19 +93,7 @@ def read_result(path: Path) -> Result:
         ResultError: Not a result file, or malformed.
         FormatVersionError: Written by a newer version of MRBench.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except (OSError, ValueError, RecursionError) as error:
-        raise ResultError("unreadable result file", where=path, got=str(error)) from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        raise ResultError("not a result file of MRBench", where=path, accepted=f'"format": "{FORMAT}"')
-    version = raw.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ResultError("malformed format version", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}")
-    if version > FORMAT_VERSION:
-        raise FormatVersionError(
-            "the result was written by a newer MRBench", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}"
-        )
+    raw = read_versioned_json(path, what="result file", name=FORMAT, newest=FORMAT_VERSION, error=ResultError)
     try:
         return _parse(raw)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -170,7 +157,3 @@ def _score(value: Any) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"a score is outside 0 to 1: {value!r}")
     return float(value)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON number")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mrbench.benchmark.schema import FORMAT, FORMAT_VERSION
-from mrbench.errors import BenchmarkError, FormatVersionError
+from mrbench.errors import BenchmarkError
+from mrbench.files import read_versioned_json
 from mrbench.records import SPLITS, TASKS
 
 MANIFEST = "manifest.json"
@@ -89,23 +89,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise BenchmarkError(
             "not a benchmark, or one that was not finished: no manifest", where=path, hint="mrbench build"
         )
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BenchmarkError("the manifest is not JSON", where=path, got=str(error)) from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        raise BenchmarkError("not a manifest of MRBench", where=path, accepted=f'"format": "{FORMAT}"')
-    version = raw.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise BenchmarkError("malformed format version", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}")
-    if version > FORMAT_VERSION:
-        raise FormatVersionError(
-            "the benchmark was written by a newer MRBench",
-            where=path,
-            got=version,
-            accepted=f"1 to {FORMAT_VERSION}",
-            hint="pip install --upgrade mrbench",
-        )
+    raw = read_versioned_json(path, what="manifest", name=FORMAT, newest=FORMAT_VERSION, error=BenchmarkError)
     try:
         manifest = _parse(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mrbench.errors import FormatVersionError, ResultError
-from mrbench.files import write_json_atomic
+from mrbench.errors import ResultError
+from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.records import TASKS
 
 FORMAT = "mrbench-run"
@@ -101,26 +100,17 @@ def read_run(folder: Path) -> Run:
         FormatVersionError: Written by a newer version of MRBench.
     """
     path = folder / RUN
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError("unreadable run", where=path, got=str(error)) from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        raise ResultError("not a run of MRBench", where=path, accepted=f'"format": "{FORMAT}"')
-    version = raw.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise ResultError("malformed format version", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}")
-    if version > FORMAT_VERSION:
-        raise FormatVersionError(
-            "the run was written by a newer MRBench", where=path, got=version, accepted=f"1 to {FORMAT_VERSION}"
-        )
+    raw = read_versioned_json(path, what="run", name=FORMAT, newest=FORMAT_VERSION, error=ResultError)
     try:
         for task in (*raw["tasks"], *raw["not_supported"]):
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}")
         return Run(
             model=dict(raw["model"]),
-            benchmark={name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
+            benchmark={
+                **{name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
+                "tasks": [str(task) for task in raw["benchmark"]["tasks"]],
+            },
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
             depth=int(raw["depth"]),

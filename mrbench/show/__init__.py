@@ -1,6 +1,35 @@
 """Looking at one query: what it asks for, its positive, its ladder; as data, as text and as a picture."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mrbench.benchmark import Benchmark
+from mrbench.files import write_atomic
 from mrbench.show.describe import describe
-from mrbench.show.find import show
+from mrbench.show.find import as_json, find
+from mrbench.show.picture import draw
 
 __all__ = ["describe", "show"]
+
+
+def show(benchmark: Benchmark, query_id: str, output: Path) -> dict[str, Any]:
+    """Describe a query and write a picture of it with its positive and its ladder.
+
+    Args:
+        benchmark: Where to look; every task and split is searched.
+        query_id: The query.
+        output: PNG to write.
+
+    Returns:
+        What the picture shows, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade) and
+        ``degrained``.
+
+    Raises:
+        InputError: No query has this id.
+        OutputError: The picture cannot be written.
+    """
+    shown = find(benchmark, query_id)
+    write_atomic(output, draw(shown))
+    return as_json(shown)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.files import write_atomic
 from mrbench.records import TASKS, Candidate, DegrainedQuery, Grain, Judgement, Query
-from mrbench.show.picture import draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +28,6 @@ class Shown:
     positive_id: str
     steps: tuple[tuple[Candidate, Judgement], ...]
     degrained: tuple[DegrainedQuery, ...]
-
-
-def show(benchmark: Benchmark, query_id: str, output: Path) -> dict[str, Any]:
-    """Describe a query and write a picture of it with its positive and its ladder.
-
-    Args:
-        benchmark: Where to look; every task and split is searched.
-        query_id: The query.
-        output: PNG to write.
-
-    Returns:
-        What the picture shows, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade) and
-        ``degrained``.
-
-    Raises:
-        InputError: No query has this id.
-        OutputError: The picture cannot be written.
-    """
-    shown = find(benchmark, query_id)
-    write_atomic(output, draw(shown))
-    return _as_json(shown)
 
 
 def find(benchmark: Benchmark, query_id: str) -> Shown:
@@ -95,7 +71,8 @@ def _all_of(records: Records[Any], query_id: str) -> list[Any]:
     return [records[int(row)] for row in np.flatnonzero(records.ids.to_numpy(zero_copy_only=False) == query_id)]
 
 
-def _as_json(shown: Shown) -> dict[str, Any]:
+def as_json(shown: Shown) -> dict[str, Any]:
+    """Return what belongs to a query, ready for JSON."""
     query = shown.query
     return {
         "query": {

@@ -6,16 +6,13 @@ import io
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from mrbench.benchmark import decode
 from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement
-
-if TYPE_CHECKING:
-    from mrbench.show.find import Shown
+from mrbench.show.find import Shown
 
 # Lengths in pixels. The picture is meant to be shown at half its size.
 CELL, GAP, MARGIN, QUERY, COLUMNS, TALLEST = 224, 28, 40, 460, 6, 8000

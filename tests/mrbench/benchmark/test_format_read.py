@@ -129,8 +129,8 @@ def _file(name: str):
         (_file("/etc/passwd"), BenchmarkError, "outside data/"),
         (_file("data\\..\\x"), BenchmarkError, "outside data/"),
         (_file("data/a\0b"), BenchmarkError, "outside data/"),
-        (lambda f: (f / "manifest.json").write_text("{"), BenchmarkError, "not JSON"),
-        (lambda f: (f / "manifest.json").write_bytes(b"\xff"), BenchmarkError, "not JSON"),
+        (lambda f: (f / "manifest.json").write_text("{"), BenchmarkError, "unreadable manifest"),
+        (lambda f: (f / "manifest.json").write_bytes(b"\xff"), BenchmarkError, "unreadable manifest"),
         (lambda f: (f / "manifest.json").write_text("[]"), BenchmarkError, "not a manifest"),
     ],
 )
