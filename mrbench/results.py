@@ -13,6 +13,7 @@ from mrbench.records import TASKS
 
 FORMAT = "mrbench-result"
 FORMAT_VERSION = 1
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +103,10 @@ def read_result(path: Path) -> Result:
 
 def _parse(raw: dict[str, Any]) -> Result:
     model, benchmark = dict(raw["model"]), dict(raw["benchmark"])
-    for key in ("name", "revision"):
-        _text(model[key])
-    for key in ("name", "digest", "split", "pool"):
-        _text(benchmark[key])
+    for part, keys in ((model, ("name", "revision")), (benchmark, ("name", "title", "digest", "split", "pool"))):
+        for key in keys:
+            if not 0 < len(_text(part[key])) <= LONGEST_NAME:
+                raise ValueError(f"{key} is empty or longer than {LONGEST_NAME} characters")
     tasks = {}
     for name, part in raw["tasks"].items():
         if name not in TASKS:
