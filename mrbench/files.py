@@ -132,6 +132,7 @@ def replaced_folder(target: Path, *, marker: str, overwrite: bool) -> Iterator[P
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
         os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp makes it private; a benchmark is for sharing
+        check_replaceable(target, marker=marker, overwrite=overwrite)  # another run may have finished meanwhile
         _swap(temporary, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):

@@ -18,6 +18,7 @@ from tiny_benchmark import write_tiny
 
 from mrbench.benchmark import Benchmark, encode_png, write_benchmark
 from mrbench.errors import BenchmarkError, OutputError
+from mrbench.files import replaced_folder
 from mrbench.records import Candidate, DegrainedQuery, Grain, Judgement, Ladder, Query
 
 CAT = (Grain("entity", "cat"),)
@@ -234,3 +235,13 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk: Path) -> None:
     assert [path.name for path in small_disk.iterdir()] == ["out"]
     assert contents(small_disk / "out") == old
     assert Benchmark(small_disk / "out").name == "tiny"
+
+
+def test_a_second_run_does_not_replace_what_the_first_has_finished(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    with pytest.raises(OutputError, match="--overwrite"), replaced_folder(target, marker="m", overwrite=False) as mine:
+        (mine / "m").write_text("second")
+        target.mkdir()
+        (target / "m").write_text("first")
+    assert (target / "m").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
