@@ -239,9 +239,14 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk: Path) -> None:
 
 def test_a_second_run_does_not_replace_what_the_first_has_finished(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with pytest.raises(OutputError, match="--overwrite"), replaced_folder(target, marker="m", overwrite=False) as mine:
-        (mine / "m").write_text("second")
-        target.mkdir()
-        (target / "m").write_text("first")
+
+    def second() -> None:
+        with replaced_folder(target, marker="m", overwrite=False) as mine:
+            (mine / "m").write_text("second")
+            target.mkdir()
+            (target / "m").write_text("first")
+
+    with pytest.raises(OutputError, match="--overwrite"):
+        second()
     assert (target / "m").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
