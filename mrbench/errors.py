@@ -42,7 +42,8 @@ class MRBenchError(Exception):
             parts.append(f"accepted: {accepted}")
         if hint is not None:
             parts.append(f"next: {hint}")
-        super().__init__(" ".join("; ".join(parts).split()))
+        line = " ".join("; ".join(parts).split())
+        super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 
 class InputError(MRBenchError):

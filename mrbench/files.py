@@ -37,6 +37,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     Raises:
         OutputError: The folder is missing or read-only, or the disk is full.
     """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OutputError("the output is not a plain file", where=path, accepted="a new file")
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +146,8 @@ def replaced_folder(target: Path, *, marker: str, overwrite: bool) -> Iterator[P
 
 def check_replaceable(target: Path, *, marker: str, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless ``target`` is free, empty, or ours and to be overwritten."""
+    if target.resolve() == Path.cwd():
+        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
     if not target.exists() or not any(target.iterdir()):
@@ -166,7 +170,7 @@ def _swap(temporary: Path, target: Path) -> None:
     os.rename(target, old / "folder")
     try:
         os.rename(temporary, target)
-    except OSError:
+    except BaseException:
         os.rename(old / "folder", target)
         raise
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -100,21 +101,37 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _parse(raw: dict[str, Any]) -> Manifest:
     return Manifest(
-        name=str(raw["name"]),
+        name=_name(raw["name"]),
         title=str(raw["title"]),
         builder=dict(raw["builder"]),
         seed=int(raw["seed"]),
         tools=dict(raw["tools"]),
         sources=tuple(Source(**source) for source in raw["sources"]),
         licence=str(raw["licence"]),
-        tasks=tuple(raw["tasks"]),
-        counts=dict(raw["counts"]),
+        tasks=tuple(map(_text, raw["tasks"])),
+        counts={
+            split: {kind: {stem: int(n) for stem, n in part.items()} for kind, part in counts.items()}
+            for split, counts in raw["counts"].items()
+        },
         split_rule=dict(raw["split_rule"]),
         grain_types=tuple(raw["grain_types"]),
         tables=dict(raw["tables"]),
         content_sha256=str(raw["content_sha256"]),
         files={name: FileEntry(**entry) for name, entry in raw["files"].items()},
     )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value!r}")
+    return value
+
+
+def _name(value: Any) -> str:
+    """The name becomes part of paths, so it is a plain word."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", _text(value)):
+        raise ValueError(f"name {value!r} is not made of letters, digits, '_', '.' and '-'")
+    return str(value)
 
 
 def _check_names(manifest: Manifest, path: Path) -> None:

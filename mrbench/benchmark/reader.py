@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -37,7 +38,8 @@ class Records(Generic[Record]):
         """Path, row group, first row and one past the last row of every row group."""
         groups, start = [], 0
         for path in self._paths:
-            metadata = pq.read_metadata(path)
+            with _named(path):
+                metadata = pq.read_metadata(path)
             for number in range(metadata.num_row_groups):
                 rows = metadata.row_group(number).num_rows
                 groups.append((path, number, start, start + rows))
@@ -55,18 +57,21 @@ class Records(Generic[Record]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self._read_row(self._rows(number)[index - self._groups[number][2]])  # type: ignore[no-any-return]
+        with _named(self._groups[number][0]):
+            return self._read_row(self._rows(number)[index - self._groups[number][2]])  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Record]:
         for number in range(len(self._groups)):
             for row in self._rows(number, keep=False):
-                yield self._read_row(row)
+                with _named(self._groups[number][0]):
+                    record = self._read_row(row)
+                yield record
 
     def _rows(self, number: int, keep: bool = True) -> list[dict[str, Any]]:
         if self._cached is not None and self._cached[0] == number:
             return self._cached[1]
         path, group, _, _ = self._groups[number]
-        with pq.ParquetFile(path) as file:
+        with _named(path), pq.ParquetFile(path) as file:
             rows: list[dict[str, Any]] = file.read_row_group(group).to_pylist()
         if keep:
             self._cached = (number, rows)
@@ -74,7 +79,14 @@ class Records(Generic[Record]):
 
     def table(self, columns: list[str]) -> pa.Table:
         """Return some columns of all rows as one Arrow table."""
-        return pa.concat_tables([pq.read_table(path, columns=columns, partitioning=None) for path in self._paths])
+        if not self._paths:
+            raise BenchmarkError("a table has no data file", got=columns, hint="mrbench validate DIR")
+        tables = []
+        for path in self._paths:
+            with _named(path):
+                tables.append(pq.read_table(path, columns=columns, partitioning=None))
+        with _named(self._paths[0].parent):
+            return pa.concat_tables(tables)
 
     @cached_property
     def ids(self) -> pa.Array:
@@ -85,6 +97,17 @@ class Records(Generic[Record]):
         """Return the record of this id, or None."""
         index = self.ids.index(record_id).as_py()
         return None if index < 0 else self[index]
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which file is not as the format has it."""
+    try:
+        yield
+    except (pa.ArrowException, KeyError, TypeError, OSError) as error:
+        raise BenchmarkError(
+            "malformed data file", where=path, got=f"{type(error).__name__}: {error}", hint="mrbench validate DIR"
+        ) from error
 
 
 class Benchmark:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import BenchmarkFolder, Json, print_json
+from mrbench.errors import InputError
 
 
 def show(
@@ -27,6 +28,8 @@ def show(
     from mrbench.show import show as draw
 
     path = output or Path(f"{query_id}.png")
+    if path.suffix.lower() != ".png":
+        raise InputError("the picture is a PNG", where="--output", got=str(path), accepted="a name that ends in .png")
     shown = draw(Benchmark(folder), query_id, path)
     if as_json:
         print_json({**shown, "picture": str(path)})
