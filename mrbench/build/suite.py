@@ -112,11 +112,21 @@ def worker_pool(workers: int) -> Iterator[Workers]:
     if workers <= 1:
         yield 1
         return
-    # Ctrl-C reaches the whole process group; the parent alone answers it.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=ignore) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield pool
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Start workers that do not hear Ctrl-C, which reaches the whole process group: the parent alone answers it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: Workers) -> Iterator[B]:
@@ -139,7 +149,8 @@ def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: Workers
     try:
         while True:
             while len(pending) < _CHUNKS_IN_FLIGHT and (chunk := list(islice(source, 32))):
-                pending.append(workers.submit(_map_chunk, function, chunk))
+                with _interrupts_blocked():
+                    pending.append(workers.submit(_map_chunk, function, chunk))
             if not pending:
                 return
             yield from pending.popleft().result()

@@ -57,7 +57,9 @@ app.command("demo")(demo.demo)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input or output, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up after it as after Ctrl-C
+    for name in ("SIGTERM", "SIGHUP"):  # clean up after these as after Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
     except (MRBenchError, OSError, MemoryError, _ClickException) as error:

@@ -47,7 +47,7 @@ def emoji(
 @app.command("scenes")
 def scenes(
     output: Output,
-    size: Size = 224,
+    size: Annotated[int, typer.Option("--size", min=64, max=1024, help="Side of every picture, in pixels.")] = 224,
     queries: Queries = 250,
     pool: Annotated[int, typer.Option("--pool", min=1, help="Test candidates per modality.")] = 4000,
     splits: Splits = "train,validation,test",
