@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,3 +127,44 @@ def test_help_has_no_colour_when_piped() -> None:
     run = mrbench("--help")
     assert run.returncode == 0
     assert "\x1b" not in run.stdout
+
+
+def test_show_writes_only_pictures(tiny: Benchmark, tmp_path: Path) -> None:
+    query = tiny.queries("t2i", "test")[0]
+    kept = tmp_path / "manifest.json"
+    kept.write_text("{}")
+    run = mrbench("show", tiny.folder, query.id, "--output", kept)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert ".png" in run.stderr
+    assert kept.read_text() == "{}"
+
+
+def test_an_empty_output_is_not_the_current_folder(tmp_path: Path) -> None:
+    run = mrbench("build", "scenes", "--output", "", "--splits", "test", cwd=tmp_path)
+    assert run.returncode == 2
+    assert "current folder" in run.stderr
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "../../elsewhere"}, "name"),
+        ({"tasks": [["t2i"]]}, "expected text"),
+        ({"counts": {"test": 5}}, "malformed manifest"),
+        ({"files": {}}, "no data file"),
+    ],
+)
+def test_a_manifest_that_lies_is_one_line(
+    change: dict[str, object], said: str, tiny: Benchmark, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny.folder, folder)
+    raw = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(raw | change))
+    run = mrbench("evaluate", folder, "--model", "random", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
+    assert said in run.stderr
+    assert not (tmp_path / "results").exists()
