@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -58,8 +59,15 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
-    """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
-    write_atomic(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON for people and programs: two spaces, sorted keys, lists of plain values in a line, a final newline."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    # A line break never stands inside a string of JSON, so this touches nothing but layout.
+    text = re.sub(r"\[\n\s+[^\[\]{}]*?\n\s+\]", _in_one_line, text)
+    write_atomic(path, text + "\n")
+
+
+def _in_one_line(found: re.Match[str]) -> str:
+    return "[" + re.sub(r"\n *", " ", found[0][1:-1]).strip() + "]"
 
 
 def read_versioned_json(path: Path, *, what: str, name: str, newest: int, error: type[MRBenchError]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ Modality = Literal["text", "image", "image,text"]
 MODALITIES: tuple[Modality, ...] = ("text", "image", "image,text")
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+VariantKind = Literal["degrained", "flipped", "paraphrased"]
+VARIANT_KINDS: tuple[VariantKind, ...] = ("degrained", "flipped", "paraphrased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +104,31 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class DegrainedQuery:
-    """A query without one of its grains: the f(q without g) of the paper's Definition 2.
+class Variant:
+    """A query in another form, to see what moves its embedding and its results.
+
+    Three kinds: ``degrained``, without one of its grains (the f(q without g) of the paper's Definition 2);
+    ``flipped``, one grain with another value; ``paraphrased``, all grains kept, in other words or drawn anew. The half
+    of a composed query that does not change is repeated.
 
     Attributes:
         query_id: The query it was made from.
-        grain: The grain type that was dropped.
-        text: The text without it; the unchanged text when the grain was dropped from the picture.
-        image: The picture without it (neutral art); the unchanged picture when dropped from the text.
+        kind: Which of the three.
+        grain: The grain type that was dropped or flipped; empty for a paraphrase.
+        number: 0, 1, ... among variants of one query, kind and grain.
+        positive_id: The candidate it asks for: the query's own positive, or, flipped, the member of the ladder that
+            differs from it in this grain alone.
+        text: The text; without the grain, of a degrained text.
+        image: The picture; neutral art, of a degrained picture.
     """
 
     query_id: str
+    kind: VariantKind
     grain: str
+    positive_id: str
     text: str | None = None
     image: ImageData | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from mrbench.errors import ResultError
 from mrbench.files import read_versioned_json, write_json_atomic
+from mrbench.measures import CATALOGUE
 from mrbench.records import TASKS
 
 FORMAT = "mrbench-result"
@@ -17,17 +18,18 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class PairScore:
-    """Pair accuracy on one grain type.
+class GrainScore:
+    """The score of a measure on one grain type, or on one step of the ladder.
 
     Attributes:
-        score: Share of pairs in which the positive scores above the candidate that differs only in this grain,
-            0 to 1, higher is better. A tie fails.
-        pairs: Number of pairs.
+        score: In the range of the measure.
+        count: Number of pairs, probes or candidates behind it.
+        interval: 95 % interval, where there is one.
     """
 
     score: float
-    pairs: int
+    count: int
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,14 @@ class TaskResult:
         reason: Why there are no scores; empty when scored.
         queries: Number of queries.
         candidates: Size of the pool.
-        scores: Score by measure, 0 to 1, higher is better: ``hit_rate@1``, ``recall@5``, ``mrr``, ``ndcg@10``,
-            ``map``, ``pair_accuracy``, ``all_grains_accuracy``.
-        pair_accuracy: By grain type.
+        scores: Score by measure, as in :data:`mrbench.measures.CATALOGUE`.
+        by_grain: By measure, the score on each grain type.
+        by_loss: By measure, the score on candidates that lose 0, 1, 2, ... of the query's grains.
+        confusion: Share of the queries with a grain type whose first result loses another, ``{asked: {lost: share}}``.
+        intervals: 95 % interval of a score, by measure.
+        missing: Measures that cannot be had, with the reason.
+        per_query: By measure one value per query, in the order of the benchmark's file, for tests between models.
+        clusters: What each query is about: queries with the same word share art and are not independent.
         seconds: Wall time by step.
     """
 
@@ -50,8 +57,19 @@ class TaskResult:
     queries: int = 0
     candidates: int = 0
     scores: dict[str, float] = field(default_factory=dict)
-    pair_accuracy: dict[str, PairScore] = field(default_factory=dict)
+    by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    confusion: dict[str, dict[str, float]] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    per_query: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    clusters: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def pair_accuracy(self) -> dict[str, GrainScore]:
+        """Pair accuracy by grain type."""
+        return self.by_grain.get("pair_accuracy", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +131,7 @@ def _parse(raw: dict[str, Any]) -> Result:
             raise ValueError(f"unknown task {name!r}")
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
-        pairs = {
-            _text(grain): PairScore(_score(pair["score"]), _count(pair["pairs"]))
-            for grain, pair in part["pair_accuracy"].items()
-        }
-        scores = {_text(measure): _score(value) for measure, value in part["scores"].items()}
-        tasks[name] = TaskResult(
-            status=part["status"],
-            reason=_text(part["reason"]),
-            queries=_count(part["queries"]),
-            candidates=_count(part["candidates"]),
-            scores=scores,
-            pair_accuracy=pairs,
-            seconds={k: float(v) for k, v in part["seconds"].items()},
-        )
+        tasks[name] = _parse_task(part)
     return Result(
         model=model,
         benchmark=benchmark,
@@ -138,6 +143,53 @@ def _parse(raw: dict[str, Any]) -> Result:
         started=_text(raw["started"]),
         seconds=float(raw["seconds"]),
     )
+
+
+def _parse_task(part: dict[str, Any]) -> TaskResult:
+    queries = _count(part["queries"])
+    task = TaskResult(
+        status=part["status"],
+        reason=_text(part["reason"]),
+        queries=queries,
+        candidates=_count(part["candidates"]),
+        scores={_text(measure): _score(measure, value) for measure, value in part["scores"].items()},
+        by_grain={_text(measure): _grain_scores(measure, scores) for measure, scores in part["by_grain"].items()},
+        by_loss={_text(measure): _grain_scores(measure, scores) for measure, scores in part["by_loss"].items()},
+        confusion={
+            _text(asked): {_text(lost): _number(share) for lost, share in row.items()}
+            for asked, row in part["confusion"].items()
+        },
+        intervals={_text(measure): _interval(value) for measure, value in part["intervals"].items()},
+        missing={_text(measure): _text(reason) for measure, reason in part["missing"].items()},
+        per_query={
+            _text(measure): tuple(_score(measure, value) for value in values)
+            for measure, values in part["per_query"].items()
+        },
+        clusters=tuple(_text(name) for name in part["clusters"]),
+        seconds={k: float(v) for k, v in part["seconds"].items()},
+    )
+    for measure, values in task.per_query.items():
+        if not len(values) == len(task.clusters) == queries:
+            raise ValueError(f"{measure} has {len(values)} values and {len(task.clusters)} clusters, {queries} queries")
+    return task
+
+
+def _grain_scores(measure: str, scores: dict[str, Any]) -> dict[str, GrainScore]:
+    return {
+        _text(grain): GrainScore(
+            _score(measure, part["score"]),
+            _count(part["count"]),
+            None if part["interval"] is None else _interval(part["interval"]),
+        )
+        for grain, part in scores.items()
+    }
+
+
+def _interval(value: Any) -> tuple[float, float]:
+    low, high = map(_number, value)
+    if low > high:
+        raise ValueError(f"an interval ends before it begins: {value!r}")
+    return low, high
 
 
 def _text(value: Any) -> str:
@@ -152,9 +204,16 @@ def _count(value: Any) -> int:
     return value
 
 
-def _score(value: Any) -> float:
+def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError(f"a score is not a number: {value!r}")
-    if not 0 <= value <= 1:
-        raise ValueError(f"a score is outside 0 to 1: {value!r}")
     return float(value)
+
+
+def _score(measure: str, value: Any) -> float:
+    number = _number(value)
+    known = CATALOGUE.get(measure)
+    low, high = (known.low, known.high) if known else (None, None)
+    if (low is not None and number < low) or (high is not None and number > high):
+        raise ValueError(f"{measure} is outside {low:g} to {high:g}: {value!r}")
+    return number

@@ -18,7 +18,7 @@ CARD = "README.md"
 def write_card(folder: Path, manifest: Manifest, description: str) -> None:
     """Write README.md.
 
-    Configurations ``corpus``, ``queries``, ``qrels``, ``top_ranked`` and ``degrained`` hold all tasks;
+    Configurations ``corpus``, ``queries``, ``qrels``, ``top_ranked`` and ``variants`` hold all tasks;
     ``<task>-corpus``, ``<task>-queries`` and ``<task>-qrels`` one task over its whole pool; the same with
     ``<task>_ladder-`` and ``top_ranked`` one task over each query's ladder. ``ladders`` is ``top_ranked`` with the id
     of the positive.
@@ -64,7 +64,7 @@ def _header(manifest: Manifest) -> dict[str, Any]:
         "dataset_info": [
             _info("corpus", schema.corpus_table("image,text")),
             _info("queries", schema.queries_table("image,text")),
-            _info("degrained", schema.degrained_table("image,text")),
+            _info("variants", schema.variants_table("image,text")),
         ],
     }
 

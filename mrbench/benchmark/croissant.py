@@ -45,7 +45,7 @@ _DESCRIPTIONS = {
     "queries": "Queries with the grains that they ask for.",
     "qrels": "Judgements: relevance (score), grade, and the grain types that the candidate violates.",
     "top_ranked": "The ladder of each query: its positive and graded negatives, sorted by id.",
-    "degrained": "Queries without one of their grains.",
+    "variants": "Queries without one of their grains, with another value of it, or in other words.",
 }
 
 
@@ -97,7 +97,7 @@ def _record_set(name: str) -> Json:
     table = {
         "corpus": lambda: schema.corpus_table(stem),
         "queries": lambda: schema.queries_table(TASKS[stem].query_modality),
-        "degrained": lambda: schema.degrained_table(TASKS[stem].query_modality),
+        "variants": lambda: schema.variants_table(TASKS[stem].query_modality),
         "qrels": lambda: schema.QRELS,
         "top_ranked": lambda: schema.TOP_RANKED,
     }[kind]()

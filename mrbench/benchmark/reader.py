@@ -16,7 +16,7 @@ from mrbench.benchmark import schema
 from mrbench.benchmark.manifest import Manifest, read_manifest
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.files import sha256_file
-from mrbench.records import TASKS, Candidate, DegrainedQuery, Judgement, Ladder, Query, Task
+from mrbench.records import TASKS, Candidate, Judgement, Ladder, Query, Task, Variant
 
 Record = TypeVar("Record")
 
@@ -88,6 +88,13 @@ class Records(Generic[Record]):
         with _named(self._paths[0].parent):
             return pa.concat_tables(tables)
 
+    def tables(self, columns: list[str]) -> Iterator[pa.Table]:
+        """Yield some columns a row group at a time, in file order."""
+        for path, number, _, _ in self._groups:
+            with _named(path), pq.ParquetFile(path) as file:
+                table = file.read_row_group(number, columns=columns)
+            yield table
+
     @cached_property
     def ids(self) -> pa.Array:
         """The ids in file order, as an Arrow string array."""
@@ -156,9 +163,9 @@ class Benchmark:
         """The queries of a task."""
         return Records(self._paths("queries", self.task(task).name, split), schema.row_query)
 
-    def degrained(self, task: str, split: str) -> Records[DegrainedQuery]:
-        """The queries of a task without one of their grains."""
-        return Records(self._paths("degrained", self.task(task).name, split), schema.row_degrained, "query-id")
+    def variants(self, task: str, split: str) -> Records[Variant]:
+        """The queries of a task in other forms: without a grain, with another value of it, in other words."""
+        return Records(self._paths("variants", self.task(task).name, split), schema.row_variant, "query-id")
 
     def judgements(self, task: str, split: str) -> Records[Judgement]:
         """The judgements of a task: every relevant candidate and every member of a ladder."""

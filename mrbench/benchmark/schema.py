@@ -1,7 +1,7 @@
 """The columns of every table of a benchmark, and how records become rows and rows become records.
 
 The layout is the one that the hub and MTEB share: configurations ``corpus``, ``queries``, ``qrels`` and
-``top_ranked``. ``degrained`` is ours: the queries without one grain.
+``top_ranked``. ``variants`` is ours: the queries without one grain, with another value of it, and in other words.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from mrbench.files import canonical_json
-from mrbench.records import Candidate, DegrainedQuery, Grain, ImageData, Judgement, Ladder, Query
+from mrbench.records import Candidate, Grain, ImageData, Judgement, Ladder, Query, Variant
 
 FORMAT = "mrbench"
 FORMAT_VERSION = 1
-TABLES = ("corpus", "queries", "qrels", "top_ranked", "degrained")
+TABLES = ("corpus", "queries", "qrels", "top_ranked", "variants")
 
 _STRING = {"dtype": "string", "_type": "Value"}
 _INT = {"dtype": "int32", "_type": "Value"}
@@ -69,9 +69,10 @@ def queries_table(modality: str) -> Table:
     )
 
 
-def degrained_table(modality: str) -> Table:
-    """Columns of the queries without one grain."""
-    return Table("degrained", {"query-id": _STRING, "grain": _STRING, **_content(modality)})
+def variants_table(modality: str) -> Table:
+    """Columns of the queries in other forms."""
+    key = {"query-id": _STRING, "kind": _STRING, "grain": _STRING, "number": _INT}
+    return Table("variants", {**key, "positive-id": _STRING, **_content(modality)})
 
 
 QRELS = Table("qrels", {"query-id": _STRING, "corpus-id": _STRING, "score": _INT, "grade": _INT, "violates": _STRINGS})
@@ -132,12 +133,15 @@ def query_row(query: Query) -> Row:
     }
 
 
-def degrained_row(degrained: DegrainedQuery) -> Row:
-    """The ``degrained`` row of a query without one grain."""
+def variant_row(variant: Variant) -> Row:
+    """The ``variants`` row of a query in another form."""
     return {
-        "query-id": degrained.query_id,
-        "grain": degrained.grain,
-        **_content_row(degrained.text, degrained.image),
+        "query-id": variant.query_id,
+        "kind": variant.kind,
+        "grain": variant.grain,
+        "number": variant.number,
+        "positive-id": variant.positive_id,
+        **_content_row(variant.text, variant.image),
     }
 
 
@@ -195,9 +199,17 @@ def row_query(row: Row) -> Query:
     )
 
 
-def row_degrained(row: Row) -> DegrainedQuery:
-    """The query without one grain of a ``degrained`` row."""
-    return DegrainedQuery(row["query-id"], row["grain"], row.get("text"), _row_image(row))
+def row_variant(row: Row) -> Variant:
+    """The query in another form of a ``variants`` row."""
+    return Variant(
+        query_id=row["query-id"],
+        kind=row["kind"],
+        grain=row["grain"],
+        positive_id=row["positive-id"],
+        text=row.get("text"),
+        image=_row_image(row),
+        number=row["number"],
+    )
 
 
 def row_judgement(row: Row) -> Judgement:

@@ -19,7 +19,7 @@ from mrbench.benchmark.croissant import write_croissant
 from mrbench.benchmark.manifest import MANIFEST, FileEntry, Manifest, Source
 from mrbench.errors import BenchmarkError
 from mrbench.files import canonical_json, replaced_folder, sha256_file, write_json_atomic
-from mrbench.records import SPLITS, TASKS, Candidate, DegrainedQuery, Judgement, Ladder, Query
+from mrbench.records import SPLITS, TASKS, Candidate, Judgement, Ladder, Query, Variant
 
 IMAGE_ROWS_PER_GROUP, ROWS_PER_GROUP = 256, 8192
 IMAGE_ROWS_PER_FILE, ROWS_PER_FILE = 65_536, 4_194_304
@@ -98,16 +98,16 @@ class _TableFile:
         for name in self.files:
             for row in pq.read_table(self.folder / name, columns=columns).to_pylist():
                 if _key_digest(row) == digest:
-                    return " ".join(row.values())
+                    return " ".join(map(str, row.values()))
         return digest.hex()
 
 
-_KEY_COLUMNS = ("id", "query-id", "corpus-id", "grain")
+_KEY_COLUMNS = ("id", "query-id", "corpus-id", "kind", "grain", "number")
 
 
 def _key_digest(row: schema.Row) -> bytes:
     """Digest of what has to be unique in a table."""
-    key = "\n".join(row[name] for name in _KEY_COLUMNS if name in row)
+    key = "\n".join(str(row[name]) for name in _KEY_COLUMNS if name in row)
     return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
@@ -143,11 +143,11 @@ class BenchmarkWriter:
             table = schema.queries_table(query.modality)
             self._table(table, query.task, split).add(schema.query_row(query))
 
-    def add_degrained(self, split: str, task: str, degrained: Iterable[DegrainedQuery]) -> None:
-        """Append queries of a task without one of their grains."""
-        table = self._table(schema.degrained_table(TASKS[task].query_modality), task, split)
-        for record in degrained:
-            table.add(schema.degrained_row(record))
+    def add_variants(self, split: str, task: str, variants: Iterable[Variant]) -> None:
+        """Append queries of a task in other forms."""
+        table = self._table(schema.variants_table(TASKS[task].query_modality), task, split)
+        for record in variants:
+            table.add(schema.variant_row(record))
 
     def add_judgements(self, split: str, task: str, judgements: Iterable[Judgement]) -> None:
         """Append judgements of a task."""

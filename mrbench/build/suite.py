@@ -30,7 +30,7 @@ from tqdm import tqdm
 from mrbench.benchmark import BenchmarkWriter, encode_png
 from mrbench.build.splits import SplitLedger
 from mrbench.errors import BenchmarkError
-from mrbench.records import TASKS, Candidate, DegrainedQuery, Grain, ImageData, Judgement, Ladder, Query, judge
+from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement, Ladder, Query, Variant, VariantKind, judge
 
 Render = Callable[[Any], Image.Image]
 Workers = int | Executor
@@ -50,12 +50,19 @@ class PlannedCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedDegrained:
-    """A query without one grain; text and picture are complete (the unchanged half is repeated)."""
+class PlannedVariant:
+    """A query in another form; text and picture are complete (the unchanged half is repeated).
 
-    grain: str
+    Attributes:
+        positive: The candidate that a flipped query asks for; None where it is the query's own positive.
+    """
+
+    kind: VariantKind
+    grain: str = ""
     text: str | None = None
     picture: Any = None
+    positive: PlannedCandidate | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class PlannedQuery:
     text: str | None = None
     picture: Any = None
     image_grains: tuple[Grain, ...] = ()
-    degrained: tuple[PlannedDegrained, ...] = ()
+    variants: tuple[PlannedVariant, ...] = ()
 
     @property
     def ladder(self) -> tuple[PlannedCandidate, ...]:
@@ -248,7 +255,7 @@ def _write_queries(
     workers: Workers,
 ) -> None:
     queries = sorted(queries, key=lambda query: query.id)
-    pictures = [p for q in queries for p in (q.picture, *(d.picture for d in q.degrained))]
+    pictures = [p for q in queries for p in (q.picture, *(v.picture for v in q.variants))]
     label = f"{split}: {task} queries"
     drawn = iter(list(tqdm(ordered_map(encode, pictures, workers), label, len(pictures), leave=False, disable=None)))
     for query in queries:
@@ -260,8 +267,13 @@ def _write_queries(
             split,
             [Query(query.id, task, query.instruction, query.grains, query.text, image, query.image_grains)],
         )
-        writer.add_degrained(
-            split, task, [DegrainedQuery(query.id, d.grain, d.text, next(drawn)) for d in query.degrained]
+        writer.add_variants(
+            split,
+            task,
+            [
+                Variant(query.id, v.kind, v.grain, (v.positive or query.positive).id, v.text, next(drawn), v.number)
+                for v in query.variants
+            ],
         )
         ids = tuple(sorted(candidate.id for candidate in query.ladder))
         writer.add_ladders(split, task, [Ladder(query.id, query.positive.id, ids)])

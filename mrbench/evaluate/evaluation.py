@@ -9,28 +9,23 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError, ModelError
 from mrbench.evaluate.environment import environment
 from mrbench.files import check_replaceable, replaced_folder
-from mrbench.models.protocol import EmbeddingModel, Embeddings, supports
+from mrbench.models.protocol import EmbeddingModel, supports
 from mrbench.records import TASKS, Modality
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import (
+    ModelSource,
     Run,
-    TaskPool,
-    TaskRun,
-    encode_corpus,
-    encode_queries,
     load_pool,
     pool_modalities,
     read_run,
+    run_tasks,
     score_run,
     write_run,
 )
-from mrbench.retrieve.search import search
 
 RESULT = "result.json"
 
@@ -100,7 +95,7 @@ def evaluate(
         seed=seed,
         limit=limit,
         depth=depth,
-        tasks=_run_tasks(benchmark, model, split, pools, depth),
+        tasks=run_tasks(ModelSource(model, benchmark, split), pools, depth=depth),
         not_supported={task: reason for task, reason in reasons.items() if reason},
     )
     result = Result(
@@ -182,28 +177,3 @@ def _describe(model: EmbeddingModel) -> dict[str, Any]:
         "device": str(model.device),
         "dtype": str(model.dtype),
     }
-
-
-def _run_tasks(
-    benchmark: Benchmark, model: EmbeddingModel, split: str, pools: dict[str, TaskPool], depth: int
-) -> dict[str, TaskRun]:
-    """Embed each corpus once, whatever the number of tasks that search it."""
-    corpora: dict[str, Embeddings] = {}
-    runs = {}
-    for task, pool in pools.items():
-        clock = perf_counter()
-        for modality in pool.modalities:
-            if modality not in corpora:
-                corpora[modality] = encode_corpus(model, benchmark, modality, split)
-        candidates_done = perf_counter()
-        queries = encode_queries(model, benchmark, task, split, pool.query_ids.tolist())
-        queries_done = perf_counter()
-        parts = [corpora[modality] for modality in pool.modalities]
-        run = search(queries, parts[0] if len(parts) == 1 else np.concatenate(parts), pool, depth=depth)
-        seconds = {
-            "embed candidates": candidates_done - clock,  # 0 where an earlier task embedded them
-            "embed queries": queries_done - candidates_done,
-            "search": perf_counter() - queries_done,
-        }
-        runs[task] = replace(run, seconds={step: round(value, 3) for step, value in seconds.items()})
-    return runs

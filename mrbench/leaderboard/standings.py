@@ -86,7 +86,7 @@ def _board(group: list[Result]) -> Board:
     heads = _heads(group)
     names = [head.name for head in heads]
     parts = [_scored(result) for result in group]
-    grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.pairs})
+    grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.count})
     found = {measure for p in parts for part in p.values() for measure in part.scores} | {MAIN_MEASURE}
     measures = [m for m in MEASURES if m in found] + sorted(found - set(MEASURES))
     order, rows = _ranked([_row(result, names, measures, _same_name(result, group)) for result in group])
@@ -126,7 +126,7 @@ def _heads(group: list[Result]) -> list[TaskHead]:
             part = _scored(result).get(name)
             if part is None:
                 continue
-            seen = (part.queries, part.candidates, {g: p.pairs for g, p in part.pair_accuracy.items() if p.pairs})
+            seen = (part.queries, part.candidates, {g: p.count for g, p in part.pair_accuracy.items() if p.count})
             size = size or seen
             if seen != size:
                 raise ResultError(
@@ -202,11 +202,11 @@ def _ranked(rows: list[Row]) -> tuple[list[int], list[Row]]:
 
 def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) -> Cell:
     """Return the pair accuracy on a grain over several tasks, weighted by pairs."""
-    pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.pairs]
+    pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
     if not pairs:
         return Cell(None, reason="no pairs")
-    count = sum(pair.pairs for pair in pairs)
-    return Cell(round(math.fsum(pair.score * pair.pairs for pair in pairs) / count, 12), count)
+    count = sum(pair.count for pair in pairs)
+    return Cell(round(math.fsum(pair.score * pair.count for pair in pairs) / count, 12), count)
 
 
 def _panel(

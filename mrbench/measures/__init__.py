@@ -8,26 +8,75 @@ Every function returns one value per query; :func:`mean` makes the score, and re
 """
 
 from mrbench.measures.average_precision import average_precision
+from mrbench.measures.catalogue import CATALOGUE, Measure
+from mrbench.measures.consequence import (
+    confusion,
+    grain_coverage,
+    hit_of_positive,
+    hit_rate_slope,
+    p_mrr,
+    phrasing_flips,
+    rank_change,
+    unchanged_rate,
+    worst_phrasing,
+)
+from mrbench.measures.grain_distance import ByGrain, Moves, blindness_rate, grain_distance, mean_by_grain
+from mrbench.measures.grain_sensitivity import calibrated_blindness_rate, grain_sensitivity, mean_scale
+from mrbench.measures.group_score import Quadruples, candidate_score, group_score, query_score
 from mrbench.measures.hit_rate import hit_rate
+from mrbench.measures.ladder import Ladders, concordance, kendall_tau, ladder_ndcg, strict_chain
 from mrbench.measures.ndcg import GainGroups, dcg, ideal_dcg, ndcg
-from mrbench.measures.pairs import Pairs, all_grains_accuracy, pair_accuracy
+from mrbench.measures.negatives import above_positive, among_first
+from mrbench.measures.pairs import Pairs, all_grains_accuracy, margins, pair_accuracy, worst_grain
 from mrbench.measures.recall import recall
 from mrbench.measures.reciprocal_rank import reciprocal_rank
 from mrbench.measures.reduce import mean
 from mrbench.measures.ties import TieGroups
 
 __all__ = [
+    "CATALOGUE",
+    "ByGrain",
     "GainGroups",
+    "Ladders",
+    "Measure",
+    "Moves",
     "Pairs",
+    "Quadruples",
     "TieGroups",
+    "above_positive",
     "all_grains_accuracy",
+    "among_first",
     "average_precision",
+    "blindness_rate",
+    "calibrated_blindness_rate",
+    "candidate_score",
+    "concordance",
+    "confusion",
     "dcg",
+    "grain_coverage",
+    "grain_distance",
+    "grain_sensitivity",
+    "group_score",
+    "hit_of_positive",
     "hit_rate",
+    "hit_rate_slope",
     "ideal_dcg",
+    "kendall_tau",
+    "ladder_ndcg",
+    "margins",
     "mean",
+    "mean_by_grain",
+    "mean_scale",
     "ndcg",
+    "p_mrr",
     "pair_accuracy",
+    "phrasing_flips",
+    "query_score",
+    "rank_change",
     "recall",
     "reciprocal_rank",
+    "strict_chain",
+    "unchanged_rate",
+    "worst_grain",
+    "worst_phrasing",
 ]

@@ -1,13 +1,15 @@
-"""Pair accuracy by grain type, and all-grains accuracy."""
+"""Pair accuracy by grain type, all-grains accuracy, the worst grain, and margins."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mrbench.errors import ResultError
+from mrbench.measures.grain_distance import ByGrain, mean_by_grain
 from mrbench.measures.ties import Floats, Ints
 
 
@@ -69,3 +71,41 @@ def all_grains_accuracy(pairs: Pairs) -> Floats:
     wrong = np.bincount(pairs.query, weights=~pairs.right, minlength=pairs.num_queries)
     right: Floats = (wrong == 0).astype(np.float64)
     return right
+
+
+def worst_grain(by_grain: Mapping[str, tuple[float, int]]) -> tuple[str, float]:
+    """Return the grain type of the lowest pair accuracy, the first by name where several have it, and its accuracy.
+
+    Raises:
+        ResultError: There is no grain type.
+
+    >>> worst_grain({"count": (0.6, 9), "size": (0.5, 9)})
+    ('size', 0.5)
+    """
+    if not by_grain:
+        raise ResultError("no pair to score", accepted="a ladder for every query")
+    kind = min(sorted(by_grain), key=lambda name: by_grain[name][0])
+    return kind, by_grain[kind][0]
+
+
+def margins(grain: np.ndarray[Any, Any], positive: Floats, other: Floats, deviation: Floats) -> ByGrain:
+    """Return the mean margin of pairs by grain type, in standard deviations of the query's scores over the pool.
+
+    ``(score(positive) - score(other)) / deviation``: any real number, higher is better, 0 at chance. Comparable between
+    models whose scores have other ranges.
+
+    Args:
+        grain: The grain type of each pair, shape ``(num_pairs,)``.
+        positive: Score of the positive.
+        other: Score of the candidate that differs only in this grain.
+        deviation: Standard deviation of the scores of the pair's query over the pool.
+
+    Raises:
+        ResultError: No pair, or a query whose scores are all the same, so that there is no unit.
+
+    >>> margins(np.array(["count"]), np.array([0.5]), np.array([0.3]), np.array([0.1]))["count"][0].__round__(3)
+    2.0
+    """
+    if not (deviation > 0).all():
+        raise ResultError("all candidates have the same score for a query, so that there is no spread to measure by")
+    return mean_by_grain(grain, (positive - other) / deviation)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -13,6 +14,7 @@ from mrbench.benchmark import Benchmark, decode
 from mrbench.errors import BenchmarkError, ModelError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
+from mrbench.retrieve.pool import TaskPool
 
 BATCH = 256
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB, whatever their size
@@ -41,20 +43,49 @@ def encode_queries(
     wanted = set(ids)
     queries = (query for query in benchmark.queries(task, split) if query.id in wanted)
 
-    def embed(batch: Sequence[Query], items: Sequence[Item]) -> Any:
-        """One call per instruction, results in the order of the batch."""
-        order = sorted(range(len(batch)), key=lambda index: batch[index].instruction)
-        parts, indices = [], []
-        for instruction, group in groupby(order, key=lambda index: batch[index].instruction):
-            chosen = list(group)
-            part = model.embed_queries([items[index] for index in chosen], instruction)
-            parts.append(_checked(model, part, [f"query {batch[index].id}" for index in chosen]))
-            indices += chosen
-        return np.concatenate(parts)[np.argsort(indices)]
-
-    found, embeddings = _encode(model, queries, len(ids), f"{task} queries", embed)
+    found, embeddings = _encode(model, queries, len(ids), f"{task} queries", _query_embedder(model))
     position = {name: row for row, name in enumerate(found)}
     return embeddings[[position[name] for name in ids]]
+
+
+def encode_variants(model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool, split: str) -> Embeddings:
+    """Embed the variants of a task's queries, each under the instruction of its query.
+
+    Returns:
+        Unit vectors, float32, shape ``(num_variants, model.dimension)``, in the order of ``pool.variants``.
+
+    Raises:
+        ModelError: The model returned another shape, or NaN, infinity or a zero vector.
+        BenchmarkError: An image cannot be decoded.
+    """
+    table = benchmark.queries(pool.task, split).table(["id", "instruction"])
+    instruction = dict(zip(table["id"].to_pylist(), table["instruction"].to_pylist(), strict=True))
+    asked = set(pool.query_ids.tolist())
+    variants = (
+        Query(v.query_id, pool.task, instruction[v.query_id], (), v.text, v.image)
+        for v in benchmark.variants(pool.task, split)
+        if v.query_id in asked
+    )
+    return _encode(model, variants, len(pool.variants.row), f"{pool.task} variants", _query_embedder(model))[1]
+
+
+def encode_part(
+    model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool, split: str, part: Literal["image", "text"]
+) -> Embeddings:
+    """Embed one part of each composed query: its image alone or its text alone.
+
+    Returns:
+        Unit vectors, float32, shape ``(num_queries, model.dimension)``, in the order of ``pool.query_ids``.
+
+    Raises:
+        ModelError: The model returned another shape, or NaN, infinity or a zero vector.
+        BenchmarkError: An image cannot be decoded.
+    """
+    row = {name: number for number, name in enumerate(pool.query_ids.tolist())}
+    queries = (query for query in benchmark.queries(pool.task, split) if query.id in row)
+    parts = (replace(q, text=None) if part == "image" else replace(q, image=None) for q in queries)
+    found, embeddings = _encode(model, parts, len(row), f"{pool.task} {part} alone", _query_embedder(model))
+    return embeddings[np.argsort([row[name] for name in found])]
 
 
 def encode_corpus(model: EmbeddingModel, benchmark: Benchmark, modality: str, split: str) -> Embeddings:
@@ -116,6 +147,21 @@ def unit_vectors(raw: Any, dimension: int, names: Sequence[str], where: str) -> 
             raise ModelError(f"an embedding {what}", where=f"{where}, {names[int(np.argmax(bad))]}")
     units: Embeddings = (vectors / lengths).astype(np.float32)
     return units
+
+
+def _query_embedder(model: EmbeddingModel) -> Callable[[Sequence[Query], Sequence[Item]], Any]:
+    def embed(batch: Sequence[Query], items: Sequence[Item]) -> Any:
+        """One call per instruction, results in the order of the batch."""
+        order = sorted(range(len(batch)), key=lambda index: batch[index].instruction)
+        parts, indices = [], []
+        for instruction, group in groupby(order, key=lambda index: batch[index].instruction):
+            chosen = list(group)
+            part = model.embed_queries([items[index] for index in chosen], instruction)
+            parts.append(_checked(model, part, [f"query {batch[index].id}" for index in chosen]))
+            indices += chosen
+        return np.concatenate(parts)[np.argsort(indices)]
+
+    return embed
 
 
 def _checked(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Embeddings:

@@ -24,6 +24,27 @@ _NONE = -1
 
 
 @dataclass(frozen=True)
+class Variants:
+    """The variants of a task's queries in file order, arrays of shape ``(num_variants,)``.
+
+    Attributes:
+        query: Index of the query in the pool.
+        kind: ``degrained``, ``flipped`` or ``paraphrased``.
+        grain: The grain type that was dropped or flipped; empty for a paraphrase.
+        number: 0, 1, ... among variants of one query, kind and grain.
+        target: Position of the candidate that the variant asks for.
+        row: Row in the benchmark's table.
+    """
+
+    query: Ints
+    kind: np.ndarray[Any, np.dtype[np.str_]]
+    grain: np.ndarray[Any, np.dtype[np.str_]]
+    number: Ints
+    target: Ints
+    row: Ints
+
+
+@dataclass(frozen=True)
 class TaskPool:
     """One task of one split: the queries asked, and the candidates they are asked of, sorted by id.
 
@@ -37,8 +58,13 @@ class TaskPool:
         candidate_grains: Codes, shape ``(num_types, num_candidates)``; all -1 for candidates of another modality
             than the task's, which are worth nothing to its queries.
         row: Row of each candidate in the stacked embeddings, shape ``(num_candidates,)``.
+        modality: Index of each candidate's modality in ``modalities``, the same shape.
+        own_modality: Index of the modality that the task asks for.
         grain_types: The names of the types, sorted.
         ladders: For each query the positions of its positive and of all members of its ladder.
+        variants: The queries in other forms.
+        clusters: For each query what it is about, as the value of a grain that the benchmark names; its id where there
+            is none. Queries that share it share art, and are not independent.
     """
 
     task: str
@@ -48,8 +74,17 @@ class TaskPool:
     candidate_ids: np.ndarray[Any, np.dtype[np.str_]]
     candidate_grains: Codes
     row: Ints
+    modality: Ints
+    own_modality: int
     grain_types: tuple[str, ...]
     ladders: tuple[tuple[int, Ints], ...]
+    variants: Variants
+    clusters: np.ndarray[Any, np.dtype[np.str_]]
+
+    @property
+    def positives(self) -> Ints:
+        """Position of each query's own positive, shape ``(num_queries,)``."""
+        return np.array([positive for positive, _ in self.ladders], dtype=np.int64)
 
     def grades(self, query: int) -> Ints:
         """Return how many of a query's grains each candidate keeps, shape ``(num_candidates,)``."""
@@ -115,8 +150,12 @@ def load_pool(
         candidate_ids=candidate_ids[order],
         candidate_grains=grains[:, order],
         row=order,
+        modality=np.repeat(np.arange(len(corpora)), [len(corpus) for corpus in corpora])[order],
+        own_modality=modalities.index(own),
         grain_types=grain_types,
         ladders=_ladders(benchmark, task, split, query_ids[chosen], candidate_ids[order]),
+        variants=_variants(benchmark, task, split, query_ids[chosen], candidate_ids[order]),
+        clusters=_clusters(benchmark, queries["grains"], query_ids)[chosen],
     )
 
 
@@ -164,7 +203,7 @@ def find(sorted_ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> Ints
     array([ 1, -1])
     """
     at = np.minimum(np.searchsorted(sorted_ids, wanted), len(sorted_ids) - 1)
-    return np.where(sorted_ids[at] == wanted, at, -1)
+    return np.where(sorted_ids[at] == wanted, at, -1).astype(np.int64)
 
 
 def _ids(column: pa.ChunkedArray, where: str) -> np.ndarray[Any, np.dtype[np.str_]]:
@@ -223,6 +262,40 @@ def _ladders(
             )
         found.append((int(positives[number]), ladder))
     return tuple(found)
+
+
+def _variants(
+    benchmark: Benchmark, task: str, split: str, query_ids: np.ndarray[Any, Any], candidate_ids: np.ndarray[Any, Any]
+) -> Variants:
+    records = benchmark.variants(task, split)
+    names = ["query-id", "kind", "grain", "number", "positive-id"]
+    columns = records.table(names) if len(records) else pa.table({name: pa.array([], pa.string()) for name in names})
+    ids, kind, grain, positive = (
+        np.array(columns[name].to_pylist(), dtype=np.str_) for name in ("query-id", "kind", "grain", "positive-id")
+    )
+    order = np.argsort(query_ids)
+    at = find(query_ids[order], ids)
+    row = np.flatnonzero(at >= 0)
+    target = find(candidate_ids, positive[row])
+    if (target < 0).any():
+        lost = int(np.argmin(target))
+        raise BenchmarkError(
+            "a variant asks for a candidate that is not there",
+            where=f"{task} {ids[row[lost]]}",
+            got=str(positive[row[lost]]),
+            hint="mrbench validate DIR",
+        )
+    number = np.array(columns["number"].to_pylist(), dtype=np.int64)
+    return Variants(order[at[row]], kind[row], grain[row], number[row], target, row)
+
+
+def _clusters(
+    benchmark: Benchmark, grains: pa.ChunkedArray, query_ids: np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.str_]]:
+    """Return the value of the grain that the builder names as what ties queries together, else the query's own id."""
+    kind = benchmark.manifest.builder.get("cluster_grain")
+    values = [next((g["value"] for g in row if g["type"] == kind), None) for row in grains.to_pylist()]
+    return np.array([value or name for value, name in zip(values, query_ids.tolist(), strict=True)], dtype=np.str_)
 
 
 def _pairs(pool: TaskPool) -> tuple[Ints, Ints, Ints]:

@@ -20,16 +20,27 @@ CUTOFF = 10  # places of nDCG
 
 _QUERY, _CANDIDATE = ("query-id", pa.string()), ("corpus-id", pa.string())
 _SCORE, _COUNTS = ("score", pa.float32()), (("greater", pa.int64()), ("equal", pa.int64()))
+_OTHERS = (("above", pa.int64()), ("beside", pa.int64()))
+_KIND, _GRAIN, _NUMBER = ("kind", pa.string()), ("grain", pa.string()), ("number", pa.int64())
 TABLES: dict[str, pa.Schema] = {
     "top": pa.schema([_QUERY, _CANDIDATE, ("rank", pa.int64()), _SCORE]),
-    "ladder": pa.schema([_QUERY, _CANDIDATE, _SCORE]),
+    "ladder": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS]),
     "relevant": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS]),
     "gains": pa.schema([_QUERY, _SCORE, *_COUNTS, ("gain", pa.int64())]),
+    "queries": pa.schema(
+        [_QUERY, _SCORE, *_OTHERS, *((n, pa.float64()) for n in ("mean", "deviation", "unrelated", "wrong"))]
+    ),
+    "variants": pa.schema(
+        [_QUERY, _KIND, _GRAIN, _NUMBER, ("distance", pa.float64()), _SCORE, ("target", pa.float32()), *_OTHERS]
+    ),
+    "first": pa.schema([_QUERY, _GRAIN, ("kept", pa.float64()), ("lost", pa.float64())]),
+    "parts": pa.schema([_QUERY, ("part", pa.string()), _SCORE, *_OTHERS]),
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
 ``greater`` and ``equal`` count over the whole pool the candidates of a strictly higher score, and of the same score,
-the candidate itself included.
+the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
+that are not relevant to the query, itself not included.
 """
 
 
@@ -42,6 +53,15 @@ class TaskRun:
         ladder: The score of every member of each query's ladder.
         relevant: Every relevant candidate, its score, and how many score higher or the same.
         gains: Every group of tied candidates that reaches into the first ten places, with the sum of its grades.
+        queries: For every query the score and place of its own positive, mean and standard deviation of its scores
+            over the pool, its mean cosine distance to the queries that share no grain with it (NaN: there is none), and
+            the share of its first ten results of another modality than the task asks for.
+        first: For every grain of a query the share of the first ten results that keep it, and the share of the results
+            tied for the first place that lose it; expected values over ties.
+        variants: For every variant of a query its cosine distance to the query, the score and place that it gives to
+            the query's own positive, and the score of the candidate that the variant asks for.
+        parts: For every composed query, the score and place of its positive when its picture or its text is asked
+            alone; empty for other tasks and for models that cannot take one of the two.
         seconds: Wall time by step.
     """
 
@@ -49,6 +69,10 @@ class TaskRun:
     ladder: pa.Table
     relevant: pa.Table
     gains: pa.Table
+    queries: pa.Table
+    variants: pa.Table
+    first: pa.Table
+    parts: pa.Table
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -75,11 +99,13 @@ class Run:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write a run into an existing folder: ``run.json``, and by task four Parquet files and a TREC run file."""
+    """Write a run into an existing folder: ``run.json``, and by task its Parquet files and a TREC run file."""
     tag = "-".join(str(run.model["name"]).split()) or "model"
     for task, part in run.tasks.items():
         for table, schema in TABLES.items():
-            pq.write_table(getattr(part, table).cast(schema), _path(folder, task, table), compression="zstd")
+            pq.write_table(
+                getattr(part, table).select(schema.names).cast(schema), _path(folder, task, table), compression="zstd"
+            )
         with (folder / f"{task}.trec").open("w", encoding="utf-8", newline="\n") as stream:
             for row in zip(*(part.top[name].to_pylist() for name in TABLES["top"].names), strict=True):
                 stream.write(f"{row[0]} Q0 {row[1]} {row[2]} {row[3]:.9g} {tag}\n")  # 9 digits: a float32, exactly

@@ -6,17 +6,21 @@ from time import perf_counter
 
 import numpy as np
 
-from mrbench import measures
+from mrbench import measures, statistics
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, ResultError
 from mrbench.measures.ties import Floats, Ints
 from mrbench.records import TASKS
-from mrbench.results import PairScore, TaskResult
+from mrbench.results import TaskResult
+from mrbench.retrieve.aligned import align
 from mrbench.retrieve.check import Rows, check_run, read_rows
-from mrbench.retrieve.pool import TaskPool, find, load_pool
-from mrbench.retrieve.run import CUTOFF, TABLES, Run, TaskRun
+from mrbench.retrieve.diagnose import RESAMPLES, diagnose
+from mrbench.retrieve.pool import TaskPool, load_pool
+from mrbench.retrieve.run import CUTOFF, Run, TaskRun
 
 CUTOFFS = (1, 5, 10)
+PER_QUERY = ("hit_rate@5", "all_grains_accuracy")  # what tests between models are made on
+RANKED = ("top", "ladder", "relevant", "gains")
 
 
 def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | None = None) -> dict[str, TaskResult]:
@@ -56,37 +60,63 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
 
 def _score_task(run: TaskRun, pool: TaskPool, judged: dict[str, set[str]], depth: int) -> TaskResult:
     started = perf_counter()
-    rows = {name: read_rows(name, getattr(run, name), pool) for name in TABLES}
+    rows = {name: read_rows(name, getattr(run, name), pool) for name in RANKED}
     counts = _check_relevant(rows["relevant"], pool, judged)
     check_run(rows, pool, depth)
-    number = len(pool.query_ids)
+    aligned = align(run, pool)
+    clusters = statistics.cluster_codes(pool.clusters.tolist())
+    found = diagnose(rows, aligned, pool, clusters)
+    values = _ranking(rows, counts, len(pool.query_ids)) | found.per_query
+    scores, intervals = _summary(values, clusters)
+    return TaskResult(
+        status="scored",
+        queries=len(pool.query_ids),
+        candidates=len(pool.candidate_ids),
+        scores={name: score for name in measures.CATALOGUE if (score := (scores | found.scores).get(name)) is not None},
+        by_grain=found.by_grain,
+        by_loss=found.by_loss,
+        confusion=found.confusion,
+        intervals=intervals,
+        missing=found.missing,
+        per_query={name: tuple(np.round(values[name], 6).tolist()) for name in PER_QUERY},
+        clusters=tuple(pool.clusters.tolist()),
+        seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
+    )
+
+
+def _ranking(rows: dict[str, Rows], counts: Ints, number: int) -> dict[str, Floats]:
     relevant, gains = rows["relevant"], rows["gains"]
     ties = measures.TieGroups.from_relevant(
         relevant.query, relevant.column("greater"), relevant.column("equal"), number
     )
-    gain_groups = measures.GainGroups(
+    groups = measures.GainGroups(
         gains.query, gains.column("greater"), gains.column("equal"), gains.column("gain"), number
     )
-    pairs = _pairs(rows["ladder"], pool)
-    by_grain = measures.pair_accuracy(pairs)
-    values: dict[str, Floats] = {}
-    for k in CUTOFFS:
-        values[f"hit_rate@{k}"] = measures.hit_rate(ties, k)
-    for k in CUTOFFS:
-        values[f"recall@{k}"] = measures.recall(ties, k)
-    values["mrr"] = measures.reciprocal_rank(ties)
-    values[f"ndcg@{CUTOFF}"] = measures.ndcg(gain_groups, measures.ideal_dcg(counts, CUTOFF), CUTOFF)
-    values["map"] = measures.average_precision(ties)
-    values["pair_accuracy"] = np.array([score for score, _ in by_grain.values()])  # every grain type counts the same
-    values["all_grains_accuracy"] = measures.all_grains_accuracy(pairs)
-    return TaskResult(
-        status="scored",
-        queries=number,
-        candidates=len(pool.candidate_ids),
-        scores={name: measures.mean(value, name) for name, value in values.items()},
-        pair_accuracy={grain: PairScore(*pair) for grain, pair in by_grain.items()},
-        seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
-    )
+    return {
+        **{f"hit_rate@{k}": measures.hit_rate(ties, k) for k in CUTOFFS},
+        **{f"recall@{k}": measures.recall(ties, k) for k in CUTOFFS},
+        "mrr": measures.reciprocal_rank(ties),
+        f"ndcg@{CUTOFF}": measures.ndcg(groups, measures.ideal_dcg(counts, CUTOFF), CUTOFF),
+        "map": measures.average_precision(ties),
+    }
+
+
+def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Return the mean of every measure over the queries on which it is defined, and its interval."""
+    scores, intervals = {}, {}
+    for name, all_values in values.items():
+        known = np.isfinite(all_values)
+        value, codes = all_values[known], np.unique(clusters[known], return_inverse=True)[1]
+        share = (measures.CATALOGUE[name].low, measures.CATALOGUE[name].high) == (0.0, 1.0)
+        scores[name] = measures.mean(value, name) if share else float(value.mean())
+        if codes.max() > 0:
+            if share:
+                intervals[name] = statistics.share_interval(np.clip(value, 0.0, 1.0), codes)
+            else:
+                columns = np.column_stack([np.ones(len(value)), value])
+                drawn = statistics.bootstrap(columns, codes, lambda s: s[:, 1] / s[:, 0], resamples=RESAMPLES)
+                intervals[name] = statistics.bootstrap_interval(drawn, int(codes.max()) + 1)
+    return scores, intervals
 
 
 def _judged(benchmark: Benchmark, task: str, split: str) -> dict[str, set[str]]:
@@ -122,17 +152,3 @@ def _check_relevant(relevant: Rows, pool: TaskPool, judged: dict[str, set[str]])
         if not np.array_equal(found, expected):
             raise ResultError("the relevant candidates are not the benchmark's", where=f"{pool.task}, relevant, {name}")
     return counts
-
-
-def _pairs(ladder: Rows, pool: TaskPool) -> measures.Pairs:
-    order = np.argsort(ladder.key)
-    query, kind, position = pool.pairs
-    positive = np.array([pool.ladders[number][0] for number in query], dtype=np.int64)
-    scores = []
-    for member in (positive, position):
-        at = find(ladder.key[order], query * len(pool.candidate_ids) + member)
-        if (at < 0).any():
-            lacking = pool.query_ids[query[int(np.argmin(at))]]
-            raise ResultError("the run lacks a member of a ladder", where=f"{pool.task}, ladder, {lacking}")
-        scores.append(ladder.score[order[at]])
-    return measures.Pairs(query, np.array(pool.grain_types)[kind], scores[0] > scores[1], len(pool.query_ids))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -12,27 +15,55 @@ from tqdm import tqdm
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.places import TILE, Places, Scores, place_tables
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF, TaskRun
+from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
 
-TILE, CHUNK = 32, 4096
+CHUNK = 4096
 _FLOATS = 1 << 26
 
-Scores = np.ndarray[Any, np.dtype[np.float32]]
 Columns = dict[str, list[np.ndarray[Any, Any]]]
 
 
-def search(
-    queries: Embeddings, candidates: Embeddings, pool: TaskPool, *, depth: int = 100, block: int | None = None
-) -> TaskRun:
-    """Score every query against every candidate of the pool.
+def run_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool], *, depth: int = 100) -> dict[str, TaskRun]:
+    """Embed and search every task; each corpus is embedded once, whatever the number of tasks that search it.
+
+    Args:
+        source: Where vectors come from.
+        pools: By task.
+        depth: As in :func:`search`.
+    """
+    corpora: dict[str, Embeddings] = {}
+    runs = {}
+    for task, pool in pools.items():
+        clock = [perf_counter()]
+        for modality in pool.modalities:
+            if modality not in corpora:
+                corpora[modality] = source.corpus(modality)
+        clock.append(perf_counter())  # 0 where an earlier task embedded them
+        stacked = [corpora[modality] for modality in pool.modalities]
+        candidates = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
+        queries = source.queries(pool)
+        clock.append(perf_counter())
+        variants, parts = source.variants(pool), source.parts(pool)
+        clock.append(perf_counter())
+        run = search(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth)
+        clock.append(perf_counter())
+        steps = ("embed candidates", "embed queries", "embed variants", "search")
+        seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
+        runs[task] = replace(run, seconds=seconds)
+    return runs
+
+
+def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, block: int | None = None) -> TaskRun:
+    """Score every query, variant and part against every candidate of the pool.
 
     A score is the cosine of two float32 unit vectors: summed in float64, rounded once to float32. Candidates with
     the same vector are scored once, so that they tie exactly.
 
     Args:
-        queries: Unit vectors, shape ``(num_queries, dimension)``, in the order of ``pool.query_ids``.
-        candidates: Unit vectors, shape ``(num_candidates, dimension)``, stacked as ``pool.row`` has it.
+        embeddings: Unit vectors.
         pool: The task.
         depth: Candidates per query that are kept, those of equal score by id. No measure depends on this order.
         block: Queries scored at a time; None takes what fits into 256 MiB. The result does not depend on it.
@@ -40,18 +71,28 @@ def search(
     Returns:
         The run of the task.
     """
+    candidates = embeddings.candidates
     first, copy_of = _distinct(candidates)
     if len(first) < len(candidates):
         candidates = candidates[first]
     column = copy_of[pool.row]
-    size = block or min(256, _FLOATS // len(column))
-    tables: dict[str, Columns] = {name: {} for name in ("top", "ladder", "relevant", "gains")}
-    with tqdm(total=len(queries), desc=f"{pool.task}: search", unit="query", leave=False, disable=None) as progress:
-        for start, scores in _score_blocks(queries, candidates, max(1, size // TILE) * TILE):
-            for offset, distinct in enumerate(scores):
-                _note(tables, pool, start + offset, distinct[column], depth)
-            progress.update(len(scores))
-    return TaskRun(**{name: _table(columns, pool) for name, columns in tables.items()})
+    size = max(1, (block or min(256, _FLOATS // len(column))) // TILE) * TILE
+    asked = (embeddings.queries, embeddings.variants, *embeddings.parts.values())
+    tables: dict[str, Columns] = {name: {} for name in ("top", "ladder", "relevant", "gains", "first", "wrong")}
+    places = Places(pool)
+    with tqdm(total=sum(map(len, asked)), desc=f"{pool.task}: search", leave=False, disable=None) as progress:
+        for kind, vectors in enumerate(asked):
+            for start, scores in _score_blocks(vectors, candidates, size):
+                for number, distinct in enumerate(scores, start):
+                    row = distinct[column]
+                    if kind == 0:
+                        places.ask(number, row, *_note(tables, pool, number, row, depth))
+                    else:
+                        places.ask_again(pool.variants.query[number] if kind == 1 else number, row)
+                progress.update(len(scores))
+    wrong = np.concatenate(tables.pop("wrong")["wrong"])
+    named = {name: _table(columns, pool) for name, columns in tables.items()}
+    return TaskRun(**named, **place_tables(embeddings, pool, places, wrong))
 
 
 def _score_blocks(queries: Embeddings, candidates: Embeddings, size: int) -> Iterator[tuple[int, Scores]]:
@@ -70,8 +111,12 @@ def _score_blocks(queries: Embeddings, candidates: Embeddings, size: int) -> Ite
         yield start, scores
 
 
-def _note(tables: dict[str, Columns], pool: TaskPool, query: int, scores: Scores, depth: int) -> None:
-    """Append what is kept of one query's scores over the pool, which is sorted by id."""
+def _note(tables: dict[str, Columns], pool: TaskPool, query: int, scores: Scores, depth: int) -> tuple[Ints, Scores]:
+    """Append what is kept of one query's scores over the pool, which is sorted by id.
+
+    Returns:
+        Positions of the relevant candidates, and the scores in ascending order.
+    """
     ascending = np.sort(scores)
 
     def greater(values: Scores) -> Ints:
@@ -88,10 +133,19 @@ def _note(tables: dict[str, Columns], pool: TaskPool, query: int, scores: Scores
     values, group = np.unique(scores[into], return_inverse=True)
     gain = np.bincount(group, weights=grades[into]).astype(np.int64)
     _add(tables["top"], query, candidate=top, rank=np.arange(1, len(top) + 1), score=scores[top])
-    _add(tables["ladder"], query, candidate=members, score=scores[members])
+    steps = scores[members]
+    _add(tables["ladder"], query, candidate=members, score=steps, greater=greater(steps), equal=equal(steps))
     found = scores[relevant]
     _add(tables["relevant"], query, candidate=relevant, score=found, greater=greater(found), equal=equal(found))
     _add(tables["gains"], query, score=values, greater=greater(values), equal=equal(values), gain=gain)
+    weight = np.clip((CUTOFF - greater(scores[into])) / equal(scores[into]), 0, 1)  # how surely it is in the first ten
+    best = scores[into] == ascending[-1]
+    kinds = np.flatnonzero(pool.query_grains[query] >= 0)
+    keeps = pool.candidate_grains[kinds][:, into] == pool.query_grains[query][kinds, None]
+    kept, lost = (keeps * weight).sum(axis=1) / weight.sum(), (~keeps & best).sum(axis=1) / best.sum()
+    _add(tables["first"], query, grain=kinds, kept=kept, lost=lost)
+    _add(tables["wrong"], query, wrong=[((pool.modality[into] != pool.own_modality) * weight).sum() / weight.sum()])
+    return relevant, ascending
 
 
 def _top(scores: Scores, ascending: Scores, depth: int) -> Ints:
@@ -103,7 +157,7 @@ def _top(scores: Scores, ascending: Scores, depth: int) -> Ints:
     return np.concatenate([above[np.argsort(-scores[above], kind="stable")], tied])
 
 
-def _add(columns: Columns, query: int, **values: np.ndarray[Any, Any]) -> None:
+def _add(columns: Columns, query: int, **values: Any) -> None:
     length = len(next(iter(values.values())))
     for name, part in {"query": np.full(length, query), **values}.items():
         columns.setdefault(name, []).append(part)
@@ -112,6 +166,8 @@ def _add(columns: Columns, query: int, **values: np.ndarray[Any, Any]) -> None:
 def _table(columns: Columns, pool: TaskPool) -> pa.Table:
     arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns.items()}
     named = {"query-id": pa.array(pool.query_ids[arrays.pop("query")].tolist(), pa.string())}
+    if "grain" in arrays:
+        named["grain"] = pa.array(np.array(pool.grain_types)[arrays.pop("grain")].tolist(), pa.string())
     if "candidate" in arrays:
         named["corpus-id"] = pa.array(pool.candidate_ids[arrays.pop("candidate")].tolist(), pa.string())
     return pa.table(named | {name: pa.array(values) for name, values in arrays.items()})

@@ -24,7 +24,7 @@ def show(benchmark: Benchmark, query_id: str, output: Path) -> dict[str, Any]:
 
     Returns:
         What the picture shows, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade) and
-        ``degrained``.
+        ``variants``.
 
     Raises:
         InputError: No query has this id.

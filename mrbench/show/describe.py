@@ -21,8 +21,9 @@ def describe(shown: dict[str, Any]) -> str:
         f"  text         {query['text'] or '(a picture)'}{picture}",
     ]
     lines += [f"  grain        {_grain(grain)}" for grain in query["grains"]]
-    without = [probe for probe in shown["degrained"] if probe["text"] and probe["text"] != query["text"]]
-    lines += [f"  without {probe['grain']}: {probe['text']}" for probe in without]
+    names = {"degrained": "without {}", "flipped": "other {}", "paraphrased": "in other words"}
+    others = [variant for variant in shown["variants"] if variant["text"] and variant["text"] != query["text"]]
+    lines += [f"  {names[other['kind']].format(other['grain'])}: {other['text']}" for other in others]
     lines.append(f"ladder, {len(shown['ladder'])} candidates by falling grade")
     for step in shown["ladder"]:
         says = step["text"] or _values(step["grains"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.records import TASKS, Candidate, DegrainedQuery, Grain, Judgement, Query
+from mrbench.records import TASKS, Candidate, Grain, Judgement, Query, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Shown:
         split: The split that it is in.
         positive_id: The candidate that the ladder was made from.
         steps: The members of the ladder with their judgements: the positive, then by falling grade.
-        degrained: The query without each of its grains, where that exists.
+        variants: The query in other forms: without a grain, with another value of it, in other words.
     """
 
     query: Query
     split: str
     positive_id: str
     steps: tuple[tuple[Candidate, Judgement], ...]
-    degrained: tuple[DegrainedQuery, ...]
+    variants: tuple[Variant, ...]
 
 
 def find(benchmark: Benchmark, query_id: str) -> Shown:
@@ -61,8 +61,8 @@ def _gather(benchmark: Benchmark, query: Query, split: str) -> Shown:
         steps.append((candidate, judged[candidate_id]))
     order = [grain.type for grain in query.grains]
     steps.sort(key=lambda s: (s[0].id != ladder.positive_id, -s[1].grade, sorted(map(order.index, s[1].violates))))
-    degrained = _all_of(benchmark.degrained(query.task, split), query.id)
-    return Shown(query, split, ladder.positive_id, tuple(steps), tuple(degrained))
+    variants = _all_of(benchmark.variants(query.task, split), query.id)
+    return Shown(query, split, ladder.positive_id, tuple(steps), tuple(variants))
 
 
 def _all_of(records: Records[Any], query_id: str) -> list[Any]:
@@ -98,7 +98,10 @@ def as_json(shown: Shown) -> dict[str, Any]:
             }
             for candidate, judgement in shown.steps
         ],
-        "degrained": [{"grain": probe.grain, "text": probe.text} for probe in shown.degrained],
+        "variants": [
+            {"kind": variant.kind, "grain": variant.grain, "text": variant.text, "asks_for": variant.positive_id}
+            for variant in shown.variants
+        ],
     }
 
 

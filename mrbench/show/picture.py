@@ -11,7 +11,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from mrbench.benchmark import decode
-from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement
+from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement, Variant
 from mrbench.show.find import Shown
 
 # Lengths in pixels. The picture is meant to be shown at half its size.
@@ -20,6 +20,11 @@ PAPER, INK, GREY, LINE, GREEN, RED = "#ffffff", "#1f2430", "#6b7280", "#d8dce3",
 # Pale, apart in hue and in brightness; the label always stands beside the colour.
 TINTS = ("#fde68a", "#bfdbfe", "#bbf7d0", "#fbcfe8", "#ddd6fe", "#fed7aa", "#a5f3fc", "#e5e7eb")
 Tints = Mapping[str, str]
+_VARIANTS = {
+    "degrained": "The query without one grain",
+    "flipped": "The query with another value of one grain",
+    "paraphrased": "The query in another form, all grains kept",
+}
 
 
 @cache
@@ -136,27 +141,33 @@ def _query(sheet: _Sheet, shown: Shown) -> int:
     for grain in query.grains:
         sheet.pills((x, y), [grain.type], QUERY)
         y = max(y + 32, sheet.text((x + indent, y + 3), grain.value, QUERY - indent, size=17))
-    return _degrained(sheet, shown, y + 10)
+    for kind, title in _VARIANTS.items():
+        variants = [variant for variant in shown.variants if variant.kind == kind]
+        if variants:
+            y = _variants(sheet, shown, title, variants, y + 10)
+    return y
 
 
-def _degrained(sheet: _Sheet, shown: Shown, y: int) -> int:
+def _variants(sheet: _Sheet, shown: Shown, title: str, variants: list[Variant], y: int) -> int:
     x = MARGIN
-    if shown.degrained:
-        y = sheet.text((x, y), "The query without one grain", QUERY, size=18, face="-Bold") + 6
-    pictures = [p for p in shown.degrained if p.image is not None and p.text == shown.query.text]
-    indent = max((round(_font(16).getlength(p.grain)) for p in shown.degrained), default=0) + 28
-    for probe in shown.degrained:
-        if probe not in pictures and probe.text is not None:
-            sheet.pills((x, y), [probe.grain], QUERY)
-            y = sheet.text((x + indent, y + 3), probe.text, QUERY - indent, size=16, colour=GREY) + 8
+    y = sheet.text((x, y), title, QUERY, size=18, face="-Bold") + 6
+    pictures = [v for v in variants if v.image is not None and v.text == shown.query.text]
+    indent = max(round(_font(16).getlength(v.grain)) for v in variants) + 28 if variants[0].grain else 0
+    for variant in variants:
+        if variant not in pictures and variant.text is not None:
+            if variant.grain:
+                sheet.pills((x, y), [variant.grain], QUERY)
+            y = sheet.text((x + indent, y + 3), variant.text, QUERY - indent, size=16, colour=GREY) + 8
     side, bottom = (QUERY - 2 * GAP) // 3, y
-    for number, probe in enumerate(pictures):
+    for number, variant in enumerate(pictures):
         left = x + 3 + number % 3 * (side + GAP)
         if number and number % 3 == 0:
             y = bottom
-        if probe.image is not None:
-            below = sheet.picture((left, y + 6), probe.image, side, LINE, 2, f"{probe.query_id} without {probe.grain}")
-            bottom = max(bottom, sheet.pills((left, below + 10), [probe.grain], side))
+        if variant.image is not None:
+            where = f"{variant.query_id} {variant.kind} {variant.grain}"
+            bottom = below = sheet.picture((left, y + 6), variant.image, side, LINE, 2, where)
+            if variant.grain:
+                bottom = max(bottom, sheet.pills((left, below + 10), [variant.grain], side))
     return bottom
 
 

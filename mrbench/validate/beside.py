@@ -55,8 +55,8 @@ def _expected(manifest: Manifest) -> list[tuple[str, str, str | None]]:
         for prefix, kinds in ((task, 3), (f"{task}_ladder", 4)):
             for kind in ("corpus", "queries", "qrels", "top_ranked")[:kinds]:
                 expected.append((f"{prefix}-{kind}", kind, modality[task] if kind == "corpus" else task))
-    if any(file.startswith("data/degrained/") for file in manifest.files):
-        expected.append(("degrained", "degrained", None))
+    if any(file.startswith("data/variants/") for file in manifest.files):
+        expected.append(("variants", "variants", None))
     return expected
 
 

@@ -23,7 +23,7 @@ _KEYS = {
     "queries": ("id",),
     "qrels": ("query-id", "corpus-id"),
     "top_ranked": ("query-id",),
-    "degrained": ("query-id", "grain"),
+    "variants": ("query-id", "kind", "grain", "number"),
 }
 
 
@@ -67,7 +67,7 @@ def _check_rows(table: Table, report: Report) -> tuple[str, int, bool]:
             report.problem("null value", f"{table.name} row {rows}", row)
             sound = False
         else:
-            keys.append(short_hash(*key))
+            keys.append(short_hash(*map(str, key)))
         if table.kind in ("corpus", "queries") and not _ID.fullmatch(row["id"] or ""):
             report.problem("id form", f"{table.name} row {rows}", row["id"], "16 hexadecimal digits")
         rows += 1
@@ -83,8 +83,8 @@ def _check_unique(table: Table, keys: Any, report: Report) -> None:
     if repeated:
         for row in table.rows(*_KEYS[table.kind]):
             key = tuple(row.values())
-            if short_hash(*key) in repeated:
-                report.problem("repeated id", table.name, " ".join(key), "each once")
+            if short_hash(*map(str, key)) in repeated:
+                report.problem("repeated id", table.name, " ".join(map(str, key)), "each once")
 
 
 def _has_null(row: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""One split: every grade, every relevant candidate of the pool, every ladder, every query without a grain."""
+"""One split: every grade, every relevant candidate of the pool, every ladder, every variant of a query."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class _Asked:
     stated: frozenset[str]
     keepers: set[str] = field(default_factory=set)
     relevant: int = 0
+    positive: str = ""
+    one_offs: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -96,8 +98,8 @@ class SplitCheck:
             self._read_corpus(table)
         for task in QUERY_MODALITY:
             self._check_task(task)
-        for table in self._of("degrained"):
-            self._check_degrained(table)
+        for table in self._of("variants"):
+            self._check_variants(table)
 
     def _of(self, kind: str) -> list[Table]:
         return [table for (k, _), table in sorted(self._tables.items()) if k == kind]
@@ -225,36 +227,47 @@ class SplitCheck:
             right = positive == asked.grains
             self._report.expect(right, "positive has the grains of the query", where, positive, asked.grains)
             if right:
-                self._check_steps(where, asked, [grains for m in members if (grains := judged.get(m)) is not None])
+                asked.positive = row["positive-id"]
+                self._check_steps(where, asked, {m: grains for m in members if (grains := judged.get(m)) is not None})
             self._report.count("ladders")
 
-    def _check_steps(self, where: str, asked: _Asked, members: list[Combination]) -> None:
+    def _check_steps(self, where: str, asked: _Asked, members: dict[str, Combination]) -> None:
         """Check that for each grain a member differs in it alone, and count the wider steps that are absent."""
         steps: dict[int, set[str]] = defaultdict(set)
-        for grains in members:
+        for member, grains in members.items():
             if tuple(kind for kind, _ in grains) == asked.types:
                 violated = asked.violated(grains)
                 steps[len(violated)].update(violated)
+                if len(violated) == 1:
+                    asked.one_offs[violated[0]].add(member)
         for kind in asked.types:
             self._report.expect(kind in steps[1], "ladder without a one-off", where, f"none for {kind}")
         absent = sum(not steps[number] for number in range(2, len(asked.grains) + 1))
         if absent:
             self._report.note("wider ladder steps absent", absent)
 
-    def _check_degrained(self, table: Table) -> None:
+    def _check_variants(self, table: Table) -> None:
         for row in table.rows(without="image"):
-            where = f"{table.name} {row['query-id']} {row['grain']}"
+            kind, grain = row["kind"], row["grain"]
+            where = f"{table.name} {row['query-id']} {kind} {grain or row['number']}"
             asked = self._query(table, row["query-id"])
-            if asked is not None:
-                self._report.expect(row["grain"] in asked.types, "dropped grain of the query", where, asked.types)
-                changed = (row.get("text") != asked.text, row.get("image_sha256") != asked.image)
-                stated = row["grain"] in asked.stated
-                self._report.expect(
-                    changed == (stated, not stated),
-                    "de-grained query differs where its grain was",
-                    where,
-                    f"text changed: {changed[0]}, picture changed: {changed[1]}",
-                )
+            if asked is None:
+                continue
+            changed = (row.get("text") != asked.text, row.get("image_sha256") != asked.image)
+            said = f"text changed: {changed[0]}, picture changed: {changed[1]}"
+            if kind == "paraphrased":
+                self._report.expect(grain == "", "paraphrase keeps all grains", where, grain)
+                self._report.expect(any(changed), "variant differs from its query", where, said)
+            elif kind in ("degrained", "flipped"):
+                self._report.expect(grain in asked.types, "changed grain of the query", where, grain, asked.types)
+                stated = grain in asked.stated
+                self._report.expect(changed == (stated, not stated), "variant differs where its grain was", where, said)
+            else:
+                self._report.problem("kind of a variant", where, kind, "degrained, flipped, paraphrased")
+            if asked.positive:  # a ladder that is missing or wrong was reported as such
+                asks_for = asked.one_offs[grain] if kind == "flipped" else {asked.positive}
+                right = row["positive-id"] in asks_for
+                self._report.expect(right, "positive of a variant", where, row["positive-id"], sorted(asks_for))
 
 
 def repeated_values(hashes: array[int]) -> set[int]:

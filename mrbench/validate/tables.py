@@ -18,7 +18,7 @@ from mrbench.validate.report import Report
 ROWS_AT_ONCE = 256
 QUERY_MODALITY = {"t2i": "text", "i2t": "image", "i2i": "image", "it2i": "image,text"}
 CANDIDATE_MODALITY = {"t2i": "image", "i2t": "text", "i2i": "image", "it2i": "image"}
-KINDS = ("corpus", "queries", "qrels", "top_ranked", "degrained")
+KINDS = ("corpus", "queries", "qrels", "top_ranked", "variants")
 _NAME = re.compile(r"data/([a-z_]+)/([a-z0-9]+)-(train|validation|test)-(\d{5})\.parquet")
 _STRINGS = pa.list_(pa.string())
 _GRAINS = pa.list_(
@@ -72,7 +72,14 @@ class Table:
             },
             "qrels": {"query-id": text, "corpus-id": text, "score": number, "grade": number, "violates": _STRINGS},
             "top_ranked": {"query-id": text, "positive-id": text, "corpus-ids": _STRINGS},
-            "degrained": {"query-id": text, "grain": text, **content},
+            "variants": {
+                "query-id": text,
+                "kind": text,
+                "grain": text,
+                "number": number,
+                "positive-id": text,
+                **content,
+            },
         }[self.kind]
 
     def rows(self, *columns: str, without: str | None = None) -> Iterator[dict[str, Any]]:

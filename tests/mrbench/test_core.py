@@ -16,7 +16,7 @@ from mrbench.errors import FormatVersionError, InputError, MissingExtraError, MR
 from mrbench.files import canonical_json, replaced_folder, sha256_file, write_atomic, write_json_atomic
 from mrbench.records import TASKS, Candidate, Grain, ImageData, Query, judge
 from mrbench.registry import Entry, Registry
-from mrbench.results import PairScore, Result, TaskResult, read_result, write_result
+from mrbench.results import GrainScore, Result, TaskResult, read_result, write_result
 
 grain_sets = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("xyz"), max_size=4)
 
@@ -132,7 +132,9 @@ RESULT = Result(
     model={"name": "m", "revision": "1", "dimension": 2, "modalities": ["text"], "device": "cpu", "dtype": "float32"},
     benchmark={"name": "b", "title": "B", "digest": "0" * 64, "split": "test", "pool": "task"},
     tasks={
-        "t2i": TaskResult("scored", "", 3, 9, {"mrr": 0.5}, {"count": PairScore(1.0, 3)}, {"search": 0.1}),
+        "t2i": TaskResult(
+            "scored", "", 3, 9, {"mrr": 0.5}, {"pair_accuracy": {"count": GrainScore(1.0, 3)}}, seconds={"search": 0.1}
+        ),
         "i2t": TaskResult("not supported", "no images"),
     },
     seed=0,
@@ -162,7 +164,7 @@ def test_result_comes_back_as_it_was(tmp_path: Path) -> None:
         (("tasks", "t2i", "scores", "mrr"), 1.5, ResultError, "outside 0 to 1"),
         (("tasks", "t2i", "scores", "mrr"), True, ResultError, "not a number"),
         (("tasks", "t2i", "scores", "mrr"), "0.5", ResultError, "not a number"),
-        (("tasks", "t2i", "pair_accuracy", "count"), {"score": 0.5}, ResultError, "pairs"),
+        (("tasks", "t2i", "by_grain", "pair_accuracy", "count"), {"score": 0.5}, ResultError, "count"),
         (("tasks", "t2i", "status"), "failed", ResultError, "unknown status"),
         (("tasks", "x2y"), {}, ResultError, "unknown task"),
         (("model", "name"), 7, ResultError, "expected text"),

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mrbench.benchmark import Benchmark, encode_png, write_benchmark
 from mrbench.models.protocol import Item
-from mrbench.records import MODALITIES, Candidate, Grain, Ladder, Query, judge
+from mrbench.records import MODALITIES, Candidate, Grain, Ladder, Query, Variant, judge
 
 VALUES = {
     "count": ("one", "two", "three"),
@@ -25,16 +25,19 @@ QUERIES = {"t2i": 8, "i2t": 6, "i2i": 6, "it2i": 6}
 
 
 def picture(values: Sequence[str], hand: int) -> Image.Image:
-    """A picture whose three stripes tell its grains by brightness; another hand draws another size."""
-    image = Image.new("RGB", (9, 6 + hand))
+    """A picture whose three stripes tell its grains by brightness, white for none; another hand draws another size."""
+    image = Image.new("RGB", (9, 6 + hand), "white")
     for stripe, (kind, value) in enumerate(zip(TYPES, values, strict=True)):
+        if not value:
+            continue
         level = 60 * VALUES[kind].index(value) + 10 + hand
         image.paste((level, level, level), (3 * stripe, 0, 3 * stripe + 3, 6 + hand))
     return image
 
 
 def seen(image: Image.Image) -> dict[str, str]:
-    return {kind: VALUES[kind][image.getpixel((3 * stripe, 0))[0] // 60] for stripe, kind in enumerate(TYPES)}
+    levels = {kind: image.getpixel((3 * stripe, 0))[0] for stripe, kind in enumerate(TYPES)}
+    return {kind: VALUES[kind][level // 60] for kind, level in levels.items() if level < 255}
 
 
 def read(text: str) -> dict[str, str]:
@@ -135,6 +138,39 @@ def ladder(query: Query, pool: dict[tuple[str, ...], Candidate]) -> Ladder:
     return Ladder(query.id, pool[positive].id, tuple(ids))
 
 
+def variants(query: Query, steps: Ladder, pool: dict[tuple[str, ...], Candidate]) -> list[Variant]:
+    """Without each grain, with another value of it, and in other words: grains are changed where they are told."""
+    values_of = {c.id: values for values, c in pool.items()}
+    positive = values_of[steps.positive_id]
+    shown = {grain.type: grain.value for grain in query.image_grains}
+    said = [grain.type for grain in query.grains if query.text is not None and grain.value in query.text.split()]
+
+    def told(values: dict[str, str], opening: str = "", hand: int = 1) -> tuple:
+        text = None if query.text is None else " ".join([opening, *(values[kind] for kind in said if values[kind])])
+        drawn = [values[kind] if kind not in said else shown.get(kind, "") for kind in TYPES]
+        return text, encode_png(picture(drawn, hand)) if query.image else None
+
+    own = dict(zip(TYPES, positive, strict=True))
+    opening = "" if query.text is None else query.text.split()[0]
+    found = []
+    for grain in query.grains:
+        following = next(
+            i
+            for i in steps.candidate_ids
+            if [k for k, a, b in zip(TYPES, positive, values_of[i], strict=True) if a != b] == [grain.type]
+        )
+        other = dict(zip(TYPES, values_of[following], strict=True))[grain.type]
+        found.append(
+            Variant(query.id, "degrained", grain.type, steps.positive_id, *told({**own, grain.type: ""}, opening))
+        )
+        found.append(Variant(query.id, "flipped", grain.type, following, *told({**own, grain.type: other}, opening)))
+    words = ("please", "give")
+    found += [
+        Variant(query.id, "paraphrased", "", steps.positive_id, *told(own, words[n], 2 + n), number=n) for n in (0, 1)
+    ]
+    return found
+
+
 def write_tiny(
     folder: Path, *, salt: str = "", reverse: bool = False, tasks: Sequence[str] = tuple(QUERIES)
 ) -> Benchmark:
@@ -150,6 +186,7 @@ def write_tiny(
             for query in asked:
                 steps = ladder(query, pool)
                 writer.add_ladders("test", task, [steps])
+                writer.add_variants("test", task, variants(query, steps, pool))
                 judged = [judge(query, c) for c in pool.values()]
                 writer.add_judgements(
                     "test", task, [j for j in judged if j.relevance or j.candidate_id in steps.candidate_ids]
@@ -157,7 +194,7 @@ def write_tiny(
         writer.finish(
             name="tiny",
             title="Tiny",
-            builder={"name": "tiny", "version": "1", "config": {}},
+            builder={"name": "tiny", "version": "1", "config": {}, "cluster_grain": "entity"},
             seed=0,
             tools={},
             sources=(),

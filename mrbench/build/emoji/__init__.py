@@ -122,6 +122,7 @@ def build_emoji(
                 "version": VERSION,
                 "config": {**asdict(config), "splits": list(config.splits)},
                 "measured": measured,
+                "cluster_grain": "role",
             },
             seed=seed,
             tools=art.tools(),
@@ -154,6 +155,8 @@ each grain one that differs in this grain alone, then two grains off, three, and
 - **Sentences** are written from the grains, in three styles for queries and three others for candidates.
 - **Absent grains.** A person drawn without a gender has no grain of that type, and the default yellow is no skin tone.
   A text asks for what it says and no more: a picture that shows it all and more is relevant.
+- **Variants of a query.** Without one of its grains; with another value of it (texts: every grain, pictures: one in
+  turn), asking for the neighbour in the ladder; in other words, or the same drawing a little smaller and moved.
 - **Look-alikes.** All drawings of an artist are compared at 32 x 32 pixels.
   {left_out_of_the_corpus_as_look_alikes:,} of Twemoji's look like another one with other grains
   and are left out of the corpus; {never_shown_by_a_query_as_look_alikes:,} of OpenMoji's are never the

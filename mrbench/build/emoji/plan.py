@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mrbench.build.emoji import text
 from mrbench.build.emoji.grains import TYPES, Item, Key, key_of
 from mrbench.build.emoji.world import Drawing, Pool, World
-from mrbench.build.suite import PlannedCandidate, PlannedDegrained, PlannedQuery, SplitPlan, record_id
+from mrbench.build.suite import PlannedCandidate, PlannedQuery, PlannedVariant, SplitPlan, record_id
 from mrbench.files import canonical_json
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Planner:
         self._split, self._seed = split, seed
         self._pictures = Pool(world.drawn, world.things)
         self._sentences = Pool(world.described, world.things)
+        self._flipped: Counter[tuple[str, str]] = Counter()
 
     def plan(self, wanted: int) -> SplitPlan:
         """Return all queries of every task in their order of preference, and all further candidates."""
@@ -99,9 +101,18 @@ class Planner:
             return None
         style = rng.randrange(text.STYLES)
         words, grains = text.query_sentence(item.values, item.kind, style)
-        degrained = [
-            PlannedDegrained(kind, text=text.query_sentence(_without(item, kind), item.kind, style)[0])
+        variants = [
+            PlannedVariant("degrained", kind, text=text.query_sentence(_without(item, kind), item.kind, style)[0])
             for kind in item.values
+        ]
+        variants += [
+            PlannedVariant("flipped", kind, text.query_sentence(o.values, o.kind, style)[0], positive=self._picture(o))
+            for kind, o in _one_offs(item, negatives).items()
+        ]
+        others = [(style + step) % text.STYLES for step in (1, 2)]
+        variants += [
+            PlannedVariant("paraphrased", text=text.query_sentence(item.values, item.kind, other)[0], number=number)
+            for number, other in enumerate(others)
         ]
         return PlannedQuery(
             id=query_id,
@@ -111,7 +122,7 @@ class Planner:
             positive=self._picture(item),
             negatives=tuple(map(self._picture, negatives)),
             text=words,
-            degrained=tuple(degrained),
+            variants=tuple(variants),
         )
 
     def _i2t(self, item: Item) -> PlannedQuery | None:
@@ -132,6 +143,8 @@ class Planner:
         if negatives is None:
             return None
         neutral = {kind: self._neutral(item, kind) for kind in item.values}
+        variants = [PlannedVariant("degrained", kind, picture=art) for kind, art in neutral.items() if art is not None]
+        variants += self._drawn_variants(task, item, _one_offs(item, negatives), candidate)
         return PlannedQuery(
             id=record_id("emoji", task, self._split, _name(item)),
             task=task,
@@ -141,8 +154,25 @@ class Planner:
             negatives=tuple(map(candidate, negatives)),
             picture=self._shown(item),
             image_grains=item.grains,
-            degrained=tuple(PlannedDegrained(kind, picture=art) for kind, art in neutral.items() if art is not None),
+            variants=tuple(variants),
         )
+
+    def _drawn_variants(
+        self, task: str, item: Item, one_offs: Mapping[str, Item], candidate: Callable[[Item], PlannedCandidate]
+    ) -> Iterator[PlannedVariant]:
+        """One flipped grain, the type that was flipped least so far, and the same picture drawn again."""
+        if self._split == "train":
+            return
+        clear = [kind for kind, other in one_offs.items() if other.key in self._world.shown]
+        if clear:
+            kind = min(clear, key=lambda kind: (self._flipped[task, kind], TYPES.index(kind)))
+            self._flipped[task, kind] += 1
+            other = one_offs[kind]
+            yield PlannedVariant("flipped", kind, picture=self._shown(other), positive=candidate(other))
+        yield PlannedVariant("paraphrased", picture=self._again(item))
+
+    def _again(self, item: Item) -> Drawing:
+        return replace(self._shown(item), again=True)
 
     def _neutral(self, item: Item, kind: str) -> Drawing | None:
         """The same picture without a gender, or in the default yellow."""
@@ -209,19 +239,40 @@ class Planner:
             text=words,
             picture=self._shown(reference),
             image_grains=reference.grains,
-            degrained=tuple(self._unchanged(item, reference, changes, words, style)),
+            variants=(
+                *self._unchanged(item, reference, changes, words, style),
+                *self._rewritten(item, reference, changes, style, _one_offs(item, negatives)),
+            ),
         )
+
+    def _rewritten(
+        self, item: Item, reference: Item, changes: dict[str, str], style: int, one_offs: Mapping[str, Item]
+    ) -> Iterator[PlannedVariant]:
+        """Another value of what the text changes, the change in other words, and the picture drawn again."""
+        picture = self._shown(reference)
+        for kind in changes:
+            other = one_offs[kind]
+            if other.values[kind] != reference.values[kind]:
+                flipped = {**changes, kind: other.values[kind]}
+                words = text.change_sentence(flipped, other.values, other.kind, style)[0]
+                yield PlannedVariant("flipped", kind, words, picture, self._picture(other))
+        own = text.change_sentence(changes, item.values, item.kind, style)[0]
+        ways = (text.change_sentence(changes, item.values, item.kind, n)[0] for n in range(text.STYLES))
+        if (words := next((words for words in ways if words != own), "")) != "":
+            yield PlannedVariant("paraphrased", "", words, picture)
+        if self._split != "train":
+            yield PlannedVariant("paraphrased", "", own, self._again(reference), number=1)
 
     def _unchanged(
         self, item: Item, reference: Item, changes: dict[str, str], words: str, style: int
-    ) -> Iterator[PlannedDegrained]:
+    ) -> Iterator[PlannedVariant]:
         for kind in item.values:
             if kind in changes:
                 fewer = {other: value for other, value in changes.items() if other != kind}
                 shorter = text.change_sentence(fewer, item.values, item.kind, style)[0]
-                yield PlannedDegrained(kind, text=shorter, picture=self._shown(reference))
+                yield PlannedVariant("degrained", kind, text=shorter, picture=self._shown(reference))
             elif (neutral := self._neutral(reference, kind)) is not None:
-                yield PlannedDegrained(kind, text=words, picture=neutral)
+                yield PlannedVariant("degrained", kind, text=words, picture=neutral)
 
 
 def _name(item: Item) -> str:
@@ -248,3 +299,14 @@ def _balanced(queries: Sequence[PlannedQuery], wanted: int) -> Iterator[PlannedQ
         rest.remove(query)
         count.update(types[query.id])
         yield query
+
+
+def _one_offs(item: Item, negatives: Sequence[Item]) -> dict[str, Item]:
+    """By grain type the first negative that differs in this grain alone."""
+    found: dict[str, Item] = {}
+    for other in negatives:
+        if [kind for kind, _ in other.key] == [kind for kind, _ in item.key]:
+            differing = [kind for kind in item.values if other.values[kind] != item.values[kind]]
+            if len(differing) == 1:
+                found.setdefault(differing[0], other)
+    return found

@@ -19,17 +19,24 @@ from mrbench.build.suite import Workers
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """An emoji to draw: the description that a plan carries in place of a picture."""
+    """An emoji to draw: the description that a plan carries in place of a picture.
+
+    Attributes:
+        again: Draw it a little smaller, and aside from the middle: another picture of the same.
+    """
 
     artist: str
     emoji: str
     size: int
+    again: bool = False
 
 
 def draw(drawing: Drawing) -> Image.Image:
     """Draw an emoji on white with a small margin."""
     margin = drawing.size // 14
-    return art.on_white(art.render(drawing.artist, drawing.emoji, drawing.size - 2 * margin), drawing.size, margin)
+    if not drawing.again:
+        return art.on_white(art.render(drawing.artist, drawing.emoji, drawing.size - 2 * margin), drawing.size, margin)
+    return art.on_white(art.render(drawing.artist, drawing.emoji, drawing.size - 5 * margin), drawing.size, 2 * margin)
 
 
 @dataclass(frozen=True)

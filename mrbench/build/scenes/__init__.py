@@ -11,7 +11,7 @@ from mrbench.build.scenes.config import ScenesConfig
 from mrbench.build.scenes.ladders import number_of_scenes
 from mrbench.build.scenes.picture import draw
 from mrbench.build.scenes.plan import SplitPlanner
-from mrbench.build.scenes.vocabulary import BACKGROUNDS, ENTITIES, LANDMARKS
+from mrbench.build.scenes.vocabulary import BACKGROUNDS, ENTITIES, ENTITY, LANDMARKS
 from mrbench.build.splits import SplitLedger
 from mrbench.build.suite import worker_pool, write_split
 from mrbench.errors import InputError
@@ -53,7 +53,7 @@ def build_scenes(
         return writer.finish(
             name="scenes",
             title=TITLE,
-            builder={"name": "scenes", "version": VERSION, "config": asdict(config)},
+            builder={"name": "scenes", "version": VERSION, "config": asdict(config), "cluster_grain": ENTITY},
             seed=seed,
             tools=art.tools(),
             sources=art.sources(),
@@ -85,9 +85,10 @@ four.
 - A composed query shows a scene that differs from its target in one or two grains; its text states only the new values.
 - At most {config.max_positives} candidates are relevant to a query.
 - The hash of a combination of grains decides its split; no combination occurs in two splits.
-- A query without one of its grains: the text leaves it out ("something", "things"; without the count a bare plural);
-  a picture without its background is on a plain page, without its size of middling size. A picture without another of
-  its grains cannot be drawn, and such probes are absent.
+- Variants of a query. Without one of its grains: the text leaves it out ("something", "things"; without the count
+  "one or more"); a picture without its background is on a plain page, without its size of middling size; a picture
+  without another of its grains cannot be drawn, and such variants are absent. With another value of a grain: texts for
+  every grain, pictures for one in turn, each asking for the neighbour in the ladder. In other words, or arranged anew.
 
 ## Limits
 

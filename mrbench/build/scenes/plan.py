@@ -12,8 +12,8 @@ from mrbench.build.scenes.config import ScenesConfig
 from mrbench.build.scenes.ladders import Ladder, SplitScenes, grains_of
 from mrbench.build.scenes.picture import Picture
 from mrbench.build.scenes.text import CANDIDATE_PHRASINGS, QUERY_PHRASINGS, candidate_text, change_text, query_text
-from mrbench.build.scenes.vocabulary import BACKGROUND, FILL_WEIGHTS, FRAMES, QUERY_WEIGHTS, SIZE, Scene
-from mrbench.build.suite import PlannedCandidate, PlannedDegrained, PlannedQuery, SplitPlan, record_id
+from mrbench.build.scenes.vocabulary import BACKGROUND, FILL_WEIGHTS, FRAMES, QUERY_WEIGHTS, RELATION, SIZE, Scene
+from mrbench.build.suite import PlannedCandidate, PlannedQuery, PlannedVariant, SplitPlan, record_id
 from mrbench.files import canonical_json
 from mrbench.records import TASKS, Grain
 
@@ -25,6 +25,7 @@ INSTRUCTIONS = {
 }
 _SMALL = 4  # below this number of grains too much else in a pool shows all of them and more
 _PLAIN = (BACKGROUND, SIZE)  # grains with neutral art: a white page, a middling size
+_SHOWN = (BACKGROUND, SIZE, RELATION)  # grains that a picture can flip without contradicting the words beside it
 
 
 class SplitPlanner:
@@ -34,6 +35,7 @@ class SplitPlanner:
         self._split, self._config, self._seed = split, config, seed
         self._scenes = SplitScenes(split, config.shares, seed)
         self._changed: Counter[str] = Counter()
+        self._flipped: Counter[tuple[str, str]] = Counter()
 
     def plan(self) -> SplitPlan:
         """Return the plan; its fill is a stream."""
@@ -89,22 +91,43 @@ class SplitPlanner:
     def _text_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
         phrasing = rng.randrange(QUERY_PHRASINGS)
         text, grains = query_text(ladder.target, phrasing)
-        without = [PlannedDegrained(kind, query_text(ladder.target, phrasing, kind)[0]) for kind in ladder.target]
-        return {"text": text, "grains": grains, "degrained": tuple(without)}
+        variants = [
+            PlannedVariant("degrained", kind, query_text(ladder.target, phrasing, kind)[0]) for kind in ladder.target
+        ]
+        variants += [
+            PlannedVariant("flipped", kind, query_text(other, phrasing)[0], positive=self._picture(other))
+            for kind, other in ladder.one_off.items()
+        ]
+        # Another opening each, and once the landmark first where it was not, or the other way round.
+        again = [query_text(ladder.target, (phrasing + step) % QUERY_PHRASINGS)[0] for step in (3, 2)]
+        variants += [PlannedVariant("paraphrased", text=words, number=n) for n, words in enumerate(again)]
+        return {"text": text, "grains": grains, "variants": tuple(variants)}
 
     def _image_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
         grains = grains_of(ladder.target)
-        without = [
-            PlannedDegrained(kind, picture=self._drawn(task, ladder.target, kind))
+        variants = [
+            PlannedVariant("degrained", kind, picture=self._drawn(task, ladder.target, kind))
             for kind in _PLAIN
             if kind in ladder.target
         ]
+        if self._split != "train":
+            kind = self._next_flip(task, ladder.target, rng)
+            other = ladder.one_off[kind]
+            member = self._description if TASKS[task].candidate_modality == "text" else self._picture
+            variants.append(PlannedVariant("flipped", kind, picture=self._drawn(task, other), positive=member(other)))
+            variants.append(PlannedVariant("paraphrased", picture=self._drawn(task, ladder.target, again=True)))
         return {
             "picture": self._drawn(task, ladder.target),
             "grains": grains,
             "image_grains": grains,
-            "degrained": tuple(without),
+            "variants": tuple(variants),
         }
+
+    def _next_flip(self, task: str, kinds: Iterable[str], rng: random.Random) -> str:
+        """The grain type whose flips were drawn least so far: pictures cost too much to flip every grain."""
+        kind = min(kinds, key=lambda kind: (self._flipped[task, kind], rng.random()))
+        self._flipped[task, kind] += 1
+        return kind
 
     def _changed_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
         """A composed query shows one of the ladder's scenes, one or two grains off, and says what to change."""
@@ -115,29 +138,46 @@ class SplitPlanner:
         self._changed.update(stated)
         wording = rng.random()
 
-        def said(kinds: Iterable[str]) -> tuple[str, tuple[Grain, ...]]:
-            return change_text(target, reference, tuple(kinds), random.Random(f"scenes:{wording}"))
+        def said(kinds: Iterable[str], scene: Scene = target, way: str = "") -> tuple[str, tuple[Grain, ...]]:
+            return change_text(scene, reference, tuple(kinds), random.Random(f"scenes:{wording}{way}"))
 
         text, grains = said(stated)
         picture = self._drawn(task, reference)
-        without = [
-            PlannedDegrained(kind, said(other for other in stated if other != kind)[0], picture)
+        variants = [
+            PlannedVariant("degrained", kind, said(other for other in stated if other != kind)[0], picture)
             if kind in stated
-            else PlannedDegrained(kind, text, self._drawn(task, reference, kind))
+            else PlannedVariant("degrained", kind, text, self._drawn(task, reference, kind))
             for kind in target
             if kind in stated or kind in _PLAIN
         ]
+        variants += [
+            PlannedVariant("flipped", kind, said(stated, other)[0], picture, self._picture(other))
+            for kind, other in ladder.one_off.items()
+            if kind in stated and other[kind] != reference[kind]
+        ]
+        ways = (said(stated, way=f":{number}")[0] for number in range(20))
+        if (words := next((words for words in ways if words != text), None)) is not None:
+            variants.append(PlannedVariant("paraphrased", text=words, picture=picture))
+        if self._split != "train":
+            variants.append(PlannedVariant("paraphrased", "", text, self._drawn(task, reference, again=True), number=1))
+            shown = [kind for kind in _SHOWN if kind in target and kind not in stated]
+            if shown:
+                kind = self._next_flip(task, shown, rng)
+                other = ladder.one_off[kind]
+                drawn = self._drawn(task, reference | {kind: other[kind]})
+                variants.append(PlannedVariant("flipped", kind, text, drawn, self._picture(other)))
         return {
             "text": text,
             "grains": grains,
             "picture": picture,
             "image_grains": grains_of(reference),
-            "degrained": tuple(without),
+            "variants": tuple(variants),
         }
 
-    def _drawn(self, task: str, scene: Scene, without: str | None = None) -> Picture:
+    def _drawn(self, task: str, scene: Scene, without: str | None = None, *, again: bool = False) -> Picture:
         shown = tuple((kind, value) for kind, value in scene.items() if kind != without)
-        return Picture(shown, "openmoji", f"{self._seed}:{task}:{_key(scene)}", self._config.size)
+        key = f"{self._seed}:{task}:{_key(scene)}" + (":again" if again else "")
+        return Picture(shown, "openmoji", key, self._config.size)
 
     def _picture(self, scene: Scene) -> PlannedCandidate:
         key = _key(scene)

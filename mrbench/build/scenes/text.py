@@ -39,7 +39,7 @@ _OPENINGS = ("the same scene", "the same picture", "this scene")
 def query_text(scene: Scene, phrasing: int, without: str | None = None) -> tuple[str, tuple[Grain, ...]]:
     """Describe a scene as a query does.
 
-    Without its count a thing is named in the plural, whatever the count was; without its name it is "something";
+    Without its count there are "one or more" of a thing, whatever the count was; without its name it is "something";
     without the relation two things are joined by "and".
 
     Args:
@@ -53,7 +53,7 @@ def query_text(scene: Scene, phrasing: int, without: str | None = None) -> tuple
     >>> query_text(scene, 1)[0]
     'A bed below two dogs, at night.'
     >>> [query_text(scene, 0, without=kind)[0] for kind in ("count", "entity", "relation")]
-    ['Dogs above a bed, at night.', 'Two things above a bed, at night.', 'Two dogs and a bed, at night.']
+    ['One or more dogs above a bed, at night.', 'Two things above a bed, at night.', 'Two dogs and a bed, at night.']
     """
     swapped = phrasing % 2 == 1
     things = _focus(scene, 0, without)
@@ -180,7 +180,7 @@ def _focus(scene: Scene, half: int, without: str | None) -> Parts:
     if without == ENTITY:
         return ["something", *size] if one else [Part(scene[COUNT], COUNT), *size, "things"]
     if without == COUNT:
-        return [*size, Part(noun.plural, ENTITY)]
+        return ["one or more", *size, Part(noun.plural, ENTITY)]
     name = Part(noun.name if one else noun.plural, ENTITY)
     first = size[0] if size else name
     number = article(first.words if isinstance(first, Part) else first) if one else scene[COUNT]

@@ -64,20 +64,20 @@ def test_datasets_decodes_the_pictures_of_their_ids(tiny: Benchmark) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_datasets_reads_degrained_queries(tmp_path: Path) -> None:
+def test_datasets_reads_variants(tmp_path: Path) -> None:
     from datasets import load_dataset
 
     from mrbench.benchmark import write_benchmark
-    from mrbench.records import DegrainedQuery, Grain, Query
+    from mrbench.records import Grain, Query, Variant
 
     with write_benchmark(tmp_path / "probes") as writer:
         writer.add_queries("test", [Query("q", "t2i", "", (Grain("entity", "cat"),), "a cat")])
-        writer.add_degrained("test", "t2i", [DegrainedQuery("q", "entity", "a thing")])
-        writer.add_degrained("test", "i2i", [])
+        writer.add_variants("test", "t2i", [Variant("q", "degrained", "entity", "p", "a thing")])
+        writer.add_variants("test", "i2i", [])
         writer.finish(
             name="t", title="T", builder={}, seed=0, tools={}, sources=(), licence="", split_rule={}, description=""
         )
-    (row,) = load_dataset(str(tmp_path / "probes"), "degrained", split="test")
+    (row,) = load_dataset(str(tmp_path / "probes"), "variants", split="test")
     assert (row["query-id"], row["grain"], row["text"], row["image"]) == ("q", "entity", "a thing", None)
 
 

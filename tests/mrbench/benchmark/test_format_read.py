@@ -15,7 +15,7 @@ from tiny_benchmark import QUERIES, candidate, ladder, queries, write_tiny
 
 from mrbench.benchmark import Benchmark, decode, encode_png, pixel_sha256, schema, write_benchmark, writer
 from mrbench.errors import BenchmarkError, FormatVersionError, InputError, MRBenchError
-from mrbench.records import Candidate, DegrainedQuery, Grain, ImageData
+from mrbench.records import Candidate, Grain, ImageData, Variant
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_no_picture_changes_its_id(tmp_path: Path) -> None:
 
 
 def test_table_without_rows(tiny: Benchmark) -> None:
-    assert len(tiny.degrained("t2i", "test")) == 0
-    assert list(tiny.degrained("t2i", "test")) == []
+    assert len(tiny.variants("t2i", "test")) == 0
+    assert list(tiny.variants("t2i", "test")) == []
 
 
 def test_unknown_task_and_split(tiny: Benchmark) -> None:
@@ -189,7 +189,7 @@ def test_rows_and_records_are_inverse() -> None:
     text = Candidate("a", (Grain("entity", "Katze", 0, 5), Grain("count", "one")), "Katze ✓")
     for record in (text, replace(text, text=None, image=image), replace(text, image=image)):
         assert schema.row_candidate(schema.candidate_row(record)) == record
-    probe = DegrainedQuery("q", "count", None, image)
-    assert schema.row_degrained(schema.degrained_row(probe)) == probe
+    probe = Variant("q", "degrained", "count", "p", None, image)
+    assert schema.row_variant(schema.variant_row(probe)) == probe
     for query in [q for task in QUERIES for q in queries(task)]:
         assert schema.row_query(schema.query_row(query)) == query

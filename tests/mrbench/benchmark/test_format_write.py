@@ -19,7 +19,7 @@ from tiny_benchmark import write_tiny
 from mrbench.benchmark import Benchmark, encode_png, write_benchmark
 from mrbench.errors import BenchmarkError, OutputError
 from mrbench.files import replaced_folder
-from mrbench.records import Candidate, DegrainedQuery, Grain, Judgement, Ladder, Query
+from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Variant
 
 CAT = (Grain("entity", "cat"),)
 
@@ -86,7 +86,7 @@ def finish(writer):
     [
         lambda w: w.add_candidates("test", [candidate("a", 1), candidate("a", 2)]),
         lambda w: w.add_queries("test", 2 * [Query("a", "t2i", "", CAT, "a cat")]),
-        lambda w: w.add_degrained("test", "t2i", 2 * [DegrainedQuery("a", "entity", "something")]),
+        lambda w: w.add_variants("test", "t2i", 2 * [Variant("a", "degrained", "entity", "p", "something")]),
         lambda w: w.add_judgements("test", "t2i", 2 * [Judgement("a", "b", 1, 1, ())]),
         lambda w: w.add_ladders("test", "t2i", 2 * [Ladder("a", "b", ("b",))]),
     ],

@@ -25,7 +25,7 @@ def test_oracle_is_right_everywhere(tiny: Benchmark, tmp_path: Path) -> None:
     result = evaluate(tiny, Oracle(), tmp_path / "r", command="mrbench evaluate tiny")
     assert {name: task.queries for name, task in result.tasks.items()} == QUERIES
     for task in result.tasks.values():
-        assert list(task.scores) == [*RANK_MEASURES, "pair_accuracy", "all_grains_accuracy"]
+        assert list(task.scores)[: len(RANK_MEASURES) + 2] == [*RANK_MEASURES, "pair_accuracy", "all_grains_accuracy"]
         for measure in ("hit_rate@1", "mrr", "map", "ndcg@10", "pair_accuracy", "all_grains_accuracy"):
             assert task.scores[measure] == pytest.approx(1)
         assert set(task.pair_accuracy) == set(VALUES)
@@ -86,7 +86,7 @@ def test_what_a_model_cannot_take_is_not_zero(tiny: Benchmark, tmp_path: Path) -
         "i2i": True,
         "it2i": False,
     }
-    assert result.tasks["t2i"] == replace(result.tasks["t2i"], scores={}, pair_accuracy={}, queries=0)
+    assert result.tasks["t2i"] == replace(result.tasks["t2i"], scores={}, by_grain={}, queries=0)
     assert result.tasks["t2i"].reason == "the model takes no text"
     assert result.tasks["it2i"].reason == "the model takes no image+text"
     union = evaluate(tiny, Oracle(modalities=["image"]), tmp_path / "union", pool="union")
@@ -108,7 +108,9 @@ def test_limit_is_a_sample_that_the_seed_decides(tiny: Benchmark, tmp_path: Path
 def test_a_corpus_is_embedded_once(tiny: Benchmark, tmp_path: Path) -> None:
     model = Oracle()
     evaluate(tiny, model, tmp_path / "r", tasks=["it2i", "i2i", "t2i"])
-    assert model.items == 36 + QUERIES["it2i"] + QUERIES["i2i"] + QUERIES["t2i"]
+    queries = QUERIES["it2i"] + QUERIES["i2i"] + QUERIES["t2i"]
+    variants = sum(len(tiny.variants(task, "test")) for task in ("it2i", "i2i", "t2i"))
+    assert model.items == 36 + queries + variants + 2 * QUERIES["it2i"]
 
 
 def test_depth_changes_no_score(tiny: Benchmark, tmp_path: Path) -> None:
@@ -131,7 +133,13 @@ def test_result_says_what_it_is(tiny: Benchmark, tmp_path: Path) -> None:
     assert result.model["modalities"] == ["image", "image,text", "text"]
     assert {"python", "mrbench", "numpy", "pyarrow", "platform", "processors", "threads"} <= set(result.environment)
     assert result.started.endswith("Z")
-    assert set(result.tasks["i2i"].seconds) == {"embed candidates", "embed queries", "search", "score"}
+    assert set(result.tasks["i2i"].seconds) == {
+        "embed candidates",
+        "embed queries",
+        "embed variants",
+        "search",
+        "score",
+    }
     assert str(tmp_path) not in (tmp_path / "r" / "result.json").read_text()
 
 

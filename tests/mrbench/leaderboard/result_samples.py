@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mrbench.results import PairScore, Result, TaskResult
+from mrbench.results import GrainScore, Result, TaskResult
 
 GRAINS = {"activity": 0.81, "direction": 0.47, "gender": 0.74, "hair": 0.66, "skin tone": 0.52}
 TASKS = ("t2i", "i2t", "i2i", "it2i")
@@ -15,7 +15,7 @@ def task(level: float, grains: dict[str, float] | None = None, *, control: bool 
     """A scored task whose measures follow from one level between 0 and 1."""
     grains = GRAINS if grains is None else grains
     pairs = {
-        name: PairScore(round(score if control else score * (0.75 + level / 2), 4), 120)
+        name: GrainScore(round(score if control else score * (0.75 + level / 2), 4), 120)
         for name, score in grains.items()
     }
     scores = {f"hit_rate@{k}": round(min(1.0, level * share), 4) for k, share in ((1, 0.5), (5, 1.0), (10, 1.3))}
@@ -25,7 +25,7 @@ def task(level: float, grains: dict[str, float] | None = None, *, control: bool 
         "pair_accuracy": round(sum(pair.score for pair in pairs.values()) / len(pairs), 4),
         "all_grains_accuracy": round(level / 4, 4),
     }
-    return TaskResult("scored", "", 250, 4200, scores, pairs, {"embed": 1.5})
+    return TaskResult("scored", "", 250, 4200, scores, {"pair_accuracy": pairs}, seconds={"embed": 1.5})
 
 
 def unsupported(reason: str = "the model takes no text") -> TaskResult:

@@ -33,7 +33,9 @@ MALFORMED = {
     "NaN": _change("tasks", "t2i", "scores", "mrr", value=float("nan")),
     "infinite": _change("seed", value=0).replace('"seed": 0', '"seed": 1e999'),
     "score above 1": _change("tasks", "t2i", "scores", "hit_rate@5", value=1.7),
-    "score below 0": _change("tasks", "t2i", "pair_accuracy", "hair", value={"score": -0.1, "pairs": 3}),
+    "score below 0": _change(
+        "tasks", "t2i", "by_grain", "pair_accuracy", "hair", value={"score": -0.1, "count": 3, "interval": None}
+    ),
     "score is text": _change("tasks", "t2i", "scores", "mrr", value="0.5"),
     "score is a truth value": _change("tasks", "t2i", "scores", "mrr", value=True),
     "name is a list": _change("model", "name", value=["conse"]),

@@ -10,7 +10,7 @@ from result_samples import DIGEST, TASKS, control, result, samples, task, unsupp
 from mrbench.errors import ResultError
 from mrbench.leaderboard import boards
 from mrbench.leaderboard.data import Board, Row
-from mrbench.results import PairScore, TaskResult
+from mrbench.results import GrainScore, TaskResult
 
 
 def _row(board: Board, model: str) -> Row:
@@ -89,7 +89,9 @@ def test_ties_share_a_rank_whatever_the_order_of_the_sum() -> None:
 
 def test_pair_accuracy_over_tasks_is_weighted_by_pairs() -> None:
     def part(score: float, pairs: int) -> TaskResult:
-        return TaskResult("scored", "", 10, 100, {"hit_rate@5": 0.5}, {"hair": PairScore(score, pairs)})
+        return TaskResult(
+            "scored", "", 10, 100, {"hit_rate@5": 0.5}, {"pair_accuracy": {"hair": GrainScore(score, pairs)}}
+        )
 
     (board,) = boards([result("m", {"t2i": part(1.0, 30), "i2i": part(0.0, 10)})])
     cell = board.panels[0].lines[0].cells[0]
@@ -105,8 +107,8 @@ def test_a_grain_without_pairs_has_no_score() -> None:
 
 
 def test_the_sentence_names_the_blindest_grain() -> None:
-    grains = {"hair": PairScore(0.9, 50), "gender": PairScore(0.48, 70), "pose": PairScore(0.48, 30)}
-    part = TaskResult("scored", "", 10, 100, {"hit_rate@5": 0.5}, grains)
+    grains = {"hair": GrainScore(0.9, 50), "gender": GrainScore(0.48, 70), "pose": GrainScore(0.48, 30)}
+    part = TaskResult("scored", "", 10, 100, {"hit_rate@5": 0.5}, {"pair_accuracy": grains})
     (board,) = boards([result("m", {"t2i": part, "i2i": unsupported()})])
     assert board.rows[0].reading == (
         "blindest grain: gender and pose (0.48 over 100 pairs, chance 0.50); sharpest: hair (0.90), on t2i only"
@@ -144,7 +146,7 @@ def test_two_results_of_one_model_are_an_error() -> None:
 
 
 def test_results_of_one_benchmark_have_to_agree_on_its_size() -> None:
-    other = TaskResult("scored", "", 249, 4200, task(0.3).scores, task(0.3).pair_accuracy)
+    other = TaskResult("scored", "", 249, 4200, task(0.3).scores, task(0.3).by_grain)
     with pytest.raises(ResultError, match="disagree"):
         boards([result("a", {"t2i": task(0.3)}), result("b", {"t2i": other})])
 

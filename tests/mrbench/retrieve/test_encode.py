@@ -8,7 +8,8 @@ from tiny_benchmark import Oracle, queries
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import ModelError
-from mrbench.retrieve import encode, encode_corpus, encode_queries
+from mrbench.retrieve import encode
+from mrbench.retrieve.encode import encode_corpus, encode_queries
 
 
 def ids(task: str) -> list[str]:

@@ -10,8 +10,10 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import judge
 from mrbench.retrieve import TaskPool, load_pool
+from mrbench.retrieve.places import TILE
 from mrbench.retrieve.pool import sample
-from mrbench.retrieve.search import TILE, _distinct, search
+from mrbench.retrieve.search import _distinct, search
+from mrbench.retrieve.source import TaskEmbeddings
 
 TABLES = ("top", "ladder", "relevant", "gains")
 
@@ -24,6 +26,16 @@ def vectors(rows: int, *, distinct: int | None = None, seed: int = 0) -> np.ndar
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
+def asked(
+    pool: TaskPool, queries: np.ndarray, candidates: np.ndarray, *, distinct: int | None = None
+) -> TaskEmbeddings:
+    number = len(pool.variants.query)
+    parts = {
+        part: vectors(len(pool.query_ids), distinct=distinct, seed=seed) for part, seed in (("image", 3), ("text", 4))
+    }
+    return TaskEmbeddings(candidates, queries, vectors(number, distinct=distinct, seed=2), parts)
+
+
 @pytest.fixture(params=["task", "union"])
 def pool(tiny: Benchmark, request: pytest.FixtureRequest) -> TaskPool:
     return load_pool(tiny, "t2i", "test", pool=request.param)
@@ -32,7 +44,7 @@ def pool(tiny: Benchmark, request: pytest.FixtureRequest) -> TaskPool:
 @pytest.mark.parametrize("distinct", [None, 5, 1])
 def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | None) -> None:
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
-    run = search(queries, candidates, pool, depth=12)
+    run = search(asked(pool, queries, candidates), pool, depth=12)
     names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
     images = {c.id: c for c in tiny.corpus("image", "test")}
     for number, query in enumerate(tiny.queries("t2i", "test")):
@@ -54,7 +66,10 @@ def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | 
             if judgement.relevance
         }
         ladder = next(x for x in tiny.ladders("t2i", "test") if x.query_id == query.id)
-        assert {r["corpus-id"]: r["score"] for r in of["ladder"]} == {c: score[c] for c in ladder.candidate_ids}
+        assert {r["corpus-id"]: (r["score"], r["greater"], r["equal"]) for r in of["ladder"]} == {
+            c: (score[c], sum(s > score[c] for s in score.values()), sum(s == score[c] for s in score.values()))
+            for c in ladder.candidate_ids
+        }
         reaching = {score[name] for name in ranked[:10]}
         assert {r["score"]: (r["equal"], r["gain"]) for r in of["gains"]} == {
             value: (
@@ -65,19 +80,66 @@ def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | 
         }
 
 
+@pytest.mark.parametrize("distinct", [None, 5])
+def test_places_are_counted_among_the_rest(tiny: Benchmark, pool: TaskPool, distinct: int | None) -> None:
+    queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
+    embeddings = asked(pool, queries, candidates, distinct=distinct)
+    run = search(embeddings, pool)
+    names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
+    asking = {query.id: query for query in tiny.queries("t2i", "test")}
+    images = {c.id: c for c in tiny.corpus("image", "test")}
+    positive = {ladder.query_id: ladder.positive_id for ladder in tiny.ladders("t2i", "test")}
+
+    def place(query_id: str, vector: np.ndarray) -> tuple[dict[str, float], tuple[float, int, int]]:
+        cosine = (vector.astype(float) @ candidates.T.astype(float)).astype(np.float32)
+        score = dict(zip(names, cosine.tolist(), strict=True))
+        others = [score[n] for n in names if n not in images or not judge(asking[query_id], images[n]).relevance]
+        own = score[positive[query_id]]
+        return score, (own, sum(s > own for s in others), sum(s == own for s in others))
+
+    def found(row: dict) -> tuple[float, int, int]:
+        return row["score"], row["above"], row["beside"]
+
+    for number, row in enumerate(run.queries.to_pylist()):
+        score, expected = place(row["query-id"], queries[number])
+        assert found(row) == expected
+        assert row["mean"] == pytest.approx(np.mean(list(score.values())), abs=1e-6)
+        assert row["deviation"] == pytest.approx(np.std(list(score.values())), abs=1e-6)
+        own = {(g.type, g.value) for g in asking[row["query-id"]].grains}
+        far = [
+            1 - float(queries[number] @ queries[other])
+            for other, query in enumerate(asking.values())
+            if not own & {(g.type, g.value) for g in query.grains}
+        ]
+        assert row["unrelated"] == pytest.approx(np.mean(far), abs=1e-6)
+    order = {name: number for number, name in enumerate(asking)}
+    for variant, vector, row in zip(
+        tiny.variants("t2i", "test"), embeddings.variants, run.variants.to_pylist(), strict=True
+    ):
+        key = (variant.query_id, variant.kind, variant.grain, variant.number)
+        assert (row["query-id"], row["kind"], row["grain"], row["number"]) == key
+        score, expected = place(variant.query_id, vector)
+        assert (found(row), row["target"]) == (expected, score[variant.positive_id])
+        assert row["distance"] == pytest.approx(1 - float(vector @ queries[order[variant.query_id]]), abs=1e-6)
+    for number, row in enumerate(run.parts.to_pylist()):
+        vector = embeddings.parts[row["part"]][number % len(asking)]
+        assert found(row) == place(row["query-id"], vector)[1]
+
+
 def test_block_size_changes_nothing(pool: TaskPool) -> None:
     number = 3 * TILE + 5
     many = TaskPool(**{**vars(pool), "query_ids": np.array([f"q{n}" for n in range(number)])})
     for name in ("query_grains", "ladders"):
         repeated = [getattr(pool, name)[n % len(pool.query_ids)] for n in range(number)]
         many = TaskPool(**{**vars(many), name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
-    queries, candidates = vectors(number, seed=1), vectors(len(pool.candidate_ids))
-    runs = [search(queries, candidates, many, block=block) for block in (1, TILE, 2 * TILE, None)]
+    everything = asked(many, vectors(number, seed=1), vectors(len(pool.candidate_ids)))
+    runs = [search(everything, many, block=block) for block in (1, TILE, 2 * TILE, None)]
     assert all(run == runs[0] for run in runs)
 
 
 def test_equal_vectors_tie_exactly_wherever_they_are(pool: TaskPool) -> None:
-    run = search(vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=1), pool)
+    candidates = vectors(len(pool.candidate_ids), distinct=1)
+    run = search(asked(pool, vectors(len(pool.query_ids), seed=1), candidates), pool)
     assert set(run.relevant["equal"].to_pylist()) == {len(pool.candidate_ids)}
 
 

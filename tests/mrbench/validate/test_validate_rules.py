@@ -202,7 +202,7 @@ def _repeated(rows):
 @breaks("query id in two tasks", "unknown query", "relevant candidate without judgement")
 def _repeated_in_another_task(folder):
     old, new = record_id("i2i", _wanted()), record_id("i2t", _wanted())
-    for table in ("queries", "qrels", "top_ranked", "degrained"):
+    for table in ("queries", "qrels", "top_ranked", "variants"):
         _rename(folder, f"{table}/i2i-test", {old: new})
 
 
@@ -232,7 +232,7 @@ def _id_form(folder):
         rows[0]["id"] = "../../etc/passwd"
 
     change_rows(folder, "queries/t2i-test", change)
-    for table in ("qrels/t2i-test", "top_ranked/t2i-test", "degrained/t2i-test"):
+    for table in ("qrels/t2i-test", "top_ranked/t2i-test", "variants/t2i-test"):
         _rename(folder, table, names)
 
 
@@ -258,7 +258,7 @@ def _half_a_picture(rows):
 
 
 @breaks("unreadable picture")
-@rows_of("degrained/i2i-test")
+@rows_of("variants/i2i-test")
 def _jpeg(rows):
     buffer = BytesIO()
     Image.new("RGB", (6, 6)).save(buffer, "JPEG")
@@ -280,7 +280,7 @@ def _transparent(rows):
 
 
 @breaks("picture size")
-@rows_of("degrained/i2i-test")
+@rows_of("variants/i2i-test")
 def _other_size(rows):
     image = encode_png(Image.new("RGB", (7, 6)))
     rows[0] |= {"image": {"bytes": image.data, "path": None}, "image_sha256": image.sha256}
@@ -358,7 +358,7 @@ def _no_text(rows):
     rows[0]["text"] = " "
 
 
-@breaks("grain that the text does not state", "de-grained query differs where its grain was")
+@breaks("grain that the text does not state", "variant differs where its grain was")
 @rows_of("queries/t2i-test")
 def _unstated(rows):
     rows[0]["grains"][0] |= {"start": None, "end": None}
@@ -396,7 +396,7 @@ def _picture_shows_more(rows):
     rows[0]["image_grains"].append(grain("frame", str(kind)))
 
 
-@breaks("text that changes nothing", "grain that nothing states", "de-grained query differs where its grain was")
+@breaks("text that changes nothing", "grain that nothing states", "variant differs where its grain was")
 @rows_of("queries/it2i-test")
 def _changes_nothing(rows):
     for part in rows[0]["grains"]:
@@ -493,15 +493,15 @@ def _no_ladder(rows):
 
 
 @breaks("unknown query")
-@rows_of("degrained/t2i-test")
+@rows_of("variants/t2i-test")
 def _unknown_query(rows):
     rows[0]["query-id"] = "0" * 16
 
 
 @breaks("unknown query")
 def _query_of_another_split(folder):
-    (other,) = pq.read_table(file_of(folder, "degrained/i2i-train"), partitioning=None).slice(0, 1).to_pylist()
-    change_rows(folder, "degrained/i2i-test", lambda rows: [*rows, other])
+    (other,) = pq.read_table(file_of(folder, "variants/i2i-train"), partitioning=None).slice(0, 1).to_pylist()
+    change_rows(folder, "variants/i2i-test", lambda rows: [*rows, other])
 
 
 @breaks("unknown candidate")
@@ -615,23 +615,62 @@ def _dropped_one_off(folder):
     change_rows(folder, "top_ranked/i2i-test", change)
 
 
-# De-grained queries
+# Variants
 
 
-@breaks("dropped grain of the query")
-@rows_of("degrained/i2i-test")
+@breaks("changed grain of the query")
+@rows_of("variants/i2i-test")
 def _dropped_what_was_not_there(rows):
     rows[0]["grain"] = "frame"
 
 
-@breaks("de-grained query differs where its grain was")
+@breaks("variant differs where its grain was")
 def _nothing_dropped(folder):
     queries = pq.read_table(file_of(folder, "queries/t2i-test"), partitioning=None).to_pylist()
 
     def change(rows):
         rows[0]["text"] = next(q["text"] for q in queries if q["id"] == rows[0]["query-id"])
 
-    change_rows(folder, "degrained/t2i-test", change)
+    change_rows(folder, "variants/t2i-test", change)
+
+
+@breaks("kind of a variant")
+@rows_of("variants/t2i-test")
+def _unknown_kind(rows):
+    next(row for row in rows if row["kind"] == "degrained")["kind"] = "other"
+
+
+@breaks("positive of a variant")
+@rows_of("variants/t2i-test")
+def _flip_that_asks_for_the_positive(rows):
+    flip = next(row for row in rows if row["kind"] == "flipped")
+    same = next(r for r in rows if r["query-id"] == flip["query-id"] and r["kind"] == "degrained")
+    flip["positive-id"] = same["positive-id"]
+
+
+@breaks("positive of a variant")
+@rows_of("variants/i2i-test")
+def _paraphrase_that_asks_for_another(rows):
+    paraphrase = next(row for row in rows if row["kind"] == "paraphrased")
+    flip = next(r for r in rows if r["query-id"] == paraphrase["query-id"] and r["kind"] == "flipped")
+    paraphrase["positive-id"] = flip["positive-id"]
+
+
+@breaks("paraphrase keeps all grains")
+@rows_of("variants/t2i-test")
+def _paraphrase_with_a_grain(rows):
+    next(row for row in rows if row["kind"] == "paraphrased")["grain"] = "count"
+
+
+@breaks("variant differs from its query")
+def _paraphrase_that_repeats(folder):
+    queries = pq.read_table(file_of(folder, "queries/t2i-test"), partitioning=None).to_pylist()
+
+    def change(rows):
+        row = next(row for row in rows if row["kind"] == "paraphrased")
+        row["text"] = next(q["text"] for q in queries if q["id"] == row["query-id"])
+
+    change_rows(folder, "variants/t2i-test", change)
 
 
 # Contamination and facts
@@ -679,7 +718,7 @@ def _card_lacks_a_configuration(folder):
 @breaks("configuration without files", "configuration", mend=False)
 def _card_points_nowhere(folder):
     path = folder / "README.md"
-    path.write_text(path.read_text().replace("data/degrained/t2i-test-", "../degrained/t2i-test-"))
+    path.write_text(path.read_text().replace("data/variants/t2i-test-", "../variants/t2i-test-"))
 
 
 @breaks("croissant", mend=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image
 
 from mrbench.benchmark import encode_png, read_manifest, schema, write_benchmark
 from mrbench.benchmark.croissant import write_croissant
-from mrbench.records import Candidate, DegrainedQuery, Grain, Ladder, Query, judge
+from mrbench.records import Candidate, Grain, Ladder, Query, Variant, judge
 
 VALUES = {
     "count": ("one", "two", "three", "four", "five"),
@@ -80,26 +81,40 @@ def differing(one: Values, other: Values) -> set[str]:
     return {kind for kind in one if one[kind] != other[kind]}
 
 
-def query(task: str, values: Values, pool: list[Values]) -> tuple[Query, list[DegrainedQuery]]:
+def query(task: str, values: Values, pool: list[Values]) -> tuple[Query, list[Variant]]:
+    """A query, and its variants without the candidates that they ask for."""
     identifier = record_id(task, values)
+
+    def variant(kind: str, grain: str, text: str | None, image=None) -> Variant:
+        return Variant(identifier, kind, grain, "", text, image)
+
+    def flipped(kind: str) -> Values:
+        return next(other for other in pool if differing({k: other[k] for k in values}, values) == {kind})
+
     if task == "t2i":
         text, grains = sentence("Show", values)
-        probes = [
-            DegrainedQuery(identifier, kind, sentence("Show", {k: v for k, v in values.items() if k != kind})[0])
+        variants = [
+            variant("degrained", kind, sentence("Show", {k: v for k, v in values.items() if k != kind})[0])
             for kind in values
         ]
-        return Query(identifier, task, "Find it.", grains, text), probes
+        other = {kind: flipped(kind)[kind] for kind in values}
+        variants += [variant("flipped", kind, sentence("Show", {**values, kind: other[kind]})[0]) for kind in values]
+        variants.append(variant("paraphrased", "", sentence("I want", values)[0]))
+        return Query(identifier, task, "Find it.", grains, text), variants
     if task == "it2i":
         shown = next(other for other in pool if differing(values, other) == {"entity"})
         text, changed = sentence("Now with", {"entity": values["entity"]})
         grains = tuple(changed[0] if g.type == "entity" else g for g in plain(values))
         image = picture(shown, 9)
-        probes = [DegrainedQuery(identifier, "entity", "Now with something.", image)]
-        probes.append(DegrainedQuery(identifier, "place", text, picture({**shown, "place": "sea"}, 20)))
-        return Query(identifier, task, "Find it.", grains, text, image, plain(shown)), probes
+        variants = [variant("degrained", "entity", "Now with something.", image)]
+        variants.append(variant("degrained", "place", text, picture({**shown, "place": "sea"}, 20)))
+        variants.append(variant("paraphrased", "", sentence("This but", {"entity": values["entity"]})[0], image))
+        return Query(identifier, task, "Find it.", grains, text, image, plain(shown)), variants
     image = picture(values, 9)
-    probes = [DegrainedQuery(identifier, "place", None, picture({k: values[k] for k in ("count", "entity")}, 20))]
-    return Query(identifier, task, "Find it.", plain(values), None, image, plain(values)), probes
+    variants = [variant("degrained", "place", None, picture({k: values[k] for k in ("count", "entity")}, 20))]
+    variants.append(variant("flipped", "count", None, picture(flipped("count"), 9)))
+    variants.append(variant("paraphrased", "", None, picture(values, 11)))
+    return Query(identifier, task, "Find it.", plain(values), None, image, plain(values)), variants
 
 
 def write_valid(folder: Path) -> Path:
@@ -130,7 +145,7 @@ def write_valid(folder: Path) -> Path:
 
 def _write_task(writer, split: str, task: str, wanted: list[Values], three: list[Values], pool: list[Candidate]):
     for values in wanted:
-        asked, probes = query(task, values, three)
+        asked, variants = query(task, values, three)
         same = [c for c in pool if {g.type for g in c.grains} == set(values)]
         judged = {c.id: judge(asked, c) for c in pool}
         positive = next(c.id for c in same if judged[c.id].relevance)
@@ -139,7 +154,8 @@ def _write_task(writer, split: str, task: str, wanted: list[Values], three: list
             steps.setdefault(judged[member.id].violates, member.id)
         members = {positive, *steps.values()}
         writer.add_queries(split, [asked])
-        writer.add_degrained(split, task, probes)
+        asks_for = [steps[(v.grain,)] if v.kind == "flipped" else positive for v in variants]
+        writer.add_variants(split, task, [replace(v, positive_id=a) for v, a in zip(variants, asks_for, strict=True)])
         writer.add_ladders(split, task, [Ladder(asked.id, positive, tuple(sorted(members)))])
         writer.add_judgements(split, task, [j for j in judged.values() if j.relevance or j.candidate_id in members])
 

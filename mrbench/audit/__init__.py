@@ -1,0 +1,1 @@
+"""The audit of a benchmark: can it be solved blind, and can what should see be told apart?"""

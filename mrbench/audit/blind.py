@@ -1,0 +1,231 @@
+"""Blind solvers: scores for candidates that see nothing of what a task asks for. None may beat chance.
+
+A solver gives every candidate one number, whatever the query. Both directions count (long texts first, short texts
+first), ties are worth one half in pairs, and the expected value in ranks, so that chance is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from mrbench import measures
+from mrbench.audit.findings import Check
+from mrbench.benchmark import Benchmark
+from mrbench.measures.ties import Floats, Ints
+from mrbench.retrieve import TaskPool, load_pool
+
+PAIR_MARGIN, HIT_MARGIN = 0.10, 0.05
+"""How far above chance a blind solver may come: in pair accuracy on a grain type, and in hit rate at 5."""
+_LEVEL = 0.05
+_ANYTHING = "constant"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one solver reaches on one task.
+
+    Attributes:
+        hit_rate: Expected hit rate at 5.
+        pairs: By grain type the pair accuracy, ties one half, and the number of pairs.
+    """
+
+    solver: str
+    task: str
+    hit_rate: float
+    pairs: dict[str, tuple[float, int]]
+
+
+def audit_blind(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> tuple[Check, ...]:
+    """Run every blind solver on every task.
+
+    Returns:
+        One check per task, with the solver that comes furthest on each grain type.
+    """
+    outcomes: dict[str, list[Outcome]] = {}
+    for task, pool in pools.items():
+        solvers = dict(_solvers(benchmark, task, split, pool))
+        outcomes[task] = [_outcome(name, task, pool, scores) for name, scores in solvers.items()]
+    tests = sum(len(outcome.pairs) for part in outcomes.values() for outcome in part)
+    return tuple(_check(task, part, tests) for task, part in outcomes.items())
+
+
+def _check(task: str, outcomes: list[Outcome], tests: int) -> Check:
+    chance = next(outcome.hit_rate for outcome in outcomes if outcome.solver == _ANYTHING)
+    leaks: list[str] = []
+    rows: list[tuple[str | int | float | None, ...]] = []
+    for kind in outcomes[0].pairs:
+        best = max(outcomes, key=lambda outcome: outcome.pairs[kind][0])
+        score, count = best.pairs[kind]
+        p_value = min(1.0, tests * float(stats.norm.sf((score - 0.5) * 2 * np.sqrt(count))))
+        leak = score - 0.5 > PAIR_MARGIN and p_value < _LEVEL
+        leaks += [f"{best.solver} tells {kind}"] if leak else []
+        rows.append((kind, count, best.solver, round(score, 3), float(f"{p_value:.2g}"), "leak" if leak else "ok"))
+    best = max(outcomes, key=lambda outcome: outcome.hit_rate)
+    leak = best.hit_rate - chance > HIT_MARGIN
+    leaks += [f"{best.solver} finds candidates"] if leak else []
+    rows.append(("hit rate@5", None, best.solver, round(best.hit_rate, 4), None, "leak" if leak else "ok"))
+    names = ", ".join(outcome.solver for outcome in outcomes)
+    summary = (
+        f"leaks: {'; '.join(leaks)}"
+        if leaks
+        else f"none of {len(outcomes)} solvers beats chance by {PAIR_MARGIN:.2f} on a grain type or {HIT_MARGIN:.2f} "
+        f"in hit rate@5 (chance {chance:.4f}): {names}"
+    )
+    columns = ("on", "pairs", "best solver", "score", "p (Bonferroni)", "verdict")
+    return Check(f"blind solvers, {task}", "failed" if leaks else "passed", summary, columns, tuple(rows))
+
+
+def _outcome(name: str, task: str, pool: TaskPool, scores: Floats) -> Outcome:
+    query, kind, other = pool.pairs
+    positive = pool.positives[query]
+    right = np.sign(scores[positive] - scores[other]) / 2 + 0.5
+    pairs = {}
+    for number in np.unique(kind):
+        chosen = right[kind == number]
+        pairs[pool.grain_types[number]] = (float(chosen.mean()), len(chosen))
+    ascending = np.sort(scores)
+    rows: list[tuple[Ints, Ints, Ints]] = []
+    for number in range(len(pool.query_ids)):
+        value = scores[pool.grades(number) == pool.number_of_grains(number)]
+        above = len(ascending) - np.searchsorted(ascending, value, side="right")
+        equal = len(ascending) - np.searchsorted(ascending, value, side="left") - above
+        rows.append((np.full(len(value), number), above, equal))
+    query_of, above, equal = (np.concatenate(column) for column in zip(*rows, strict=True))
+    ties = measures.TieGroups.from_relevant(query_of, above, equal, len(pool.query_ids))
+    return Outcome(name, task, float(measures.hit_rate(ties, 5).mean()), pairs)
+
+
+def _solvers(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iterator[tuple[str, Floats]]:
+    """Yield the scores of every solver over the pool, shape ``(num_candidates,)``."""
+    modality = benchmark.task(task).candidate_modality
+    number = len(pool.candidate_ids)
+    yield _ANYTHING, np.zeros(number)
+    yield "random", np.random.default_rng(0).random(number)
+    yield from _both("late in the file", "early in the file", pool.row.astype(np.float64))
+    sizes = _sizes(benchmark, modality, split)[pool.row]
+    yield from _both(*(("large file", "small file") if modality == "image" else ("long text", "short text")), sizes)
+    yield from _both("ids in order", "ids in reverse", np.arange(number, dtype=np.float64))
+    yield from _both("frequent grains", "rare grains", _frequency(pool))
+    if (learned := _learned_prior(benchmark, task, split, pool)) is not None:
+        yield "grains that positives had elsewhere", learned
+    if modality == "text":
+        texts = [text for text, _ in _texts(benchmark, split)]
+        yield from _both("plausible sentence", "implausible sentence", _plausibility(texts)[pool.row])
+        if (learned := _learned_language(benchmark, task, split, texts)) is not None:
+            yield "words that positives had elsewhere", learned[pool.row]
+
+
+def _both(one: str, other: str, scores: Floats) -> Iterator[tuple[str, Floats]]:
+    yield one, scores
+    yield other, -scores
+
+
+def _sizes(benchmark: Benchmark, modality: str, split: str) -> Floats:
+    """Return bytes of every picture or characters of every text, in file order."""
+    parts = []
+    for table in benchmark.corpus(modality, split).tables([modality]):
+        column = table[modality].combine_chunks()
+        lengths = pc.binary_length(pc.struct_field(column, "bytes")) if modality == "image" else pc.utf8_length(column)
+        parts.append(lengths.to_numpy(zero_copy_only=False).astype(np.float64))
+    return np.concatenate(parts)
+
+
+def _frequency(pool: TaskPool) -> Floats:
+    """Return for every candidate the mean log frequency of its grains in the pool."""
+    total, number = np.zeros(len(pool.candidate_ids)), np.zeros(len(pool.candidate_ids))
+    for codes in pool.candidate_grains:
+        has = codes >= 0
+        counts = np.bincount(codes[has], minlength=1)
+        total[has] += np.log(counts[codes[has]])
+        number += has
+    return total / np.maximum(number, 1)
+
+
+def _elsewhere(benchmark: Benchmark, task: str, split: str) -> str | None:
+    """Return a split to learn from: the first other one that has queries of the task."""
+    return next(
+        (
+            other
+            for other in benchmark.splits
+            if other != split and benchmark.manifest.counts[other]["queries"].get(task)
+        ),
+        None,
+    )
+
+
+def _learned_prior(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Floats | None:
+    """Return the log odds that grains like the candidate's belong to a positive, learned on another split."""
+    other = _elsewhere(benchmark, task, split)
+    if other is None:
+        return None
+    counts: dict[tuple[str, str], list[int]] = {}
+    learning = load_pool(benchmark, task, other)
+    grains = _grain_lists(benchmark, task, other)
+    for positive, members in learning.ladders:
+        for member in members.tolist():
+            for pair in grains[learning.row[member]]:
+                counts.setdefault(pair, [1, 1])[int(member == positive)] += 1
+    odds = {pair: np.log(seen[1] / seen[0]) for pair, seen in counts.items()}
+    rows = _grain_lists(benchmark, task, split)
+    if len(pool.modalities) > 1:
+        return None
+    return np.array([sum(odds.get(pair, 0.0) for pair in rows[row]) for row in pool.row], dtype=np.float64)
+
+
+def _grain_lists(benchmark: Benchmark, task: str, split: str) -> list[list[tuple[str, str]]]:
+    table = benchmark.corpus(benchmark.task(task).candidate_modality, split).table(["grains"])
+    return [[(g["type"], g["value"]) for g in row] for row in table["grains"].to_pylist()]
+
+
+def _texts(benchmark: Benchmark, split: str) -> Iterator[tuple[str, str]]:
+    table: pa.Table = benchmark.corpus("text", split).table(["text", "id"])
+    yield from zip(table["text"].to_pylist(), table["id"].to_pylist(), strict=True)
+
+
+def _plausibility(texts: list[str]) -> Floats:
+    """Return the mean log probability of a word after the one before it, estimated on the texts themselves."""
+    words = [["<s>", *text.lower().split(), "</s>"] for text in texts]
+    after: dict[tuple[str, str], int] = {}
+    before: dict[str, int] = {}
+    for sentence in words:
+        for first, second in pairwise(sentence):
+            after[first, second] = after.get((first, second), 0) + 1
+            before[first] = before.get(first, 0) + 1
+    return np.array(
+        [np.mean([np.log(after[pair] / before[pair[0]]) for pair in pairwise(s)]) for s in words],
+        dtype=np.float64,
+    )
+
+
+def _learned_language(benchmark: Benchmark, task: str, split: str, texts: list[str]) -> Floats | None:
+    """Return the log odds that a sentence is a positive rather than its ladder's negative, learned on another split."""
+    other = _elsewhere(benchmark, task, split)
+    if other is None:
+        return None
+    known = {name: text for text, name in _texts(benchmark, other)}
+    sentences, labels = [], []
+    for ladder in benchmark.ladders(task, other):
+        for member in ladder.candidate_ids:
+            sentences.append(known[member])
+            labels.append(member == ladder.positive_id)
+    counter: Any = CountVectorizer(binary=True, analyzer=_pieces)
+    model: Any = LogisticRegression(max_iter=1000, class_weight="balanced")
+    model.fit(counter.fit_transform(sentences), labels)
+    odds: Floats = model.decision_function(counter.transform(texts))
+    return odds
+
+
+def _pieces(text: str) -> list[str]:
+    """Return the words and the pairs of words."""
+    words = text.lower().split()
+    return [*words, *map(" ".join, pairwise(words))]

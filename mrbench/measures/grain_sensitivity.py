@@ -1,0 +1,84 @@
+"""Calibrated grain sensitivity: the move of an embedding between two marks of the same model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrbench.errors import ResultError
+from mrbench.measures.grain_distance import ByGrain, Moves, mean_by_grain
+from mrbench.measures.ties import Floats
+
+
+def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> ByGrain:
+    """Return how far dropping a grain moves a query, from a rewording (0) to an unrelated query (1), by grain type.
+
+    ``(mean d(q, q without g) - mean d(q, q reworded)) / (mean d(q, unrelated) - mean d(q, q reworded))`` over the
+    queries with the probe. It is a ratio of means: single queries may have a denominator near zero, and a mean of
+    ratios would be theirs. About 0 for a grain that the model does not hear, below 0 where rewording moves the
+    embedding more; higher is more sensitive. Turning or stretching all embeddings changes nothing, and a vector that
+    is added to all of them changes little, while it shrinks the raw distance at will.
+
+    Args:
+        moves: The probes.
+        noise: For each query its mean distance to its paraphrases, shape ``(num_queries,)``.
+        scale: For each query its mean distance to queries that share no grain, NaN where there is none; the same shape.
+
+    Returns:
+        ``{grain type: (value, number of probes)}``. Queries without unrelated ones count for the distances alone.
+
+    Raises:
+        ResultError: No probe, no paraphrase, no unrelated query; or unrelated queries are not farther than
+            paraphrases, so that the model has no scale to measure on.
+
+    Source: ours.
+
+    >>> moves = Moves(np.array([0, 1]), np.array(["count", "count"]), np.array([0.1, 0.3]))
+    >>> {kind: (round(v, 3), n) for kind, (v, n) in grain_sensitivity(moves, np.full(2, 0.1), np.full(2, 0.6)).items()}
+    {'count': (0.2, 2)}
+    """
+    found = {}
+    for kind, (moved, number) in mean_by_grain(moves.grain, moves.distance).items():
+        queries = moves.query[moves.grain == kind]
+        floor, top = float(noise[queries].mean()), mean_scale(scale[queries])
+        if not np.isfinite(floor):
+            raise ResultError("a query has no paraphrase", where=kind)
+        if top <= floor:
+            raise ResultError(
+                "unrelated queries are no farther apart than paraphrases", where=kind, got=f"{top:.3g} <= {floor:.3g}"
+            )
+        found[kind] = ((moved - floor) / (top - floor), number)
+    return found
+
+
+def mean_scale(scale: Floats) -> float:
+    """Return the mean over the queries that have unrelated ones.
+
+    Raises:
+        ResultError: None has.
+    """
+    known = scale[np.isfinite(scale)]
+    if not len(known):
+        raise ResultError("no two queries share no grain")
+    return float(known.mean())
+
+
+def calibrated_blindness_rate(moves: Moves, noise: Floats) -> ByGrain:
+    """Return the share of probes that move the embedding no more than a paraphrase of the same query, by grain type.
+
+    The blindness of ELVA's definition 2 with each query's own paraphrase distance as delta: 0 to 1, lower is better.
+
+    Args:
+        moves: The probes.
+        noise: For each query its mean distance to its paraphrases, shape ``(num_queries,)``.
+
+    Raises:
+        ResultError: No probe, or no paraphrase.
+
+    >>> moves = Moves(np.array([0, 1]), np.array(["count", "count"]), np.array([0.1, 0.3]))
+    >>> calibrated_blindness_rate(moves, np.array([0.2, 0.2]))
+    {'count': (0.5, 2)}
+    """
+    floor = noise[moves.query]
+    if not np.isfinite(floor).all():
+        raise ResultError("a query has no paraphrase")
+    return mean_by_grain(moves.grain, (moves.distance <= floor).astype(np.float64))

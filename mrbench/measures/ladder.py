@@ -1,0 +1,126 @@
+"""Whether the scores of a ladder follow its grades."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mrbench.errors import ResultError
+from mrbench.measures.ndcg import GainGroups, ideal_dcg, ndcg
+from mrbench.measures.ties import Floats, Ints
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ladders:
+    """The candidates of every query's ladder as matrices of shape ``(num_queries, most members)``.
+
+    Attributes:
+        score: Scores.
+        grade: Number of the query's grains kept.
+        member: Whether there is a member at this place.
+    """
+
+    score: Floats
+    grade: Ints
+    member: Flags
+
+    @classmethod
+    def from_rows(cls, query: Ints, score: Floats, grade: Ints, num_queries: int) -> Ladders:
+        """Arrange rows, in any order.
+
+        Raises:
+            ResultError: A query has no row.
+        """
+        counts = np.bincount(query, minlength=num_queries)
+        if not counts.all():
+            raise ResultError("a query has no ladder", where=f"query {int(np.argmin(counts))}")
+        order = np.argsort(query, kind="stable")
+        place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+        shape = (num_queries, int(counts.max()))
+        scores, grades, member = np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
+        at = (query[order], place)
+        scores[at], grades[at], member[at] = score[order], grade[order], True
+        return cls(scores, grades, member)
+
+
+def concordance(ladders: Ladders) -> Floats:
+    """Return the share of pairs of different grade that the scores order right, by query; a tie is half right.
+
+    Shape ``(num_queries,)``, 0 to 1, higher is better; 1/2 for scores that know nothing. NaN for a ladder of one grade.
+
+    >>> ladder = Ladders.from_rows(np.zeros(3, int), np.array([0.9, 0.5, 0.7]), np.array([2, 1, 0]), 1)
+    >>> concordance(ladder).round(3), kendall_tau(ladder).round(3), strict_chain(ladder)
+    (array([0.667]), array([0.333]), array([0.]))
+    """
+    right, wrong, tied, _, _ = _pairs(ladders)
+    total = right + wrong + tied
+    return _ratio(right + tied / 2, total)
+
+
+def kendall_tau(ladders: Ladders) -> Floats:
+    """Return Kendall's tau-b of score and grade, by query.
+
+    Shape ``(num_queries,)``, -1 to 1, higher is better. NaN where all grades or all scores are the same: there is no
+    order to compare.
+
+    Source: Kendall, The treatment of ties in ranking problems, Biometrika 1945.
+    """
+    right, wrong, _, score_differs, grade_differs = _pairs(ladders)
+    below = np.sqrt(score_differs * grade_differs)
+    return _ratio(right - wrong, below)
+
+
+def strict_chain(ladders: Ladders) -> Floats:
+    """Return 1 for each query whose every candidate scores strictly above every one of lower grade, else 0.
+
+    Shape ``(num_queries,)``. NaN for a ladder of one grade.
+    """
+    _, wrong, tied, _, grade_differs = _pairs(ladders)
+    return np.where(grade_differs > 0, (wrong + tied == 0).astype(np.float64), np.nan)
+
+
+def ladder_ndcg(ladders: Ladders) -> Floats:
+    """Return the nDCG over grades of the ladder alone, all its places, by query: 0 to 1, higher is better.
+
+    As :func:`mrbench.measures.ndcg`, expected over ties. NaN where no member keeps a grain.
+    """
+    rows: list[tuple[int, int, int, int]] = []
+    most = int(ladders.grade.max(initial=0))
+    counts = np.zeros((len(ladders.score), most + 1), dtype=np.int64)
+    for query, (score, grade, member) in enumerate(zip(ladders.score, ladders.grade, ladders.member, strict=True)):
+        counts[query] = np.bincount(grade[member], minlength=most + 1)
+        _, group, size = np.unique(-score[member], return_inverse=True, return_counts=True)
+        gain = np.bincount(group, weights=grade[member]).astype(np.int64)
+        rows += zip([query] * len(size), (np.cumsum(size) - size).tolist(), size.tolist(), gain.tolist(), strict=True)
+    places = ladders.score.shape[1]
+    ideal = ideal_dcg(counts, places)
+    table = np.array(rows, dtype=np.int64).T
+    values = ndcg(
+        GainGroups(table[0], table[1], table[2], table[3], len(counts)), np.where(ideal > 0, ideal, 1.0), places
+    )
+    return np.where(ideal > 0, values, np.nan)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    ratio: Floats = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+    return ratio
+
+
+def _pairs(ladders: Ladders) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Count by query the pairs of different grade: right, wrong, tied; then all of other score, of other grade."""
+    both = np.triu(np.ones((ladders.score.shape[1],) * 2, dtype=bool), 1)
+    both = both & ladders.member[:, :, None] & ladders.member[:, None, :]
+    score = np.sign(ladders.score[:, :, None] - ladders.score[:, None, :])
+    grade = np.sign(ladders.grade[:, :, None] - ladders.grade[:, None, :])
+    agrees = score * grade
+
+    def count(what: Flags) -> Floats:
+        number: Floats = (what & both).sum(axis=(1, 2)).astype(np.float64)
+        return number
+
+    tied = count((score == 0) & (grade != 0))
+    return count(agrees > 0), count(agrees < 0), tied, count(score != 0), count(grade != 0)

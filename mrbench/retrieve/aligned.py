@@ -1,0 +1,141 @@
+"""The tables of a run that have one row for each thing asked, brought into the order of the pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mrbench.errors import ResultError
+from mrbench.measures.ties import Floats, Ints
+from mrbench.retrieve.pool import TaskPool, find
+from mrbench.retrieve.run import TaskRun
+from mrbench.retrieve.source import PARTS
+
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Rows in the order of what was asked.
+
+    Attributes:
+        score: Score of the query's own positive.
+        above: Number of candidates that score higher, among those that are not relevant to the query.
+        beside: The same for candidates of the same score.
+        table: All columns.
+    """
+
+    score: Floats
+    above: Ints
+    beside: Ints
+    table: pa.Table
+
+    def column(self, name: str) -> Floats:
+        """Return another column of numbers."""
+        return self.table[name].to_numpy().astype(np.float64)  # type: ignore[no-any-return]
+
+    @property
+    def rank(self) -> Floats:
+        """Expected rank of the positive among the candidates that are not relevant, 1 is best."""
+        ranks: Floats = 1.0 + self.above + self.beside / 2
+        return ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Where the positives stand.
+
+    Attributes:
+        queries: One row per query of the pool.
+        variants: One row per variant of the pool.
+        parts: By part of a composed query, one row per query.
+        first: For every grain of every query, sorted by query and type, the share of the first results that keep it,
+            and the share of the very first that lose it.
+    """
+
+    queries: Places
+    variants: Places
+    parts: dict[str, Places]
+    first: tuple[Floats, Floats]
+
+
+def align(run: TaskRun, pool: TaskPool) -> Aligned:
+    """Return the rows in the order of the pool.
+
+    Raises:
+        ResultError: A row is missing, there twice, or was not asked for; or a number is out of range.
+    """
+    ids, variants = pool.query_ids, pool.variants
+    named = [ids[variants.query], variants.kind, variants.grain, variants.number.astype(str)]
+    queries = _aligned(run.queries, ["query-id"], [ids], pool, "queries")
+    for name, low in (("mean", -1.001), ("deviation", 0.0)):
+        _expect(queries.column(name) >= low, queries.table, pool, "queries", name)
+    parts: dict[str, Places] = {}
+    for part in PARTS:
+        rows = run.parts.filter(pc.equal(run.parts["part"], part))
+        if len(rows):
+            parts[part] = _aligned(rows, ["query-id"], [ids], pool, f"parts, {part}")
+    if sum(len(part.table) for part in parts.values()) != len(run.parts):
+        raise ResultError("unknown part of a query", where=f"{pool.task}, parts", accepted=", ".join(PARTS))
+    aligned = _aligned(run.variants, ["query-id", "kind", "grain", "number"], named, pool, "variants")
+    distance = aligned.column("distance")
+    _expect((distance >= 0) & (distance <= 2.001), aligned.table, pool, "variants", "distance")
+    _expect(np.isfinite(aligned.column("target")), aligned.table, pool, "variants", "target")
+    query, kind = np.nonzero(pool.query_grains >= 0)
+    grains = [ids[query], np.array(pool.grain_types)[kind]]
+    first = _in_order(run.first, ["query-id", "grain"], grains, f"{pool.task}, first")
+    kept, lost = (first[name].to_numpy().astype(np.float64) for name in ("kept", "lost"))
+    for name, values in (("kept", kept), ("lost", lost)):
+        _expect((values >= 0) & (values <= 1.000001), first, pool, "first", name)
+    return Aligned(queries, aligned, parts, (kept, lost))
+
+
+def _aligned(table: pa.Table, names: list[str], expected: list[Any], pool: TaskPool, what: str) -> Places:
+    rows = _in_order(table, names, expected, f"{pool.task}, {what}")
+    score, above, beside = (rows[name].to_numpy() for name in ("score", "above", "beside"))
+    _expect(np.isfinite(score), rows, pool, what, "score")
+    size = len(pool.candidate_ids)
+    _expect((above >= 0) & (beside >= 0) & (above + beside < size), rows, pool, what, "above, beside")
+    return Places(score.astype(np.float64), above.astype(np.int64), beside.astype(np.int64), rows)
+
+
+def _in_order(table: pa.Table, names: list[str], expected: list[Any], where: str) -> pa.Table:
+    found = _joined([np.array(table[name].cast(pa.string()).to_pylist(), dtype=np.str_) for name in names])
+    wanted = _joined(expected)
+    order = np.argsort(found)
+    twice = found[order][1:][found[order][1:] == found[order][:-1]]
+    if len(twice):
+        raise ResultError("a row of the run is there twice", where=where, got=_said(twice[0]))
+    if len(found):
+        strangers = found[find(np.sort(wanted), found) < 0] if len(wanted) else found
+        if len(strangers):
+            raise ResultError("the run has a query that was not asked", where=where, got=_said(strangers[0]))
+    at = find(found[order], wanted) if len(found) else np.full(len(wanted), -1)
+    if (at < 0).any():
+        raise ResultError(
+            f"the run lacks {int((at < 0).sum())} of {len(wanted)} rows",
+            where=f"{where}, {_said(wanted[int(np.argmin(at))])}",
+            hint="evaluate again; scores are never averaged over what is left",
+        )
+    return table.take(pa.array(order[at], pa.int64()))
+
+
+def _joined(columns: list[Any]) -> np.ndarray[Any, np.dtype[np.str_]]:
+    return np.array([_SEPARATOR.join(row) for row in zip(*(c.tolist() for c in columns), strict=True)], dtype=np.str_)
+
+
+def _said(key: str) -> str:
+    return " ".join(str(key).split(_SEPARATOR))
+
+
+def _expect(right: np.ndarray[Any, Any], table: pa.Table, pool: TaskPool, what: str, column: str) -> None:
+    if not right.all():
+        row = table.slice(int(np.argmin(right)), 1).to_pylist()[0]
+        names = column.split(", ")
+        raise ResultError(
+            f"{column} out of range", where=f"{pool.task}, {what}, {row['query-id']}", got=[row[n] for n in names]
+        )

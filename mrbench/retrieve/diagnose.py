@@ -1,0 +1,244 @@
+"""From the tables of a run to what it says about grains: every measure that is not a plain ranking measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mrbench import measures, statistics
+from mrbench.errors import ResultError
+from mrbench.measures import ByGrain
+from mrbench.measures.ties import Floats, Ints
+from mrbench.results import GrainScore
+from mrbench.retrieve.aligned import Aligned, Places
+from mrbench.retrieve.check import Rows
+from mrbench.retrieve.pool import TaskPool
+
+COVERAGE, HIT, DELTA, RESAMPLES = 10, 5, 0.05, 2000
+
+
+@dataclass
+class Diagnosis:
+    """What is found, each part as in :class:`mrbench.results.TaskResult`."""
+
+    per_query: dict[str, Floats] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    confusion: dict[str, dict[str, float]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
+        """Compute a measure by grain, or say why it cannot be had."""
+        try:
+            found = compute()
+        except ResultError as error:
+            self.missing[name] = str(error)
+            return
+        table: dict[str, dict[str, GrainScore]] = getattr(self, into)
+        table[name] = {grain: GrainScore(value, count) for grain, (value, count) in found.items()}
+
+    def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
+        """Compute a measure that has one value per query; NaN where it is not defined."""
+        try:
+            values = compute()
+        except ResultError as error:
+            self.missing[name] = str(error)
+            return
+        if np.isfinite(values).any():
+            self.per_query[name] = values
+        else:
+            self.missing[name] = "not defined for any query"
+
+
+def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints) -> Diagnosis:
+    """Compute every measure that the run allows, and say of the others why not.
+
+    Args:
+        rows: The ranked tables of the run.
+        aligned: Its other tables.
+        pool: The task.
+        clusters: Cluster of each query.
+    """
+    found = Diagnosis()
+    _pairs(found, rows["ladder"], aligned, pool, clusters)
+    _ladder(found, rows["ladder"], aligned, pool)
+    _variants(found, rows["ladder"], aligned, pool, clusters)
+    _first_results(found, aligned, pool)
+    _parts(found, aligned.parts)
+    return found
+
+
+def ladder_scores(ladder: Rows, pool: TaskPool, query: Ints, position: Ints) -> Floats:
+    """Return the scores of members of ladders.
+
+    Raises:
+        ResultError: The run lacks one.
+    """
+    order = np.argsort(ladder.key)
+    wanted = query * len(pool.candidate_ids) + position
+    at = np.minimum(np.searchsorted(ladder.key[order], wanted), len(order) - 1)
+    lacking = ladder.key[order[at]] != wanted
+    if lacking.any():
+        name = pool.query_ids[query[int(np.argmax(lacking))]]
+        raise ResultError("the run lacks a member of a ladder", where=f"{pool.task}, ladder, {name}")
+    return ladder.score[order[at]].astype(np.float64)
+
+
+def _pairs(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
+    query, kind, position = pool.pairs
+    grain = np.array(pool.grain_types)[kind]
+    positive = ladder_scores(ladder, pool, query, pool.positives[query])
+    other = ladder_scores(ladder, pool, query, position)
+    pairs = measures.Pairs(query, grain, positive > other, len(pool.query_ids))
+    by_grain = measures.pair_accuracy(pairs)
+    found.by_grain["pair_accuracy"] = {
+        name: GrainScore(value, count, _interval(pairs.right[grain == name], clusters[query[grain == name]]))
+        for name, (value, count) in by_grain.items()
+    }
+    found.per_query["all_grains_accuracy"] = measures.all_grains_accuracy(pairs)
+    found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
+    found.scores["worst_grain_accuracy"] = measures.worst_grain(by_grain)[1]
+    deviation = aligned.queries.column("deviation")[query]
+    found.add("margin", lambda: measures.margins(grain, positive, other, deviation))
+
+
+def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
+    try:
+        return statistics.share_interval(
+            np.asarray(right, dtype=np.float64), np.unique(clusters, return_inverse=True)[1]
+        )
+    except ResultError:  # one cluster tells nothing of the spread
+        return None
+
+
+def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) -> None:
+    query, position = ladder.query, ladder.key % len(pool.candidate_ids)
+    asked = pool.query_grains[query].T
+    kept = ((pool.candidate_grains[:, position] == asked) & (asked >= 0)).sum(axis=0).astype(np.int64)
+    number = (asked >= 0).sum(axis=0)
+    ladders = measures.Ladders.from_rows(query, ladder.score.astype(np.float64), kept, len(pool.query_ids))
+    found.add_queries("concordance", lambda: measures.concordance(ladders))
+    found.add_queries("kendall_tau", lambda: measures.kendall_tau(ladders))
+    found.add_queries("strict_chain", lambda: measures.strict_chain(ladders))
+    found.add_queries("ladder_ndcg", lambda: measures.ladder_ndcg(ladders))
+    lost = np.char.mod("%d", number - kept)
+    score, deviation = ladder.score.astype(np.float64), aligned.queries.column("deviation")[query]
+    if (deviation > 0).all():
+        standardised = (score - aligned.queries.column("mean")[query]) / deviation
+        found.add("standardised_score", lambda: measures.mean_by_grain(lost, standardised), into="by_loss")
+    else:
+        found.missing["standardised_score"] = "all candidates have the same score for a query"
+    negative = kept < number
+    positive = aligned.queries.score[query]
+    greater, equal = ladder.column("greater"), ladder.column("equal")
+    found.add(
+        "negatives_above",
+        lambda: measures.above_positive(lost[negative], score[negative], positive[negative]),
+        into="by_loss",
+    )
+    found.add(
+        "negatives_in_top@10",
+        lambda: measures.among_first(lost[negative], greater[negative], equal[negative], COVERAGE),
+        into="by_loss",
+    )
+
+
+def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
+    variants, places, queries = pool.variants, aligned.variants, aligned.queries
+    distance = places.column("distance")
+    dropped, flipped, reworded = (variants.kind == kind for kind in ("degrained", "flipped", "paraphrased"))
+    moves = measures.Moves(variants.query[dropped], variants.grain[dropped], distance[dropped])
+    count = np.bincount(variants.query[reworded], minlength=len(pool.query_ids))
+    summed = np.bincount(variants.query[reworded], weights=distance[reworded], minlength=len(pool.query_ids))
+    noise = np.divide(summed, count, out=np.full(len(count), np.nan), where=count > 0)
+    scale = queries.column("unrelated")
+    found.add("grain_distance", lambda: measures.grain_distance(moves))
+    found.add("blindness_rate", lambda: measures.blindness_rate(moves, DELTA))
+    found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(moves, noise))
+    found.add("grain_sensitivity", lambda: measures.grain_sensitivity(moves, noise, scale))
+    _sensitivity_intervals(found, moves, noise, scale, clusters)
+    found.add_queries("paraphrase_distance", lambda: noise)
+    found.add_queries("unrelated_distance", lambda: scale)
+    rank, ranks = queries.rank[variants.query], places.rank
+    found.add("rank_change", lambda: measures.rank_change(moves.grain, rank[dropped], ranks[dropped]))
+    found.add("unchanged_rate", lambda: measures.unchanged_rate(moves.grain, rank[dropped], ranks[dropped]))
+    found.add("p_mrr", lambda: measures.p_mrr(variants.grain[flipped], rank[flipped], ranks[flipped]))
+    _group(found, ladder, aligned, pool, flipped)
+    hit = measures.hit_of_positive(queries.above, queries.beside, HIT)
+    again = measures.hit_of_positive(places.above[reworded], places.beside[reworded], HIT)
+    who = variants.query[reworded]
+    found.add_queries(f"phrasing_flips@{HIT}", lambda: measures.phrasing_flips(who, hit, again))
+    found.add_queries(f"worst_phrasing_hit_rate@{HIT}", lambda: measures.worst_phrasing(who, hit, again))
+    try:
+        number = (pool.query_grains >= 0).sum(axis=1)
+        found.scores[f"hit_rate_slope@{HIT}"] = measures.hit_rate_slope(number, hit)
+    except ResultError as error:
+        found.missing[f"hit_rate_slope@{HIT}"] = str(error)
+
+
+def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, flipped: Any) -> None:
+    rows = np.flatnonzero(flipped)
+    query = pool.variants.query[rows]
+    quads = measures.Quadruples(
+        pool.variants.grain[rows],
+        aligned.queries.score[query],
+        ladder_scores(ladder, pool, query, pool.variants.target[rows]),
+        aligned.variants.score[rows],
+        aligned.variants.column("target")[rows],
+    )
+    found.add("candidate_score", lambda: measures.candidate_score(quads))
+    found.add("query_score", lambda: measures.query_score(quads))
+    found.add("group_score", lambda: measures.group_score(quads))
+
+
+def _sensitivity_intervals(
+    found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints
+) -> None:
+    """Bootstrap the ratio of means: every sum that it is made of is drawn again with the clusters."""
+    for grain, score in found.by_grain.get("grain_sensitivity", {}).items():
+        chosen = moves.grain == grain
+        query = moves.query[chosen]
+        known = np.isfinite(scale[query])
+        columns = np.column_stack(
+            [np.ones(len(query)), moves.distance[chosen], noise[query], known, np.where(known, scale[query], 0)]
+        )
+
+        def ratio(sums: Floats) -> Floats:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                moved, floor, top = sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0], sums[:, 4] / sums[:, 3]
+                value: Floats = (moved - floor) / (top - floor)
+            return value
+
+        codes = np.unique(clusters[query], return_inverse=True)[1]
+        try:
+            values = statistics.bootstrap(columns, codes, ratio, resamples=RESAMPLES)
+            interval = statistics.bootstrap_interval(values, int(codes.max()) + 1)
+        except ResultError:  # one cluster tells nothing of the spread
+            continue
+        found.by_grain["grain_sensitivity"][grain] = GrainScore(score.score, score.count, interval)
+
+
+def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
+    query, kind = np.nonzero(pool.query_grains >= 0)
+    kept, lost = aligned.first
+    grain = np.array(pool.grain_types)[kind]
+    found.add(f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain, kept))
+    table = np.zeros(pool.query_grains.shape)
+    table[query, kind] = lost
+    found.confusion = measures.confusion(pool.query_grains >= 0, table, pool.grain_types)
+    if len(pool.modalities) > 1:
+        found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
+
+
+def _parts(found: Diagnosis, parts: Mapping[str, Places]) -> None:
+    for part, places in parts.items():
+        for k in (1, HIT):
+            found.per_query[f"{part}_only_hit_rate@{k}"] = measures.hit_of_positive(places.above, places.beside, k)
+    if len(parts) == 2:
+        alone = [found.per_query[f"{part}_only_hit_rate@1"] for part in parts]
+        found.per_query["solved_by_one_part"] = np.maximum(*alone)

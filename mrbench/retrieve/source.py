@@ -1,0 +1,80 @@
+"""Where the vectors of a task come from: a model, or whatever else can embed records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from mrbench.benchmark import Benchmark
+from mrbench.models.protocol import EmbeddingModel, Embeddings
+from mrbench.retrieve.encode import encode_corpus, encode_part, encode_queries, encode_variants
+from mrbench.retrieve.pool import TaskPool
+
+PARTS: tuple[Literal["image", "text"], ...] = ("image", "text")
+
+
+@dataclass(frozen=True)
+class TaskEmbeddings:
+    """Unit vectors of everything in a task.
+
+    Attributes:
+        candidates: Shape ``(num_candidates, dimension)``, stacked as ``pool.row`` has it.
+        queries: Shape ``(num_queries, dimension)``, in the order of ``pool.query_ids``.
+        variants: Shape ``(num_variants, dimension)``, in the order of ``pool.variants``.
+        parts: Of composed queries the ``image`` and the ``text`` alone, where the model takes them; as ``queries``.
+    """
+
+    candidates: Embeddings
+    queries: Embeddings
+    variants: Embeddings
+    parts: Mapping[str, Embeddings] = field(default_factory=dict)
+
+
+class EmbeddingSource(Protocol):
+    """Embeds the records of one split of a benchmark: unit vectors, float32."""
+
+    def corpus(self, modality: str) -> Embeddings:
+        """Return the vectors of all candidates of one modality, in the order of the file."""
+        ...
+
+    def queries(self, pool: TaskPool) -> Embeddings:
+        """Return the vectors of a task's queries."""
+        ...
+
+    def variants(self, pool: TaskPool) -> Embeddings:
+        """Return the vectors of the variants of a task's queries."""
+        ...
+
+    def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
+        """Return the vectors of the parts of composed queries, where they can be had; nothing for other tasks."""
+        ...
+
+
+class ModelSource:
+    """A model that reads what the records hold."""
+
+    def __init__(self, model: EmbeddingModel, benchmark: Benchmark, split: str) -> None:
+        self._model, self._benchmark, self._split = model, benchmark, split
+
+    def corpus(self, modality: str) -> Embeddings:
+        """Embed all candidates of one modality."""
+        return encode_corpus(self._model, self._benchmark, modality, self._split)
+
+    def queries(self, pool: TaskPool) -> Embeddings:
+        """Embed the queries of a task."""
+        return encode_queries(self._model, self._benchmark, pool.task, self._split, pool.query_ids.tolist())
+
+    def variants(self, pool: TaskPool) -> Embeddings:
+        """Embed the variants of a task's queries."""
+        return encode_variants(self._model, self._benchmark, pool, self._split)
+
+    def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
+        """Embed image and text of composed queries alone, as far as the model takes them alone."""
+        if self._benchmark.task(pool.task).query_modality != "image,text":
+            return {}
+        return {
+            part: encode_part(self._model, self._benchmark, pool, self._split, part)
+            for part in PARTS
+            if part in self._model.modalities
+        }

@@ -1,0 +1,88 @@
+"""The bootstrap over clusters of queries, for any function of sums over queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mrbench.errors import ResultError
+
+Array = np.ndarray[Any, Any]
+_BLOCK = 1000
+
+
+def cluster_codes(names: Sequence[str]) -> Array:
+    """Number the clusters in the order of their names: one integer per query.
+
+    >>> cluster_codes(["dog", "cat", "dog"])
+    array([1, 0, 1])
+    """
+    return np.unique(np.asarray(names, dtype=np.str_), return_inverse=True)[1].reshape(-1)
+
+
+def bootstrap(
+    columns: Array,
+    clusters: Array,
+    function: Callable[[Array], Array],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Array:
+    """Return the values of a function over resamples of the clusters.
+
+    Every resample draws as many clusters as there are, with replacement, and sums the columns over what was drawn.
+
+    Args:
+        columns: One row per query, shape ``(num_queries, num_columns)``; a column of ones counts queries.
+        clusters: Cluster of each query, 0 to ``num_clusters - 1``.
+        function: From sums of shape ``(resamples, num_columns)`` to values of shape ``(resamples, ...)``.
+        resamples: How many.
+        seed: Seed of the draw.
+
+    Raises:
+        ResultError: No query, or columns and clusters of different length.
+
+    >>> ones_and_hits = np.array([[1, 1], [1, 0], [1, 1], [1, 0]])
+    >>> share = bootstrap(ones_and_hits, np.arange(4), lambda s: s[:, 1] / s[:, 0], resamples=2000)
+    >>> bool(abs(share.mean() - 0.5) < 0.02)
+    True
+    """
+    if not len(columns) or len(columns) != len(clusters):
+        raise ResultError("no query to draw from", got=f"{len(columns)} rows, {len(clusters)} clusters")
+    number = int(clusters.max()) + 1
+    sums = np.zeros((number, columns.shape[1]))
+    np.add.at(sums, clusters, columns)
+    rng = np.random.default_rng(seed)
+    values = []
+    for start in range(0, resamples, _BLOCK):
+        weights = rng.multinomial(number, np.full(number, 1 / number), size=min(_BLOCK, resamples - start))
+        values.append(function(weights @ sums))
+    return np.concatenate(values)
+
+
+def bootstrap_interval(values: Array, number_of_clusters: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the expanded percentile interval of bootstrap values.
+
+    Plain percentiles are too narrow with few clusters, by ``sqrt((n - 1) / n)`` and the normal in place of Student's t;
+    the percentiles taken are moved outwards by as much.
+
+    Source: Hesterberg, What teachers should know about the bootstrap, arXiv 1411.5279, section 4.
+
+    Args:
+        values: From :func:`bootstrap`, shape ``(resamples,)``; values that are not finite are left out.
+        number_of_clusters: 2 or more.
+        level: 0 to 1.
+
+    Raises:
+        ResultError: One cluster only, or no finite value.
+    """
+    values = values[np.isfinite(values)]
+    if number_of_clusters < 2 or not len(values):
+        raise ResultError("an interval needs two clusters or more", got=number_of_clusters)
+    n = number_of_clusters
+    tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)

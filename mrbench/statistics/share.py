@@ -1,0 +1,52 @@
+"""The interval of a mean of values from 0 to 1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from mrbench.errors import ResultError
+
+Array = np.ndarray[Any, Any]
+
+
+def share_interval(values: Array, clusters: Array, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson interval of a mean of values from 0 to 1, with as many queries as the clusters are worth.
+
+    The number of queries in Wilson's formula is ``mean (1 - mean) / variance of the mean``, the variance estimated
+    between clusters, at most the number of queries; where all values are equal it is the number of clusters. So the
+    interval has a width at 0 and at 1 too, where a bootstrap has none. Student's t takes the place of the normal.
+
+    Source: Wilson, JASA 1927; effective number of observations as in Korn & Graubard, Survey Methodology 1998.
+
+    Args:
+        values: One per query, shape ``(num_queries,)``.
+        clusters: Cluster of each, 0 to ``num_clusters - 1``.
+        level: 0 to 1.
+
+    Returns:
+        Bounds within 0 and 1.
+
+    Raises:
+        ResultError: No value, or one outside 0 to 1, or a single cluster.
+
+    >>> tuple(round(bound, 3) for bound in share_interval(np.repeat([0.0, 1.0], 50), np.arange(100)))
+    (0.402, 0.598)
+    """
+    if not len(values) or not ((values >= 0) & (values <= 1)).all():
+        raise ResultError("an interval needs values from 0 to 1", got=len(values))
+    sizes = np.bincount(clusters)
+    sizes, sums = sizes[sizes > 0], np.bincount(clusters, weights=values)[sizes > 0]
+    number = len(sizes)
+    if number < 2:
+        raise ResultError("an interval needs two clusters or more", got=number)
+    mean = float(values.mean())
+    variance = float(((sums - mean * sizes) ** 2).sum()) * number / (number - 1) / len(values) ** 2
+    effective = min(mean * (1 - mean) / variance, len(values)) if variance > 0 else float(number)
+    quantile = float(stats.t.ppf((1 + level) / 2, number - 1)) ** 2
+    centre = (mean + quantile / (2 * effective)) / (1 + quantile / effective)
+    spread = mean * (1 - mean) / effective + quantile / (4 * effective**2)
+    half = float(np.sqrt(quantile * spread)) / (1 + quantile / effective)
+    return max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
