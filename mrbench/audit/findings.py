@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+Row = tuple[str | int | float | None, ...]
 Verdict = Literal["passed", "failed", "reported", "not applicable"]
 
 
@@ -24,7 +25,7 @@ class Check:
     verdict: Verdict
     summary: str
     columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str | int | float | None, ...], ...] = ()
+    rows: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

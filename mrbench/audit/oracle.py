@@ -116,6 +116,20 @@ class OracleSource:
             "text": self._asked(text, [f"text {name}" for name in ids]),
         }
 
+    def halves(self, pool: TaskPool) -> tuple[Rows, Rows, Rows]:
+        """Return the grains of the pool's candidates, and of composed queries what they show and what they state.
+
+        Returns:
+            1 where a record has the grain: ``(num_candidates, num_grains)``, and twice ``(num_queries, num_grains)``.
+        """
+        ids = pool.query_ids.tolist()
+        candidates = {**self._corpora["image"]}
+        return (
+            self.space.grains([candidates[name] for name in pool.candidate_ids.tolist()]),
+            self.space.grains([self._shown[pool.task][name] for name in ids]),
+            self.space.grains([[g for g in self._queries[pool.task][name] if g.start is not None] for name in ids]),
+        )
+
     def _seen(self, records: Sequence[Sequence[Grain]]) -> Rows:
         return self.space.grains([[g for g in grains if g.type not in self._blind] for grains in records])
 

@@ -44,7 +44,8 @@ def share_interval(values: Array, clusters: Array, *, level: float = 0.95) -> tu
         raise ResultError("an interval needs two clusters or more", got=number)
     mean = float(values.mean())
     variance = float(((sums - mean * sizes) ** 2).sum()) * number / (number - 1) / len(values) ** 2
-    effective = min(mean * (1 - mean) / variance, len(values)) if variance > 0 else float(number)
+    # Equal values may leave a variance of 1e-33.
+    effective = min(mean * (1 - mean) / variance, len(values)) if variance > 1e-12 else float(number)
     quantile = float(stats.t.ppf((1 + level) / 2, number - 1)) ** 2
     centre = (mean + quantile / (2 * effective)) / (1 + quantile / effective)
     spread = mean * (1 - mean) / effective + quantile / (4 * effective**2)

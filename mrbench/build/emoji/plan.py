@@ -25,6 +25,9 @@ INSTRUCTIONS = {
 }
 
 
+_FITTING = 12  # pictures that fit the text of a composed query, at the least
+
+
 class Planner:
     """Plans one split.
 
@@ -49,7 +52,7 @@ class Planner:
         }
         return SplitPlan(
             split=self._split,
-            queries={**queries, "it2i": self._composed()},
+            queries={**queries, "it2i": self._twice(self._composed, wanted)},
             wanted=wanted,
             fill={
                 "image": [
@@ -73,8 +76,21 @@ class Planner:
 
     def _ordered(self, task: str, make: Callable[[Item], PlannedQuery | None], wanted: int) -> list[PlannedQuery]:
         targets = self._shuffled(task, (item for item in self._world.drawn.values() if len(item.key) >= 2))
-        planned = [query for item in targets if (query := make(item)) is not None]
-        return list(_balanced(planned, wanted))
+
+        def plan() -> list[PlannedQuery]:
+            return list(_balanced([query for item in targets if (query := make(item)) is not None], wanted))
+
+        return self._twice(plan, wanted)
+
+    def _twice(self, plan: Callable[[], list[PlannedQuery]], wanted: int) -> list[PlannedQuery]:
+        """Plan to learn which grains are asked for, then again with neighbours drawn accordingly."""
+        for pool in (self._pictures, self._sentences):
+            pool.asked.clear()
+        first = plan()[:wanted]
+        for pool in (self._pictures, self._sentences):
+            pool.asked.update((grain.type, grain.value) for query in first for grain in query.grains)
+        self._flipped.clear()
+        return plan()
 
     # Candidates
 
@@ -214,12 +230,20 @@ class Planner:
         ]
 
     def _changes(self, item: Item, kind: str, rng: random.Random) -> tuple[str, ...]:
-        """This type alone, or, in half of the queries, with another one, if there is a reference for both."""
-        others = [other for other in item.values if other != kind and self._references(item, (kind, other))]
+        """This type alone, or, in half of the queries, with another one, if there is a reference for both.
+
+        What is said must fit many pictures, or the text alone would tell the answer.
+        """
+
+        def fits(*kinds: str) -> bool:
+            said = key_of({other: item.values[other] for other in kinds})
+            return self._pictures.keeping(said) >= _FITTING and bool(self._references(item, kinds))
+
+        others = [other for other in item.values if other != kind and fits(kind, other)]
         if others and rng.random() < 0.5:
             other = rng.choice(others)
             return tuple(t for t in item.values if t in (kind, other))
-        return (kind,) if self._references(item, (kind,)) else ()
+        return (kind,) if fits(kind) else ()
 
     def _it2i(self, item: Item, changed: tuple[str, ...], rng: random.Random) -> PlannedQuery | None:
         reference = rng.choice(self._references(item, changed))

@@ -16,6 +16,8 @@ from mrbench.build.emoji.looks import lookalikes
 from mrbench.build.splits import Shares
 from mrbench.build.suite import Workers
 
+_UNASKED = 0.05  # weight of a value that no query asks for
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -76,7 +78,12 @@ def make_world(distractors: bool, workers: Workers = 1) -> World:
 
 
 class Pool:
-    """The candidates of one modality, indexed by what they share."""
+    """The candidates of one modality, indexed by what they share.
+
+    Attributes:
+        asked: How often queries ask for a grain. Neighbours of a positive are drawn by it, so that the value that is
+            asked for cannot be told from its neighbour's by how often either occurs.
+    """
 
     def __init__(self, items: Mapping[Key, Item], things: Mapping[Key, Item]) -> None:
         self.items = dict(items)
@@ -85,6 +92,7 @@ class Pool:
         self._keeping: Counter[Key] = Counter()
         self._differences: dict[Key, list[tuple[Item, frozenset[str]]]] = {}
         self._grains = [frozenset(item.key) for item in self.everything]
+        self.asked: Counter[tuple[str, str]] = Counter()
         for item in items.values():
             self._by_types[_types(item)].append(item)
             self._keeping.update(part for n in range(1, len(item.key) + 1) for part in combinations(item.key, n))
@@ -111,18 +119,25 @@ class Pool:
         Args:
             first: A candidate to prefer on its rung (what a composed query shows before the change).
         """
-        rungs = [self.changed(item, {kind}) for kind in _types(item)]
-        if not all(rungs):
+        near = {kind: self.changed(item, {kind}) for kind in _types(item)}
+        if not all(near.values()):
             return None
-        rungs += [[o for o, d in self._compared(item) if len(d) == off] for off in range(2, len(item.key) + 1)]
-        chosen = [first if first in rung else rng.choice(rung) for rung in rungs if rung]
+        chosen = []
+        for kind, rung in near.items():
+            # A value of many candidates stands on many rungs, so it is drawn the less from each.
+            values = [(kind, other.values[kind]) for other in rung]
+            weights = [(self.asked[value] + _UNASKED) / self._keeping[(value,)] for value in values]
+            (drawn,) = rng.choices(rung, weights)
+            chosen.append(first if first in rung else drawn)
+        rungs = [[o for o, d in self._compared(item) if len(d) == off] for off in range(2, len(item.key) + 1)]
+        chosen += [first if first in rung else rng.choice(rung) for rung in rungs if rung]
         taken = {item.key, *(other.key for other in chosen)}
         # A picture with one grain more or less is no fair random negative: to a person it may show the same.
-        grains, near = frozenset(item.key), len(item.key) - 1
+        grains, least = frozenset(item.key), len(item.key) - 1
         far = [
             other
             for other, its in zip(self.everything, self._grains, strict=True)
-            if len(its & grains) < near and other.key not in taken
+            if len(its & grains) < least and other.key not in taken
         ]
         return chosen + rng.sample(far, min(randoms, len(far)))
 

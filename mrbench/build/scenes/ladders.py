@@ -7,13 +7,16 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
-from mrbench.build.scenes.vocabulary import FRAMES, VALUES, Scene
+from mrbench.build.scenes.vocabulary import BACKGROUND, ENTITY, FRAMES, SECOND, VALUES, Scene
 from mrbench.build.splits import Shares
 from mrbench.records import Grain
 
 _TRIES = 40
+_TELLING = frozenset({ENTITY, SECOND, BACKGROUND})  # types of many values
+_UNEVEN = 1  # how much oftener than its share a value may be asked for
 T = TypeVar("T")
 
 
@@ -102,16 +105,30 @@ class SplitScenes:
         """Yield ladders of different targets, frames mixed by weight; targets lacking a neighbour are left out."""
         key = self._key(purpose)
         used: Counter[str] = Counter()
-        return _mixed({frame: self._ladders(frame, key, used) for frame in weights}, weights, key)
+        shown: Counter[tuple[str, str]] = Counter()
+        return _mixed({frame: self._ladders(frame, key, used, shown) for frame in weights}, weights, key)
 
     def _key(self, purpose: str) -> str:
         return f"{self._seed}:{self._split}:{purpose}"
 
-    def _ladders(self, frame: tuple[str, ...], key: str, used: Counter[str]) -> Iterator[Ladder]:
+    def around(self, scene: Scene, number: int, rng: random.Random) -> Iterator[Scene]:
+        """Yield scenes of this split that differ from a scene in one grain, as many as wanted or as there are."""
+        near = [{kind: value} for kind in scene for value in VALUES[kind] if value != scene[kind]]
+        rng.shuffle(near)
+        return islice(filter(self.has, (scene | change for change in near)), number)
+
+    def _ladders(
+        self, frame: tuple[str, ...], key: str, used: Counter[str], shown: Counter[tuple[str, str]]
+    ) -> Iterator[Ladder]:
         for target in filter(self.has, combinations(frame, key)):
+            # A value that is asked for more often than others could be guessed from the pool alone.
+            total = {kind: sum(shown[kind, value] for value in VALUES[kind]) for kind in target}
+            if any(shown[kind, value] > total[kind] / len(VALUES[kind]) + _UNEVEN for kind, value in target.items()):
+                continue
             ladder = self._ladder(target, used, random.Random(f"scenes:{key}:{list(target.items())}"))
             if ladder is not None:
                 used.update(kind for kind in target if ladder.further[0][kind] != target[kind])
+                shown.update(target.items())
                 yield ladder
 
     def _ladder(self, target: Scene, used: Counter[str], rng: random.Random) -> Ladder | None:
@@ -125,7 +142,10 @@ class SplitScenes:
         for number in range(2, len(target) + 1):
             # Two grains off: the pair that served least so far, since composed queries change these.
             rank = {kind: (used[kind] if number == 2 else 0, rng.random()) for kind in target}
-            neighbour = self._differing(target, sorted(target, key=rank.__getitem__)[:number], rng)
+            kinds = sorted(target, key=rank.__getitem__)
+            if number == 2 and kinds[0] in _TELLING:  # two such values would tell a scene without its picture
+                kinds[1:] = sorted(kinds[1:], key=_TELLING.__contains__)
+            neighbour = self._differing(target, kinds[:number], rng)
             if neighbour is None:
                 return None
             further.append(neighbour)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from mrbench.build.scenes.config import ScenesConfig
@@ -25,6 +25,8 @@ INSTRUCTIONS = {
 }
 _SMALL = 4  # below this number of grains too much else in a pool shows all of them and more
 _PLAIN = (BACKGROUND, SIZE)  # grains with neutral art: a white page, a middling size
+_ONE_CHANGE = 0.33  # share of composed queries that change one grain; the others change two
+_DECOYS = 16  # neighbours of such a query's picture in the pool: without the text, one is as good as another
 _SHOWN = (BACKGROUND, SIZE, RELATION)  # grains that a picture can flip without contradicting the words beside it
 
 
@@ -36,6 +38,7 @@ class SplitPlanner:
         self._scenes = SplitScenes(split, config.shares, seed)
         self._changed: Counter[str] = Counter()
         self._flipped: Counter[tuple[str, str]] = Counter()
+        self._decoys: list[Scene] = []
 
     def plan(self) -> SplitPlan:
         """Return the plan; its fill is a stream."""
@@ -57,8 +60,10 @@ class SplitPlanner:
             quota.count(candidate)
         short = [query for query in short if quota.keeps(query)][:wanted_few]
         queries["t2i"] = [*short, *(query for query in queries["t2i"] if quota.keeps(query))]
+        decoys = {_key(scene): scene for scene in self._decoys}
+        strewn = (scene for scene in self._fill("image") if _key(scene) not in decoys)
         fill: dict[str, Iterable[PlannedCandidate]] = {
-            "image": filter(quota.admit, map(self._picture, self._fill("image"))),
+            "image": filter(quota.admit, map(self._picture, chain(decoys.values(), strewn))),
             "text": map(self._description, self._fill("text")),
         }
         return SplitPlan(self._split, queries, wanted, fill, self._config.pool_of(self._split))
@@ -133,7 +138,10 @@ class SplitPlanner:
         """A composed query shows one of the ladder's scenes, one or two grains off, and says what to change."""
         target = ladder.target
         one = min(target, key=lambda kind: (self._changed[kind], rng.random()))
-        reference = ladder.one_off[one] if rng.random() < 0.5 else ladder.further[0]
+        reference = ladder.further[0]
+        if rng.random() < _ONE_CHANGE:
+            reference = ladder.one_off[one]
+            self._decoys += self._scenes.around(reference, _DECOYS, rng)
         stated = tuple(kind for kind in target if target[kind] != reference[kind])
         self._changed.update(stated)
         wording = rng.random()
