@@ -13,6 +13,7 @@ COMMANDS = (
     "build emoji",
     "build scenes",
     "validate",
+    "audit",
     "show",
     "models",
     "models list",

@@ -59,7 +59,7 @@ def audit_pictures(
     told = Check(
         "positives that a person could not tell from a negative",
         "failed" if alike else "passed",
-        f"{len(alike)} of {len(found):,} pairs of positive and one-off differ in less than {INDISTINCT:.1%} of their pixels",
+        f"{len(alike)} of {len(found):,} pairs of positive and one-off differ in under {INDISTINCT:.1%} of the pixels",
         ("grain", "pairs", "smallest difference", "median"),
         tuple(rows),
     )
@@ -141,9 +141,10 @@ def audit_texts(benchmark: Benchmark, split: str) -> tuple[Check, ...]:
         summary = f"{len(twice)} of {len(counts):,} candidate texts occur twice, but for case and punctuation"
         verdict = "failed" if twice else "passed"
         checks.append(Check("duplicate texts", verdict, summary, ("text", "times"), tuple(twice[:20])))  # type: ignore[arg-type]
-    for task in benchmark.manifest.tasks:
-        if "text" in TASKS[task].query_modality and benchmark.manifest.counts[split]["queries"].get(task):
-            checks.append(_templates(benchmark, task, split))
+    asked = benchmark.manifest.counts[split]["queries"]
+    checks += [
+        _templates(benchmark, task, split) for task in asked if asked[task] and "text" in TASKS[task].query_modality
+    ]
     return tuple(checks)
 
 

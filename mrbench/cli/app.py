@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli import build, demo, evaluate, leaderboard, models, show, validate
+from mrbench.cli import audit, build, demo, evaluate, leaderboard, models, show, validate
 from mrbench.errors import MRBenchError
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
@@ -47,6 +47,7 @@ def root(
 
 app.add_typer(build.app, name="build")
 app.command("validate")(validate.validate)
+app.command("audit")(audit.audit)
 app.command("show")(show.show)
 app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)

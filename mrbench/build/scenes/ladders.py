@@ -91,6 +91,7 @@ class SplitScenes:
 
     def __init__(self, split: str, shares: Shares, seed: int) -> None:
         self._split, self._shares, self._seed = split, shares, seed
+        self._shown: Counter[tuple[str, str]] = Counter()
 
     def has(self, scene: Scene) -> bool:
         """Whether the scene's hash puts it into this split."""
@@ -105,8 +106,7 @@ class SplitScenes:
         """Yield ladders of different targets, frames mixed by weight; targets lacking a neighbour are left out."""
         key = self._key(purpose)
         used: Counter[str] = Counter()
-        shown: Counter[tuple[str, str]] = Counter()
-        return _mixed({frame: self._ladders(frame, key, used, shown) for frame in weights}, weights, key)
+        return _mixed({frame: self._ladders(frame, key, used) for frame in weights}, weights, key)
 
     def _key(self, purpose: str) -> str:
         return f"{self._seed}:{self._split}:{purpose}"
@@ -117,9 +117,8 @@ class SplitScenes:
         rng.shuffle(near)
         return islice(filter(self.has, (scene | change for change in near)), number)
 
-    def _ladders(
-        self, frame: tuple[str, ...], key: str, used: Counter[str], shown: Counter[tuple[str, str]]
-    ) -> Iterator[Ladder]:
+    def _ladders(self, frame: tuple[str, ...], key: str, used: Counter[str]) -> Iterator[Ladder]:
+        shown = self._shown
         for target in filter(self.has, combinations(frame, key)):
             # A value that is asked for more often than others could be guessed from the pool alone.
             total = {kind: sum(shown[kind, value] for value in VALUES[kind]) for kind in target}

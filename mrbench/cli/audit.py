@@ -1,0 +1,55 @@
+"""``mrbench audit``: can a benchmark be solved blind, and can what should be told apart be told apart?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrbench.cli.common import BenchmarkFolder, Json, command_line, note, print_json
+from mrbench.errors import BenchmarkError
+
+
+def audit(
+    folder: BenchmarkFolder,
+    split: Annotated[str, typer.Option(help="The split to look at.")] = "test",
+    sample: Annotated[int, typer.Option(min=1, help="Most pictures of the corpus to compare.")] = 10_000,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder for the report; DIR/audit and a summary in the data card where not given.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run blind solvers, oracles and checks of the content; fail where something leaks.
+
+    Example: mrbench audit emoji
+    """
+    from dataclasses import replace
+
+    from mrbench.audit import audit as run
+    from mrbench.audit import one_line, write_into_card, write_report
+    from mrbench.benchmark import Benchmark
+    from mrbench.evaluate.environment import environment
+
+    benchmark = Benchmark(folder)
+    report = run(benchmark, split=split, sample=sample, command=command_line("mrbench", "audit", folder.name))
+    report = replace(report, environment=environment())
+    paths = write_report(folder / "audit" if output is None else output, report)
+    if output is None:
+        write_into_card(folder / "README.md", report)
+    if as_json:
+        print_json({"paths": {kind: str(path) for kind, path in paths.items()}, **report.to_json()})
+    else:
+        for checks in report.checks.values():
+            for check in checks:
+                (note if report.failed else typer.echo)(one_line(check))
+        (note if report.failed else typer.echo)(f"report: {paths['html']}")
+    if report.failed:
+        raise BenchmarkError("the audit found leaks or faults", where=folder, got=f"{len(report.failed)} failed checks")
