@@ -110,11 +110,10 @@ def _power(pools: dict[str, TaskPool]) -> Check:
             for discordant in (0.1, 0.3):
                 found = smallest_difference(len(clusters), deviation=discordant**0.5, design=design)
                 rows.append((task, len(clusters), len(sizes), agreement, discordant, round(found, 3)))
-    worst = max(float(str(row[5])) for row in rows)
+    best, worst = (choose(float(str(row[5])) for row in rows) for choose in (min, max))
     summary = (
-        "a paired test at 5 % finds with 80 % power differences in hit rate from "
-        f"{min(float(str(row[5])) for row in rows):.3f} (models that disagree on 10 % of the queries) to {worst:.3f} (30 %, "
-        "queries on one thing alike)"
+        f"a paired test at 5 % finds with 80 % power a difference in hit rate of {best:.3f} (models that disagree on "
+        f"10 % of the queries) to {worst:.3f} (on 30 %, queries on one thing alike)"
     )
     columns = (
         "task",

@@ -58,7 +58,9 @@ def audit_diagnosis(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]
             others = min(score for kind, score in pairs.items() if kind != blind)
             heard = {kind: part.score for kind, part in result.by_grain.get("grain_sensitivity", {}).items()}
             top = max(heard.values(), default=0.0)
-            right = pairs[blind] <= BLIND and others >= SEES
+            # Few pairs leave more to chance: three standard errors.
+            allowed = max(BLIND, 0.5 + 1.5 / result.pair_accuracy[blind].count ** 0.5)
+            right = pairs[blind] <= allowed and others >= SEES
             shares = {kind: value / top for kind, value in heard.items()} if top > 0 else {}
             if blind in shares and len(shares) > 1:
                 right &= shares[blind] <= DEAF and min(v for k, v in shares.items() if k != blind) >= HEARS

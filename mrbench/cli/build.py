@@ -49,7 +49,7 @@ def scenes(
     output: Output,
     size: Annotated[int, typer.Option("--size", min=64, max=1024, help="Side of every picture, in pixels.")] = 224,
     queries: Queries = 250,
-    pool: Annotated[int, typer.Option("--pool", min=1, help="Test candidates per modality.")] = 4000,
+    pool: Annotated[int, typer.Option("--pool", min=1, help="Test candidates per modality.")] = 5000,
     splits: Splits = "train,validation,test",
     seed: Seed = 0,
     workers: Workers = WORKERS,

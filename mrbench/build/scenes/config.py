@@ -35,7 +35,7 @@ class ScenesConfig:
     test_queries: int = 250
     train_pool: int = 6000
     validation_pool: int = 1000
-    pool: int = 4000
+    pool: int = 5000
     splits: tuple[str, ...] = SPLITS
     train_share: float = 0.5
     validation_share: float = 0.2

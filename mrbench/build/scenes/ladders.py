@@ -16,7 +16,7 @@ from mrbench.records import Grain
 
 _TRIES = 40
 _TELLING = frozenset({ENTITY, SECOND, BACKGROUND})  # types of many values
-_UNEVEN = 1  # how much oftener than its share a value may be asked for
+_UNEVEN = 0.5  # how much oftener than its share a value may be asked for
 T = TypeVar("T")
 
 
@@ -110,6 +110,20 @@ class SplitScenes:
 
     def _key(self, purpose: str) -> str:
         return f"{self._seed}:{self._split}:{purpose}"
+
+    def rebalanced(self, ladder: Ladder, asked: Mapping[tuple[str, str], int]) -> Ladder:
+        """Draw the one-off neighbours again, by how often targets have their values.
+
+        Otherwise a target's value would be commoner in the pool than its neighbour's, and could be guessed.
+        """
+        rng = random.Random(f"scenes:{self._seed}:{self._split}:rebalance:{list(ladder.target.items())}")
+        one_off = {}
+        for kind, old in ladder.one_off.items():
+            others = [value for value in VALUES[kind] if value != ladder.target[kind]]
+            drawn = {value: rng.random() ** (1 / (asked.get((kind, value), 0) + 0.05)) for value in others}
+            changed = (ladder.target | {kind: value} for value in sorted(others, key=drawn.__getitem__, reverse=True))
+            one_off[kind] = next(filter(self.has, changed), old)
+        return Ladder(ladder.target, one_off, ladder.further)
 
     def around(self, scene: Scene, number: int, rng: random.Random) -> Iterator[Scene]:
         """Yield scenes of this split that differ from a scene in one grain, as many as wanted or as there are."""

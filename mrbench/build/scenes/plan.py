@@ -25,7 +25,7 @@ INSTRUCTIONS = {
 }
 _SMALL = 4  # below this number of grains too much else in a pool shows all of them and more
 _PLAIN = (BACKGROUND, SIZE)  # grains with neutral art: a white page, a middling size
-_ONE_CHANGE = 0.33  # share of composed queries that change one grain; the others change two
+_ONE_CHANGE = 0.36  # share of composed queries that change one grain; the others change two
 _DECOYS = 16  # neighbours of such a query's picture in the pool: without the text, one is as good as another
 _SHOWN = (BACKGROUND, SIZE, RELATION)  # grains that a picture can flip without contradicting the words beside it
 
@@ -49,6 +49,8 @@ class SplitPlanner:
         wanted_few = round(wanted * sum(few.values()) / sum(weights.values()))
         large = list(islice(self._scenes.ladders("targets", many), wanted + wanted // 5 + 8))
         small = list(islice(self._scenes.ladders("small targets", few), 2 * wanted_few))
+        asked = Counter(pair for ladder in (*large[:wanted], *small[:wanted_few]) for pair in ladder.target.items())
+        large, small = ([self._scenes.rebalanced(ladder, asked) for ladder in part] for part in (large, small))
         strangers = [ladder.target for ladder in large[: wanted + 2 * self._config.random_negatives]]
         queries: dict[str, Sequence[PlannedQuery]] = {
             task: [self._query(task, ladder, strangers) for ladder in large] for task in TASKS

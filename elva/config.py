@@ -1,0 +1,283 @@
+"""Recipes: everything that decides a training run, read from YAML and checked at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import types
+import typing
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from mrbench.errors import InputError
+from mrbench.files import canonical_json
+
+RECIPES = ("tiny", "qwen2-vl-2b", "qwen2-vl-7b")
+Embedding = Literal["summary", "prompt"]
+T = TypeVar("T")
+
+
+def _ranged(default: Any, low: float, high: float = float("inf")) -> Any:
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A small Qwen2-VL to build from nothing; a recipe has this or a ``base``.
+
+    Attributes:
+        hidden: Width of language model and vision encoder.
+        layers: Layers of the language model.
+        intermediate: Width of its feed-forward layers.
+        heads: Attention heads of both.
+        vision_layers: Layers of the vision encoder.
+        patch: Side of a patch, in pixels.
+        merge: Patches along the side of what becomes one token.
+        image_size: Pictures are scaled to about this side, in pixels.
+    """
+
+    hidden: int = _ranged(128, 16)
+    layers: int = _ranged(4, 1)
+    intermediate: int = _ranged(320, 16)
+    heads: int = _ranged(4, 1)
+    vision_layers: int = _ranged(3, 1)
+    patch: int = _ranged(8, 1)
+    merge: int = _ranged(2, 1)
+    image_size: int = _ranged(64, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What stands around an input.
+
+    Attributes:
+        template: Pieces in braces are filled in: image, instruction, text, ask.
+        summary: The ``ask`` that a generated summary follows.
+        word: The ``ask`` that ``[RET]`` follows at once.
+        instructions: Whether queries carry the instruction of their task.
+        max_text: Longer texts are cut at so many tokens.
+    """
+
+    template: str = "<|im_start|>user\n{image}{instruction}{text}\n{ask}<|im_end|>\n<|im_start|>assistant\n"
+    summary: str = "Analyse and summarise the key information of the input as a list of short phrases."
+    word: str = "Say what the input means in one word."
+    instructions: bool = True
+    max_text: int = _ranged(512, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """Low-rank adapters on the linear layers of the language model.
+
+    Attributes:
+        rank: Rank of each update.
+        alpha: Updates are scaled by ``alpha / rank``.
+        dropout: Share of inputs to an adapter that are dropped.
+    """
+
+    rank: int = _ranged(64, 1)
+    alpha: float = _ranged(128.0, 0)
+    dropout: float = _ranged(0.0, 0, 0.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimiser:
+    """AdamW with a linear warm-up and a linear or no decay; a pure function of the step, so a resumed run is exact.
+
+    Attributes:
+        steps: Number of steps; 0 takes ``epochs``.
+        epochs: Passes over the data, where ``steps`` is 0.
+        batch: Queries (stage 0: inputs) of a step, over all processes.
+        chunk: Sequences that one process runs at a time; memory grows with this and not with the batch.
+        lr: Highest learning rate.
+        warmup: Share of the steps in which it rises.
+        decay: Whether it falls to 0 until the last step.
+        weight_decay: AdamW's.
+        clip: Largest norm of the gradient; 0 leaves it as it is.
+        train: ``lora`` (adapters of the language model), ``language`` (all of it) or ``all`` (the vision encoder too).
+    """
+
+    steps: int = _ranged(0, 0)
+    epochs: float = _ranged(1.0, 0)
+    batch: int = _ranged(64, 1)
+    chunk: int = _ranged(64, 1)
+    lr: float = _ranged(1e-4, 0)
+    warmup: float = _ranged(0.03, 0, 1)
+    decay: bool = True
+    weight_decay: float = _ranged(0.0, 0)
+    clip: float = _ranged(1.0, 0)
+    train: Literal["lora", "language", "all"] = "lora"
+
+
+@dataclass(frozen=True, slots=True)
+class Pretraining(Optimiser):
+    """Stage 0: describe pictures, restate texts.
+
+    Attributes:
+        pictures: Share of the inputs that are pictures alone; the rest are texts and composed queries.
+    """
+
+    pictures: float = _ranged(0.7, 0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Contrastive(Optimiser):
+    """Stages 1 and 2: InfoNCE.
+
+    Attributes:
+        temperature: tau. The paper does not give it.
+        negatives: Hard negatives per query (stage 2: of its ladder, those that keep most grains first).
+        embedding: ``prompt``: ``[RET]`` at the end of a fixed prompt; ``summary``: after a summary.
+        summaries: In training, the ``canonical`` summary is given, or the model's own is ``generated`` each time.
+        generation: Weight of the loss per token of the canonical summary, kept beside InfoNCE; 0 leaves it out.
+    """
+
+    temperature: float = _ranged(0.05, 1e-4)
+    negatives: int = _ranged(0, 0)
+    embedding: Embedding = "prompt"
+    summaries: Literal["canonical", "generated"] = "canonical"
+    generation: float = _ranged(0.0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A training run.
+
+    Attributes:
+        name: What it is called.
+        seed: Decides every random choice.
+        base: Folder or hub id of a Qwen2-VL kind of model; None builds ``architecture``.
+        architecture: A small model to build from nothing.
+        dtype: Number format of frozen weights. Adapters and their optimiser are float32.
+        gradient_checkpointing: Trade time for memory.
+        max_pixels: Larger pictures are scaled down to about this many pixels.
+        max_summary: Most tokens of a summary.
+        prompt: What stands around an input.
+        lora: The adapters.
+        stage0: Generative pre-training; None leaves it out.
+        stage1: Language-only contrastive pre-training.
+        stage2: Instruction tuning.
+        stage3: Settings of reinforcement learning, read by :mod:`elva.stages.reinforcement`.
+    """
+
+    name: str
+    seed: int = _ranged(0, 0)
+    base: str | None = None
+    architecture: Architecture | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+    max_pixels: int = _ranged(1280 * 28 * 28, 256)
+    max_summary: int = _ranged(32, 1)
+    prompt: Prompt = field(default_factory=Prompt)
+    lora: Lora = field(default_factory=Lora)
+    stage0: Pretraining | None = None
+    stage1: Contrastive | None = None
+    stage2: Contrastive | None = None
+    stage3: dict[str, Any] | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all settings: two runs with one digest do the same."""
+        return hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()
+
+    def stages(self) -> tuple[int, ...]:
+        """The stages that the recipe has."""
+        return tuple(n for n in range(4) if getattr(self, f"stage{n}") is not None)
+
+
+def load_recipe(source: str, **changes: Any) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: ``tiny``, ``qwen2-vl-2b``, ``qwen2-vl-7b``, or a YAML file.
+        changes: Top-level fields to set instead of the file's.
+
+    Raises:
+        InputError: No such recipe, or malformed; all problems are named in one line.
+
+    >>> load_recipe("tiny").stages()
+    (0, 1, 2, 3)
+    """
+    if source in RECIPES:
+        text = resources.files("elva").joinpath("recipes", f"{source}.yaml").read_text(encoding="utf-8")
+    elif Path(source).is_file():
+        text = Path(source).read_text(encoding="utf-8")
+    else:
+        raise InputError("no such recipe", got=source, accepted=f"{', '.join(RECIPES)}, or a YAML file")
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError("the recipe is not YAML", where=source, got=str(error)) from error
+    if not isinstance(raw, dict):
+        raise InputError("the recipe is no mapping", where=source, got=type(raw).__name__, accepted="fields: values")
+    return parse_recipe({**raw, **changes}, where=source)
+
+
+def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
+    """Check a mapping and return the recipe.
+
+    Raises:
+        InputError: Unknown fields, values of another type or out of range; all in one line.
+
+    >>> parse_recipe({"name": "x", "base": "B", "seed": -1, "lora": {"rnak": 8}})
+    Traceback (most recent call last):
+    mrbench.errors.InputError: malformed recipe; where: recipe; got: 'seed=-1 (accepted: 0 or more); lora.rnak: unknown'
+    """
+    problems: list[str] = []
+    recipe = _parse(Recipe, raw, "", problems)
+    if not problems and (recipe.base is None) == (recipe.architecture is None):
+        problems.append("base, architecture: exactly one of them")
+    if not problems and recipe.architecture and recipe.architecture.hidden % (4 * recipe.architecture.heads):
+        problems.append("architecture.hidden: no multiple of 4 * heads")
+    if problems:
+        raise InputError("malformed recipe", where=where, got="; ".join(problems))
+    return recipe
+
+
+def _parse(kind: type[T], raw: Any, prefix: str, problems: list[str]) -> T:
+    """Make a dataclass of a mapping; what is wrong with it goes into ``problems``."""
+    if not isinstance(raw, dict):
+        problems.append(f"{prefix[:-1]}: not a mapping")
+        raw = {}
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    problems += [f"{prefix}{name}: unknown" for name in raw if name not in fields]
+    values = {}
+    for name, spec in fields.items():
+        if name in raw:
+            values[name] = _value(hints[name], raw[name], prefix + name, spec.metadata, problems)
+        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
+            problems.append(f"{prefix}{name}: missing")
+            values[name] = None
+    return kind(**values)
+
+
+def _value(hint: Any, value: Any, name: str, limits: Any, problems: list[str]) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and types.NoneType in options:
+        return None
+    hint = next(option for option in options if option is not types.NoneType)
+    if dataclasses.is_dataclass(hint):
+        return _parse(hint, value, f"{name}.", problems)  # type: ignore[arg-type]
+    if typing.get_origin(hint) is Literal:
+        if value not in typing.get_args(hint):
+            problems.append(f"{name}={value!r} (accepted: {', '.join(typing.get_args(hint))})")
+        return value
+    kind = typing.get_origin(hint) or hint
+    if kind is float and type(value) is int:
+        value = float(value)
+    if kind is float and isinstance(value, str):  # YAML reads 1e-4 as text
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    if type(value) is not kind:
+        problems.append(f"{name}={value!r} (accepted: {kind.__name__})")
+    elif limits and not limits["low"] <= value <= limits["high"]:
+        above = "or more" if limits["high"] == float("inf") else f"to {limits['high']:g}"
+        problems.append(f"{name}={value!r} (accepted: {limits['low']:g} {above})")
+    return value
