@@ -160,7 +160,7 @@ def check_replaceable(target: Path, *, marker: str, overwrite: bool) -> None:
         raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
     if not target.exists() or not any(target.iterdir()):
         return
-    if not (target / marker).is_file():
+    if not _wrote(target / marker):
         raise OutputError(
             "the output folder holds something that MRBench did not write, and is left alone",
             where=target,
@@ -168,6 +168,15 @@ def check_replaceable(target: Path, *, marker: str, overwrite: bool) -> None:
         )
     if not overwrite:
         raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
+
+
+def _wrote(marker: Path) -> bool:
+    """Whether MRBench wrote this file: JSON whose ``format`` begins with our name."""
+    try:
+        raw = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(raw, dict) and str(raw.get("format", "")).startswith("mrbench")
 
 
 def _swap(temporary: Path, target: Path) -> None:

@@ -36,8 +36,7 @@ def _header(manifest: Manifest) -> dict[str, Any]:
             globs = [f"data/{table}/{s}-{split}-*.parquet" for s in stems if manifest.counts[split][table].get(s)]
             if globs:
                 data_files.append({"split": split, "path": globs})
-        # MTEB casts the lists it ranks to exactly these two columns.
-        columns = {"columns": ["query-id", "corpus-ids"]} if name.endswith("top_ranked") else {}
+        columns = _mteb_columns(name, table)
         if data_files:
             configs.append({"config_name": name, "data_files": data_files, **columns})
 
@@ -67,6 +66,21 @@ def _header(manifest: Manifest) -> dict[str, Any]:
             _info("variants", schema.variants_table("image,text")),
         ],
     }
+
+
+def _mteb_columns(name: str, table: str) -> dict[str, list[str]]:
+    """Return the columns of a configuration that MTEB reads, where it cannot take them all.
+
+    MTEB casts the lists that it ranks to exactly two columns. It puts all columns of queries and corpus into batches,
+    which lists of grains of different length break, and appends an instruction to the text of a query.
+    """
+    if name.endswith("top_ranked"):
+        return {"columns": ["query-id", "corpus-ids"]}
+    task = name.split("-")[0].removesuffix("_ladder")
+    if task not in TASKS or table not in ("corpus", "queries"):
+        return {}
+    modality = TASKS[task].candidate_modality if table == "corpus" else TASKS[task].query_modality
+    return {"columns": ["id", *modality.split(",")]}
 
 
 def _hub_licence(spdx: str) -> str:

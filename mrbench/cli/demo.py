@@ -30,7 +30,7 @@ def demo(
     """
     start = time.perf_counter()
     check_replaceable(output, marker=MARKER, overwrite=True)
-    write_json_atomic(output / MARKER, {"seed": seed, "small": small})
+    write_json_atomic(output / MARKER, {"format": "mrbench-demo", "format_version": 1, "seed": seed, "small": small})
     folders = _build(output, small, seed, workers)
     for folder in folders:
         _validate(folder)

@@ -2,8 +2,8 @@
 
 Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty without one), model, revision,
 control (yes or no), task (``all`` for the overall score and for pair accuracy over all tasks), measure, grain (empty
-unless the measure is the pair accuracy of one grain type), score (0 to 1, empty when there is none), count (queries, or
-pairs), candidates, reason (why there is no score).
+unless the measure is the pair accuracy of one grain type), score (empty when there is none), low and high (its 95 %
+interval, where there is one), count (queries, or pairs), candidates, reason (why there is no score).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mrbench.leaderboard.data import MAIN_MEASURE, Board, Cell
 
 COLUMNS = (
     "benchmark", "digest", "split", "pool", "limit", "rank", "model", "revision", "control",
-    "task", "measure", "grain", "score", "count", "candidates", "reason",
+    "task", "measure", "grain", "score", "low", "high", "count", "candidates", "reason",
 )  # fmt: skip
 # A cell that begins so is a formula to a spreadsheet (CWE-1236); the last four are the full-width forms.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -49,7 +49,9 @@ def _lines(board: Board) -> Iterator[tuple[object, ...]]:
 
 def _score(cell: Cell, candidates: int | str) -> tuple[object, ...]:
     missing = cell.score is None
-    return "" if missing else cell.score, "" if missing else cell.count, "" if missing else candidates, cell.reason
+    low, high = cell.interval or ("", "")
+    count = "" if missing else cell.count
+    return "" if missing else cell.score, low, high, count, "" if missing else candidates, cell.reason
 
 
 def _safe(value: object) -> object:

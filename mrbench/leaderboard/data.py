@@ -17,12 +17,14 @@ class Cell:
         count: Number of queries or pairs behind it.
         reason: Why there is no score.
         blindest: Whether it is the lowest pair accuracy of its line.
+        interval: 95 % interval, where the result has one.
     """
 
     score: float | None
     count: int = 0
     reason: str = ""
     blindest: bool = False
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Row:
         measures: One tuple per task, in it one cell per measure of the board.
         reading: One sentence on the grain it is most blind to.
         facts: How it was measured: names and values.
+        ranks: 95 % interval of the rank, or None.
+        group: Letters; models that share one cannot be told apart.
     """
 
     rank: int | None
@@ -60,6 +64,8 @@ class Row:
     measures: tuple[tuple[Cell, ...], ...]
     reading: str
     facts: tuple[tuple[str, str], ...]
+    ranks: tuple[int, int] | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mrbench.leaderboard.data import CHANCE, Board, Cell
-from mrbench.leaderboard.wording import MISSING, about, decimal, main_measure, measure
+from mrbench.leaderboard.wording import MISSING, about, decimal, interval, main_measure, measure, span, sureness
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -30,17 +30,31 @@ def escape(text: str) -> str:
 
 def _board(board: Board) -> Iterable[str]:
     yield from (f"## {escape(board.title)}", "", escape(about(board)), "")
-    yield from ("### Ranking", "", f"{main_measure()} Controls have no rank.", "")
+    yield from ("### Ranking", "", f"{main_measure()} Controls have no rank. {sureness()}", "")
     rows = [
-        [str(row.rank or ""), _name(row.label, row.control), _score(row.overall), *map(_score, row.tasks)]
+        [
+            str(row.rank or ""),
+            _name(row.label, row.control),
+            _score(row.overall),
+            interval(row.overall.interval),
+            span(row.ranks),
+            row.group,
+            *map(_score, row.tasks),
+        ]
         for row in board.rows
     ]
-    yield from _table(["rank", "model", "overall", *(head.title for head in board.tasks)], rows, texts=2)
+    yield from _table(
+        ["rank", "model", "overall", "95 %", "ranks", "group", *(head.title for head in board.tasks)], rows, texts=2
+    )
     yield from ("### Which grain is each model blind to?", "")
     yield from (f"- **{escape(row.label)}**: {escape(row.reading)}" for row in board.rows)
-    yield from ("", f"Pair accuracy by grain type, {CHANCE:.2f} is chance; the blindest grain of a line is bold.", "")
+    yield from (
+        "",
+        f"Pair accuracy by grain type, {CHANCE:.2f} is chance; ± half the 95 % interval; the blindest grain is bold.",
+        "",
+    )
     grain_rows = [
-        [panel.title, _name(line.label, line.control), *(_score(cell, 2) for cell in line.cells)]
+        [panel.title, _name(line.label, line.control), *(_with_interval(cell) for cell in line.cells)]
         for panel in board.panels
         for line in panel.lines
     ]
@@ -77,6 +91,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) ->
 
 def _name(label: str, control: bool) -> str:
     return f"{escape(label)} *(control)*" if control else escape(label)
+
+
+def _with_interval(cell: Cell) -> str:
+    return _score(cell, 2) + (f" ±{(cell.interval[1] - cell.interval[0]) / 2:.2f}" if cell.interval else "")
 
 
 def _score(cell: Cell, digits: int = 3) -> str:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from mrbench.errors import ResultError
+from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.data import CHANCE, MAIN_MEASURE, Board, Cell, Line, Panel, Row, TaskHead
 from mrbench.records import TASKS
 from mrbench.results import Result, TaskResult
@@ -27,6 +28,20 @@ MEASURES = (
     "map",
     "pair_accuracy",
     "all_grains_accuracy",
+    "worst_grain_accuracy",
+    "concordance",
+    "kendall_tau",
+    "strict_chain",
+    "ladder_ndcg",
+    "phrasing_flips@5",
+    "worst_phrasing_hit_rate@5",
+    "hit_rate_slope@5",
+    "image_only_hit_rate@1",
+    "text_only_hit_rate@1",
+    "solved_by_one_part",
+    "wrong_modality@10",
+    "paraphrase_distance",
+    "unrelated_distance",
 )
 
 
@@ -88,9 +103,11 @@ def _board(group: list[Result]) -> Board:
     parts = [_scored(result) for result in group]
     grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.count})
     found = {measure for p in parts for part in p.values() for measure in part.scores} | {MAIN_MEASURE}
+    found -= {"image_only_hit_rate@5", "text_only_hit_rate@5"}  # in the result files; the table is wide enough
     measures = [m for m in MEASURES if m in found] + sorted(found - set(MEASURES))
     order, rows = _ranked([_row(result, names, measures, _same_name(result, group)) for result in group])
     parts = [parts[i] for i in order]
+    rows = _with_certainty(rows, parts, names)
     panels = [_panel("all", "mean over all tasks", names, rows, parts, grains)] if len(names) > 1 else []
     panels += [_panel(head.name, head.title, [head.name], rows, parts, grains) for head in heads]
     return Board(
@@ -180,7 +197,7 @@ def _cell(part: TaskResult | None, measure: str) -> Cell:
         return Cell(None, reason="not supported" + (f": {one_line(part.reason)}" if part.reason else ""))
     if measure not in part.scores:
         return Cell(None, reason="not in the result")
-    return Cell(part.scores[measure], part.queries)
+    return Cell(part.scores[measure], part.queries, interval=part.intervals.get(measure))
 
 
 def _ranked(rows: list[Row]) -> tuple[list[int], list[Row]]:
@@ -200,12 +217,24 @@ def _ranked(rows: list[Row]) -> tuple[list[int], list[Row]]:
     return order, ranked
 
 
+def _with_certainty(rows: list[Row], parts: list[dict[str, TaskResult]], names: list[str]) -> list[Row]:
+    """Add intervals and groups to the rows of models that were scored on all tasks."""
+    whole = [i for i, row in enumerate(rows) if row.overall.score is not None]
+    found = certainty([parts[i] for i in whole], names, [rows[i].control for i in whole], MAIN_MEASURE)
+    for i, sure in zip(whole, found or (), strict=False):
+        cell = replace(rows[i].overall, interval=sure.interval)
+        rows[i] = replace(rows[i], overall=cell, ranks=sure.ranks, group=sure.group)
+    return rows
+
+
 def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) -> Cell:
     """Return the pair accuracy on a grain over several tasks, weighted by pairs."""
     pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
     if not pairs:
         return Cell(None, reason="no pairs")
     count = sum(pair.count for pair in pairs)
+    if len(pairs) == 1:
+        return Cell(pairs[0].score, count, interval=pairs[0].interval)
     return Cell(round(math.fsum(pair.score * pair.count for pair in pairs) / count, 12), count)
 
 

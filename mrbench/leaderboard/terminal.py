@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from unicodedata import combining, east_asian_width
 
 from mrbench.leaderboard.data import CHANCE, MAIN_MEASURE, Board, Cell, Line, Panel
-from mrbench.leaderboard.wording import MISSING, about, decimal
+from mrbench.leaderboard.wording import MISSING, about, decimal, interval, span
 
 NAME_WIDTH = 32
 
@@ -16,16 +16,18 @@ def terminal(board: Board) -> str:
 
     A model that lacks a task has a line for each task that it takes, in place of a mean over all.
     """
-    ranking = [["rank", "model", "overall", *(head.name for head in board.tasks)]]
+    ranking = [["rank", "model", "overall", "95 %", "ranks", "group", *(head.name for head in board.tasks)]]
     for row in board.rows:
-        scores = [decimal(cell.score) for cell in (row.overall, *row.tasks)]
-        ranking.append([str(row.rank or ""), _name(row.label, row.control), *scores])
+        scores = [decimal(cell.score) for cell in row.tasks]
+        sure = [interval(row.overall.interval), span(row.ranks), row.group]
+        ranking.append([str(row.rank or ""), _name(row.label, row.control), decimal(row.overall.score), *sure, *scores])
     grains = [["model", "task", *board.grains]]
     for panel, line in _lines(board):
         grains.append([_name(line.label, line.control), panel.task, *map(_grain, line.cells)])
     readings = [[_name(row.label, row.control), row.reading] for row in board.rows]
     lines = [board.title, about(board), ""]
-    lines += [f"{MAIN_MEASURE}: overall is the mean over all tasks; {MISSING} is no score", *_columns(ranking, 1), ""]
+    about_overall = f"overall is the mean over all tasks; {MISSING} is no score; one letter in group: not told apart"
+    lines += [f"{MAIN_MEASURE}: {about_overall}", *_columns(ranking, 1), ""]
     lines += [f"pair accuracy by grain: {CHANCE:.2f} is chance; * marks the blindest grain", *_columns(grains, 0, 1)]
     return "\n".join([*lines, "", *_columns(readings, 0, 1), ""])
 

@@ -17,6 +17,34 @@ def decimal(score: float | None, digits: int = 3) -> str:
     return MISSING if score is None else f"{score:.{digits}f}"
 
 
+def interval(bounds: tuple[float, float] | None) -> str:
+    """Return an interval, or nothing.
+
+    >>> interval((0.1, 0.25))
+    '0.100 to 0.250'
+    """
+    return "" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
+
+
+def span(ranks: tuple[int, int] | None) -> str:
+    """Return an interval of ranks, or nothing.
+
+    >>> span((1, 3)), span((2, 2))
+    ('1 to 3', '2')
+    """
+    if ranks is None:
+        return ""
+    return str(ranks[0]) if ranks[0] == ranks[1] else f"{ranks[0]} to {ranks[1]}"
+
+
+def sureness() -> str:
+    """Say what the interval, the ranks and the letters mean."""
+    return (
+        "95 %: interval over queries, those that share art drawn together. Ranks: the ranks that these draws give. "
+        "Models that share a letter cannot be told apart (paired randomisation test, Holm)."
+    )
+
+
 def measure(name: str) -> str:
     """Return the name of a measure for people.
 
