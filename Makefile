@@ -27,7 +27,7 @@ unit: $(READY)
 demo-small: $(READY)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/mrbench demo --small --output "$$folder/demo"
 
-# The committed leaderboard entries: both suites at their default size, every built-in model.
+# The committed leaderboard entries and audits: both suites at their default size, every built-in model.
 entries: $(READY)
 	$(BIN)/mrbench demo --output demo
 	mkdir -p leaderboards/entries
@@ -37,6 +37,7 @@ entries: $(READY)
 	done
 	$(BIN)/mrbench leaderboard leaderboards/entries --output demo/board --overwrite
 	cp demo/board/leaderboard.md leaderboards/README.md
+	for suite in emoji scenes; do $(BIN)/mrbench audit demo/$$suite --output docs/audit/$$suite; done
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -144,6 +144,94 @@ class Contrastive(Optimiser):
 
 
 @dataclass(frozen=True, slots=True)
+class Reward:
+    """The reward of a rollout, see :mod:`elva.rewards`; defaults are the paper's formula where it has one.
+
+    Attributes:
+        alpha: Weight of the margin reward (paper).
+        epsilon: Weight of the ranking reward (paper).
+        graded: Weight of the graded reward, which the paper does not have.
+        delta: Margin that earns nothing. Not in the paper; 0 pays every lead, so that groups differ more often.
+        softness: Of the margin's hinge; 0 is the paper's, which is silent where the model is wrong.
+        gamma: Weight of the negatives in the ranking reward. Not in the paper; 1 with ``average`` keeps both terms of
+            one order of size.
+        average: Mean instead of sum over negatives: a sum over 100 would drown the positive.
+        base: Of the logarithm. Not in the paper; e, as in most formulas that write ``log``.
+        offset: The 1 in ``log k - 1``.
+        floor: Negatives of the first ranks earn nothing instead of being paid for similarity.
+        joint: Ranks of negatives count the positive, as the paper's ``k != r`` reads.
+        rank_temperature: Above 0 the ranks have a gradient too (``pathwise``); 0 leaves them constant.
+        graded_temperature: Lead at which a pair of the graded reward is half decided.
+    """
+
+    alpha: float = _ranged(0.4, 0)
+    epsilon: float = _ranged(0.6, 0)
+    graded: float = _ranged(0.0, 0)
+    delta: float = _ranged(0.0, 0, 2)
+    softness: float = _ranged(0.0, 0)
+    gamma: float = _ranged(1.0, 0)
+    average: bool = True
+    base: float = _ranged(2.718281828459045, 1.0001)
+    offset: float = _ranged(1.0, 0)
+    floor: bool = False
+    joint: bool = True
+    rank_temperature: float = _ranged(0.0, 0)
+    graded_temperature: float = _ranged(0.05, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Balanced negative sampling, see :mod:`elva.negatives`.
+
+    Attributes:
+        hard: Negatives of the highest similarity left under the threshold (paper: 50).
+        random: Negatives drawn from the rest of the pool (paper: 50).
+        threshold: Cosine above which a candidate is dropped as too near. Not in the paper; 1 drops nothing, which is
+            right where false negatives are known from the grains.
+        against: Near to what: the ``query`` or its ``positive``.
+        refresh: Steps after which negatives are mined anew with the current model; 0 mines once.
+    """
+
+    hard: int = _ranged(50, 0)
+    random: int = _ranged(50, 0)
+    threshold: float = _ranged(1.0, -1, 1)
+    against: Literal["query", "positive"] = "query"
+    refresh: int = _ranged(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reinforcement(Optimiser):
+    """Stage 3: GRPO on rollouts of query, positive and negatives.
+
+    Attributes:
+        rollouts: Size of a group, G (paper: 8).
+        gradient: ``score``: token policy gradient; ``pathwise``: the reward's own gradient through the
+            embeddings; ``both``.
+        beta: Weight of the KL divergence to the reference (paper: 0.2).
+        clip_ratio: The importance ratio is clipped to 1 +- this.
+        updates: Updates with one batch of rollouts; from the second on the ratio leaves 1.
+        temperature: Of sampling.
+        normalise: Advantages are divided by the standard deviation of their group.
+        pathwise: Weight of the reward's own gradient, in ``pathwise`` and ``both``.
+        patience: Steps in a row in which no group had differing rewards before training stops with an error.
+        reward: The reward.
+        sampling: The negatives.
+    """
+
+    rollouts: int = _ranged(8, 1)
+    gradient: Literal["score", "pathwise", "both"] = "score"
+    beta: float = _ranged(0.2, 0)
+    clip_ratio: float = _ranged(0.2, 0, 1)
+    updates: int = _ranged(1, 1)
+    temperature: float = _ranged(1.0, 1e-3)
+    normalise: bool = True
+    pathwise: float = _ranged(1.0, 0)
+    patience: int = _ranged(20, 1)
+    reward: Reward = field(default_factory=Reward)
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A training run.
 
@@ -161,7 +249,7 @@ class Recipe:
         stage0: Generative pre-training; None leaves it out.
         stage1: Language-only contrastive pre-training.
         stage2: Instruction tuning.
-        stage3: Settings of reinforcement learning, read by :mod:`elva.stages.reinforcement`.
+        stage3: Reinforcement learning.
     """
 
     name: str
@@ -177,7 +265,7 @@ class Recipe:
     stage0: Pretraining | None = None
     stage1: Contrastive | None = None
     stage2: Contrastive | None = None
-    stage3: dict[str, Any] | None = None
+    stage3: Reinforcement | None = None
 
     @property
     def digest(self) -> str:

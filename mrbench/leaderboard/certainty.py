@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mrbench.results import TaskResult
 
@@ -58,9 +59,10 @@ def certainty(
     inside = (task_of[:, None] == np.arange(len(tasks))).astype(float)
     columns = np.concatenate([inside, *(inside * row[:, None] for row in values)], axis=1)
 
-    def overall(sums: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def overall(sums: Any) -> Any:
         by_task = sums.reshape(len(sums), len(models) + 1, len(tasks))
-        return np.nanmean(by_task[:, 1:] / np.maximum(by_task[:, :1], 1), axis=2)
+        drawn = np.where(by_task[:, :1] > 0, by_task[:, :1], np.nan)  # a task of which no query was drawn has no mean
+        return np.nanmean(by_task[:, 1:] / drawn, axis=2)
 
     drawn = statistics.bootstrap(columns, codes, overall, resamples=RESAMPLES)
     intervals = [statistics.bootstrap_interval(column, int(codes.max()) + 1) for column in drawn.T]

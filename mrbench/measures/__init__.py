@@ -24,10 +24,11 @@ from mrbench.measures.grain_distance import ByGrain, Moves, blindness_rate, grai
 from mrbench.measures.grain_sensitivity import calibrated_blindness_rate, grain_sensitivity, mean_scale
 from mrbench.measures.group_score import Quadruples, candidate_score, group_score, query_score
 from mrbench.measures.hit_rate import hit_rate
-from mrbench.measures.ladder import Ladders, concordance, kendall_tau, ladder_ndcg, strict_chain
+from mrbench.measures.ladder import Ladders, concordance, grade_curve, kendall_tau, ladder_ndcg, strict_chain
 from mrbench.measures.ndcg import GainGroups, dcg, ideal_dcg, ndcg
-from mrbench.measures.negatives import above_positive, among_first
+from mrbench.measures.negatives import above_positive, among_first, any_among_first
 from mrbench.measures.pairs import Pairs, all_grains_accuracy, margins, pair_accuracy, worst_grain
+from mrbench.measures.parts import chance_of_one_part, solved_by_one_part
 from mrbench.measures.recall import recall
 from mrbench.measures.reciprocal_rank import reciprocal_rank
 from mrbench.measures.reduce import mean
@@ -46,13 +47,16 @@ __all__ = [
     "above_positive",
     "all_grains_accuracy",
     "among_first",
+    "any_among_first",
     "average_precision",
     "blindness_rate",
     "calibrated_blindness_rate",
     "candidate_score",
+    "chance_of_one_part",
     "concordance",
     "confusion",
     "dcg",
+    "grade_curve",
     "grain_coverage",
     "grain_distance",
     "grain_sensitivity",
@@ -75,6 +79,7 @@ __all__ = [
     "rank_change",
     "recall",
     "reciprocal_rank",
+    "solved_by_one_part",
     "strict_chain",
     "unchanged_rate",
     "worst_grain",

@@ -76,6 +76,9 @@ CATALOGUE: dict[str, Measure] = {
     "hit_rate_slope@5": Measure("slope@5", "change of hit rate@5 per further grain", None, None, None),
     "negatives_above": Measure("negatives above", "ladder negatives that beat the positive", 0.0, 1.0, False, 0.5),
     "negatives_in_top@10": Measure("negatives in top 10", "ladder negatives among the first 10", 0.0, 1.0, False),
+    "one_off_in_top@10": Measure(
+        "one-off in top 10", "queries with a candidate among the first 10 that loses one grain", 0.0, 1.0, False
+    ),
     "image_only_hit_rate@1": Measure("image only@1", "hit rate@1 with the picture of the query alone", 0.0, 1.0, None),
     "text_only_hit_rate@1": Measure("text only@1", "hit rate@1 with the text of the query alone", 0.0, 1.0, None),
     "image_only_hit_rate@5": Measure("image only@5", "hit rate@5 with the picture of the query alone", 0.0, 1.0, None),

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from mrbench.errors import ResultError
+from mrbench.measures.grain_distance import ByGrain, mean_by_grain
 from mrbench.measures.ndcg import GainGroups, ideal_dcg, ndcg
 from mrbench.measures.ties import Floats, Ints
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
+_BLOCK = 256
+"""Queries compared at once: every pair of a ladder takes memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,32 @@ def ladder_ndcg(ladders: Ladders) -> Floats:
     return np.where(ideal > 0, values, np.nan)
 
 
+def grade_curve(lost: np.ndarray[Any, Any], score: Floats, mean: Floats, deviation: Floats) -> ByGrain:
+    """Return the mean standardised score of candidates by the number of grains that they lose.
+
+    ``(score - mean) / deviation``, mean and standard deviation of the query's scores over the pool: any real number. A
+    model that hears all grains falls from step to step.
+
+    Args:
+        lost: Number of the query's grains that each candidate loses, as text, shape ``(num_candidates,)``.
+        score: Its score.
+        mean: Mean score of its query over the pool.
+        deviation: Standard deviation of the scores of its query over the pool.
+
+    Returns:
+        ``{grains lost: (value, number of candidates)}``.
+
+    Raises:
+        ResultError: No candidate, or a query whose scores are all the same, so that there is no unit.
+
+    >>> grade_curve(np.array(["0", "1"]), np.array([0.75, 0.5]), np.full(2, 0.25), np.full(2, 0.25))
+    {'0': (2.0, 1), '1': (1.0, 1)}
+    """
+    if not (deviation > 0).all():
+        raise ResultError("all candidates have the same score for a query, so that there is no spread to measure by")
+    return mean_by_grain(lost, (score - mean) / deviation)
+
+
 def _ratio(above: Floats, below: Floats) -> Floats:
     ratio: Floats = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
     return ratio
@@ -112,15 +141,15 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 def _pairs(ladders: Ladders) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Count by query the pairs of different grade: right, wrong, tied; then all of other score, of other grade."""
-    both = np.triu(np.ones((ladders.score.shape[1],) * 2, dtype=bool), 1)
-    both = both & ladders.member[:, :, None] & ladders.member[:, None, :]
-    score = np.sign(ladders.score[:, :, None] - ladders.score[:, None, :])
-    grade = np.sign(ladders.grade[:, :, None] - ladders.grade[:, None, :])
-    agrees = score * grade
-
-    def count(what: Flags) -> Floats:
-        number: Floats = (what & both).sum(axis=(1, 2)).astype(np.float64)
-        return number
-
-    tied = count((score == 0) & (grade != 0))
-    return count(agrees > 0), count(agrees < 0), tied, count(score != 0), count(grade != 0)
+    counts = [np.zeros((0, 5))]
+    for start in range(0, len(ladders.score), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        score, grade, member = ladders.score[rows], ladders.grade[rows], ladders.member[rows]
+        both = np.triu(member[:, :, None] & member[:, None, :], 1)
+        by_score = np.sign(score[:, :, None] - score[:, None, :]).astype(np.int8)
+        by_grade = np.sign(grade[:, :, None] - grade[:, None, :]).astype(np.int8)
+        agrees = by_score * by_grade
+        kinds = (agrees > 0, agrees < 0, (by_score == 0) & (by_grade != 0), by_score != 0, by_grade != 0)
+        counts.append(np.stack([(kind & both).sum(axis=(1, 2)) for kind in kinds], axis=1).astype(np.float64))
+    right, wrong, tied, score_differs, grade_differs = np.concatenate(counts).T
+    return right, wrong, tied, score_differs, grade_differs

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.errors import ResultError
 from mrbench.measures.consequence import hit_of_positive
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
 from mrbench.measures.ties import Floats, Ints
@@ -42,3 +43,34 @@ def among_first(lost: Lost, greater: Ints, equal: Ints, k: int) -> ByGrain:
         k: Number of places.
     """
     return mean_by_grain(lost, hit_of_positive(greater, equal - 1, k))
+
+
+def any_among_first(query: Ints, greater: Ints, equal: Ints, k: int, num_queries: int) -> Floats:
+    """Return whether any of a query's negatives is among the first k of the pool: 0 or 1, lower is better.
+
+    Where negatives are tied around place k it is the probability of the likeliest of them.
+
+    Args:
+        query: Query of each negative, shape ``(num_negatives,)``; one-off negatives show what misleads a user.
+        greater: Number of candidates of the pool that score higher.
+        equal: Number that score the same, itself included.
+        k: Number of places.
+        num_queries: Number of queries.
+
+    Returns:
+        Shape ``(num_queries,)``.
+
+    Raises:
+        ResultError: A query has no negative.
+
+    Source: PinPoint, arXiv 2603.04598, counts hard negatives in the first results.
+
+    >>> any_among_first(np.array([0, 0, 1]), np.array([0, 30, 12]), np.array([1, 1, 1]), 10, 2)
+    array([1., 0.])
+    """
+    number = np.bincount(query, minlength=num_queries)
+    if (number == 0).any():
+        raise ResultError("a query has no negative", where=f"query {int(np.argmin(number))}")
+    found = np.zeros(num_queries)
+    np.maximum.at(found, query, hit_of_positive(greater, equal - 1, k))
+    return found

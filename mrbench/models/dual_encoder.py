@@ -65,11 +65,11 @@ class DualEncoder:
         config = _config(source, local)
         self._family = config.model_type
         self._max_tokens = config.text_config.max_position_embeddings
-        self._model = load_transformer(source, dtype=DTYPES[dtype], local=local)
-        self._model.to(self._device)
+        self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
+        self.module.to(self._device)
         self._tokenizer, self._processor = _processors(source, local)
         self.name = Path(source).resolve().name if local else source
-        self.revision = weights_digest(weights) if local else str(self._model.config._commit_hash)
+        self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = int(self._embed_texts(["a"]).shape[1])
@@ -84,13 +84,29 @@ class DualEncoder:
             self.name, items, self.dimension, embed_texts=self._embed_texts, embed_images=self._embed_images
         )
 
+    def text_features(self, texts: list[str]) -> torch.Tensor:
+        """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""
+        return _tensor(self.module.get_text_features(**self._tokenize(texts).to(self._device)))
+
+    def image_features(self, images: list[Image.Image]) -> torch.Tensor:
+        """Return the features of images, with gradient where that is on, shape ``(len(images), dimension)``."""
+        pixels = self._processor(images=[image.convert("RGB") for image in images], return_tensors="pt")
+        return _tensor(self.module.get_image_features(**pixels.to(self._device, dtype=self.module.dtype)))
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
+        for part in (self.module, self._tokenizer, self._processor):
+            part.save_pretrained(folder)
+
     @torch.inference_mode()
     def _embed_texts(self, texts: list[str]) -> Embeddings:
-        features = []
-        for batch in batches(texts, self._batch_size):
-            tokens = self._tokenize(list(batch)).to(self._device)
-            features.append(_array(self._model.get_text_features(**tokens)))
-        return np.concatenate(features)
+        features = [self.text_features(list(batch)) for batch in batches(texts, self._batch_size)]
+        return np.concatenate([part.float().cpu().numpy() for part in features])
+
+    @torch.inference_mode()
+    def _embed_images(self, images: list[Image.Image]) -> Embeddings:
+        features = [self.image_features(list(batch)) for batch in batches(images, self._batch_size)]
+        return np.concatenate([part.float().cpu().numpy() for part in features])
 
     def _tokenize(self, texts: list[str]) -> Any:
         cut = {"truncation": True, "max_length": self._max_tokens, "return_tensors": "pt"}
@@ -101,21 +117,11 @@ class DualEncoder:
         tokens.pop("token_type_ids", None)
         return tokens
 
-    @torch.inference_mode()
-    def _embed_images(self, images: list[Image.Image]) -> Embeddings:
-        features = []
-        for batch in batches(images, self._batch_size):
-            pixels = self._processor(images=[image.convert("RGB") for image in batch], return_tensors="pt")
-            pixels = pixels.to(self._device, dtype=self._model.dtype)
-            features.append(_array(self._model.get_image_features(**pixels)))
-        return np.concatenate(features)
 
-
-def _array(features: Any) -> Embeddings:
+def _tensor(features: Any) -> torch.Tensor:
     # transformers 4 returns the tensor, 5 an object that holds it.
-    tensor = features if isinstance(features, torch.Tensor) else features.pooler_output
-    array: Embeddings = tensor.float().cpu().numpy()
-    return array
+    found: torch.Tensor = features if isinstance(features, torch.Tensor) else features.pooler_output
+    return found
 
 
 def _weights(folder: Path) -> list[Path]:

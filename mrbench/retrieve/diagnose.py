@@ -127,12 +127,9 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) ->
     found.add_queries("strict_chain", lambda: measures.strict_chain(ladders))
     found.add_queries("ladder_ndcg", lambda: measures.ladder_ndcg(ladders))
     lost = np.char.mod("%d", number - kept)
-    score, deviation = ladder.score.astype(np.float64), aligned.queries.column("deviation")[query]
-    if (deviation > 0).all():
-        standardised = (score - aligned.queries.column("mean")[query]) / deviation
-        found.add("standardised_score", lambda: measures.mean_by_grain(lost, standardised), into="by_loss")
-    else:
-        found.missing["standardised_score"] = "all candidates have the same score for a query"
+    score = ladder.score.astype(np.float64)
+    mean, deviation = (aligned.queries.column(name)[query] for name in ("mean", "deviation"))
+    found.add("standardised_score", lambda: measures.grade_curve(lost, score, mean, deviation), into="by_loss")
     negative = kept < number
     positive = aligned.queries.score[query]
     greater, equal = ladder.column("greater"), ladder.column("equal")
@@ -145,6 +142,11 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) ->
         "negatives_in_top@10",
         lambda: measures.among_first(lost[negative], greater[negative], equal[negative], COVERAGE),
         into="by_loss",
+    )
+    one = number - kept == 1
+    found.add_queries(
+        f"one_off_in_top@{COVERAGE}",
+        lambda: measures.any_among_first(query[one], greater[one], equal[one], COVERAGE, len(pool.query_ids)),
     )
 
 
@@ -240,5 +242,5 @@ def _parts(found: Diagnosis, parts: Mapping[str, Places]) -> None:
         for k in (1, HIT):
             found.per_query[f"{part}_only_hit_rate@{k}"] = measures.hit_of_positive(places.above, places.beside, k)
     if len(parts) == 2:
-        alone = [found.per_query[f"{part}_only_hit_rate@1"] for part in parts]
-        found.per_query["solved_by_one_part"] = np.maximum(*alone)
+        alone = np.array([found.per_query[f"{part}_only_hit_rate@1"] for part in parts])
+        found.per_query["solved_by_one_part"] = measures.solved_by_one_part(alone)

@@ -39,19 +39,23 @@ def smallest_difference(
 
 
 def design_effect(values: Array, clusters: Array) -> float:
-    """Return the variance of the mean with clusters over that of as many independent queries; 1 where nothing varies.
+    """Return the variance of the mean with clusters over that of as many independent queries.
+
+    1 where every query is a cluster of its own, and where nothing varies; above 1 where a cluster's queries are alike.
+
+    Source: Kish, Survey Sampling, 1965; the variance between clusters is that of a ratio of sums.
 
     Args:
         values: One per query, shape ``(num_queries,)``.
         clusters: Cluster of each, 0 to ``num_clusters - 1``.
 
     >>> round(design_effect(np.repeat([0.0, 1.0], 50), np.repeat(np.arange(50), 2)), 2)
-    2.04
+    2.02
     """
     sizes = np.bincount(clusters)
     number = int((sizes > 0).sum())
-    alone = values.var() / len(values)
-    if number < 2 or not alone > 0:
+    if number < 2 or not np.ptp(values) > 0:
         return 1.0
+    alone = values.var(ddof=1) / len(values)
     residual = np.bincount(clusters, weights=values - values.mean())
     return float((residual**2).sum() * number / (number - 1) / len(values) ** 2 / alone)

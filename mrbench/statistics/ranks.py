@@ -19,16 +19,19 @@ def rank_intervals(values: Array, *, level: float = 0.95) -> list[tuple[int, int
     >>> rank_intervals(np.array([[0.9, 0.1, 0.5]] * 10))
     [(1, 1), (3, 3), (2, 2)]
     """
+    values = np.round(values, 12)  # a tie is a tie, however the sums were rounded
     ranks = 1 + (values[:, None, :] > values[:, :, None]).sum(axis=2)
     low, high = np.quantile(ranks, [(1 - level) / 2, (1 + level) / 2], axis=0, method="closest_observation")
     return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
 
 
 def tie_groups(scores: Array, p_values: dict[tuple[int, int], float], *, level: float = 0.05) -> list[str]:
-    """Return letters for each model: two that share a letter cannot be told apart.
+    """Return letters for each model: two share one exactly when they cannot be told apart.
 
-    Models are taken by falling score. A letter spans a run of models of which no two differ; a run that lies within
-    another gets no letter of its own.
+    A letter stands for a largest set of models of which no two differ; letters go by the best model of their set.
+
+    Source: Piepho, An algorithm for a letter-based representation of all-pairwise comparisons, Journal of
+    Computational and Graphical Statistics 2004 (insert and absorb).
 
     Args:
         scores: One per model, higher is better, shape ``(num_models,)``.
@@ -40,21 +43,17 @@ def tie_groups(scores: Array, p_values: dict[tuple[int, int], float], *, level: 
     >>> tie_groups(np.array([0.9, 0.8, 0.7]), {(0, 1): 0.3, (0, 2): 0.01, (1, 2): 0.2})
     ['a', 'ab', 'b']
     """
-    order = np.argsort(-scores, kind="stable").tolist()
-
-    def differ(one: int, other: int) -> bool:
-        return p_values[min(one, other), max(one, other)] < level
-
-    letters, end, name = [""] * len(order), 0, 0
-    for start in range(len(order)):
-        stop = start + 1
-        while stop < len(order) and not any(differ(order[stop], order[at]) for at in range(start, stop)):
-            stop += 1
-        if stop > end:
-            for at in range(start, stop):
-                letters[order[at]] += _letter(name)
-            end, name = stop, name + 1
-    return letters
+    sets = {frozenset(range(len(scores)))}
+    for pair in (frozenset(pair) for pair, p in p_values.items() if p < level):
+        split = {group - {model} for group in sets if pair <= group for model in pair}
+        kept = {group for group in sets if not pair <= group}
+        sets = kept | {group for group in split if not any(group < other for other in kept | split)}
+    place = {model: rank for rank, model in enumerate(np.argsort(-scores, kind="stable").tolist())}
+    in_order = sorted(sets, key=lambda group: sorted(place[model] for model in group))
+    return [
+        "".join(_letter(number) for number, group in enumerate(in_order) if model in group)
+        for model in range(len(scores))
+    ]
 
 
 def _letter(number: int) -> str:

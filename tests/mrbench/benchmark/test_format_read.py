@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tiny_benchmark import QUERIES, candidate, ladder, queries, write_tiny
 
 from mrbench.benchmark import Benchmark, decode, encode_png, pixel_sha256, schema, write_benchmark, writer
 from mrbench.errors import BenchmarkError, FormatVersionError, InputError, MRBenchError
-from mrbench.records import Candidate, Grain, ImageData, Variant
+from mrbench.records import Candidate, Grain, ImageData, Query, Variant
 
 
 @pytest.fixture
@@ -63,9 +64,22 @@ def test_no_picture_changes_its_id(tmp_path: Path) -> None:
         images(read)[1000]
 
 
-def test_table_without_rows(tiny: Benchmark) -> None:
-    assert len(tiny.variants("t2i", "test")) == 0
-    assert list(tiny.variants("t2i", "test")) == []
+def test_table_without_rows(tmp_path: Path) -> None:
+    with write_benchmark(tmp_path / "b") as writer:
+        writer.add_queries("test", [Query("q", "t2i", "", (Grain("entity", "cat"),), "a cat")])
+        writer.add_variants("test", "t2i", [])
+        writer.finish(
+            name="t", title="T", builder={}, seed=0, tools={}, sources=(), licence="", split_rule={}, description=""
+        )
+    empty = Benchmark(tmp_path / "b")
+    assert len(empty.variants("t2i", "test")) == 0
+    assert list(empty.variants("t2i", "test")) == []
+
+
+def test_variants_come_back_as_they_were(tiny: Benchmark) -> None:
+    kinds = Counter(variant.kind for variant in tiny.variants("t2i", "test"))
+    grains = sum(len(query.grains) for query in tiny.queries("t2i", "test"))
+    assert kinds == {"degrained": grains, "flipped": grains, "paraphrased": 2 * len(tiny.queries("t2i", "test"))}
 
 
 def test_unknown_task_and_split(tiny: Benchmark) -> None:

@@ -242,11 +242,48 @@ def test_a_second_run_does_not_replace_what_the_first_has_finished(tmp_path: Pat
 
     def second() -> None:
         with replaced_folder(target, marker="m", overwrite=False) as mine:
-            (mine / "m").write_text("second")
+            (mine / "m").write_text('{"format": "mrbench", "by": "second"}')
             target.mkdir()
-            (target / "m").write_text("first")
+            (target / "m").write_text('{"format": "mrbench", "by": "first"}')
 
     with pytest.raises(OutputError, match="--overwrite"):
         second()
-    assert (target / "m").read_text() == "first"
+    assert "first" in (target / "m").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("marker", ["{}", "[]", "not JSON", '{"format": "other"}'])
+def test_a_folder_whose_marker_is_of_another_program_is_left_alone(tmp_path: Path, marker: str) -> None:
+    (tmp_path / "thesis.txt").write_text("keep")
+    (tmp_path / "m").write_text(marker)
+
+    def replace() -> None:
+        with replaced_folder(tmp_path, marker="m", overwrite=True):
+            pass
+
+    with pytest.raises(OutputError, match="did not write"):
+        replace()
+    assert (tmp_path / "thesis.txt").read_text() == "keep"
+
+
+def test_a_failed_exchange_gives_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "m").write_text('{"format": "mrbench"}')
+    rename, calls = os.rename, []
+
+    def second_fails(source, destination) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError("no")
+        rename(source, destination)
+
+    def replace() -> None:
+        with replaced_folder(target, marker="m", overwrite=True) as folder:
+            (folder / "new").write_text("new")
+
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(OSError, match="no"):
+        replace()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in target.iterdir()] == ["m"]

@@ -1,0 +1,128 @@
+"""The audit on a small benchmark: it passes what is sound, and names what leaks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_benchmark import TYPES, write_tiny
+
+from mrbench.audit import audit, render_html, render_markdown, write_into_card, write_report
+from mrbench.audit.blind import PAIR_MARGIN, audit_blind
+from mrbench.audit.composed import audit_composed
+from mrbench.audit.content import audit_pictures
+from mrbench.audit.diagnosis import audit_solvable, score_oracle
+from mrbench.audit.oracle import OracleSource
+from mrbench.benchmark import Benchmark
+from mrbench.build.emoji import EmojiConfig, build_emoji
+from mrbench.build.scenes import ScenesConfig, build_scenes
+from mrbench.errors import InputError, OutputError
+from mrbench.retrieve import load_pool
+
+
+@pytest.fixture(scope="module")
+def suites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Benchmark]:
+    folder = tmp_path_factory.mktemp("suites")
+    build_scenes(folder / "scenes", ScenesConfig(size=64, splits=("test",), test_queries=40, pool=600), workers=1)
+    build_emoji(folder / "emoji", EmojiConfig(size=32, splits=("test",), test_queries=40), workers=1)
+    return {name: Benchmark(folder / name) for name in ("scenes", "emoji")}
+
+
+def pools(benchmark: Benchmark) -> dict:
+    return {task: load_pool(benchmark, task, "test") for task in benchmark.manifest.tasks}
+
+
+@pytest.mark.parametrize("suite", ["scenes", "emoji"])
+def test_an_oracle_is_right_everywhere(suites: dict[str, Benchmark], suite: str) -> None:
+    assert audit_solvable(suites[suite], "test", pools(suites[suite])).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    ("suite", "blind"),
+    [
+        *(("scenes", kind) for kind in ("background", "count", "entity", "relation", "second entity", "size")),
+        *(("emoji", kind) for kind in ("direction", "gender", "hair", "role", "second skin tone", "skin tone")),
+    ],
+)
+def test_a_blind_oracle_is_found_blind_to_that_grain_and_no_other(
+    suites: dict[str, Benchmark], suite: str, blind: str
+) -> None:
+    benchmark = suites[suite]
+    source = OracleSource(benchmark, "test", blind_to=[blind], noise=0.3)
+    for task, result in score_oracle(benchmark, "test", pools(benchmark), source).items():
+        pairs = result.pair_accuracy
+        if blind not in pairs:
+            continue
+        allowed = 0.5 + 2 / pairs[blind].count ** 0.5  # four standard errors
+        assert pairs[blind].score < allowed, (task, blind)
+        assert all(pair.score > 0.9 for kind, pair in pairs.items() if kind != blind), (task, pairs)
+        heard = {kind: part.score for kind, part in result.by_grain.get("grain_sensitivity", {}).items()}
+        if blind in heard:
+            others = [value for kind, value in heard.items() if kind != blind]
+            assert abs(heard[blind]) < 0.25 * min(others), (task, heard)
+        flips = {kind: part.score for kind, part in result.by_grain["group_score"].items()}
+        if blind in flips:
+            assert flips[blind] <= min(flips.values()) + 1e-9, (task, flips)
+
+
+def test_a_leak_is_named(tiny: Benchmark) -> None:
+    # Every positive of this benchmark comes first in its corpus: position tells the answer.
+    found = {check.name: check for check in audit_blind(tiny, "test", pools(tiny))}
+    pool = load_pool(tiny, "i2i", "test")
+    leaky = dict(pools(tiny))
+    order = np.argsort(~np.isin(np.arange(len(pool.candidate_ids)), pool.positives), kind="stable")
+    row = np.empty_like(pool.row)
+    row[order] = np.arange(len(order))
+    from dataclasses import replace
+
+    leaky["i2i"] = replace(pool, row=row)
+    again = {check.name: check for check in audit_blind(tiny, "test", leaky)}
+    first = next(r for r in again["blind solvers, i2i"].rows if r[0] == "hit rate@5")
+    assert first[2] == "early in the file"
+    assert again["blind solvers, i2i"].verdict == "failed"
+    assert "early in the file finds candidates" in again["blind solvers, i2i"].summary
+    assert set(found) == {f"blind solvers, {task}" for task in tiny.manifest.tasks}
+    assert 0 < PAIR_MARGIN < 0.2
+
+
+def test_one_half_of_a_query_that_is_enough_is_a_leak(tiny: Benchmark, suites: dict[str, Benchmark]) -> None:
+    # In the tiny benchmark the picture differs from the answer in the count alone: two candidates are left.
+    check = audit_composed(OracleSource(tiny, "test"), load_pool(tiny, "it2i", "test"))
+    assert check.verdict == "failed"
+    assert {row[0]: row[1] for row in check.rows}["picture alone"] > 0.1
+
+
+def test_pictures_that_look_alike_are_shown(tiny: Benchmark, tmp_path: Path, monkeypatch) -> None:
+    checks, cases = audit_pictures(tiny, "test", pools(tiny), 1000)
+    assert checks[0].verdict == "passed"
+    assert {case.title for case in cases} <= {f"differ in {kind}" for kind in TYPES}
+    monkeypatch.setattr("mrbench.audit.content._LEVELS", 255)  # nothing differs by more
+    checks, cases = audit_pictures(tiny, "test", pools(tiny), 1000)
+    assert [check.verdict for check in checks] == ["failed", "failed"]
+    assert cases[0].difference == 0
+
+
+def test_report_in_three_forms_and_in_the_card(tmp_path: Path) -> None:
+    benchmark = write_tiny(tmp_path / "b")
+    report = audit(benchmark, command="mrbench audit b")
+    paths = write_report(tmp_path / "b" / "audit", report)
+    raw = json.loads(paths["json"].read_text())
+    assert raw["passed"] == (not report.failed)
+    assert {check["name"] for part in raw["checks"].values() for check in part} >= {"solvable", "balance", "power"}
+    for check in (check for part in report.checks.values() for check in part):
+        assert f"### {check.name}: {check.verdict}" in render_markdown(report)
+    assert render_html(report).count("<figure>") == len(report.cases)
+    card = tmp_path / "b" / "README.md"
+    before = card.read_text()
+    write_into_card(card, report)
+    write_into_card(card, report)
+    assert card.read_text().startswith(before.rstrip("\n"))
+    assert card.read_text().count("## Audit") == 1
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "report.md").write_text("mine")
+    with pytest.raises(OutputError, match="did not write"):
+        write_report(tmp_path / "other", report)
+    with pytest.raises(InputError, match="unknown split"):
+        audit(benchmark, split="train")
