@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import types
@@ -359,10 +360,8 @@ def _value(hint: Any, value: Any, name: str, limits: Any, problems: list[str]) -
     if kind is float and type(value) is int:
         value = float(value)
     if kind is float and isinstance(value, str):  # YAML reads 1e-4 as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     if type(value) is not kind:
         problems.append(f"{name}={value!r} (accepted: {kind.__name__})")
     elif limits and not limits["low"] <= value <= limits["high"]:

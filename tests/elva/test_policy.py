@@ -24,7 +24,7 @@ def test_densities_agree_with_scipy(dimension):
     assert gaussian.log_prob(samples, mean).tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("order", "x"), [(20, 0.5), (20, 30.0), (31, 200.0), (255, 700.0), (50, 2000.0)])
+@pytest.mark.parametrize(("order", "x"), [(30, 0.5), (30, 40.0), (31, 200.0), (255, 700.0), (50, 2000.0)])
 def test_the_expansion_of_bessel_agrees_with_scipy(order, x):
     assert log_bessel(order, x) == pytest.approx(math.log(ive(order, x)) + x, abs=1e-6)
 

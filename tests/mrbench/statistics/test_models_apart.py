@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from time import perf_counter
 
 import numpy as np
@@ -85,6 +85,8 @@ def test_models_share_a_letter_exactly_when_they_cannot_be_told_apart(models: in
     assert all(letters)
     for one, other in pairs:
         assert bool(set(letters[one]) & set(letters[other])) == (p_values[one, other] > 0.05)
+    sharing = [{model for model in range(models) if letter in letters[model]} for letter in set("".join(letters))]
+    assert not any(one <= other for one, other in permutations(sharing, 2))  # no letter says what another says
 
 
 def test_letters_begin_with_the_best() -> None:
