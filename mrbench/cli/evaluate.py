@@ -89,6 +89,13 @@ def summary(result: Result) -> str:
         lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
         pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
         lines.append(f"        pair accuracy: {pairs}")
+        heard = task.by_grain.get("grain_sensitivity", {})
+        if heard:
+            said = "  ".join(f"{grain} {part.score:.3f}" for grain, part in heard.items())
+            lines.append(f"        grain sensitivity: {said}")
+        for reason in dict.fromkeys(task.missing.values()):
+            names = ", ".join(name for name, why in task.missing.items() if why == reason)
+            lines.append(f"        no {names}: {reason}")
     return "\n".join(lines)
 
 

@@ -17,6 +17,14 @@ from mrbench.retrieve.aligned import Aligned, Places
 from mrbench.retrieve.check import Rows
 from mrbench.retrieve.pool import TaskPool
 
+_NEEDS = {
+    "degrained": (
+        *("grain_distance", "blindness_rate", "calibrated_blindness_rate", "grain_sensitivity"),
+        *("rank_change", "unchanged_rate"),
+    ),
+    "flipped": ("p_mrr", "candidate_score", "query_score", "group_score"),
+    "paraphrased": ("paraphrase_distance", "phrasing_flips@5", "worst_phrasing_hit_rate@5"),
+}
 COVERAGE, HIT, DELTA, RESAMPLES = 10, 5, 0.05, 2000
 
 
@@ -176,11 +184,23 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
     who = variants.query[reworded]
     found.add_queries(f"phrasing_flips@{HIT}", lambda: measures.phrasing_flips(who, hit, again))
     found.add_queries(f"worst_phrasing_hit_rate@{HIT}", lambda: measures.worst_phrasing(who, hit, again))
+    _say_what_is_lacking(
+        found, degrained=bool(dropped.any()), flipped=bool(flipped.any()), paraphrased=bool(reworded.any())
+    )
     try:
         number = (pool.query_grains >= 0).sum(axis=1)
         found.scores[f"hit_rate_slope@{HIT}"] = measures.hit_rate_slope(number, hit)
     except ResultError as error:
         found.missing[f"hit_rate_slope@{HIT}"] = str(error)
+
+
+def _say_what_is_lacking(found: Diagnosis, **present: bool) -> None:
+    """Where a suite has no variants of a kind, say that rather than what a formula says of nothing."""
+    for kind, there in present.items():
+        if not there:
+            for name in _NEEDS[kind]:
+                if name in found.missing:
+                    found.missing[name] = f"the benchmark has no {kind} queries"
 
 
 def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, flipped: Any) -> None:

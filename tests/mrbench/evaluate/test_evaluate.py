@@ -201,3 +201,14 @@ def test_judgements_that_contradict_the_grains_are_refused(tmp_path: Path, monke
     wrong = write_tiny(tmp_path / "b", tasks=["i2i"])
     with pytest.raises(BenchmarkError, match="judgements are not those"):
         evaluate(wrong, Oracle(), tmp_path / "r")
+
+
+def test_a_suite_without_variants_says_which_measures_it_cannot_have(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tiny_benchmark.variants", lambda *_: [])
+    result = evaluate(write_tiny(tmp_path / "b"), Guess("guess"), tmp_path / "r")
+    missing = result.tasks["t2i"].missing
+    assert missing["grain_sensitivity"] == missing["grain_distance"] == "the benchmark has no degrained queries"
+    assert missing["p_mrr"] == "the benchmark has no flipped queries"
+    assert missing["phrasing_flips@5"] == "the benchmark has no paraphrased queries"
+    assert not set(missing) & (set(result.tasks["t2i"].scores) | set(result.tasks["t2i"].by_grain))
+    assert "hit_rate@5" in result.tasks["t2i"].scores
