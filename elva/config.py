@@ -81,7 +81,7 @@ class Lora:
     """
 
     rank: int = _ranged(64, 1)
-    alpha: float = _ranged(128.0, 0)
+    alpha: int = _ranged(128, 0)
     dropout: float = _ranged(0.0, 0, 0.9)
 
 
@@ -99,6 +99,7 @@ class Optimiser:
         decay: Whether it falls to 0 until the last step.
         weight_decay: AdamW's.
         clip: Largest norm of the gradient; 0 leaves it as it is.
+        balance: Small pools come round more often: (largest / size) ** balance times; 0 leaves them, 1 makes all alike.
         train: ``lora`` (adapters of the language model), ``language`` (all of it) or ``all`` (the vision encoder too).
     """
 
@@ -111,6 +112,7 @@ class Optimiser:
     decay: bool = True
     weight_decay: float = _ranged(0.0, 0)
     clip: float = _ranged(1.0, 0)
+    balance: float = _ranged(0.0, 0, 1)
     train: Literal["lora", "language", "all"] = "lora"
 
 
@@ -126,6 +128,26 @@ class Pretraining(Optimiser):
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """Balanced negative sampling, see :mod:`elva.negatives`.
+
+    Attributes:
+        hard: Negatives of the highest similarity left under the threshold (paper: 50).
+        random: Negatives drawn from the rest of the pool (paper: 50).
+        threshold: Cosine above which a candidate is dropped as too near. Not in the paper; 1 drops nothing, which is
+            right where false negatives are known from the grains.
+        against: Near to what: the ``query`` or its ``positive``.
+        refresh: Steps after which negatives are mined anew with the current model; 0 mines once.
+    """
+
+    hard: int = _ranged(50, 0)
+    random: int = _ranged(50, 0)
+    threshold: float = _ranged(1.0, -1, 1)
+    against: Literal["query", "positive"] = "query"
+    refresh: int = _ranged(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Contrastive(Optimiser):
     """Stages 1 and 2: InfoNCE.
 
@@ -135,6 +157,7 @@ class Contrastive(Optimiser):
         embedding: ``prompt``: ``[RET]`` at the end of a fixed prompt; ``summary``: after a summary.
         summaries: In training, the ``canonical`` summary is given, or the model's own is ``generated`` each time.
         generation: Weight of the loss per token of the canonical summary, kept beside InfoNCE; 0 leaves it out.
+        sampling: Balanced negatives, as stage 3 has them, in the place of the ladder's; None leaves them out.
     """
 
     temperature: float = _ranged(0.05, 1e-4)
@@ -142,6 +165,7 @@ class Contrastive(Optimiser):
     embedding: Embedding = "prompt"
     summaries: Literal["canonical", "generated"] = "canonical"
     generation: float = _ranged(0.0, 0)
+    sampling: Sampling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,26 +205,6 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """Balanced negative sampling, see :mod:`elva.negatives`.
-
-    Attributes:
-        hard: Negatives of the highest similarity left under the threshold (paper: 50).
-        random: Negatives drawn from the rest of the pool (paper: 50).
-        threshold: Cosine above which a candidate is dropped as too near. Not in the paper; 1 drops nothing, which is
-            right where false negatives are known from the grains.
-        against: Near to what: the ``query`` or its ``positive``.
-        refresh: Steps after which negatives are mined anew with the current model; 0 mines once.
-    """
-
-    hard: int = _ranged(50, 0)
-    random: int = _ranged(50, 0)
-    threshold: float = _ranged(1.0, -1, 1)
-    against: Literal["query", "positive"] = "query"
-    refresh: int = _ranged(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
 class Reinforcement(Optimiser):
     """Stage 3: GRPO on rollouts of query, positive and negatives.
 
@@ -214,6 +218,10 @@ class Reinforcement(Optimiser):
         temperature: Of sampling.
         normalise: Advantages are divided by the standard deviation of their group.
         pathwise: Weight of the reward's own gradient, in ``pathwise`` and ``both``.
+        credit: ``joint``: query, positive and negatives of one rollout share its reward (paper); ``own``: each is
+            credited with the mean reward over the other rollouts of its query, which has less noise.
+        policy: Plug-in mode only: what is drawn around an embedding, see :mod:`elva.policy`.
+        spread: Plug-in mode only: about the angle between a draw and its embedding, in radians.
         patience: Steps in a row in which no group had differing rewards before training stops with an error.
         reward: The reward.
         sampling: The negatives.
@@ -227,6 +235,9 @@ class Reinforcement(Optimiser):
     temperature: float = _ranged(1.0, 1e-3)
     normalise: bool = True
     pathwise: float = _ranged(1.0, 0)
+    credit: Literal["joint", "own"] = "joint"
+    policy: Literal["gaussian", "fisher"] = "gaussian"
+    spread: float = _ranged(0.2, 1e-3)
     patience: int = _ranged(20, 1)
     reward: Reward = field(default_factory=Reward)
     sampling: Sampling = field(default_factory=Sampling)

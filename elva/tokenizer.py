@@ -32,4 +32,5 @@ def build_tokenizer(texts: Iterable[str]) -> Any:
     core = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     core.normalizer, core.pre_tokenizer = normaliser, split
     core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in (*SPECIAL, UNKNOWN)])
-    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, unk_token=UNKNOWN, eos_token=RET)
+    fast: Any = PreTrainedTokenizerFast
+    return fast(tokenizer_object=core, pad_token=PAD, unk_token=UNKNOWN, eos_token=RET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from typing import Annotated
 
 import typer
@@ -53,6 +53,8 @@ app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("demo")(demo.demo)
+for _point in sorted(entry_points(group="mrbench.commands"), key=lambda point: point.name):
+    app.add_typer(_point.load(), name=_point.name)  # a plugin's typer app becomes a command of its name
 
 
 def main(arguments: list[str] | None = None) -> None:

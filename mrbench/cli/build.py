@@ -19,6 +19,8 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.",
 Size = Annotated[int, typer.Option("--size", min=32, max=1024, help="Side of every picture, in pixels.")]
 Queries = Annotated[int, typer.Option("--queries", min=1, help="Test queries per task.")]
 Splits = Annotated[str, typer.Option("--splits", help="Splits to build, separated by commas.")]
+TrainQueries = Annotated[int, typer.Option("--train-queries", min=1, help="Training queries per task.")]
+TrainPool = Annotated[int, typer.Option("--train-pool", min=1, help="Training candidates per modality.")]
 Pool = Annotated[int | None, typer.Option("--pool", min=1, help="Test candidates per modality.", show_default=False)]
 
 
@@ -50,6 +52,8 @@ def scenes(
     size: Annotated[int, typer.Option("--size", min=64, max=1024, help="Side of every picture, in pixels.")] = 224,
     queries: Queries = 250,
     pool: Annotated[int, typer.Option("--pool", min=1, help="Test candidates per modality.")] = 5000,
+    train_queries: TrainQueries = 500,
+    train_pool: TrainPool = 6000,
     splits: Splits = "train,validation,test",
     seed: Seed = 0,
     workers: Workers = WORKERS,
@@ -62,7 +66,14 @@ def scenes(
     """
     from mrbench.build.scenes import ScenesConfig, build_scenes
 
-    config = ScenesConfig(size=size, test_queries=queries, pool=pool, splits=_names(splits))
+    config = ScenesConfig(
+        size=size,
+        test_queries=queries,
+        pool=pool,
+        train_queries=train_queries,
+        train_pool=train_pool,
+        splits=_names(splits),
+    )
     _report(build_scenes, output, config, seed, workers, overwrite, as_json)
 
 

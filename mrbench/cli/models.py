@@ -39,4 +39,3 @@ def _list(as_json: bool) -> None:
     for entry in entries:
         facts = "; ".join(f"{key}: {value}" for key, value in entry.facts)
         typer.echo(f"{entry.name:<{width}}  {entry.summary}" + (f" ({facts})" if facts else ""))
-    typer.echo(f"{'hf:PATH':<{width}}  any CLIP or SigLIP checkpoint of transformers, a local folder or a hub id")

@@ -10,7 +10,6 @@ from mrbench.errors import InputError
 from mrbench.models.protocol import EmbeddingModel
 from mrbench.registry import Entry, Registry
 
-HF_PREFIX = "hf:"
 _ALL = (("modalities", "text, image, image+text"),)
 _IMAGE = (("modalities", "image"),)
 _TEXT = (("modalities", "text"),)
@@ -36,13 +35,20 @@ ZOO = Registry(
             "models",
             _ALL,
         ),
+        Entry(
+            "hf:PATH",
+            "any CLIP or SigLIP checkpoint of transformers, a local folder or a hub id",
+            "mrbench.models.dual_encoder:DualEncoder",
+            "models",
+            _ALL,
+        ),
     ],
 )
-"""Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``.
+"""Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``; one whose name
+ends in ``:PATH`` takes what the user writes there as its first argument.
 
 A plugin adds its own with an entry point in the group ``mrbench.models``.
 """
-_HF = Entry("hf:PATH", "CLIP or SigLIP of transformers", "mrbench.models.dual_encoder:DualEncoder", "models", _ALL)
 
 
 def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> EmbeddingModel:
@@ -68,10 +74,11 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise InputError("unknown device", where="device", got=device, accepted="auto, cpu, cuda, cuda:N")
     load: Callable[..., EmbeddingModel]
-    if spec.startswith(HF_PREFIX):
-        load = partial(_HF.load(), spec.removeprefix(HF_PREFIX))
-    elif spec in ZOO:
+    prefix, colon, path = spec.partition(":")
+    if spec in ZOO and not spec.endswith(":PATH"):
         load = ZOO.get(spec).load()
+    elif colon and f"{prefix}:PATH" in ZOO:
+        load = partial(ZOO.get(f"{prefix}:PATH").load(), path)
     else:
-        raise InputError("unknown model", got=spec, accepted=", ".join([*ZOO.names(), _HF.name]))
+        raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
     return load(seed=seed, device=device, batch_size=batch_size)

@@ -1,0 +1,77 @@
+"""``mrbench train elva``: train a retriever by a recipe. Joins the command line of MRBench as a plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrbench.cli.common import Json, command_line, note, print_json
+
+app = typer.Typer(help="Train a retriever.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def train() -> None:
+    """Train a retriever."""
+
+
+@app.command("elva")
+def elva(
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", help="A benchmark folder with a train split; may be repeated.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
+    recipe: Annotated[str, typer.Option("--recipe", help="tiny, qwen2-vl-2b, qwen2-vl-7b, or a YAML file.")] = "tiny",
+    stage: Annotated[str, typer.Option("--stage", help="all, or one of 0, 1, 2, 3.")] = "all",
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="In the place of the recipe's.", show_default=False)
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            help="Stage 1: JSON lines or CSV with sent0, sent1, hard_neg; else the suites' own phrasings.",
+            show_default=False,
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Model folder to start the first stage from.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")] = "auto",
+    save_every: Annotated[
+        int, typer.Option("--save-every", min=1, help="Steps after which the state is written.")
+    ] = 100,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print steps, memory and time, and stop.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train ELVA: contrastive stages, then reinforcement learning with ranking rewards.
+
+    Example: mrbench train elva --recipe tiny --data scenes --data emoji --out run
+    """
+    from elva.config import load_recipe
+    from elva.estimate import estimate
+    from elva.train import read_data, train
+    from mrbench.errors import InputError
+
+    if stage not in ("all", "0", "1", "2", "3"):
+        raise InputError("unknown stage", where="--stage", got=stage, accepted="all, 0, 1, 2, 3")
+    chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
+    stages = chosen.stages() if stage == "all" else (int(stage),)
+    known = read_data(data, pairs)
+    if dry_run:
+        rows = estimate(chosen, known, stages, device=device)
+        if as_json:
+            print_json(rows)
+        for row in () if as_json else rows:
+            typer.echo("  ".join(f"{name} {value}" for name, value in row.items()))
+        return
+    folder = train(chosen, known, out, stages=stages, start=start, resume=resume, device=device, save_every=save_every)
+    note(f"next: {command_line('mrbench', 'evaluate', data[0], '--model', f'elva:{folder}')}")
+    if as_json:
+        print_json({"model": str(folder), "spec": f"elva:{folder}"})
+    else:
+        typer.echo(f"model: {folder}")

@@ -1,0 +1,309 @@
+"""What is trained on: pools of queries and candidates from MRBench folders, and pairs of sentences."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from elva.negatives import Ints, code_grains, grades
+from elva.prompts import Input
+from mrbench.benchmark import Benchmark
+from mrbench.benchmark.images import decode
+from mrbench.errors import BenchmarkError, InputError
+from mrbench.records import Candidate, Grain, Query
+
+PAIR_COLUMNS = ("sent0", "sent1", "hard_neg")
+
+
+class Inputs(Sequence[Input]):
+    """Records as inputs; a picture is decoded when it is asked for."""
+
+    def __init__(self, records: Sequence[Query | Candidate]) -> None:
+        self._records = records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Input: ...
+    @overload
+    def __getitem__(self, index: slice) -> Inputs: ...
+    def __getitem__(self, index: int | slice) -> Input | Inputs:
+        if isinstance(index, slice):
+            return Inputs(self._records[index])
+        record = self._records[index]
+        return Input(
+            text=record.text,
+            image=None if record.image is None else decode(record.image, where=record.id),
+            key=None if record.image is None else record.image.sha256,
+            instruction=record.instruction if isinstance(record, Query) else "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A task's queries and candidates.
+
+    Attributes:
+        task: Name of the task.
+        names: Ids of the queries.
+        queries: The queries.
+        candidates: All candidates of the modality that the task asks for.
+        positives: Index of each query's positive, -1 for none; shape ``(num_queries,)``.
+        query_grains: From :func:`elva.negatives.code_grains`; one coding for all pools that are read together.
+        candidate_grains: Likewise.
+        ladders: Indices of each query's known negatives, those that keep most grains first, -1 where there are no more;
+            shape ``(num_queries, longest)``.
+        query_summaries: The canonical summary of each query; empty where there is none.
+        candidate_summaries: Likewise.
+    """
+
+    task: str
+    names: Sequence[str]
+    queries: Sequence[Input]
+    candidates: Sequence[Input]
+    positives: Ints
+    query_grains: Ints
+    candidate_grains: Ints
+    ladders: Ints = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+    query_summaries: Sequence[str] = ()
+    candidate_summaries: Sequence[str] = ()
+
+
+class Summaries:
+    """The canonical summary of a set of grains: their values in the order of their types.
+
+    One set of grains has one summary, so that a model can learn to be sure of it. A value that is known under two types
+    (``dark`` of a skin tone and of a second skin tone) is told apart by its type.
+
+    Args:
+        rows: All sets of grains that there are.
+
+    >>> summaries = Summaries([[Grain("size", "big"), Grain("entity", "dog")], [Grain("second entity", "dog")]])
+    >>> summaries.text([Grain("entity", "dog"), Grain("size", "big")])
+    'entity dog, big'
+    >>> summaries.named("entity dog, small", [Grain("entity", "dog"), Grain("size", "big")])
+    {'entity': True, 'size': False}
+    """
+
+    def __init__(self, rows: Iterable[Iterable[Grain]]) -> None:
+        types: dict[str, set[str]] = {}
+        for grain in (grain for row in rows for grain in row):
+            types.setdefault(grain.value.lower(), set()).add(grain.type)
+        self._ambiguous = {value for value, known in types.items() if len(known) > 1}
+
+    def _word(self, grain: Grain) -> str:
+        value = grain.value.lower()
+        return f"{grain.type.lower()} {value}" if value in self._ambiguous else value
+
+    def text(self, grains: Iterable[Grain]) -> str:
+        """Return the summary."""
+        return ", ".join(self._word(grain) for grain in sorted(grains, key=lambda grain: grain.type))
+
+    def named(self, summary: str, grains: Iterable[Grain]) -> dict[str, bool]:
+        """Return for each grain type whether a summary names the grain rightly."""
+        parts = {" ".join(part.split()) for part in summary.replace(" ,", ",").split(",")}
+        return {grain.type: _spaced(self._word(grain)) in {_spaced(part) for part in parts} for grain in grains}
+
+
+def _spaced(text: str) -> str:
+    return "".join(character for character in text if character.isalnum())
+
+
+def read_benchmarks(folders: Sequence[Path | str], split: str = "train") -> list[Benchmark]:
+    """Open MRBench folders that have a split.
+
+    Raises:
+        InputError: One has no such split, or a task of pictures has none.
+        BenchmarkError: One is missing, half-written or altered.
+    """
+    opened = [Benchmark(folder) for folder in folders]
+    for benchmark in opened:
+        if split not in benchmark.splits:
+            raise InputError(
+                "a data set lacks the split",
+                where=benchmark.folder,
+                got=", ".join(benchmark.splits),
+                accepted=split,
+                hint=f"mrbench build {benchmark.name} --splits {split}",
+            )
+    return opened
+
+
+def read_pools(benchmarks: Sequence[Benchmark], split: str = "train") -> tuple[list[Pool], Summaries]:
+    """Return one pool for each task and data set that has queries in the split.
+
+    Raises:
+        InputError: There is no query.
+        BenchmarkError: A task asks for pictures and there are none.
+    """
+    found = [(b, task, list(b.queries(task, split))) for b in benchmarks for task in b.manifest.tasks]
+    found = [(benchmark, task, queries) for benchmark, task, queries in found if queries]
+    if not found:
+        raise InputError("no query to train on", where=", ".join(str(b.folder) for b in benchmarks), got=split)
+    keys = [(str(b.folder), b.task(task).candidate_modality) for b, task, _ in found]
+    corpora: dict[tuple[str, str], list[Candidate]] = {}
+    for (benchmark, task, _), key in zip(found, keys, strict=True):
+        if key not in corpora:
+            corpora[key] = list(benchmark.corpus(key[1], split))
+        if not corpora[key]:
+            raise BenchmarkError(f"no {key[1]} to retrieve", where=f"{benchmark.folder}, {split}", got=task)
+    everything: list[Query | Candidate] = [query for _, _, queries in found for query in queries]
+    everything += [candidate for corpus in corpora.values() for candidate in corpus]
+    summaries = Summaries(record.grains for record in everything)
+    asked, has = code_grains(
+        [query.grains for _, _, queries in found for query in queries],
+        [candidate.grains for corpus in corpora.values() for candidate in corpus],
+    )
+    coded = dict(zip(corpora, np.split(has, np.cumsum([len(corpus) for corpus in corpora.values()])[:-1]), strict=True))
+    sides = {key: (Inputs(corpus), [summaries.text(c.grains) for c in corpus]) for key, corpus in corpora.items()}
+    pools, start = [], 0
+    for (benchmark, task, queries), key in zip(found, keys, strict=True):
+        query_grains = asked[start : start + len(queries)]
+        positives, ladders = _ladders(benchmark, task, split, query_grains, coded[key])
+        pools.append(
+            Pool(
+                f"{benchmark.name}/{task}",
+                [query.id for query in queries],
+                Inputs(queries),
+                sides[key][0],
+                positives,
+                query_grains,
+                coded[key],
+                ladders,
+                [summaries.text(query.grains) for query in queries],
+                sides[key][1],
+            )
+        )
+        start += len(queries)
+    return pools, summaries
+
+
+def _ladders(benchmark: Benchmark, task: str, split: str, asked: Ints, has: Ints) -> tuple[Ints, Ints]:
+    """Return the positive of each query and its negatives, most grains first; -1 for none."""
+    ids = benchmark.corpus(benchmark.task(task).candidate_modality, split).ids.to_pylist()
+    place = {name: row for row, name in enumerate(ids)}
+    ladders = {ladder.query_id: ladder for ladder in benchmark.ladders(task, split)}
+    positives = np.full(len(asked), -1, dtype=np.int64)
+    rows: list[Ints] = []
+    for number, name in enumerate(benchmark.queries(task, split).ids.to_pylist()):
+        if name not in ladders:
+            raise InputError("a query has no positive", where=f"query {name}, {task}", hint="mrbench validate DIR")
+        positives[number] = place[ladders[name].positive_id]
+        members = np.array([place[member] for member in ladders[name].candidate_ids])
+        kept = grades(asked[[number]], has[members])[0]
+        members, kept = members[kept < (asked[number] >= 0).sum()], kept[kept < (asked[number] >= 0).sum()]
+        rows.append(members[np.argsort(-kept, kind="stable")])
+    table = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return positives, table
+
+
+def sentence_pool(benchmarks: Sequence[Benchmark], split: str = "train") -> Pool:
+    """Return pairs of sentences from the suites' phrasings: a query, the same in other words, and, as hard negative,
+    the same with one grain flipped.
+
+    Raises:
+        InputError: No suite has a text query in other words.
+    """
+    texts: list[tuple[str, str, list[str], tuple[Grain, ...], list[tuple[Grain, ...]]]] = []
+    for benchmark in benchmarks:
+        for task in benchmark.manifest.tasks:
+            if benchmark.task(task).query_modality == "text":
+                texts += _phrasings(benchmark, task, split)
+    if not texts:
+        raise InputError("no text query has a paraphrase", where=", ".join(str(b.folder) for b in benchmarks))
+    candidates: list[str] = []
+    grains: list[tuple[Grain, ...]] = []
+    positives, ladders = [], []
+    for _, paraphrase, flips, kept, changed in texts:
+        positives.append(len(candidates))
+        ladders.append([len(candidates) + 1 + number for number in range(len(flips))])
+        candidates += [paraphrase, *flips]
+        grains += [kept, *changed]
+    coded = code_grains([kept for *_, kept, _ in texts], grains)
+    return _sentences([text for text, *_ in texts], candidates, positives, ladders, coded)
+
+
+def _phrasings(
+    benchmark: Benchmark, task: str, split: str
+) -> list[tuple[str, str, list[str], tuple[Grain, ...], list[tuple[Grain, ...]]]]:
+    queries = {query.id: query for query in benchmark.queries(task, split)}
+    modality = benchmark.task(task).candidate_modality
+    has = {candidate.id: candidate.grains for candidate in benchmark.corpus(modality, split)}
+    words: dict[str, list[str]] = {}
+    flips: dict[str, list[tuple[str, str, str]]] = {}
+    for variant in benchmark.variants(task, split):
+        if variant.text is not None and variant.kind == "paraphrased":
+            words.setdefault(variant.query_id, []).append(variant.text)
+        elif variant.text is not None and variant.kind == "flipped":
+            flips.setdefault(variant.query_id, []).append((variant.text, variant.grain, variant.positive_id))
+    found = []
+    for name, texts in words.items():
+        kept, negatives = queries[name].grains, flips.get(name, [])
+        changed = []
+        for _, kind, positive in negatives:
+            value = {grain.type: grain.value for grain in has[positive]}
+            changed.append(tuple(Grain(g.type, value[g.type] if g.type == kind else g.value) for g in kept))
+        flipped_texts = [text for text, *_ in negatives]
+        found += [(queries[name].text or "", text, flipped_texts, kept, changed) for text in texts]
+    return found
+
+
+def read_pairs(path: Path) -> Pool:
+    """Return pairs of sentences from a file: JSON lines or CSV with ``sent0``, ``sent1`` and, if any, ``hard_neg``.
+
+    Raises:
+        InputError: Missing, malformed, empty, or without one of the columns.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
+    except (OSError, ValueError) as error:
+        raise InputError("cannot read the pairs", where=path, got=str(error), accepted="JSON lines or CSV") from error
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not all(
+            isinstance(row.get(name), str) and row[name] for name in PAIR_COLUMNS[:2]
+        ):
+            raise InputError("malformed pair", where=f"{path}, row {number}", got=row, accepted=", ".join(PAIR_COLUMNS))
+    if not rows:
+        raise InputError("no pair to train on", where=path)
+    candidates: list[str] = []
+    grains: list[tuple[Grain, ...]] = []
+    positives, ladders = [], []
+    for number, row in enumerate(rows):
+        positives.append(len(candidates))
+        hard = [row["hard_neg"]] if row.get("hard_neg") else []
+        ladders.append([len(candidates) + 1] if hard else [])
+        candidates += [row["sent1"], *hard]
+        grains += [(Grain("pair", str(number)),), *[()] * len(hard)]
+    coded = code_grains([(Grain("pair", str(number)),) for number in range(len(rows))], grains)
+    return _sentences([row["sent0"] for row in rows], candidates, positives, ladders, coded)
+
+
+def _sentences(
+    queries: Sequence[str],
+    candidates: Sequence[str],
+    positives: Sequence[int],
+    ladders: Sequence[Sequence[int]],
+    coded: tuple[Ints, Ints],
+) -> Pool:
+    table = np.full((len(queries), max(1, *map(len, ladders)) if ladders else 1), -1, dtype=np.int64)
+    for number, row in enumerate(ladders):
+        table[number, : len(row)] = row
+    return Pool(
+        "sentences",
+        [str(number) for number in range(len(queries))],
+        [Input(text=text) for text in queries],
+        [Input(text=text) for text in candidates],
+        np.array(positives, dtype=np.int64),
+        *coded,
+        table,
+    )

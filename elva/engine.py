@@ -1,0 +1,239 @@
+"""One stage's loop: schedule, optimiser, checks, metrics, and a state from which a run goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from tqdm import tqdm
+
+from elva.config import Optimiser
+from elva.processes import Processes
+from mrbench.errors import InputError, ModelError
+from mrbench.files import write_atomic
+
+STATE, METRICS = "state.safetensors", "metrics.jsonl"
+
+
+class Objective(Protocol):
+    """What a stage minimises. All of its randomness is a function of the seed and the step."""
+
+    def backward(self, step: int) -> dict[str, float]:
+        """Add this process's share of the gradient of a step; return metrics."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what it remembers between steps."""
+        ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from :meth:`state`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage to run.
+
+    Attributes:
+        number: 0 to 3.
+        options: Of its optimiser.
+        steps: How many.
+        digest: Of the recipe: a state of another is refused.
+        folder: Where state and metrics are kept.
+        save_every: Steps after which the state is written.
+        processes: Who else runs it.
+        quiet: No progress bar.
+    """
+
+    number: int
+    options: Optimiser
+    steps: int
+    digest: str
+    folder: Path
+    save_every: int = 100
+    processes: Processes = field(default_factory=Processes)
+    quiet: bool = False
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"stage {self.number}"
+
+
+def learning_rate(options: Optimiser, step: int, steps: int) -> float:
+    """Return the learning rate of a step, a pure function.
+
+    >>> options = Optimiser(lr=1.0, warmup=0.2)
+    >>> [round(learning_rate(options, step, 10), 3) for step in (0, 1, 2, 9)]
+    [0.5, 1.0, 1.0, 0.125]
+    """
+    warmup = max(1, round(options.warmup * steps))
+    if step < warmup:
+        return options.lr * (step + 1) / warmup
+    return options.lr * ((steps - step) / max(1, steps - warmup) if options.decay else 1.0)
+
+
+def run(
+    stage: Stage,
+    objective: Objective,
+    weights: Mapping[str, torch.nn.Parameter],
+    *,
+    resume: bool = False,
+    after: Callable[[int], None] | None = None,
+) -> None:
+    """Run a stage to its end.
+
+    Args:
+        stage: What to run.
+        objective: What to minimise.
+        weights: What trains, by name.
+        resume: Go on from the state in the folder, if there is one of this stage.
+        after: Called with the number of steps done.
+
+    Raises:
+        InputError: The state is of another recipe.
+        ModelError: A loss or gradient is not finite, or the state does not fit the weights.
+    """
+    names = sorted(weights)
+    matrices = [weights[name] for name in names if weights[name].ndim > 1]
+    vectors = [weights[name] for name in names if weights[name].ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": stage.options.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=stage.options.lr)
+    start = _load(stage, objective, weights, optimiser) if resume else 0
+    stage.processes.agree(weights[name] for name in names)
+    with _metrics(stage, start) as write:
+        bar = tqdm(
+            range(start, stage.steps),
+            initial=start,
+            total=stage.steps,
+            desc=stage.name,
+            disable=stage.quiet or not stage.processes.first,
+        )
+        for step in bar:
+            begun = time.perf_counter()
+            metrics = objective.backward(step)
+            stage.processes.add_gradients(weights[name] for name in names)
+            norm = _step(stage, step, [weights[name] for name in names], optimiser, metrics)
+            seconds = time.perf_counter() - begun
+            write({"stage": stage.number, "step": step, **metrics, "norm": norm, "seconds": round(seconds, 4)})
+            bar.set_postfix({name: f"{value:.3g}" for name, value in list(metrics.items())[:3]}, refresh=False)
+            if (step + 1) % stage.save_every == 0 and step + 1 < stage.steps:
+                _save(stage, step + 1, objective, weights, optimiser)
+            if after is not None:
+                after(step + 1)
+
+
+def _step(
+    stage: Stage, step: int, weights: list[torch.nn.Parameter], optimiser: Any, metrics: Mapping[str, float]
+) -> float:
+    limit = stage.options.clip if stage.options.clip > 0 else math.inf
+    norm = float(torch.nn.utils.clip_grad_norm_(weights, limit))
+    if not all(map(math.isfinite, (norm, *metrics.values()))):
+        raise ModelError(
+            "the loss or its gradient is not finite",
+            where=f"{stage.name}, step {step}",
+            got=", ".join(f"{name} {value:.4g}" for name, value in {**metrics, "norm": norm}.items()),
+            hint=f"lower stage{stage.number}.lr",
+        )
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(stage.options, step, stage.steps)
+    optimiser.step()
+    optimiser.zero_grad()
+    return norm
+
+
+@contextmanager
+def _metrics(stage: Stage, start: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yield what writes a line of metrics; lines of steps that are run again are dropped first."""
+    if not stage.processes.first:
+        yield lambda line: None
+        return
+    path = stage.folder / METRICS
+    kept = []
+    if path.exists():
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        kept = [
+            row
+            for row in lines
+            if row["stage"] < stage.number or (row["stage"] == stage.number and row["step"] < start)
+        ]
+    write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept))
+    board = _tensorboard(stage.folder)
+    with path.open("a", encoding="utf-8") as file:
+
+        def write(line: dict[str, Any]) -> None:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            for name, value in line.items() if board else ():
+                board.add_scalar(f"{stage.name}/{name}", value, line["step"])
+
+        yield write
+    if board:
+        board.close()
+
+
+def _tensorboard(folder: Path) -> Any:
+    """Return a writer where TensorBoard is installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def _save(
+    stage: Stage, step: int, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any
+) -> None:
+    tensors = {f"objective.{name}": value for name, value in objective.state().items()}
+    for name, weight in weights.items():
+        tensors[f"weight.{name}"] = weight.detach()
+        for moment in ("exp_avg", "exp_avg_sq"):
+            tensors[f"{moment}.{name}"] = optimiser.state[weight][moment]
+    path = stage.folder / STATE
+    if stage.processes.world > 1:  # each process has its own rollouts and negatives
+        path = path.with_suffix(f".{stage.processes.rank}.safetensors")
+    facts = {"stage": str(stage.number), "step": str(step), "digest": stage.digest}
+    write_atomic(path, save({name: t.contiguous().cpu() for name, t in tensors.items()}, metadata=facts))
+    stage.processes.wait()
+
+
+def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any) -> int:
+    path = stage.folder / STATE
+    if stage.processes.world > 1:
+        path = path.with_suffix(f".{stage.processes.rank}.safetensors")
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, "pt") as file:
+            facts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+    except (OSError, SafetensorError) as error:
+        raise ModelError("cannot read the state to go on from", where=path, got=str(error)) from error
+    if facts.get("stage") != str(stage.number):
+        return 0
+    if facts.get("digest") != stage.digest:
+        raise InputError("the state is of another recipe", where=path, got=facts.get("digest"), accepted=stage.digest)
+    step = int(facts["step"])
+    expected = {f"weight.{name}" for name in weights}
+    if {name for name in tensors if name.startswith("weight.")} != expected:
+        raise ModelError("the state lacks weights or has some too many", where=path)
+    for name, weight in weights.items():
+        weight.data.copy_(tensors[f"weight.{name}"])
+        moments = {m: tensors[f"{m}.{name}"].to(weight.device) for m in ("exp_avg", "exp_avg_sq")}
+        optimiser.state[weight] = {"step": torch.tensor(float(step)), **moments}
+    objective.load_state({name[10:]: value for name, value in tensors.items() if name.startswith("objective.")})
+    return step

@@ -1,0 +1,105 @@
+"""What a run will cost, before it is started: steps, memory, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+from elva import checkpoints
+from elva.config import Optimiser, Recipe, Reinforcement
+from elva.train import Data, steps_of
+from mrbench.models.pretrained import load_error, resolve_device
+
+UTILISATION = 0.35  # of what one large matrix product reaches, of a training step in practice
+
+
+def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str = "auto") -> list[dict[str, Any]]:
+    """Return a row a stage: ``stage``, ``steps``, ``sequences`` (run under gradient), ``memory_gib``, ``hours``.
+
+    Times are what the multiplications of the language model take at 35 % of the rate that this device reaches on one
+    large product; memory is weights, gradients, AdamW's moments and the activations of one chunk. Both are estimates
+    to plan by, good to a factor of two.
+    """
+    place = resolve_device(device)
+    language, vision, hidden, layers = _sizes(recipe, data)
+    rate = _rate(place, checkpoints.DTYPES[recipe.dtype]) * UTILISATION
+    size = torch.empty((), dtype=checkpoints.DTYPES[recipe.dtype]).element_size()
+    tokens = _tokens(recipe, data)
+    rows = []
+    for number in stages:
+        options: Optimiser = getattr(recipe, f"stage{number}")
+        steps = steps_of(options, _rows(number, data))
+        sequences, passes = steps * options.batch * (1 if number == 0 else 2 + getattr(options, "negatives", 0)), 3.0
+        length = tokens if number == 0 or number == 1 else tokens + recipe.max_summary
+        if isinstance(options, Reinforcement):
+            items = options.batch * (2 + options.sampling.hard + options.sampling.random)
+            sequences, passes = steps * items * options.rollouts, 5.0  # sampling, reference, forward and backward
+            length = tokens / options.rollouts + recipe.max_summary
+        trained = _trained(recipe, options, language, vision, hidden, layers)
+        flops = 2 * language * passes * sequences * length * (4 / 3 if recipe.gradient_checkpointing else 1)
+        kept = 2 if recipe.gradient_checkpointing else 34  # numbers a token, layer and unit of width
+        activations = min(options.chunk, options.batch) * (tokens + recipe.max_summary) * hidden * layers * kept * size
+        memory = (language + vision) * size + trained * 16 + activations
+        row = {"stage": number, "steps": steps, "sequences": sequences, "memory_gib": round(memory / 2**30, 2)}
+        rows.append(row | {"hours": round(flops / rate / 3600, 2)})
+    return rows
+
+
+def _rows(number: int, data: Data) -> int:
+    if number == 1:
+        return len(data.sentences.queries)
+    queries = sum(len(pool.queries) for pool in data.pools)
+    if number:
+        return queries
+    return queries + sum(len(side) for side in {id(p.candidates): p.candidates for p in data.pools}.values())
+
+
+def _sizes(recipe: Recipe, data: Data) -> tuple[int, int, int, int]:
+    """Return parameters of the language model and of the vision encoder, width, layers; no weights are read."""
+    if recipe.base is None:
+        network = checkpoints.build(recipe, data.texts(), device="cpu").network
+    else:
+        models: Any = AutoModelForImageTextToText
+        try:
+            config = AutoConfig.from_pretrained(recipe.base, trust_remote_code=False)
+            with torch.device("meta"):
+                network = models.from_config(config)
+        except (OSError, ValueError, KeyError) as error:
+            raise load_error(recipe.base, error) from error
+    vision = sum(weight.numel() for weight in network.model.visual.parameters())
+    text = network.config.text_config
+    return sum(w.numel() for w in network.parameters()) - vision, vision, text.hidden_size, text.num_hidden_layers
+
+
+def _trained(recipe: Recipe, options: Optimiser, language: int, vision: int, hidden: int, layers: int) -> int:
+    if options.train == "lora":
+        return layers * 7 * 2 * recipe.lora.rank * 2 * hidden  # seven linear layers, about twice the width on average
+    return language + (vision if options.train == "all" else 0)
+
+
+def _tokens(recipe: Recipe, data: Data) -> float:
+    """Return about how many tokens a prompt has: a picture's share of the pixels, and a word and a third a word."""
+    shape = recipe.architecture
+    picture = (shape.image_size / shape.patch / shape.merge) ** 2 if shape else recipe.max_pixels / 28**2
+    pools = data.pools
+    first = [pool.queries[0] for pool in pools] + [pool.candidates[0] for pool in pools]
+    words = sum(len((item.text or "").split()) for item in first) / len(first) * 4 / 3
+    template = len(f"{recipe.prompt.template} {recipe.prompt.summary}".split()) * 4 / 3
+    return picture * sum(item.image is not None for item in first) / len(first) + words + template
+
+
+def _rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Return the multiplications and additions a second of a large product."""
+    size = 8192 if device.type == "cuda" else 1024
+    one = torch.randn(size, size, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(4):
+        begun = time.perf_counter()
+        product = one @ one
+        float(product[0, 0])  # waits for the device
+        best = min(best, time.perf_counter() - begun)
+    return 2 * size**3 / best

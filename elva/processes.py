@@ -1,0 +1,66 @@
+"""What the processes of one run say to each other; alone, a process is its own company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast, gather, reduce
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Started by ``accelerate launch`` or torchrun, on one machine or on many.
+
+    Attributes:
+        rank: Of this process, 0 to ``world - 1``.
+        world: Number of processes.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @classmethod
+    def here(cls) -> Processes:
+        """Join the others."""
+        state: Any = PartialState(cpu=not torch.cuda.is_available())
+        return cls(state.process_index, state.num_processes)
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes."""
+        return self.rank == 0
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """Return the rows of all processes, in their order; every process must have as many."""
+        found: Tensor = rows if self.world == 1 else gather(rows.contiguous())
+        return found
+
+    def total(self, value: Tensor) -> Tensor:
+        """Return the sum over processes."""
+        found: Tensor = value if self.world == 1 else reduce(value, reduction="sum")
+        return found
+
+    def add_gradients(self, weights: Iterable[torch.nn.Parameter]) -> None:
+        """Give every process the sum of all gradients; a weight without one counts as zero."""
+        if self.world == 1:
+            return
+        weights = list(weights)
+        flat = [(w.grad if w.grad is not None else torch.zeros_like(w)).flatten() for w in weights]
+        for weight, grad in zip(weights, torch.split(self.total(torch.cat(flat)), [len(f) for f in flat]), strict=True):
+            weight.grad = grad.view_as(weight).clone()
+
+    def agree(self, weights: Iterable[Tensor]) -> None:
+        """Give every process the weights of the first."""
+        if self.world > 1:
+            for weight in weights:
+                weight.data.copy_(broadcast(weight.data))
+
+    def wait(self) -> None:
+        """Wait until all are here."""
+        if self.world > 1:
+            PartialState().wait_for_everyone()

@@ -1,0 +1,131 @@
+"""Stage 3 for encoders that generate nothing, such as a CLIP folder: rollouts are random directions around embeddings.
+
+There is no summary to explore with, so a policy (:mod:`elva.policy`) draws G directions around every embedding. The
+paper applies its stage 3 to other retrievers (PUMA, MM-Embed) without saying what is sampled there: this is our answer.
+Three terms are minimised: the clipped policy loss on the log-densities of the draws, the divergence from the encoder as
+it was, in closed form, and, by option, the reward's own gradient through the draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from elva.config import Reinforcement
+from elva.data import Pool
+from elva.feedback import give_feedback
+from elva.grpo import VarianceWatch, clipped_loss
+from elva.negatives import Floats
+from elva.policy import Gaussian, Policy, VonMisesFisher
+from elva.prompts import Input
+from elva.rollouts import seeded
+from elva.sampler import Draw, Sampler, embed_pools
+from mrbench.errors import ModelError
+from mrbench.models.dual_encoder import DualEncoder
+
+
+def embed(encoder: DualEncoder, inputs: Sequence[Input]) -> Tensor:
+    """Return unit embeddings under gradient, shape ``(len(inputs), dimension)``; two parts of an input are added."""
+    total = torch.zeros(len(inputs), encoder.dimension, device=encoder.device)
+    texts = [(row, item.text) for row, item in enumerate(inputs) if item.text is not None]
+    images = [(row, item.image) for row, item in enumerate(inputs) if item.image is not None]
+    if texts:
+        rows = torch.tensor([row for row, _ in texts], device=total.device)
+        total = total.index_add(0, rows, encoder.text_features([text for _, text in texts]).float())
+    if images:
+        rows = torch.tensor([row for row, _ in images], device=total.device)
+        total = total.index_add(0, rows, encoder.image_features([image for _, image in images]).float())
+    return normalize(total, dim=-1)
+
+
+@torch.no_grad()
+def embed_all(encoder: DualEncoder, inputs: Sequence[Input], chunk: int) -> Floats:
+    """Return unit embeddings of any number of inputs, shape ``(len(inputs), dimension)``."""
+    parts = [embed(encoder, inputs[start : start + chunk]).cpu().numpy() for start in range(0, len(inputs), chunk)]
+    return np.concatenate(parts)
+
+
+class PlugIn:
+    """The objective: ``backward`` adds one step's gradient to the encoder's weights.
+
+    The reference of the divergence is the encoder at the time of making this: its embeddings are kept, no copy of it.
+
+    Args:
+        encoder: The encoder to train; which of its weights have ``requires_grad`` is the caller's choice.
+        pools: Queries and candidates.
+        settings: Of stage 3.
+        seed: Decides every draw.
+
+    Raises:
+        InputError: A query has no positive or fewer negatives than asked for.
+    """
+
+    def __init__(self, encoder: DualEncoder, pools: Sequence[Pool], settings: Reinforcement, *, seed: int) -> None:
+        self._encoder, self._pools, self._settings, self._seed = encoder, pools, settings, seed
+        kind = Gaussian if settings.policy == "gaussian" else VonMisesFisher
+        self._policy: Policy = kind(encoder.dimension, settings.spread)
+        self._reference = embed_pools(pools, self._embed)
+        self.sampler = Sampler(pools, settings.sampling, batch=settings.batch, seed=seed, embed=self._embed)
+        self._watch = VarianceWatch(settings.patience)
+
+    def _embed(self, inputs: Sequence[Input]) -> Floats:
+        return embed_all(self._encoder, inputs, self._settings.chunk)
+
+    def backward(self, step: int) -> dict[str, float]:
+        """Add the gradient of one step and return its metrics.
+
+        Raises:
+            ModelError: Rewards have not differed for long, or are not finite.
+        """
+        settings, draws = self._settings, self.sampler.draws(step)
+        items = [(draw.pool, inputs, row) for draw in draws for inputs, row in self._rows(draw)]
+        starts = range(0, len(items), settings.chunk)
+        with torch.no_grad():
+            drawn = torch.cat([self._draw(self._means(items[s : s + settings.chunk]), step, s) for s in starts])
+        grades = torch.from_numpy(np.stack([draw.grades for draw in draws])).to(drawn.device)
+        feedback = give_feedback(normalize(drawn, dim=-1).reshape(len(draws), -1, *drawn.shape[1:]), grades, settings)
+        if not np.isfinite(feedback.metrics["reward"]):
+            raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
+        self._watch.see(feedback.metrics["zero_variance"])
+        advantages, gradient = feedback.advantages.flatten(0, 1), feedback.gradient.flatten(0, 1)
+        reference = torch.from_numpy(np.stack([self._reference_of(item) for item in items])).to(drawn.device)
+        divergence = 0.0
+        for start in starts:
+            part = slice(start, start + settings.chunk)
+            means = self._means(items[part])
+            kl = self._policy.divergence(means, reference[part]).sum() / len(items)
+            loss = settings.beta * kl
+            if settings.gradient != "pathwise":
+                loss = loss + self._policy_loss(means, drawn[part], advantages[part]) * len(means) / len(items)
+            if settings.gradient != "score":
+                again = normalize(self._draw(means, step, start), dim=-1)  # the same noise, now under gradient
+                loss = loss + (again * gradient[part]).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            divergence += float(kl.detach())
+        return {**feedback.metrics, "kl": divergence}
+
+    def _draw(self, means: Tensor, step: int, start: int) -> Tensor:
+        return self._policy.sample(means, self._settings.rollouts, seeded(self._seed, step, start))
+
+    def _policy_loss(self, means: Tensor, drawn: Tensor, advantages: Tensor) -> Tensor:
+        """The density of one draw is one action: a sequence of one token, as far as the loss is concerned."""
+        log_probs = self._policy.log_prob(drawn, means.unsqueeze(1)).reshape(-1, 1)
+        ones = torch.ones_like(log_probs)
+        return clipped_loss(
+            log_probs, log_probs.detach(), advantages.reshape(-1), ones, clip_ratio=self._settings.clip_ratio
+        )
+
+    def _rows(self, draw: Draw) -> list[tuple[str, int]]:
+        return [("queries", draw.query), *(("candidates", int(row)) for row in draw.candidates)]
+
+    def _means(self, items: Sequence[tuple[int, str, int]]) -> Tensor:
+        return embed(self._encoder, [getattr(self._pools[pool], side)[row] for pool, side, row in items])
+
+    def _reference_of(self, item: tuple[int, str, int]) -> Floats:
+        pool, side, row = item
+        vector: Floats = self._reference[pool][0 if side == "queries" else 1][row]
+        return vector

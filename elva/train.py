@@ -1,0 +1,222 @@
+"""A run: from a recipe and data sets to a folder a stage, one after the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from elva import checkpoints
+from elva.config import Contrastive, Embedding, Optimiser, Recipe
+from elva.data import Pool, read_benchmarks, read_pairs, read_pools, sentence_pool
+from elva.engine import STATE, Objective, Stage, run
+from elva.model import Elva, seeded_globally
+from elva.processes import Processes
+from elva.stages.contrastive import InfoNCE
+from elva.stages.generative import Generation
+from elva.stages.reinforcement import Learner
+from mrbench.benchmark import Benchmark
+from mrbench.errors import InputError, OutputError
+from mrbench.files import read_versioned_json, write_json_atomic
+
+MARKER = "run.json"
+FORMAT, FORMAT_VERSION = "mrbench-elva-run", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What a run trains on.
+
+    Attributes:
+        benchmarks: Data sets with a train split.
+        pools: Their tasks.
+        sentences: Pairs of stage 1.
+    """
+
+    benchmarks: Sequence[Benchmark]
+    pools: Sequence[Pool]
+    sentences: Pool
+
+    def texts(self) -> list[str]:
+        """Everything that a model from nothing has to know the words of."""
+        found: set[str] = {item.text for item in (*self.sentences.queries, *self.sentences.candidates) if item.text}
+        for benchmark in self.benchmarks:
+            for task in benchmark.manifest.tasks:
+                queries = benchmark.queries(task, "train")
+                if len(queries):
+                    table = queries.table(["instruction", *(["text"] if "text" in queries[0].modality else [])])
+                    found |= {text for name in table.column_names for text in table[name].to_pylist()}
+            if any(benchmark.task(task).candidate_modality == "text" for task in benchmark.manifest.tasks):
+                found |= set(benchmark.corpus("text", "train").table(["text"])["text"].to_pylist())
+        for pool in self.pools:
+            found |= {*pool.query_summaries, *pool.candidate_summaries}
+        return sorted(found)
+
+
+def read_data(folders: Sequence[Path], pairs: Path | None = None) -> Data:
+    """Read the train splits of MRBench folders, and pairs of sentences from a file if there is one."""
+    benchmarks = read_benchmarks(folders)
+    pools, _ = read_pools(benchmarks)
+    return Data(benchmarks, pools, read_pairs(pairs) if pairs else sentence_pool(benchmarks))
+
+
+def steps_of(options: Optimiser, rows: int) -> int:
+    """Return the number of steps of a stage over so many queries."""
+    return options.steps or max(1, round(options.epochs * rows / options.batch))
+
+
+def train(
+    recipe: Recipe,
+    data: Data,
+    out: Path,
+    *,
+    stages: Sequence[int] | None = None,
+    start: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    save_every: int = 100,
+    quiet: bool = False,
+) -> Path:
+    """Run stages and return the folder of the last one's model.
+
+    Args:
+        recipe: What to run.
+        data: What to run it on.
+        out: Folder of the run: ``run.json``, ``metrics.jsonl``, ``stage0/`` ... ``stage3/``.
+        stages: Which; None for all that the recipe has.
+        start: Model folder to start from, in the place of the stage before the first.
+        resume: Go on with a run in ``out``: stages that are done are kept.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        save_every: Steps after which the state is written.
+        quiet: No progress bar.
+
+    Raises:
+        InputError: The recipe lacks a stage, or the folder is of another recipe.
+        OutputError: The folder is in use.
+    """
+    wanted = sorted(recipe.stages() if stages is None else stages)
+    lacking = [number for number in wanted if number not in recipe.stages()]
+    if lacking:
+        accepted = ", ".join(map(str, recipe.stages()))
+        raise InputError("the recipe lacks the stage", where=recipe.name, got=lacking[0], accepted=accepted)
+    processes = Processes.here()
+    _open(out, recipe, data, resume=resume, processes=processes, start=start)
+    model, before = _begin(recipe, data, out, wanted[0], start, device)
+    for number in wanted:
+        folder = out / f"stage{number}"
+        if (folder / checkpoints.MARKER).exists():
+            model, before = checkpoints.load(folder, device=device)[0], folder
+            continue
+        model, before = _run_stage(number, recipe, data, model, before, folder, resume, processes, save_every, quiet)
+    return out / f"stage{wanted[-1]}"
+
+
+def _open(out: Path, recipe: Recipe, data: Data, *, resume: bool, processes: Processes, start: Path | None) -> None:
+    facts = {
+        "recipe": asdict(recipe),
+        "digest": recipe.digest,
+        "data": {b.name: b.digest for b in data.benchmarks},
+        "start": None if start is None else str(start),
+        "versions": {name: version(name) for name in ("mrbench", "torch", "transformers", "peft", "accelerate")},
+    }
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not resume:
+            raise OutputError("the output folder is in use", where=out, hint="add --resume, or choose another --out")
+        known = read_versioned_json(out / MARKER, what="run", name=FORMAT, newest=FORMAT_VERSION, error=InputError)
+        for name, what in (("digest", "recipe"), ("data", "data")):
+            if known.get(name) != facts[name]:
+                raise InputError(
+                    f"the run was started with another {what}", where=out, got=known.get(name), accepted=facts[name]
+                )
+    elif processes.first:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json_atomic(out / MARKER, {"format": FORMAT, "format_version": FORMAT_VERSION, **facts})
+    processes.wait()
+
+
+def _begin(
+    recipe: Recipe, data: Data, out: Path, first: int, start: Path | None, device: str
+) -> tuple[Elva, Path | None]:
+    """Return the model to start with, and its folder."""
+    done = [out / f"stage{number}" for number in range(first) if (out / f"stage{number}" / checkpoints.MARKER).exists()]
+    folder = start or (done[-1] if done else None)
+    if folder is not None:
+        model, known, _ = checkpoints.load(folder, device=device)
+        if (known.base, known.architecture, known.prompt) != (recipe.base, recipe.architecture, recipe.prompt):
+            raise InputError("the model to start from is of another recipe", where=folder, got=known.name)
+        model.max_summary = recipe.max_summary
+        return model, folder
+    earlier = [number for number in recipe.stages() if number < first]
+    if earlier:
+        hint = f"run stage {earlier[-1]} first, or name a model with --start"
+        raise InputError(f"stage {first} needs the model of stage {earlier[-1]}", where=out, hint=hint)
+    if recipe.base is not None:
+        return checkpoints.load_base(recipe, device=device), None
+    return checkpoints.build(recipe, data.texts(), device=device), None
+
+
+def _run_stage(
+    number: int,
+    recipe: Recipe,
+    data: Data,
+    model: Elva,
+    before: Path | None,
+    folder: Path,
+    resume: bool,
+    processes: Processes,
+    save_every: int,
+    quiet: bool,
+) -> tuple[Elva, Path]:
+    options: Optimiser = getattr(recipe, f"stage{number}")
+    if options.train == "lora":
+        with seeded_globally(recipe.seed, number):
+            model.adapt(recipe.lora)
+    weights = model.unfreeze(options.train)
+    objective, rows, embedding = make_objective(number, recipe, options, data, model, processes)
+    stage = Stage(number, options, steps_of(options, rows), recipe.digest, folder.parent, save_every, processes, quiet)
+    run(stage, objective, weights, resume=resume)
+    if recipe.base is None:
+        model.merge()
+    if processes.first:
+        checkpoints.save(model, folder, recipe, stage=number, embedding=embedding, before=before)
+        for path in folder.parent.glob(f"{Path(STATE).stem}*.safetensors"):
+            path.unlink()
+    processes.wait()
+    model.merge()
+    return model, folder
+
+
+def make_objective(
+    number: int, recipe: Recipe, options: Any, data: Data, model: Elva, processes: Processes
+) -> tuple[Objective, int, Embedding]:
+    """Return a stage's objective, the number of rows it goes over, and how its model is to embed."""
+    if number == 0:
+        generation = Generation(model, data.pools, options, seed=recipe.seed, processes=processes)
+        return generation, len(generation), "summary"
+    if isinstance(options, Contrastive):
+        pools = [data.sentences] if number == 1 else data.pools
+        if number == 1:
+            # Sentences have no canonical summary: they are embedded at the end of the prompt.
+            options = replace(options, embedding="prompt", generation=0.0)
+        loss = InfoNCE(model, pools, options, seed=recipe.seed, processes=processes, sampling=options.sampling)
+        return loss, len(loss), options.embedding
+    learner = Learner(
+        model,
+        data.pools,
+        options,
+        seed=recipe.seed,
+        max_tokens=recipe.max_summary,
+        rank=processes.rank,
+        world=processes.world,
+    )
+    return learner, sum(len(pool.queries) for pool in data.pools), "summary"
+
+
+def last_metrics(out: Path) -> dict[str, Any]:
+    """Return the last line of a run's metrics."""
+    lines = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found

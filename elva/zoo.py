@@ -1,0 +1,85 @@
+"""ELVA models in the zoo of MRBench: a folder that training wrote, or one of those that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from elva import checkpoints
+from elva.prompts import Input
+from mrbench.errors import ModelError
+from mrbench.models.common import weights_digest
+from mrbench.models.protocol import Embeddings, Item
+from mrbench.records import MODALITIES, Modality
+
+
+class ElvaModel:
+    """An ELVA checkpoint: the last hidden state at ``[RET]``, of unit length, after a summary or at once.
+
+    Args:
+        source: Folder that ``mrbench train elva`` wrote (``RUN/stage3``).
+        seed: Not used: summaries are the likeliest.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: Items per forward pass.
+
+    Raises:
+        ModelError: Not such a folder, or weights are lacking or too many.
+
+    Source: ELVA (arXiv 2606.20280), generative embedding.
+    """
+
+    modalities: frozenset[Modality] = frozenset(MODALITIES)
+
+    def __init__(self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
+        folder = Path(source)
+        self._model, recipe, self._how = checkpoints.load(folder, device=device)
+        self._batch_size = batch_size
+        self.name = f"elva-{recipe.name}-{self._how}"
+        self.revision = weights_digest(sorted(folder.rglob("*.safetensors")))
+        self.dimension = self._model.dimension
+        self.device = str(self._model.device)
+        self.dtype = str(self._model.network.dtype).removeprefix("torch.")
+
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+        """Embed queries, shape ``(len(items), dimension)``."""
+        return self._embed([Input(item.text, item.image, instruction=instruction) for item in items])
+
+    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+        """Embed candidates, shape ``(len(items), dimension)``."""
+        return self._embed([Input(item.text, item.image) for item in items])
+
+    def _embed(self, inputs: Sequence[Input]) -> Embeddings:
+        for row, item in enumerate(inputs):
+            if item.text is None and item.image is None:
+                raise ModelError("an item has neither a text nor an image", where=f"{self.name}, item {row}")
+        parts = [
+            self._model.embed(inputs[start : start + self._batch_size], self._how).cpu().numpy()
+            for start in range(0, len(inputs), self._batch_size)
+        ]
+        found: Embeddings = np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
+        return found
+
+
+class Packaged:
+    """Loads a checkpoint that comes with the package.
+
+    Args:
+        name: Name of its folder in ``elva/checkpoints``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> ElvaModel:
+        """Return the model."""
+        with resources.as_file(resources.files("elva") / "weights" / self._name) as folder:
+            model = ElvaModel(str(folder), seed=seed, device=device, batch_size=batch_size)
+        model.name = f"elva-{self._name}"
+        return model
+
+
+tiny = Packaged("tiny")
+tiny_contrastive = Packaged("tiny-contrastive")

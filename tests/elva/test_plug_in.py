@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel
+
+from elva.config import Reinforcement, Reward, Sampling
+from elva.data import Pool
+from elva.negatives import code_grains
+from elva.prompts import Input
+from elva.stages.plug_in import PlugIn
+from mrbench.models.dual_encoder import DualEncoder
+from mrbench.records import Grain
+
+COLOURS = {"a": (250, 20, 20), "b": (20, 250, 20), "c": (20, 20, 250), "d": (240, 240, 20)}
+TOWER = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A CLIP checkpoint with random weights that tells letters apart, in the format of the hub."""
+    folder = tmp_path_factory.mktemp("clip")
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    text = TOWER | ends | {"vocab_size": len(words), "max_position_embeddings": 8}
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text, vision_config=TOWER | {"image_size": 16, "patch_size": 8}, projection_dim=12)
+    CLIPModel(config).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({word: n for n, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "CLIPTokenizer"}))
+    processor = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 16}, "do_center_crop": False}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """Two letters name the colours of the upper and of the lower half."""
+    pairs = [(upper, lower) for upper in COLOURS for lower in COLOURS]
+    grains = [[Grain("upper", upper), Grain("lower", lower)] for upper, lower in pairs]
+    return Pool(
+        "t2i",
+        ["".join(pair) for pair in pairs],
+        [Input(text=f"{upper} {lower}") for upper, lower in pairs],
+        [Input(image=picture(*pair)) for pair in pairs],
+        np.arange(16),
+        *code_grains(grains, grains),
+    )
+
+
+def picture(upper, lower):
+    image = Image.new("RGB", (16, 16), COLOURS[upper])
+    image.paste(COLOURS[lower], (0, 8, 16, 16))
+    return image
+
+
+def settings(**changes):
+    return Reinforcement(
+        **{"rollouts": 8, "batch": 4, "chunk": 16, "beta": 0.0, "spread": 0.3}
+        | {"sampling": Sampling(hard=3, random=3), "reward": Reward(softness=0.1, floor=True)}
+        | changes
+    )
+
+
+def train(folder, pool, options, steps=40, lr=3e-3):
+    encoder = DualEncoder(str(folder), device="cpu")
+    objective = PlugIn(encoder, [pool], options, seed=0)
+    optimiser = torch.optim.AdamW(encoder.module.parameters(), lr=lr)
+    metrics = []
+    for step in range(steps):
+        metrics.append(objective.backward(step))
+        optimiser.step()
+        optimiser.zero_grad()
+    return encoder, metrics
+
+
+def mean(metrics, name):
+    return float(np.mean([row[name] for row in metrics]))
+
+
+@pytest.mark.parametrize(("gradient", "policy"), [("score", "fisher"), ("score", "gaussian"), ("pathwise", "gaussian")])
+def test_the_reward_rises(folder, pool, gradient, policy):
+    _, metrics = train(folder, pool, settings(gradient=gradient, policy=policy, credit="own"))
+    assert mean(metrics[-8:], "reward") > mean(metrics[:8], "reward") + 0.05
+    assert mean(metrics[-8:], "top") > mean(metrics[:8], "top") + 0.1
