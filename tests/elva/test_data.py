@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pytest
+
+from elva.data import Summaries, read_benchmarks, read_pairs, read_pools
+from elva.negatives import grades
+from elva.sampler import balanced, order
+from mrbench.errors import InputError
+from mrbench.records import Grain
+
+
+def test_a_positive_keeps_all_grains_and_a_ladder_falls(data):
+    assert len(data.pools) == 4
+    for pool in data.pools:
+        asked = (pool.query_grains >= 0).sum(1)
+        for query, positive in enumerate(pool.positives):
+            members = pool.ladders[query][pool.ladders[query] >= 0]
+            kept = grades(pool.query_grains[[query]], pool.candidate_grains)[0]
+            assert kept[positive] == asked[query]
+            assert (np.diff(kept[members]) <= 0).all()
+            assert kept[members[0]] == asked[query] - 1
+            assert positive not in members
+
+
+def test_one_set_of_grains_has_one_summary(data):
+    for pool in data.pools:
+        by_grains = {}
+        for row, summary in zip(pool.candidate_grains, pool.candidate_summaries, strict=True):
+            assert by_grains.setdefault(tuple(row), summary) == summary
+        assert len(set(by_grains.values())) == len(by_grains)
+
+
+def test_a_summary_that_swaps_two_values_names_neither():
+    left, right = Grain("skin tone", "dark"), Grain("second skin tone", "light")
+    summaries = Summaries([[left, right], [Grain("skin tone", "light"), Grain("second skin tone", "dark")]])
+    assert summaries.text([left, right]) == "second skin tone light, skin tone dark"
+    swapped = "second skin tone dark , skin tone light"
+    assert summaries.named(swapped, [left, right]) == {"skin tone": False, "second skin tone": False}
+    assert all(summaries.named("skin tone dark , second skin tone light", [left, right]).values())
+
+
+def test_sentences_differ_from_their_hard_negatives(data):
+    pool = data.sentences
+    assert len(pool.queries) >= 8
+    for query, positive in enumerate(pool.positives):
+        kept = grades(pool.query_grains[[query]], pool.candidate_grains)[0]
+        asked = (pool.query_grains[query] >= 0).sum()
+        assert kept[positive] == asked
+        assert pool.queries[query].text != pool.candidates[positive].text
+        for hard in pool.ladders[query][pool.ladders[query] >= 0]:
+            assert kept[hard] == asked - 1
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_pairs_of_a_file(tmp_path, suffix):
+    path = tmp_path / f"nli.{suffix}"
+    rows = [("A dog runs.", "An animal moves.", "A dog sleeps."), ("Snow falls.", "It snows.", "")]
+    if suffix == "csv":
+        path.write_text("sent0,sent1,hard_neg\n" + "".join(",".join(row) + "\n" for row in rows))
+    else:
+        names = ("sent0", "sent1", "hard_neg")
+        path.write_text("".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows))
+    pool = read_pairs(path)
+    assert [item.text for item in pool.candidates] == ["An animal moves.", "A dog sleeps.", "It snows."]
+    assert pool.positives.tolist() == [0, 2]
+    assert pool.ladders.tolist() == [[1], [-1]]
+    assert grades(pool.query_grains, pool.candidate_grains).tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"sent0": "a"}\n', '{"sent0": "a", "sent1": 3}\n', "[1]\n"])
+def test_malformed_pairs_are_one_line(tmp_path, text):
+    path = tmp_path / "nli.jsonl"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"nli\.jsonl"):
+        read_pairs(path)
+
+
+def test_a_data_set_without_the_split_is_refused(scenes):
+    with pytest.raises(InputError, match="lacks the split"):
+        read_benchmarks([scenes], "validation")
+
+
+def test_test_and_train_share_no_query(data, scenes):
+    pools, _ = read_pools(read_benchmarks([scenes], "test"), "test")
+    assert not {name for pool in pools for name in pool.names} & {n for pool in data.pools for n in pool.names}
+
+
+def test_every_row_comes_once_before_any_comes_again():
+    places = [place for step in range(7) for place in order(21, 3, step, seed=5)]
+    assert sorted(places) == list(range(21))
+    assert places != sorted(places)
+    assert balanced([9, 1], 1.0).count((1, 0)) == 9
