@@ -6,7 +6,7 @@ import numpy as np
 
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, Moves, mean_by_grain
-from mrbench.measures.ties import Floats
+from mrbench.measures.ties import Floats, Ints
 
 
 def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGrain, dict[str, str]]:
@@ -25,8 +25,9 @@ def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGra
 
     Returns:
         ``{grain type: (value, number of probes)}``, and ``{grain type: reason}`` for types that have no value: a query
-        without paraphrase, no unrelated query, or unrelated queries that are not farther than paraphrases, so that the
-        model has no scale to measure on. Queries without unrelated ones count for the distances alone.
+        without paraphrase, no unrelated query, or unrelated queries that are not farther than paraphrases by more than
+        three standard errors, so that the model has no scale to measure on. Queries without unrelated ones count for
+        the distances alone.
 
     Raises:
         ResultError: No probe.
@@ -50,9 +51,19 @@ def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGra
             missing[kind] = "a query has no paraphrase"
         elif top <= floor:
             missing[kind] = f"unrelated queries are no farther apart than paraphrases: {top:.3g} <= {floor:.3g}"
+        elif not _told_apart(noise, scale, queries):
+            missing[kind] = f"unrelated queries are not surely farther apart than paraphrases: {top:.3g}, {floor:.3g}"
         else:
             found[kind] = ((moved - floor) / (top - floor), number)
     return found, missing
+
+
+def _told_apart(noise: Floats, scale: Floats, queries: Ints) -> bool:
+    """Return whether scale and noise differ by more than three standard errors: chance alone must not be a unit."""
+    difference = (scale - noise)[np.unique(queries)]
+    known = difference[np.isfinite(difference)]
+    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else 0.0
+    return bool(known.mean() > 3 * error)
 
 
 def mean_scale(scale: Floats) -> float:

@@ -247,9 +247,9 @@ def _sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: 
     if by_grain:
         found.by_grain[name] = _scores(by_grain)
         _sensitivity_intervals(found, moves, noise, scale, clusters)
+        found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
     else:
         found.missing[name] = "; ".join(dict.fromkeys(missing.values()))
-    found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
 
 
 def _scores(found: ByGrain) -> dict[str, GrainScore]:

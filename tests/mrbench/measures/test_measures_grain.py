@@ -89,8 +89,8 @@ def test_sensitivity_by_hand() -> None:
 
 
 def test_a_ratio_of_means_and_not_a_mean_of_ratios() -> None:
-    moves = Moves(np.array([0, 1]), np.array(["count", "count"]), np.array([0.3, 0.3]))
-    value = grain_sensitivity(moves, np.array([0.1, 0.1]), np.array([0.101, 0.899]))[0]["count"][0]
+    moves = Moves(np.arange(40), np.repeat("count", 40), np.full(40, 0.3))
+    value = grain_sensitivity(moves, np.full(40, 0.1), np.tile([0.101, 0.899], 20))[0]["count"][0]
     assert value == pytest.approx(0.2 / 0.4)  # the mean of ratios is above 100
 
 
@@ -108,6 +108,16 @@ def test_sensitivity_is_0_for_a_rewording_and_1_for_a_stranger(embeddings: dict[
     reworded, strangers = embeddings["reworded"], np.roll(embeddings["query"], 1, axis=0)
     assert sensitivity(embeddings | dict.fromkeys(KINDS, reworded)) == pytest.approx(0, abs=1e-12)
     assert sensitivity(embeddings | dict.fromkeys(KINDS, strangers)) == pytest.approx(1, abs=0.05)
+
+
+def test_a_scale_that_is_chance_is_no_unit() -> None:
+    rng = np.random.default_rng(0)
+    moves = Moves(np.arange(60), np.repeat("count", 60), 1 + 0.1 * rng.normal(size=60))
+    noise, scale = 1 + 0.1 * rng.normal(size=60), 1.005 + 0.01 * rng.normal(size=60)
+    scale += max(0.0, 0.002 - (scale - noise).mean())  # farther, and by no more than chance
+    found, missing = grain_sensitivity(moves, noise, scale)
+    assert not found
+    assert "not surely farther" in missing["count"]
 
 
 def test_blindness() -> None:
