@@ -84,8 +84,8 @@ def one_part(part: OnePart) -> str:
     return (
         f"{about}: {part.share:.1%} of {part.queries:,} queries{sure} have their answer put first by at least one of "
         f"{part.models} models (of {part.of} scored) that sees one half of the query; guessers would solve "
-        f"{part.chance:.1%}. Beyond chance: {100 * part.beyond:+.1f} points; at most {100 * BAR:.0f} are accepted, so "
-        + ("the queries need both halves." if part.passes else "too many queries need only one half.")
+        f"{part.chance:.1%}. Beyond chance: {100 * part.beyond:+.1f} points; at most {100 * BAR:.0f} are accepted, "
+        + ("and that holds for these models." if part.passes else "so that too many need only one half.")
     )
 
 

@@ -247,9 +247,11 @@ def _sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: 
     if by_grain:
         found.by_grain[name] = _scores(by_grain)
         _sensitivity_intervals(found, moves, noise, scale, clusters)
+    reasons = list(dict.fromkeys(missing.values()))
+    if not by_grain:
+        found.missing[name] = reasons[0] if len(reasons) == 1 else "no grain type has a scale to measure on"
+    if by_grain or len(reasons) > 1:
         found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
-    else:
-        found.missing[name] = "; ".join(dict.fromkeys(missing.values()))
 
 
 def _scores(found: ByGrain) -> dict[str, GrainScore]:
