@@ -44,9 +44,11 @@ class TaskResult:
         scores: Score by measure, as in :data:`mrbench.measures.CATALOGUE`.
         by_grain: By measure, the score on each grain type.
         by_loss: By measure, the score on candidates that lose 0, 1, 2, ... of the query's grains.
-        confusion: Share of the queries with a grain type whose first result loses another, ``{asked: {lost: share}}``.
+        confusion: Share of the queries with two grain types whose first result loses the second, with their number,
+            ``{asked: {lost: share}}``.
         intervals: 95 % interval of a score, by measure.
-        missing: Measures that cannot be had, with the reason.
+        missing: Measures that cannot be had, with the reason; ``measure[grain type]`` where it is one type's.
+        left_out: By measure, the number of queries on which it is not defined, so that its score is without them.
         per_query: By measure one value per query, in the order of the benchmark's file, for tests between models.
         clusters: What each query is about: queries with the same word share art and are not independent.
         seconds: Wall time by step.
@@ -59,9 +61,10 @@ class TaskResult:
     scores: dict[str, float] = field(default_factory=dict)
     by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
     by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    confusion: dict[str, dict[str, float]] = field(default_factory=dict)
+    confusion: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     per_query: dict[str, tuple[float, ...]] = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
@@ -155,12 +158,10 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         scores={_text(measure): _score(measure, value) for measure, value in part["scores"].items()},
         by_grain={_text(measure): _grain_scores(measure, scores) for measure, scores in part["by_grain"].items()},
         by_loss={_text(measure): _grain_scores(measure, scores) for measure, scores in part["by_loss"].items()},
-        confusion={
-            _text(asked): {_text(lost): _number(share) for lost, share in row.items()}
-            for asked, row in part["confusion"].items()
-        },
+        confusion={_text(asked): _confusion_row(row) for asked, row in part["confusion"].items()},
         intervals={_text(measure): _interval(value) for measure, value in part["intervals"].items()},
         missing={_text(measure): _text(reason) for measure, reason in part["missing"].items()},
+        left_out={_text(measure): _count(number) for measure, number in part.get("left_out", {}).items()},
         per_query={
             _text(measure): tuple(_score(measure, value) for value in values)
             for measure, values in part["per_query"].items()
@@ -183,6 +184,15 @@ def _grain_scores(measure: str, scores: dict[str, Any]) -> dict[str, GrainScore]
         )
         for grain, part in scores.items()
     }
+
+
+def _confusion_row(row: dict[str, Any]) -> dict[str, GrainScore]:
+    """Read a line of the confusion; older results have no counts, and a share of nobody knows how many is no score."""
+    found = _grain_scores("confusion", {lost: part for lost, part in row.items() if isinstance(part, dict)})
+    for lost, part in found.items():
+        if not (0 <= part.score <= 1 and part.count):
+            raise ValueError(f"confusion with {lost} is no share of queries: {part.score:g} of {part.count}")
+    return found
 
 
 def _interval(value: Any) -> tuple[float, float]:

@@ -2,8 +2,9 @@
 
 Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty without one), model, revision,
 control (yes or no), task (``all`` for the overall score and for pair accuracy over all tasks), measure, grain (empty
-unless the measure is the pair accuracy of one grain type), score (empty when there is none), low and high (its 95 %
-interval, where there is one), count (queries, or pairs), candidates, reason (why there is no score).
+unless the measure is the pair accuracy or the sensitivity of one grain type), score (empty when there is none), low
+and high (its 95 % interval, where there is one), count (queries, pairs or probes), candidates, reason (why there is no
+score).
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ def _lines(board: Board) -> Iterator[tuple[object, ...]]:
             for line in (line for line in panel.lines if line.row == i):
                 for grain, cell in zip(board.grains, line.cells, strict=True):
                     yield (*start, panel.task, "pair_accuracy", grain, *_score(cell, ""))
+        for panel in board.sensitivity:
+            for line in (line for line in panel.lines if line.row == i):
+                for grain, cell in zip(board.grains, line.cells, strict=True):
+                    yield (*start, panel.task, "grain_sensitivity", grain, *_score(cell, ""))
 
 
 def _score(cell: Cell, candidates: int | str) -> tuple[object, ...]:

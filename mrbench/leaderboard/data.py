@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 MAIN_MEASURE = "hit_rate@5"
 CHANCE = 0.5
+BAR = 0.05
+"""Most of the composed queries, beyond chance, that one half alone may solve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +15,7 @@ class Cell:
     """A score, or why there is none.
 
     Attributes:
-        score: 0 to 1, higher is better, or None.
+        score: 0 to 1, higher is better (grain sensitivity: any number), or None.
         count: Number of queries or pairs behind it.
         reason: Why there is no score.
         blindest: Whether it is the lowest pair accuracy of its line.
@@ -70,7 +72,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Pair accuracy of one model, one cell per grain type of the board; ``row`` is its index in the board's rows."""
+    """Pair accuracy or grain sensitivity of one model, one cell per grain type of the board.
+
+    ``row`` is its index in the board's rows.
+    """
 
     row: int
     label: str
@@ -91,6 +96,35 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class OnePart:
+    """How many composed queries of a task some model solves with the picture or the text alone.
+
+    Attributes:
+        task: The task.
+        models: Models in the union: their results say which queries each half solves.
+        of: Models that were scored on the task.
+        queries: Number of queries.
+        share: Queries that at least one model solves with one half, or None.
+        interval: 95 % interval of the share.
+        chance: Share that as many guessers would solve.
+        beyond: The share minus chance.
+        passes: Whether that is at most :data:`BAR`.
+        reason: Why there is no share.
+    """
+
+    task: str
+    models: int
+    of: int
+    queries: int = 0
+    share: float | None = None
+    interval: tuple[float, float] | None = None
+    chance: float | None = None
+    beyond: float | None = None
+    passes: bool | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """One benchmark, split and pool.
 
@@ -98,6 +132,8 @@ class Board:
         limit: Number of queries per task that its results were cut to; None for a proper leaderboard.
         measures: Every measure that a result has, the known ones first.
         grains: Every grain type with pairs, sorted.
+        sensitivity: Calibrated grain sensitivity by task, where a model has it; no mean over tasks.
+        one_part: For each composed task what one half of the query solves.
     """
 
     name: str
@@ -111,3 +147,5 @@ class Board:
     grains: tuple[str, ...]
     rows: tuple[Row, ...]
     panels: tuple[Panel, ...]
+    sensitivity: tuple[Panel, ...] = ()
+    one_part: tuple[OnePart, ...] = ()

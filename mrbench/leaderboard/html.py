@@ -31,7 +31,7 @@ def render_html(boards: Sequence[Board]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(decimal=wording.decimal, heat=heat_class)
+    environment.filters.update(decimal=wording.decimal, heat=heat_class, sensitivity_heat=sensitivity_class)
     style, script = _asset("style.css"), _asset("sort.js")
     return environment.get_template("index.html.j2").render(
         boards=boards,
@@ -62,6 +62,17 @@ def heat_class(cell: Cell) -> str:
     if cell.score is None:
         return "none"
     return f"h{round(HEAT_STEPS * cell.score / CHANCE)}"
+
+
+def sensitivity_class(cell: Cell) -> str:
+    """Return the class of a cell of grain sensitivity: ``h10`` is 0, ``h20`` is 1 and above, ``h0`` is -1 and below.
+
+    >>> [sensitivity_class(Cell(score)) for score in (-3.0, 0.0, 0.26, 1.2, None)]
+    ['h0', 'h10', 'h13', 'h20', 'none']
+    """
+    if cell.score is None:
+        return "none"
+    return f"h{round(HEAT_STEPS * (1 + min(1.0, max(-1.0, cell.score))))}"
 
 
 def _asset(name: str) -> str:

@@ -6,7 +6,18 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mrbench.leaderboard.data import CHANCE, Board, Cell
-from mrbench.leaderboard.wording import MISSING, about, decimal, interval, main_measure, measure, span, sureness
+from mrbench.leaderboard.wording import (
+    MISSING,
+    about,
+    decimal,
+    interval,
+    main_measure,
+    measure,
+    one_part,
+    sensitivity,
+    span,
+    sureness,
+)
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -59,6 +70,19 @@ def _board(board: Board) -> Iterable[str]:
         for line in panel.lines
     ]
     yield from _table(["task", "model", *map(escape, board.grains)], grain_rows, texts=2)
+    if board.sensitivity:
+        yield from (
+            f"Calibrated grain sensitivity. {sensitivity()} ± half the 95 % interval; {MISSING} is no score.",
+            "",
+        )
+        moved = [
+            [panel.title, _name(line.label, line.control), *(_with_interval(cell) for cell in line.cells)]
+            for panel in board.sensitivity
+            for line in panel.lines
+        ]
+        yield from _table(["task", "model", *map(escape, board.grains)], moved, texts=2)
+    for part in board.one_part:
+        yield from (escape(one_part(part)), "")
     yield from ("### All measures", "")
     measure_rows = [
         [head.name, _name(row.label, row.control), *map(_score, cells)]

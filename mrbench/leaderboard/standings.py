@@ -10,13 +10,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from mrbench.errors import ResultError
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.data import CHANCE, MAIN_MEASURE, Board, Cell, Line, Panel, Row, TaskHead
+from mrbench.leaderboard.one_part import one_part
 from mrbench.records import TASKS
 from mrbench.results import Result, TaskResult
 
@@ -122,6 +123,8 @@ def _board(group: list[Result]) -> Board:
         grains=tuple(map(one_line, grains)),
         rows=tuple(rows),
         panels=tuple(panels),
+        sensitivity=tuple(_sensitivity(heads, rows, parts, grains)),
+        one_part=one_part(parts, names),
     )
 
 
@@ -255,6 +258,29 @@ def _panel(
             cells = _marked(cells)
         lines.append(Line(i, row.label, row.control, tuple(cells)))
     return Panel(task, title, tuple(lines))
+
+
+def _sensitivity(
+    heads: list[TaskHead], rows: list[Row], parts: list[dict[str, TaskResult]], grains: list[str]
+) -> Iterator[Panel]:
+    """Yield the grain sensitivity on each task on which a model has one."""
+    for head in heads:
+        lines = tuple(
+            Line(i, row.label, row.control, tuple(_sensitivity_cell(part[head.name], grain) for grain in grains))
+            for i, (row, part) in enumerate(zip(rows, parts, strict=True))
+            if head.name in part
+        )
+        if any(cell.score is not None for line in lines for cell in line.cells):
+            yield Panel(head.name, head.title, lines)
+
+
+def _sensitivity_cell(part: TaskResult, grain: str) -> Cell:
+    name = "grain_sensitivity"
+    found = part.by_grain.get(name, {}).get(grain)
+    if found is not None:
+        return Cell(found.score, found.count, interval=found.interval)
+    reason = part.missing.get(f"{name}[{grain}]") or part.missing.get(name) or "no query without this grain"
+    return Cell(None, reason=f"not scored: {one_line(reason)}")
 
 
 def _marked(cells: list[Cell]) -> list[Cell]:

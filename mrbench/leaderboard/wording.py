@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrbench.leaderboard.data import Board
+from mrbench.leaderboard.data import BAR, Board, OnePart
 
 MISSING = "—"
 _POOLS = {"task": "candidates of the task's modality", "union": "candidates of all modalities"}
@@ -60,6 +60,32 @@ def main_measure() -> str:
         "Hit rate@5: the share of queries with a relevant candidate among the first five "
         "(the paper calls it Recall@5). Overall is the mean over all tasks; "
         f"a model that lacks a task ({MISSING}) has none."
+    )
+
+
+def sensitivity() -> str:
+    """Say what the calibrated grain sensitivity means."""
+    return (
+        "How far dropping a grain moves the embedding of the query: 0 is as far as another wording moves it, "
+        "1 as far as an unrelated query, below 0 less than another wording. It is comparable between models."
+    )
+
+
+def one_part(part: OnePart) -> str:
+    """Say how many composed queries picture or text alone solves over all models, and what that means.
+
+    >>> one_part(OnePart("it2i", 0, 2, reason="nothing known"))
+    'it2i, picture or text alone: not scored: nothing known.'
+    """
+    about = f"{part.task}, picture or text alone"
+    if part.share is None or part.beyond is None or part.chance is None:
+        return f"{about}: not scored: {part.reason}."
+    sure = f" (95 %: {interval(part.interval)})" if part.interval else ""
+    return (
+        f"{about}: {part.share:.1%} of {part.queries:,} queries{sure} have their answer put first by at least one of "
+        f"{part.models} models (of {part.of} scored) that sees one half of the query; guessers would solve "
+        f"{part.chance:.1%}. Beyond chance: {100 * part.beyond:+.1f} points; at most {100 * BAR:.0f} are accepted, "
+        + ("and that holds for these models." if part.passes else "so that too many need only one half.")
     )
 
 

@@ -125,7 +125,7 @@ def hit_rate_slope(grains: Ints, hit: Floats) -> float:
     return float((centred * hit).sum() / (centred**2).sum())
 
 
-def confusion(has: Names, lost: Names, types: tuple[str, ...]) -> dict[str, dict[str, float]]:
+def confusion(has: Names, lost: Names, types: tuple[str, ...]) -> dict[str, ByGrain]:
     """Return, of the queries that ask for a grain type, the share whose first result loses another (or the same).
 
     Args:
@@ -134,18 +134,22 @@ def confusion(has: Names, lost: Names, types: tuple[str, ...]) -> dict[str, dict
         types: Names of the types.
 
     Returns:
-        ``{type asked: {type lost: 0 to 1}}``, of types that occur.
+        ``{type asked: {type lost: (0 to 1, number of queries that ask for both)}}``; no cell where no query does.
+
+    >>> confusion(np.array([[1, 1], [1, 0]]), np.array([[0.0, 1.0], [1.0, 0.0]]), ("a", "b"))
+    {'a': {'a': (0.5, 2), 'b': (1.0, 1)}, 'b': {'a': (0.0, 1), 'b': (1.0, 1)}}
     """
-    found = {}
-    for row, asked in enumerate(types):
-        chosen = has[:, row].astype(bool)
-        if chosen.any():
-            found[asked] = {
-                other: float((lost[chosen, column]).sum() / max(1, (has[chosen, column]).sum()))
-                for column, other in enumerate(types)
-                if has[chosen, column].any()
-            }
-    return found
+    asks = has.astype(np.float64)
+    number, lose = asks.T @ asks, asks.T @ (asks * lost)
+    return {
+        asked: {
+            other: (float(lose[row, column] / number[row, column]), int(number[row, column]))
+            for column, other in enumerate(types)
+            if number[row, column]
+        }
+        for row, asked in enumerate(types)
+        if number[row, row]
+    }
 
 
 def _extremes(query: Ints, hit: Floats, hit_reworded: Floats) -> tuple[Floats, Floats]:

@@ -6,10 +6,10 @@ import numpy as np
 
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, Moves, mean_by_grain
-from mrbench.measures.ties import Floats
+from mrbench.measures.ties import Floats, Ints
 
 
-def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> ByGrain:
+def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGrain, dict[str, str]]:
     """Return how far dropping a grain moves a query, from a rewording (0) to an unrelated query (1), by grain type.
 
     ``(mean d(q, q without g) - mean d(q, q reworded)) / (mean d(q, unrelated) - mean d(q, q reworded))`` over the
@@ -24,30 +24,46 @@ def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> ByGrain:
         scale: For each query its mean distance to queries that share no grain, NaN where there is none; the same shape.
 
     Returns:
-        ``{grain type: (value, number of probes)}``. Queries without unrelated ones count for the distances alone.
+        ``{grain type: (value, number of probes)}``, and ``{grain type: reason}`` for types that have no value: a query
+        without paraphrase, no unrelated query, or unrelated queries that are not farther than paraphrases by more than
+        three standard errors, so that the model has no scale to measure on. Queries without unrelated ones count for
+        the distances alone.
 
     Raises:
-        ResultError: No probe, no paraphrase, no unrelated query; or unrelated queries are not farther than
-            paraphrases, so that the model has no scale to measure on.
+        ResultError: No probe.
 
     Source: ours.
 
     >>> moves = Moves(np.array([0, 1]), np.array(["count", "count"]), np.array([0.1, 0.3]))
-    >>> {kind: (round(v, 3), n) for kind, (v, n) in grain_sensitivity(moves, np.full(2, 0.1), np.full(2, 0.6)).items()}
-    {'count': (0.2, 2)}
+    >>> found, missing = grain_sensitivity(moves, np.full(2, 0.1), np.full(2, 0.6))
+    >>> {kind: (round(value, 3), number) for kind, (value, number) in found.items()}, missing
+    ({'count': (0.2, 2)}, {})
     """
-    found = {}
+    found, missing = {}, {}
     for kind, (moved, number) in mean_by_grain(moves.grain, moves.distance).items():
         queries = moves.query[moves.grain == kind]
-        floor, top = float(noise[queries].mean()), mean_scale(scale[queries])
+        try:
+            floor, top = float(noise[queries].mean()), mean_scale(scale[queries])
+        except ResultError as error:
+            missing[kind] = str(error)
+            continue
         if not np.isfinite(floor):
-            raise ResultError("a query has no paraphrase", where=kind)
-        if top <= floor:
-            raise ResultError(
-                "unrelated queries are no farther apart than paraphrases", where=kind, got=f"{top:.3g} <= {floor:.3g}"
-            )
-        found[kind] = ((moved - floor) / (top - floor), number)
-    return found
+            missing[kind] = "a query has no paraphrase"
+        elif top <= floor:
+            missing[kind] = f"unrelated queries are no farther apart than paraphrases: {top:.3g} <= {floor:.3g}"
+        elif not _told_apart(noise, scale, queries):
+            missing[kind] = f"unrelated queries are not surely farther apart than paraphrases: {top:.3g}, {floor:.3g}"
+        else:
+            found[kind] = ((moved - floor) / (top - floor), number)
+    return found, missing
+
+
+def _told_apart(noise: Floats, scale: Floats, queries: Ints) -> bool:
+    """Return whether scale and noise differ by more than three standard errors: chance alone must not be a unit."""
+    difference = (scale - noise)[np.unique(queries)]
+    known = difference[np.isfinite(difference)]
+    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else 0.0
+    return bool(known.mean() > 3 * error)
 
 
 def mean_scale(scale: Floats) -> float:

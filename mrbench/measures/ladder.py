@@ -10,6 +10,7 @@ import numpy as np
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
 from mrbench.measures.ndcg import GainGroups, ideal_dcg, ndcg
+from mrbench.measures.pairs import standardised
 from mrbench.measures.ties import Floats, Ints
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -112,7 +113,8 @@ def grade_curve(lost: np.ndarray[Any, Any], score: Floats, mean: Floats, deviati
     """Return the mean standardised score of candidates by the number of grains that they lose.
 
     ``(score - mean) / deviation``, mean and standard deviation of the query's scores over the pool: any real number. A
-    model that hears all grains falls from step to step.
+    model that hears all grains falls from step to step. Queries whose scores are all the same have no unit and are left
+    out.
 
     Args:
         lost: Number of the query's grains that each candidate loses, as text, shape ``(num_candidates,)``.
@@ -124,14 +126,12 @@ def grade_curve(lost: np.ndarray[Any, Any], score: Floats, mean: Floats, deviati
         ``{grains lost: (value, number of candidates)}``.
 
     Raises:
-        ResultError: No candidate, or a query whose scores are all the same, so that there is no unit.
+        ResultError: No candidate, or none left.
 
     >>> grade_curve(np.array(["0", "1"]), np.array([0.75, 0.5]), np.full(2, 0.25), np.full(2, 0.25))
     {'0': (2.0, 1), '1': (1.0, 1)}
     """
-    if not (deviation > 0).all():
-        raise ResultError("all candidates have the same score for a query, so that there is no spread to measure by")
-    return mean_by_grain(lost, (score - mean) / deviation)
+    return mean_by_grain(*standardised(lost, score - mean, deviation))
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:

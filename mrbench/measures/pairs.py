@@ -92,7 +92,7 @@ def margins(grain: np.ndarray[Any, Any], positive: Floats, other: Floats, deviat
     """Return the mean margin of pairs by grain type, in standard deviations of the query's scores over the pool.
 
     ``(score(positive) - score(other)) / deviation``: any real number, higher is better, 0 at chance. Comparable between
-    models whose scores have other ranges.
+    models whose scores have other ranges. Pairs of a query whose scores are all the same have no unit and are left out.
 
     Args:
         grain: The grain type of each pair, shape ``(num_pairs,)``.
@@ -101,11 +101,26 @@ def margins(grain: np.ndarray[Any, Any], positive: Floats, other: Floats, deviat
         deviation: Standard deviation of the scores of the pair's query over the pool.
 
     Raises:
-        ResultError: No pair, or a query whose scores are all the same, so that there is no unit.
+        ResultError: No pair, or none left.
 
     >>> margins(np.array(["count"]), np.array([0.5]), np.array([0.3]), np.array([0.1]))["count"][0].__round__(3)
     2.0
     """
-    if not (deviation > 0).all():
-        raise ResultError("all candidates have the same score for a query, so that there is no spread to measure by")
-    return mean_by_grain(grain, (positive - other) / deviation)
+    return mean_by_grain(*standardised(grain, positive - other, deviation))
+
+
+def standardised(kind: np.ndarray[Any, Any], value: Floats, deviation: Floats) -> tuple[np.ndarray[Any, Any], Floats]:
+    """Return the values in units of their deviation, without those that have none, and the kind of each that is left.
+
+    Args:
+        kind: Kind of each value, shape ``(num_values,)``.
+        value: The values.
+        deviation: Standard deviation of the scores of the value's query over the pool.
+
+    Raises:
+        ResultError: There are values, and all deviations are 0.
+    """
+    known = deviation > 0
+    if len(known) and not known.any():
+        raise ResultError("all candidates have the same score for every query, so that there is no spread")
+    return kind[known], value[known] / deviation[known]

@@ -37,8 +37,9 @@ class Diagnosis:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
     by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    confusion: dict[str, dict[str, float]] = field(default_factory=dict)
+    confusion: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
         """Compute a measure by grain, or say why it cannot be had."""
@@ -48,7 +49,16 @@ class Diagnosis:
             self.missing[name] = str(error)
             return
         table: dict[str, dict[str, GrainScore]] = getattr(self, into)
-        table[name] = {grain: GrainScore(value, count) for grain, (value, count) in found.items()}
+        table[name] = _scores(found)
+
+    def add_measured_by_spread(
+        self, name: str, compute: Callable[[], ByGrain], query: Ints, deviation: Floats, *, into: str = "by_grain"
+    ) -> None:
+        """As :meth:`add`, and count the queries that have no spread."""
+        self.add(name, compute, into=into)
+        flat = len(np.unique(query[~(deviation > 0)]))
+        if flat and name not in self.missing:
+            self.left_out[name] = flat
 
     def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
         """Compute a measure that has one value per query; NaN where it is not defined."""
@@ -59,6 +69,8 @@ class Diagnosis:
             return
         if np.isfinite(values).any():
             self.per_query[name] = values
+            if without := int((~np.isfinite(values)).sum()):
+                self.left_out[name] = without
         else:
             self.missing[name] = "not defined for any query"
 
@@ -112,7 +124,9 @@ def _pairs(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clu
     found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
     found.scores["worst_grain_accuracy"] = measures.worst_grain(by_grain)[1]
     deviation = aligned.queries.column("deviation")[query]
-    found.add("margin", lambda: measures.margins(grain, positive, other, deviation))
+    found.add_measured_by_spread(
+        "margin", lambda: measures.margins(grain, positive, other, deviation), query, deviation
+    )
 
 
 def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
@@ -137,7 +151,13 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) ->
     lost = np.char.mod("%d", number - kept)
     score = ladder.score.astype(np.float64)
     mean, deviation = (aligned.queries.column(name)[query] for name in ("mean", "deviation"))
-    found.add("standardised_score", lambda: measures.grade_curve(lost, score, mean, deviation), into="by_loss")
+    found.add_measured_by_spread(
+        "standardised_score",
+        lambda: measures.grade_curve(lost, score, mean, deviation),
+        query,
+        deviation,
+        into="by_loss",
+    )
     negative = kept < number
     positive = aligned.queries.score[query]
     greater, equal = ladder.column("greater"), ladder.column("equal")
@@ -170,8 +190,7 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
     found.add("grain_distance", lambda: measures.grain_distance(moves))
     found.add("blindness_rate", lambda: measures.blindness_rate(moves, DELTA))
     found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(moves, noise))
-    found.add("grain_sensitivity", lambda: measures.grain_sensitivity(moves, noise, scale))
-    _sensitivity_intervals(found, moves, noise, scale, clusters)
+    _sensitivity(found, moves, noise, scale, clusters)
     found.add_queries("paraphrase_distance", lambda: noise)
     found.add_queries("unrelated_distance", lambda: scale)
     rank, ranks = queries.rank[variants.query], places.rank
@@ -218,6 +237,27 @@ def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, fli
     found.add("group_score", lambda: measures.group_score(quads))
 
 
+def _sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
+    name = "grain_sensitivity"
+    try:
+        by_grain, missing = measures.grain_sensitivity(moves, noise, scale)
+    except ResultError as error:
+        found.missing[name] = str(error)
+        return
+    if by_grain:
+        found.by_grain[name] = _scores(by_grain)
+        _sensitivity_intervals(found, moves, noise, scale, clusters)
+    reasons = list(dict.fromkeys(missing.values()))
+    if not by_grain:
+        found.missing[name] = reasons[0] if len(reasons) == 1 else "no grain type has a scale to measure on"
+    if by_grain or len(reasons) > 1:
+        found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
+
+
+def _scores(found: ByGrain) -> dict[str, GrainScore]:
+    return {grain: GrainScore(value, count) for grain, (value, count) in found.items()}
+
+
 def _sensitivity_intervals(
     found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints
 ) -> None:
@@ -252,7 +292,8 @@ def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
     found.add(f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain, kept))
     table = np.zeros(pool.query_grains.shape)
     table[query, kind] = lost
-    found.confusion = measures.confusion(pool.query_grains >= 0, table, pool.grain_types)
+    asked_and_lost = measures.confusion(pool.query_grains >= 0, table, pool.grain_types)
+    found.confusion = {asked: _scores(row) for asked, row in asked_and_lost.items()}
     if len(pool.modalities) > 1:
         found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
 

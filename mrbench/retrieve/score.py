@@ -19,7 +19,8 @@ from mrbench.retrieve.pool import TaskPool, load_pool
 from mrbench.retrieve.run import CUTOFF, Run, TaskRun
 
 CUTOFFS = (1, 5, 10)
-PER_QUERY = ("hit_rate@5", "all_grains_accuracy")  # what tests between models are made on
+PER_QUERY = ("hit_rate@5", "all_grains_accuracy", "image_only_hit_rate@1", "text_only_hit_rate@1")
+"""What tests between models are made on, and what tells which queries any model solves with one half."""
 RANKED = ("top", "ladder", "relevant", "gains")
 
 
@@ -78,7 +79,8 @@ def _score_task(run: TaskRun, pool: TaskPool, judged: dict[str, set[str]], depth
         confusion=found.confusion,
         intervals=intervals,
         missing=found.missing,
-        per_query={name: tuple(np.round(values[name], 6).tolist()) for name in PER_QUERY},
+        left_out=found.left_out,
+        per_query={name: tuple(np.round(values[name], 6).tolist()) for name in PER_QUERY if name in values},
         clusters=tuple(pool.clusters.tolist()),
         seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
     )

@@ -212,3 +212,14 @@ def test_a_suite_without_variants_says_which_measures_it_cannot_have(tmp_path: P
     assert missing["phrasing_flips@5"] == "the benchmark has no paraphrased queries"
     assert not set(missing) & (set(result.tasks["t2i"].scores) | set(result.tasks["t2i"].by_grain))
     assert "hit_rate@5" in result.tasks["t2i"].scores
+
+
+def test_a_result_keeps_which_composed_queries_each_half_solves(tmp_path: Path) -> None:
+    tasks = evaluate(write_tiny(tmp_path / "b"), Guess("guess"), tmp_path / "r").tasks
+    kept = read_result(tmp_path / "r" / "result.json").tasks["it2i"]
+    for half in ("image_only_hit_rate@1", "text_only_hit_rate@1"):
+        assert len(kept.per_query[half]) == kept.queries
+        assert sum(kept.per_query[half]) / kept.queries == pytest.approx(kept.scores[half], abs=1e-5)
+        assert half not in tasks["t2i"].per_query
+    assert kept.confusion == tasks["it2i"].confusion
+    assert min(cell.count for row in kept.confusion.values() for cell in row.values()) > 0

@@ -78,7 +78,10 @@ def test_confusion_counts_only_queries_that_ask_for_both() -> None:
     has = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0]], dtype=bool)
     lost = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
     found = confusion(has, lost, ("count", "place", "size"))
-    assert found == {"count": {"count": pytest.approx(1 / 3), "place": 0.5}, "place": {"count": 0.0, "place": 0.5}}
+    assert found == {
+        "count": {"count": (pytest.approx(1 / 3), 3), "place": (0.5, 2)},
+        "place": {"count": (0.0, 2), "place": (0.5, 2)},
+    }  # nobody asks for a size: no cell, and not 0
 
 
 def quadruples(*rows: tuple[float, float, float, float]) -> Quadruples:
@@ -114,7 +117,13 @@ def test_margin_has_the_unit_of_the_pool() -> None:
     assert margins(GRAIN, positive, other, spread) == expected
     assert margins(GRAIN, 9 * positive - 1, 9 * other - 1, 9 * spread) == expected
     with pytest.raises(ResultError, match="no spread"):
-        margins(GRAIN, positive, other, np.array([0.1, 0.0, 0.1]))
+        margins(GRAIN, positive, other, np.zeros(3))
+
+
+def test_a_query_without_spread_is_left_out() -> None:
+    positive, other = np.array([0.5, 0.5, 0.2]), np.array([0.3, 0.6, 0.1])
+    found = margins(GRAIN, positive, other, np.array([0.1, 0.0, 0.1]))
+    assert found == {"count": (pytest.approx(2), 1), "size": (pytest.approx(1), 1)}
 
 
 def test_worst_grain_is_the_first_of_equals() -> None:

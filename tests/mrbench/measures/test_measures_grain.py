@@ -44,7 +44,9 @@ def distances(vectors: dict[str, np.ndarray]) -> tuple[Moves, np.ndarray, np.nda
 
 
 def sensitivity(vectors: dict[str, np.ndarray]) -> np.ndarray:
-    return np.array([value for value, _ in grain_sensitivity(*distances(vectors)).values()])
+    found, missing = grain_sensitivity(*distances(vectors))
+    assert not missing
+    return np.array([value for value, _ in found.values()])
 
 
 def raw(vectors: dict[str, np.ndarray]) -> np.ndarray:
@@ -78,28 +80,44 @@ def test_a_common_vector_hardly_changes_sensitivity_but_ruins_the_distance(
 def test_sensitivity_by_hand() -> None:
     moves = Moves(np.array([0, 1, 1]), np.array(["count", "count", "size"]), np.array([0.2, 0.4, 0.05]))
     noise, scale = np.array([0.1, 0.1]), np.array([0.5, np.nan])
-    found = grain_sensitivity(Moves(moves.query[:2], moves.grain[:2], moves.distance[:2]), noise, scale)
-    assert found == {"count": (pytest.approx((0.3 - 0.1) / (0.5 - 0.1)), 2)}
-    with pytest.raises(ResultError, match="share no grain"):
-        grain_sensitivity(moves, noise, scale)  # the only query with a size has no unrelated one
-    below = grain_sensitivity(moves, noise, np.array([0.5, 0.6]))["size"]
+    found, missing = grain_sensitivity(moves, noise, scale)
+    assert found == {"count": (pytest.approx((0.3 - 0.1) / (0.5 - 0.1)), 2)}  # the others have theirs all the same
+    assert missing == {"size": "no two queries share no grain"}  # the only query with a size has no unrelated one
+    below = grain_sensitivity(moves, noise, np.array([0.5, 0.6]))[0]["size"]
     assert below == (pytest.approx((0.05 - 0.1) / (0.6 - 0.1)), 1)
     assert mean_scale(scale) == 0.5
 
 
 def test_a_ratio_of_means_and_not_a_mean_of_ratios() -> None:
-    moves = Moves(np.array([0, 1]), np.array(["count", "count"]), np.array([0.3, 0.3]))
-    value = grain_sensitivity(moves, np.array([0.1, 0.1]), np.array([0.101, 0.899]))["count"][0]
+    moves = Moves(np.arange(40), np.repeat("count", 40), np.full(40, 0.3))
+    value = grain_sensitivity(moves, np.full(40, 0.1), np.tile([0.101, 0.899], 20))[0]["count"][0]
     assert value == pytest.approx(0.2 / 0.4)  # the mean of ratios is above 100
 
 
 def test_where_there_is_no_scale() -> None:
     moves = Moves(np.array([0]), np.array(["count"]), np.array([0.2]))
-    with pytest.raises(ResultError, match=r"no farther.*count.*0.3 <= 0.3"):
-        grain_sensitivity(moves, np.array([0.3]), np.array([0.3]))
-    for measure in (grain_sensitivity, lambda moves, noise, _: calibrated_blindness_rate(moves, noise)):
-        with pytest.raises(ResultError, match="no paraphrase"):
-            measure(moves, np.array([np.nan]), np.array([0.5]))
+    found, missing = grain_sensitivity(moves, np.array([0.3]), np.array([0.3]))
+    assert not found
+    assert missing["count"].endswith("no farther apart than paraphrases: 0.3 <= 0.3")
+    assert grain_sensitivity(moves, np.array([np.nan]), np.array([0.5])) == ({}, {"count": "a query has no paraphrase"})
+    with pytest.raises(ResultError, match="no paraphrase"):
+        calibrated_blindness_rate(moves, np.array([np.nan]))
+
+
+def test_sensitivity_is_0_for_a_rewording_and_1_for_a_stranger(embeddings: dict[str, np.ndarray]) -> None:
+    reworded, strangers = embeddings["reworded"], np.roll(embeddings["query"], 1, axis=0)
+    assert sensitivity(embeddings | dict.fromkeys(KINDS, reworded)) == pytest.approx(0, abs=1e-12)
+    assert sensitivity(embeddings | dict.fromkeys(KINDS, strangers)) == pytest.approx(1, abs=0.05)
+
+
+def test_a_scale_that_is_chance_is_no_unit() -> None:
+    rng = np.random.default_rng(0)
+    moves = Moves(np.arange(60), np.repeat("count", 60), 1 + 0.1 * rng.normal(size=60))
+    noise, scale = 1 + 0.1 * rng.normal(size=60), 1.005 + 0.01 * rng.normal(size=60)
+    scale += max(0.0, 0.002 - (scale - noise).mean())  # farther, and by no more than chance
+    found, missing = grain_sensitivity(moves, noise, scale)
+    assert not found
+    assert "not surely farther" in missing["count"]
 
 
 def test_blindness() -> None:

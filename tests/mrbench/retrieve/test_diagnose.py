@@ -1,0 +1,49 @@
+"""What a diagnosis says of queries and grain types on which a measure is not defined."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrbench import measures, statistics
+from mrbench.retrieve.diagnose import Diagnosis, _sensitivity
+
+GRAIN, QUERY = np.array(["count", "size", "size"]), np.array([0, 1, 2])
+
+
+def margin(deviation: np.ndarray) -> Diagnosis:
+    found = Diagnosis()
+    found.add_measured_by_spread(
+        "margin", lambda: measures.margins(GRAIN, np.ones(3), np.zeros(3), deviation), QUERY, deviation
+    )
+    return found
+
+
+def test_queries_without_spread_are_counted() -> None:
+    found = margin(np.array([0.5, 0.0, 0.25]))
+    assert {grain: (part.score, part.count) for grain, part in found.by_grain["margin"].items()} == {
+        "count": (2, 1),
+        "size": (4, 1),
+    }
+    assert found.left_out == {"margin": 1}
+    assert margin(np.ones(3)).left_out == {}
+    none = margin(np.zeros(3))
+    assert "same score for every query" in none.missing["margin"]
+    assert not none.by_grain
+    assert not none.left_out
+
+
+def test_queries_on_which_a_measure_is_not_defined_are_counted() -> None:
+    found = Diagnosis()
+    found.add_queries("kendall_tau", lambda: np.array([1.0, np.nan, np.nan]))
+    assert found.left_out == {"kendall_tau": 2}
+
+
+def test_a_grain_type_without_scale_is_named_and_the_others_have_theirs() -> None:
+    moves = measures.Moves(QUERY, GRAIN, np.full(3, 0.3))
+    found = Diagnosis()
+    _sensitivity(found, moves, np.full(3, 0.1), np.array([np.nan, 0.5, 0.5]), statistics.cluster_codes(list("abc")))
+    assert list(found.by_grain["grain_sensitivity"]) == ["size"]
+    assert found.missing == {"grain_sensitivity[count]": "no two queries share no grain"}
+    none = Diagnosis()
+    _sensitivity(none, moves, np.full(3, 0.1), np.full(3, np.nan), statistics.cluster_codes(list("abc")))
+    assert none.missing == {"grain_sensitivity": "no two queries share no grain"}
