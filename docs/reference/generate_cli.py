@@ -17,6 +17,8 @@ COMMANDS = (
     "show",
     "models",
     "models list",
+    "train",
+    "train elva",
     "evaluate",
     "leaderboard",
     "demo",
