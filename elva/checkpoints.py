@@ -16,7 +16,7 @@ from transformers import Qwen2VLForConditionalGeneration as Network
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from elva.config import Architecture, Embedding, Recipe, parse_recipe
-from elva.model import Elva, seeded_globally
+from elva.model import Elva, no_future_warnings, seeded_globally
 from elva.prompts import IMAGE, IMAGE_END, IMAGE_START, PAD, RET
 from elva.tokenizer import SPECIAL, build_tokenizer
 from mrbench.errors import InputError, ModelError
@@ -146,7 +146,10 @@ def _read(source: str, dtype: torch.dtype) -> tuple[Any, Any, Any]:
 
 def _elva(network: Any, tokenizer: Any, processor: Any, recipe: Recipe, device: str) -> Elva:
     if recipe.gradient_checkpointing:
-        network.gradient_checkpointing_enable({"use_reentrant": False})
+        # transformers renames it; the new name is not in all versions that we take
+        name = "activation_checkpointing_enable"
+        enable = getattr(network, name, None) or network.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
     network.to(resolve_device(device))
     return Elva(network.eval(), tokenizer, processor, recipe.prompt, max_summary=recipe.max_summary)
 
@@ -222,7 +225,8 @@ def load(folder: Path, *, device: str = "auto") -> tuple[Elva, Recipe, Embedding
         if not any(path.glob("*.safetensors")):
             raise ModelError("the adapter has no safetensors weights", where=path)
         try:
-            model.network = PeftModel.from_pretrained(model.network, str(path)).merge_and_unload()
+            with no_future_warnings():
+                model.network = PeftModel.from_pretrained(model.network, str(path)).merge_and_unload()
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise load_error(str(path), error) from error
     return model, recipe, facts["embedding"]

@@ -44,9 +44,13 @@ def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str =
         kept = 2 if recipe.gradient_checkpointing else 34  # numbers a token, layer and unit of width
         activations = min(options.chunk, options.batch) * (tokens + recipe.max_summary) * hidden * layers * kept * size
         memory = (language + vision) * size + trained * 16 + activations
-        row = {"stage": number, "steps": steps, "sequences": sequences, "memory_gib": round(memory / 2**30, 2)}
-        rows.append(row | {"hours": round(flops / rate / 3600, 2)})
+        row = {"stage": number, "steps": steps, "sequences": sequences, "memory_gib": _short(memory / 2**30)}
+        rows.append(row | {"hours": _short(flops / rate / 3600)})
     return rows
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def _rows(number: int, data: Data) -> int:

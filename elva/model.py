@@ -92,8 +92,7 @@ class Elva:
     def adapt(self, lora: Lora) -> None:
         """Put fresh adapters on the linear layers of the language model; at first they change nothing."""
         config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=LINEAR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that it will drop
+        with no_future_warnings():
             self.adapted = get_peft_model(self.network, config)
 
     def merge(self) -> None:
@@ -244,6 +243,14 @@ def _deep(out: Any) -> list[Any]:
 
 def _bytes(picture: Picture) -> int:
     return sum(part.element_size() * part.nelement() for part in (picture.tokens, *picture.deep))
+
+
+@contextmanager
+def no_future_warnings() -> Iterator[None]:
+    """Keep peft quiet about the names by which it asks transformers: no user can do anything about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @contextmanager

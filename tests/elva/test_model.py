@@ -1,0 +1,224 @@
+"""Small checkpoints of three families, written to disk in the format of the hub."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import (
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from elva import checkpoints
+from elva.config import Lora, parse_recipe
+from elva.prompts import RET, Input
+from elva.tokenizer import build_tokenizer
+from elva.zoo import ElvaModel
+from mrbench.errors import ModelError
+from mrbench.models.protocol import Item
+
+NOISE = np.random.default_rng(0).integers(0, 256, (3, 56, 84, 3), dtype=np.uint8)
+PICTURES = [Image.fromarray(array) for array in NOISE]
+WORDS = ["a picture of two large dogs on the beach", "summarise word user assistant"]
+TEXT = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+ROPE = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
+VISION = {"depth": 2, "num_heads": 2, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
+FAMILIES = {
+    "qwen2-vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, {"embed_dim": 16, "hidden_size": 32, "mlp_ratio": 2}),
+    "qwen2.5-vl": (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        {"hidden_size": 16, "out_hidden_size": 32, "intermediate_size": 24, "fullatt_block_indexes": [1]},
+    ),
+    "qwen3-vl": (
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+        {
+            "hidden_size": 16,
+            "out_hidden_size": 32,
+            "intermediate_size": 24,
+            "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 64,
+        },
+    ),
+}
+
+
+def write(folder, family):
+    """A checkpoint as its publisher would have it: without ``[RET]``, a row or two of the vocabulary unused."""
+    config, network, vision = FAMILIES[family]
+    tokenizer = build_tokenizer(WORDS)
+    special = {token: tokenizer.convert_tokens_to_ids(token) for token in tokenizer.get_vocab()}
+    vocabulary = json.loads(tokenizer.backend_tokenizer.to_str())
+    vocabulary["added_tokens"] = [t for t in vocabulary["added_tokens"] if t["content"] != RET]
+    ret = vocabulary["model"]["vocab"].pop(RET)
+    vocabulary["model"]["vocab"]["<|filler|>"] = ret
+    tokens = {"bos_token_id": None, "eos_token_id": special["<|im_end|>"], "pad_token_id": special["<|endoftext|>"]}
+    text = TEXT | tokens | {"num_key_value_heads": 1, "vocab_size": len(tokenizer) + 2, "rope_parameters": ROPE}
+    if family == "qwen3-vl":
+        text["head_dim"] = 16
+    torch.manual_seed(0)
+    model = network(
+        config(
+            text_config=text,
+            vision_config=VISION | vision,
+            image_token_id=special["<|image_pad|>"],
+            video_token_id=special["<|video_pad|>"],
+            vision_start_token_id=special["<|vision_start|>"],
+            vision_end_token_id=special["<|vision_end|>"],
+            tie_word_embeddings=family != "qwen2.5-vl",
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "tokenizer.json").write_text(json.dumps(vocabulary))
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    settings = {k: v for k, v in settings.items() if k not in ("added_tokens_decoder", "extra_special_tokens")}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"eos_token": "<|im_end|>"}))
+    Qwen2VLImageProcessorPil(patch_size=14, merge_size=2, temporal_patch_size=2).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def base(request, tmp_path_factory):
+    return write(tmp_path_factory.mktemp(request.param) / "base", request.param)
+
+
+def recipe_of(base, **changes):
+    prompt = {"summary": "summarise", "word": "word"}
+    return parse_recipe(
+        {"name": "t", "base": str(base), "max_summary": 5, "max_pixels": 6272, "prompt": prompt} | changes
+    )
+
+
+INPUTS = [
+    Input("two dogs"),
+    Input(image=PICTURES[0], key="0"),
+    Input("a beach", PICTURES[1], "1"),
+    Input("large dogs on the beach", PICTURES[2], "2"),
+]
+
+
+def test_a_batch_gives_what_one_by_one_gives(base):
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    for how in ("prompt", "summary"):
+        together = model.embed(INPUTS, how)
+        assert together.norm(dim=-1).tolist() == pytest.approx([1] * 4)
+        for row, item in enumerate(INPUTS):
+            model.forget()
+            assert torch.allclose(model.embed([item], how)[0], together[row], atol=1e-5)
+
+
+def test_the_embedding_is_what_transformers_computes(base):
+    """Prompt tokens and picture through the model's own forward, without remembered pictures."""
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    item = INPUTS[2]
+    pixels = model.processor(images=[item.image], return_tensors="pt")
+    number = int(pixels["image_grid_thw"].prod()) // 4
+    ids = torch.tensor([[*model.prompter.prompt_ids(item, "word", number), model.end]])
+    model.backbone.rope_deltas = None
+    with torch.no_grad():
+        hidden = model.backbone(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=(ids == model.tokenizer.convert_tokens_to_ids("<|image_pad|>")).int(),
+            **pixels,
+        ).last_hidden_state[0, -1]
+    expected = torch.nn.functional.normalize(hidden, dim=-1)
+    assert torch.allclose(model.embed([item], "prompt")[0], expected, atol=1e-5)
+
+
+def test_a_picture_is_encoded_once(base, monkeypatch):
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    runs = []
+    encode = model.backbone.get_image_features
+    monkeypatch.setattr(model.backbone, "get_image_features", lambda *a, **k: runs.append(1) or encode(*a, **k))
+    model.embed(INPUTS, "prompt")
+    model.embed(INPUTS, "summary")
+    assert len(runs) == 1
+
+
+def test_ret_starts_as_the_end_of_a_turn_and_no_special_token_is_said(base):
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    end = model.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    for table in (model.network.get_input_embeddings().weight, model.head.weight):
+        assert torch.equal(table[model.end], table[end])
+    assert end in model.forbidden
+    assert model.end not in model.forbidden
+    assert model.prompter.text_ids(f"dogs {RET} <|im_end|>")[1:] != [model.end, end]
+
+
+def test_adapters_reach_the_language_model_alone_and_survive_the_disk(base, tmp_path):
+    recipe = recipe_of(base, lora={"rank": 2, "alpha": 4})
+    model = checkpoints.load_base(recipe, device="cpu")
+    before = model.embed(INPUTS, "prompt")
+    model.adapt(Lora(rank=2, alpha=4))
+    weights = model.unfreeze("lora")
+    assert weights
+    assert all("language_model" in name and "visual" not in name for name in weights)
+    assert torch.allclose(model.embed(INPUTS, "prompt"), before, atol=1e-6)
+    torch.manual_seed(0)
+    for weight in weights.values():
+        torch.nn.init.normal_(weight, std=0.3)
+    changed = model.embed(INPUTS, "prompt")
+    assert not torch.allclose(changed, before, atol=1e-2)
+    with model.reference():
+        assert torch.allclose(model.embed(INPUTS, "prompt"), before, atol=1e-5)
+    checkpoints.save(model, tmp_path / "stage1", recipe, stage=1, embedding="prompt", before=None)
+    model.merge()
+    model.adapt(Lora(rank=2, alpha=4))
+    for weight in model.unfreeze("lora").values():
+        torch.nn.init.normal_(weight, std=0.3)
+    twice = model.embed(INPUTS, "prompt")
+    checkpoints.save(model, tmp_path / "stage2", recipe, stage=2, embedding="prompt", before=tmp_path / "stage1")
+    for name, expected in (("stage1", changed), ("stage2", twice)):
+        loaded = ElvaModel(str(tmp_path / name), device="cpu", batch_size=3)
+        found = loaded.embed_candidates([Item(item.text, item.image) for item in INPUTS])
+        assert np.allclose(found, expected.numpy(), atol=1e-4)
+    assert sum(path.stat().st_size for path in (tmp_path / "stage2").rglob("*.safetensors")) < 200_000
+
+
+def test_gradients_with_checkpointing_are_those_without(base):
+    found = []
+    for switched in (False, True):
+        recipe = recipe_of(base, gradient_checkpointing=switched)
+        model = checkpoints.load_base(recipe, device="cpu")
+        weights = model.unfreeze("language")
+        log_probs, lengths, embeddings = model.forced(
+            INPUTS, "summary", ["dogs", "a beach", "two", "large"], log_probs=True
+        )
+        assert lengths.tolist() == [2, 3, 2, 2]
+        (log_probs[:, 0].sum() + embeddings[:, 0].sum()).backward()
+        found.append(torch.cat([w.grad.flatten() for w in weights.values() if w.grad is not None]))
+    assert torch.allclose(*found, atol=1e-5)
+    assert float(found[0].norm()) > 0.1
+
+
+def test_a_missing_or_unexpected_key_is_an_error(base, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    for change in ("missing", "unexpected"):
+        folder = tmp_path / change
+        shutil.copytree(base, folder)
+        tensors = load_file(folder / "model.safetensors")
+        name = next(name for name in tensors if "layers.1.mlp.up_proj" in name)
+        tensors.update({"extra.weight": torch.zeros(1)}) if change == "unexpected" else tensors.pop(name)
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(ModelError, match="keys"):
+            checkpoints.load_base(recipe_of(folder), device="cpu")
+
+
+def test_pickled_weights_are_refused(base, tmp_path):
+    folder = tmp_path / "pickled"
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    torch.save({}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        checkpoints.load_base(recipe_of(folder), device="cpu")

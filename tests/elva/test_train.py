@@ -1,0 +1,225 @@
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import SMALL
+from safetensors.torch import load_file
+
+from elva import checkpoints
+from elva.config import Optimiser, parse_recipe
+from elva.engine import Stage, run
+from elva.train import train
+from elva.zoo import ElvaModel
+from mrbench.cli import main
+from mrbench.errors import InputError, ModelError, OutputError
+from mrbench.models.zoo import load_model
+
+
+def weights_of(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def metrics_of(out):
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """An uninterrupted run of all stages."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    train(parse_recipe(SMALL), data, out, device="cpu", quiet=True)
+    return out
+
+
+def test_every_stage_moves_the_weights_it_should(whole):
+    stages = [weights_of(whole / f"stage{number}") for number in range(4)]
+    for number, (before, after) in enumerate(itertools.pairwise(stages), 1):
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved
+        assert not any("visual" in name for name in moved)
+        if number == 3:
+            assert all("_proj" in name for name in moved)
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["step"]) for line in lines] == [
+        (stage, step) for stage, steps in enumerate((4, 3, 3, 3)) for step in range(steps)
+    ]
+    assert {"reward", "reward_margin", "reward_ranking", "kl", "zero_variance", "length"} <= lines[-1].keys()
+
+
+def test_a_second_run_is_the_same(whole, data, tmp_path, recipe):
+    train(recipe, data, tmp_path / "again", device="cpu", quiet=True)
+    assert same(weights_of(whole / "stage3"), weights_of(tmp_path / "again/stage3"))
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_interrupted_and_continued_is_uninterrupted(whole, data, tmp_path, recipe, stage, monkeypatch):
+    out = tmp_path / "run"
+    backward = "elva.stages.reinforcement.Learner.backward" if stage == 3 else None
+    backward = backward or f"elva.stages.{'generative.Generation' if stage == 0 else 'contrastive.InfoNCE'}.backward"
+    module, _, name = backward.rpartition(".")
+    owner = __import__(module.rpartition(".")[0], fromlist=["x"]).__dict__[module.rpartition(".")[2]]
+    original = getattr(owner, name)
+
+    def stops(self, step):
+        if step == 2 and (out / f"stage{stage - 1}").exists() == (stage > 0):
+            raise StoppedError
+        return original(self, step)
+
+    monkeypatch.setattr(owner, name, stops)
+    with pytest.raises(StoppedError):
+        train(recipe, data, out, device="cpu", quiet=True, save_every=1)
+    monkeypatch.setattr(owner, name, original)
+    train(recipe, data, out, device="cpu", quiet=True, save_every=1, resume=True)
+    assert same(weights_of(whole / "stage3"), weights_of(out / "stage3"))
+    assert metrics_of(out) == metrics_of(whole)
+
+
+def test_what_is_done_is_kept(whole, data, recipe):
+    before = (whole / "stage3/model.safetensors").stat().st_mtime_ns
+    train(recipe, data, whole, device="cpu", quiet=True, resume=True)
+    assert (whole / "stage3/model.safetensors").stat().st_mtime_ns == before
+
+
+def test_an_output_in_use_and_another_recipe_are_refused(whole, data, tmp_path, recipe):
+    with pytest.raises(OutputError, match="in use"):
+        train(recipe, data, whole, device="cpu", quiet=True)
+    with pytest.raises(InputError, match="another recipe"):
+        train(replace(recipe, seed=1), data, whole, device="cpu", quiet=True, resume=True)
+    (tmp_path / "mine.txt").write_text("x")
+    with pytest.raises(OutputError):
+        train(recipe, data, tmp_path, device="cpu", quiet=True)
+    assert (tmp_path / "mine.txt").read_text() == "x"
+
+
+def test_a_stage_needs_the_one_before(data, tmp_path, recipe):
+    with pytest.raises(InputError, match="needs the model of stage 2"):
+        train(recipe, data, tmp_path / "run", stages=[3], device="cpu", quiet=True)
+
+
+def test_a_stage_can_start_from_a_folder(whole, data, tmp_path, recipe):
+    out = train(recipe, data, tmp_path / "run", stages=[3], start=whole / "stage2", device="cpu", quiet=True)
+    assert same(weights_of(out), weights_of(whole / "stage3"))
+
+
+def test_more_negatives_than_there_are_is_one_line(whole, data, tmp_path, recipe):
+    greedy = replace(recipe.stage3, sampling=replace(recipe.stage3.sampling, hard=5000))
+    with pytest.raises(InputError, match="fewer negatives than asked"):
+        train(
+            replace(recipe, stage3=greedy),
+            data,
+            tmp_path / "run",
+            stages=[3],
+            start=whole / "stage2",
+            device="cpu",
+            quiet=True,
+        )
+    assert not (tmp_path / "run/stage3").exists()
+
+
+def test_a_vocabulary_without_ret_is_refused(whole, tmp_path):
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(whole / "stage2", folder)
+    for path in (folder / "tokenizer.json", folder / "tokenizer_config.json"):
+        path.write_text(path.read_text().replace("[RET]", "[GET]"))
+    with pytest.raises(ModelError, match=r"\[RET\]"):
+        checkpoints.load(folder, device="cpu")
+
+
+class Explodes:
+    def __init__(self, weight):
+        self.weight = weight
+
+    def backward(self, step):
+        self.weight.grad = torch.full_like(self.weight, np.nan if step == 1 else 1.0)
+        return {"loss": 1.0}
+
+    def state(self):
+        return {}
+
+    def load_state(self, state):
+        pass
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path):
+    weight = torch.nn.Parameter(torch.ones(2, 2))
+    stage = Stage(2, Optimiser(lr=0.1), 5, "digest", tmp_path, quiet=True)
+    with pytest.raises(ModelError, match="stage 2, step 1"):
+        run(stage, Explodes(weight), {"w": weight})
+    assert torch.isfinite(weight).all()
+
+
+def test_the_zoo_embeds_as_the_stage_says(whole, data):
+    queries = data.pools[-1].queries[:3]
+    from mrbench.models.protocol import Item
+
+    for number, how in ((2, "prompt"), (3, "summary")):
+        model = load_model(f"elva:{whole}/stage{number}", device="cpu", batch_size=2)
+        assert isinstance(model, ElvaModel)
+        found = model.embed_queries([Item(q.text, q.image) for q in queries], "")
+        expected = checkpoints.load(whole / f"stage{number}", device="cpu")[0].embed(queries, how)
+        assert np.allclose(found, expected.numpy(), atol=1e-5)
+
+
+def command(*words):
+    with pytest.raises(SystemExit) as stopped:
+        main([*map(str, words)])
+    return stopped.value.code
+
+
+def test_the_command_trains_and_the_result_is_evaluated(scenes, tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**SMALL, "stage0": SMALL["stage0"] | {"steps": 1}}))
+    words = ["train", "elva", "--recipe", tmp_path / "recipe.yaml", "--data", scenes, "--out", tmp_path / "run"]
+    assert command(*words, "--dry-run", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["stage"] for row in rows] == [0, 1, 2, 3]
+    assert [row["steps"] for row in rows] == [1, 3, 3, 3]
+    assert all(row["memory_gib"] > 0 and row["hours"] >= 0 for row in rows)
+    assert not (tmp_path / "run").exists()
+    assert command(*words, "--device", "cpu", "--json") == 0
+    spec = json.loads(capsys.readouterr().out)["spec"]
+    assert command("evaluate", scenes, "--model", spec, "--output", tmp_path / "result", "--device", "cpu") == 0
+    result = json.loads((tmp_path / "result/result.json").read_text())
+    assert len(result["tasks"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--recipe", "huge"], "tiny, qwen2-vl-2b, qwen2-vl-7b"),
+        (["--stage", "4"], "all, 0, 1, 2, 3"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--pairs", "nowhere.csv"], "nowhere.csv"),
+        (["--stage", "0", "--recipe", "qwen2-vl-2b"], "lacks the stage"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(scenes, tmp_path, capsys, words, said):
+    arguments = ["train", "elva", "--data", scenes, "--out", tmp_path / "run", *words]
+    assert command(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_starts_without_torch():
+    code = "import sys; from mrbench.cli import main\ntry: main(['train', 'elva', '--help'])\nexcept SystemExit: pass\n"
+    code += "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
