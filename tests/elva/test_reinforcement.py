@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+from tiny_summariser import TinySummariser, letters
+
+from elva.config import Reinforcement, Reward, Sampling
+from elva.negatives import grades
+from elva.stages.reinforcement import Learner
+from mrbench.errors import ModelError
+
+
+def learner(model, pool, **changes):
+    settings = {"rollouts": 6, "batch": 4, "chunk": 120, "beta": 0.0, "sampling": Sampling(hard=3, random=3)}
+    settings |= {"reward": Reward(softness=0.1, floor=True)} | changes
+    return Learner(model, [pool], Reinforcement(**settings), seed=0, max_tokens=3)
+
+
+def train(steps, lr=2e-3, **changes):
+    model = TinySummariser()
+    objective = learner(model, letters(), **changes)
+    weights = [weight for weight in model.adapted.parameters() if weight.requires_grad]
+    optimiser = torch.optim.AdamW(weights, lr=lr)
+    rows = []
+    for step in range(steps):
+        rows.append(objective.backward(step))
+        optimiser.step()
+        optimiser.zero_grad()
+    return rows
+
+
+def mean(rows, name):
+    return float(np.mean([row[name] for row in rows if name in row]))
+
+
+@pytest.mark.parametrize("changes", [{"gradient": "pathwise"}, {"gradient": "both"}, {"credit": "own"}])
+def test_the_reward_rises(changes):
+    rows = train(40, **changes)
+    assert mean(rows[-8:], "reward") > mean(rows[:8], "reward") + 0.03
+
+
+def test_the_graded_reward_is_given_true_grades():
+    model, pool = TinySummariser(), letters()
+    objective = learner(model, pool, reward=Reward(alpha=0, epsilon=0, graded=1.0))
+    for draw in objective.sampler.draws(0):
+        kept = grades(pool.query_grains[[draw.query]], pool.candidate_grains[draw.candidates])[0]
+        assert draw.grades.tolist() == kept.tolist()
+        assert kept[0] == 2
+        assert kept[1:].max() < 2
+    metrics = objective.backward(0)
+    assert metrics["reward"] == pytest.approx(metrics["reward_graded"])
+
+
+def test_kl_is_zero_at_the_reference_and_pulls_back_to_it():
+    near, far = train(12, beta=0.0), train(12, beta=20.0)
+    assert "kl" not in near[0]
+    assert far[0]["kl"] == pytest.approx(0, abs=1e-6)
+    assert far[-1]["kl"] > 0
+
+
+def test_a_second_update_uses_the_rollouts_of_the_first():
+    model, pool = TinySummariser(), letters()
+    objective = learner(model, pool, updates=2)
+    first = objective.backward(0)
+    tokens = objective._held["tokens"].clone()
+    second = objective.backward(1)
+    assert "reward" in first
+    assert "reward" not in second
+    assert torch.equal(objective._held["tokens"], tokens)
+
+
+def test_draws_do_not_depend_on_the_chunk():
+    tokens = []
+    for chunk in (6, 36, 600):
+        objective = learner(TinySummariser(), letters(), chunk=chunk)
+        objective.backward(0)
+        tokens.append(objective._held["tokens"])
+    assert torch.equal(tokens[0], tokens[1])
+    assert torch.equal(tokens[0], tokens[2])
+
+
+def test_rewards_that_never_differ_stop_the_run():
+    objective = learner(TinySummariser(), letters(), reward=Reward(alpha=0, epsilon=0, graded=0), patience=3)
+    for step in range(2):
+        objective.backward(step)
+    with pytest.raises(ModelError, match="equal for 3 steps"):
+        objective.backward(2)
