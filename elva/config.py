@@ -137,6 +137,7 @@ class Sampling:
         threshold: Cosine above which a candidate is dropped as too near. Not in the paper; 1 drops nothing, which is
             right where false negatives are known from the grains.
         against: Near to what: the ``query`` or its ``positive``.
+        pool: Candidates of each modality, drawn at random, that negatives are mined among; 0 takes all.
         refresh: Steps after which negatives are mined anew with the current model; 0 mines once.
     """
 
@@ -144,6 +145,7 @@ class Sampling:
     random: int = _ranged(50, 0)
     threshold: float = _ranged(1.0, -1, 1)
     against: Literal["query", "positive"] = "query"
+    pool: int = _ranged(0, 0)
     refresh: int = _ranged(0, 0)
 
 

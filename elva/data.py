@@ -46,6 +46,25 @@ class Inputs(Sequence[Input]):
         )
 
 
+class Chosen(Sequence[Input]):
+    """Some rows of inputs, still not decoded."""
+
+    def __init__(self, inputs: Sequence[Input], rows: Sequence[int]) -> None:
+        self._inputs, self._rows = inputs, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Input: ...
+    @overload
+    def __getitem__(self, index: slice) -> Chosen: ...
+    def __getitem__(self, index: int | slice) -> Input | Chosen:
+        if isinstance(index, slice):
+            return Chosen(self._inputs, self._rows[index])
+        return self._inputs[self._rows[index]]
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """A task's queries and candidates.

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from elva.config import Sampling
-from elva.data import Pool
+from elva.config import Contrastive, Reinforcement, Sampling
+from elva.data import Chosen, Pool
 from elva.negatives import Floats, Ints, grades, sample_negatives
 from elva.prompts import Input
 
-
-def embed_pools(pools: Sequence[Pool], embed: Callable[[Sequence[Input]], Floats]) -> list[tuple[Floats, Floats]]:
-    """Return the embeddings of every pool's queries and candidates; what pools share is embedded once."""
-    sides = {id(side): side for pool in pools for side in (pool.queries, pool.candidates)}
-    found = {number: embed(side) for number, side in sides.items()}
-    return [(found[id(pool.queries)], found[id(pool.candidates)]) for pool in pools]
+Place = tuple[int, int]  # pool, query
+Embed = Callable[[Sequence[Input]], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,70 +36,119 @@ class Draw:
 
 
 class Sampler:
-    """Which queries a step has, with which negatives: a function of the seed, the step and, for mining, the model.
+    """Queries with balanced negatives: a function of the seed, the step and, for mining, the model.
+
+    Negatives are mined for the queries that come before the next refresh, and no others.
 
     Args:
         pools: Where to draw from.
+        settings: Batch, balance and number of steps; negatives are mined for all steps if there is no refresh.
         sampling: How to draw negatives.
-        batch: Queries of a step, over all processes.
-        balance: How far small pools come round more often.
         seed: Decides every draw.
-        embed: Returns the unit embeddings of inputs under the current model; pools that share their candidates (the
-            same object) have them embedded once.
+        embed: Returns the unit embeddings of inputs under the current model; candidates that pools share (the same
+            object) are embedded once.
     """
 
     def __init__(
         self,
         pools: Sequence[Pool],
+        settings: Contrastive | Reinforcement,
         sampling: Sampling,
         *,
-        batch: int,
-        balance: float = 0.0,
         seed: int,
-        embed: Callable[[Sequence[Input]], Floats],
+        embed: Embed,
     ) -> None:
-        self.pools, self._sampling, self._batch, self._seed, self._embed = pools, sampling, batch, seed, embed
-        self._places = balanced([len(pool.queries) for pool in pools], balance)
-        self._refresh, self._mined = -1, list[Ints]()
+        self.pools, self._settings, self._sampling, self._seed, self._embed = pools, settings, sampling, seed, embed
+        self._places = balanced([len(pool.queries) for pool in pools], settings.balance)
+        self._refresh, self._mined = -1, dict[Place, Ints]()
+
+    def __len__(self) -> int:
+        """Number of queries, those that come round twice counted twice."""
+        return len(self._places)
 
     def draws(self, step: int) -> list[Draw]:
         """Return the step's queries. Every query comes once before any comes again."""
-        refresh = step // self._sampling.refresh if self._sampling.refresh else 0
+        every = self._sampling.refresh or steps_of(self._settings, len(self))
+        refresh = step // every
         if self._refresh != refresh:
-            embeddings = embed_pools(self.pools, self._embed)
-            self._mined = [self._mine(number, *embeddings[number], refresh) for number in range(len(self.pools))]
+            ahead = range(refresh * every, (refresh + 1) * every)
+            self._mined = dict(self._mine(sorted({place for later in ahead for place in self._at(later)}), refresh))
             self._refresh = refresh
-        return [self._draw(*self._places[place]) for place in order(len(self._places), self._batch, step, self._seed)]
+        return [self._draw(place) for place in self._at(step)]
 
-    def _mine(self, number: int, queries: Floats, candidates: Floats, refresh: int) -> Ints:
-        pool = self.pools[number]
-        return sample_negatives(
-            queries,
-            candidates,
-            pool.query_grains,
-            pool.candidate_grains,
-            pool.positives,
-            self._sampling,
-            seed=self._seed + number,
-            refresh=refresh,
-            names=pool.names,
-        )
+    def _at(self, step: int) -> list[Place]:
+        return [self._places[row] for row in order(len(self._places), self._settings.batch, step, self._seed)]
 
-    def _draw(self, number: int, query: int) -> Draw:
-        pool = self.pools[number]
-        candidates = np.concatenate([pool.positives[[query]], self._mined[number][query]])
-        kept = grades(pool.query_grains[[query]], pool.candidate_grains[candidates])[0]
-        return Draw(number, query, candidates, kept)
+    def _mine(self, places: Sequence[Place], refresh: int) -> Iterator[tuple[Place, Ints]]:
+        asked = {number: [query for pool, query in places if pool == number] for number in range(len(self.pools))}
+        sides: dict[int, tuple[Sequence[Input], set[int]]] = {}
+        for number, queries in asked.items():
+            pool = self.pools[number]
+            _, rows = sides.setdefault(id(pool.candidates), (pool.candidates, set()))
+            rows |= {int(row) for row in pool.positives[queries] if row >= 0}
+        chosen = {key: self._choose(len(side), rows, refresh) for key, (side, rows) in sides.items()}
+        found = {key: self._embed(Chosen(side, chosen[key].tolist())) for key, (side, _) in sides.items()}
+        for number, queries in asked.items():
+            if not queries:
+                continue
+            pool = self.pools[number]
+            rows_of_side = chosen[id(pool.candidates)]
+            known = np.searchsorted(rows_of_side, pool.positives[queries])
+            negatives = sample_negatives(
+                self._embed(Chosen(pool.queries, queries)),
+                found[id(pool.candidates)],
+                pool.query_grains[queries],
+                pool.candidate_grains[rows_of_side],
+                np.where(pool.positives[queries] < 0, -1, known),
+                self._sampling,
+                seed=self._seed + number,
+                refresh=refresh,
+                names=[pool.names[query] for query in queries],
+            )
+            for query, row in zip(queries, negatives, strict=True):
+                yield (number, query), rows_of_side[row]
+
+    def _choose(self, total: int, needed: set[int], refresh: int) -> Ints:
+        """Return the rows of a corpus that are mined among, ascending; the positives belong to them."""
+        if not self._sampling.pool or self._sampling.pool >= total:
+            return np.arange(total)
+        drawn = np.random.default_rng([self._seed, refresh, total]).choice(total, self._sampling.pool, replace=False)
+        return np.union1d(drawn, np.array(sorted(needed), dtype=np.int64))
+
+    def _draw(self, place: Place) -> Draw:
+        pool = self.pools[place[0]]
+        candidates = np.concatenate([pool.positives[[place[1]]], self._mined[place]])
+        kept = grades(pool.query_grains[[place[1]]], pool.candidate_grains[candidates])[0]
+        return Draw(*place, candidates, kept)
 
     def state(self) -> dict[str, Tensor]:
         """Return what an interrupted run needs to go on exactly: negatives mined with a model that has moved on."""
-        tensors = {f"negatives.{number}": torch.from_numpy(rows) for number, rows in enumerate(self._mined)}
-        return {"refresh": torch.tensor(self._refresh), **tensors}
+        places = torch.tensor(list(self._mined), dtype=torch.int64).reshape(-1, 2)
+        rows = torch.from_numpy(np.stack(list(self._mined.values()))) if self._mined else places
+        return {"refresh": torch.tensor(self._refresh), "places": places, "negatives": rows}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Go on from :meth:`state`."""
         self._refresh = int(state["refresh"])
-        self._mined = [state[f"negatives.{number}"].numpy() for number in range(len(state) - 1)]
+        rows = zip(state["places"].tolist(), state["negatives"].numpy(), strict=True)
+        self._mined = {(pool, query): negatives for (pool, query), negatives in rows}
+
+
+def embed_pools(pools: Sequence[Pool], embed: Embed) -> list[tuple[Floats, Floats]]:
+    """Return the embeddings of every pool's queries and candidates; what pools share is embedded once."""
+    sides = {id(side): side for pool in pools for side in (pool.queries, pool.candidates)}
+    found = {number: embed(side) for number, side in sides.items()}
+    return [(found[id(pool.queries)], found[id(pool.candidates)]) for pool in pools]
+
+
+def steps_of(settings: Contrastive | Reinforcement, rows: int) -> int:
+    """Return how many times a stage draws a batch from so many rows.
+
+    >>> steps_of(Contrastive(epochs=2, batch=10), 50), steps_of(Reinforcement(steps=10, updates=2), 50)
+    (10, 5)
+    """
+    steps = settings.steps or max(1, round(settings.epochs * rows / settings.batch))
+    return -(-steps // getattr(settings, "updates", 1))
 
 
 def order(total: int, batch: int, step: int, seed: int) -> list[int]:
@@ -117,7 +162,7 @@ def order(total: int, batch: int, step: int, seed: int) -> list[int]:
     return [int(epochs[place // total][place % total]) for place in places]
 
 
-def balanced(sizes: Sequence[int], balance: float) -> list[tuple[int, int]]:
+def balanced(sizes: Sequence[int], balance: float) -> list[Place]:
     """Return (pool, row) for all rows of all pools, those of small pools several times.
 
     >>> balanced([4, 1], 0.5)

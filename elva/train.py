@@ -212,7 +212,7 @@ def make_objective(
         rank=processes.rank,
         world=processes.world,
     )
-    return learner, sum(len(pool.queries) for pool in data.pools), "summary"
+    return learner, len(learner.sampler), "summary"
 
 
 def last_metrics(out: Path) -> dict[str, Any]:

@@ -64,9 +64,7 @@ class InfoNCE:
         self._places = balanced([len(pool.queries) for pool in pools], settings.balance)
         self._sampler = None
         if sampling is not None:
-            self._sampler = Sampler(
-                pools, sampling, batch=settings.batch, balance=settings.balance, seed=seed, embed=self._embed_all
-            )
+            self._sampler = Sampler(pools, settings, sampling, seed=seed, embed=self._embed_all)
 
     def __len__(self) -> int:
         """Number of queries, those that come round twice counted twice."""

@@ -69,7 +69,7 @@ class PlugIn:
         kind = Gaussian if settings.policy == "gaussian" else VonMisesFisher
         self._policy: Policy = kind(encoder.dimension, settings.spread)
         self._reference = embed_pools(pools, self._embed)
-        self.sampler = Sampler(pools, settings.sampling, batch=settings.batch, seed=seed, embed=self._embed)
+        self.sampler = Sampler(pools, settings, settings.sampling, seed=seed, embed=self._embed)
         self._watch = VarianceWatch(settings.patience)
 
     def _embed(self, inputs: Sequence[Input]) -> Floats:

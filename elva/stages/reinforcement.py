@@ -62,9 +62,7 @@ class Learner:
         self._rows = max(1, settings.chunk // settings.rollouts)
         self._watch = VarianceWatch(settings.patience)
         self._held: dict[str, Tensor] = {}
-        self.sampler = Sampler(
-            pools, settings.sampling, batch=settings.batch, balance=settings.balance, seed=seed, embed=self._embed
-        )
+        self.sampler = Sampler(pools, settings, settings.sampling, seed=seed, embed=self._embed)
 
     def backward(self, step: int) -> dict[str, float]:
         """Add the gradient of one step and return its metrics.

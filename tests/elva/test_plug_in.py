@@ -66,7 +66,7 @@ def settings(**changes):
     )
 
 
-def train(folder, pool, options, steps=40, lr=3e-3):
+def train(folder, pool, options, steps=60, lr=3e-3):
     encoder = DualEncoder(str(folder), device="cpu")
     objective = PlugIn(encoder, [pool], options, seed=0)
     optimiser = torch.optim.AdamW(encoder.module.parameters(), lr=lr)

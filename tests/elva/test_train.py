@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import SMALL
 from safetensors.torch import load_file
+from small_recipe import SMALL
 
 from elva import checkpoints
 from elva.config import Optimiser, parse_recipe

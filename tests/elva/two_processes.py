@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
-from conftest import SMALL
+from small_recipe import SMALL
 
 from elva import checkpoints
 from elva.config import parse_recipe
@@ -13,23 +13,29 @@ from elva.model import seeded_globally
 from elva.processes import Processes
 from elva.train import make_objective, read_data
 
-folder, stage, out = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-torch.set_num_threads(1)
-recipe, data, processes = parse_recipe(SMALL), read_data([Path(folder)]), Processes.here()
-model = checkpoints.build(recipe, data.texts(), device="cpu")
-options = getattr(recipe, f"stage{stage}")
-if options.train == "lora":
-    with seeded_globally(0):
-        model.adapt(recipe.lora)
-        for name, weight in model.network.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(weight, std=0.1)
-weights = model.unfreeze(options.train)
-objective, _, _ = make_objective(stage, recipe, options, data, model, processes)
-objective.backward(0)
-processes.add_gradients(weights.values())
-if processes.first:
-    grads = [(w.grad if w.grad is not None else torch.zeros_like(w)).flatten() for w in weights.values()]
-    out.write_text(json.dumps({"world": processes.world, "gradient": torch.cat(grads).tolist()}))
-if processes.world > 1:
-    torch.distributed.destroy_process_group()
+
+def main():
+    folder, stage, out = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    torch.set_num_threads(1)
+    recipe, data, processes = parse_recipe(SMALL), read_data([Path(folder)]), Processes.here()
+    model = checkpoints.build(recipe, data.texts(), device="cpu")
+    options = getattr(recipe, f"stage{stage}")
+    if options.train == "lora":
+        with seeded_globally(0):
+            model.adapt(recipe.lora)
+            for name, weight in model.network.named_parameters():
+                if "lora_B" in name:
+                    torch.nn.init.normal_(weight, std=0.1)
+    weights = model.unfreeze(options.train)
+    objective, _, _ = make_objective(stage, recipe, options, data, model, processes)
+    objective.backward(0)
+    processes.add_gradients(weights.values())
+    if processes.first:
+        grads = [(w.grad if w.grad is not None else torch.zeros_like(w)).flatten() for w in weights.values()]
+        out.write_text(json.dumps({"world": processes.world, "gradient": torch.cat(grads).tolist()}))
+    if processes.world > 1:
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
