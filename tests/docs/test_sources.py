@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = sorted(set(re.findall(r"`((?:mrbench\.|tests/|test_)[\w./]+)`", (ROOT / "docs" / "sources.md").read_text())))
+PATTERN = r"`((?:mrbench\.|elva\.|tests/|test_)[\w./]+)`"
+NAMES = sorted(set(re.findall(PATTERN, (ROOT / "docs" / "sources.md").read_text())))
 
 
 @pytest.mark.parametrize("name", NAMES)
