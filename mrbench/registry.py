@@ -53,7 +53,7 @@ class Registry:
     A plugin declares an entry point in the group ``mrbench.<kind>s`` whose object is an :class:`Entry` or a list
     of them.
 
-    >>> zoo = Registry("model", [Entry("random", "unit vectors", "mrbench.models.controls:RandomModel")])
+    >>> zoo = Registry("example", [Entry("random", "unit vectors", "mrbench.models.controls:RandomModel")])
     >>> zoo.names()
     ['random']
     """
