@@ -17,34 +17,41 @@ def train() -> None:
     """Train a retriever."""
 
 
+Data = Annotated[
+    list[Path],
+    typer.Option("--data", help="A benchmark folder with a train split; may be repeated.", show_default=False),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)]
+RecipeName = Annotated[str, typer.Option("--recipe", help="tiny, qwen2-vl-2b, qwen2-vl-7b, or a YAML file.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="In the place of the recipe's.", show_default=False)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")]
+SaveEvery = Annotated[int, typer.Option("--save-every", min=1, help="Steps after which the state is written.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+Pairs = Annotated[
+    Path | None,
+    typer.Option(
+        "--pairs",
+        help="Stage 1: JSON lines or CSV with sent0, sent1, hard_neg; else the suites' own phrasings.",
+        show_default=False,
+    ),
+]
+Start = Annotated[
+    Path | None, typer.Option("--start", help="Model folder to start the first stage from.", show_default=False)
+]
+
+
 @app.command("elva")
 def elva(
-    data: Annotated[
-        list[Path],
-        typer.Option("--data", help="A benchmark folder with a train split; may be repeated.", show_default=False),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)],
-    recipe: Annotated[str, typer.Option("--recipe", help="tiny, qwen2-vl-2b, qwen2-vl-7b, or a YAML file.")] = "tiny",
+    data: Data,
+    out: Out,
+    recipe: RecipeName = "tiny",
     stage: Annotated[str, typer.Option("--stage", help="all, or one of 0, 1, 2, 3.")] = "all",
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="In the place of the recipe's.", show_default=False)
-    ] = None,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            "--pairs",
-            help="Stage 1: JSON lines or CSV with sent0, sent1, hard_neg; else the suites' own phrasings.",
-            show_default=False,
-        ),
-    ] = None,
-    start: Annotated[
-        Path | None, typer.Option("--start", help="Model folder to start the first stage from.", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")] = "auto",
-    save_every: Annotated[
-        int, typer.Option("--save-every", min=1, help="Steps after which the state is written.")
-    ] = 100,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    seed: Seed = None,
+    pairs: Pairs = None,
+    start: Start = None,
+    device: Device = "auto",
+    save_every: SaveEvery = 100,
+    resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print steps, memory and time, and stop.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -70,8 +77,51 @@ def elva(
             typer.echo("  ".join(f"{name} {value}" for name, value in row.items()))
         return
     folder = train(chosen, known, out, stages=stages, start=start, resume=resume, device=device, save_every=save_every)
-    note(f"next: {command_line('mrbench', 'evaluate', data[0], '--model', f'elva:{folder}')}")
+    _report(folder, f"elva:{folder}", data[0], as_json)
+
+
+@app.command("plug-in")
+def plug_in(
+    model: Annotated[
+        str, typer.Option("--model", help="CLIP or SigLIP checkpoint: a folder or a hub id.", show_default=False)
+    ],
+    data: Data,
+    out: Out,
+    recipe: RecipeName = "tiny",
+    part: Annotated[str, typer.Option("--train", help="all, or language: the text tower.")] = "all",
+    seed: Seed = None,
+    device: Device = "auto",
+    save_every: SaveEvery = 100,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Run the reinforcement learning stage on an encoder that generates nothing.
+
+    Example: mrbench train plug-in --model clip-vit-base-patch32 --data scenes --out run
+    """
+    from elva.config import load_recipe
+    from elva.train import read_data, train_plug_in
+    from mrbench.errors import InputError
+
+    if part not in ("all", "language"):
+        raise InputError("unknown part", where="--train", got=part, accepted="all, language")
+    chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
+    folder = train_plug_in(
+        model,
+        chosen,
+        read_data(data),
+        out,
+        part="all" if part == "all" else "language",
+        resume=resume,
+        device=device,
+        save_every=save_every,
+    )
+    _report(folder, f"hf:{folder}", data[0], as_json)
+
+
+def _report(folder: Path, spec: str, data: Path, as_json: bool) -> None:
+    note(f"next: {command_line('mrbench', 'evaluate', data, '--model', spec)}")
     if as_json:
-        print_json({"model": str(folder), "spec": f"elva:{folder}"})
+        print_json({"model": str(folder), "spec": spec})
     else:
         typer.echo(f"model: {folder}")

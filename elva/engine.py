@@ -22,6 +22,7 @@ from elva.processes import Processes
 from mrbench.errors import InputError, ModelError
 from mrbench.files import write_atomic
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
 STATE, METRICS = "state.safetensors", "metrics.jsonl"
 
 
@@ -201,13 +202,13 @@ def _save(
     tensors = {f"objective.{name}": value for name, value in objective.state().items()}
     for name, weight in weights.items():
         tensors[f"weight.{name}"] = weight.detach()
-        for moment in ("exp_avg", "exp_avg_sq"):
+        for moment in MOMENTS if weight in optimiser.state else ():  # what never had a gradient has none
             tensors[f"{moment}.{name}"] = optimiser.state[weight][moment]
     path = stage.folder / STATE
     if stage.processes.world > 1:  # each process has its own rollouts and negatives
         path = path.with_suffix(f".{stage.processes.rank}.safetensors")
     facts = {"stage": str(stage.number), "step": str(step), "digest": stage.digest}
-    write_atomic(path, save({name: t.contiguous().cpu() for name, t in tensors.items()}, metadata=facts))
+    write_atomic(path, save({name: t.contiguous().cpu().clone() for name, t in tensors.items()}, metadata=facts))
     stage.processes.wait()
 
 
@@ -233,7 +234,8 @@ def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Par
         raise ModelError("the state lacks weights or has some too many", where=path)
     for name, weight in weights.items():
         weight.data.copy_(tensors[f"weight.{name}"])
-        moments = {m: tensors[f"{m}.{name}"].to(weight.device) for m in ("exp_avg", "exp_avg_sq")}
-        optimiser.state[weight] = {"step": torch.tensor(float(step)), **moments}
+        if f"exp_avg.{name}" in tensors:
+            moments = {moment: tensors[f"{moment}.{name}"].to(weight.device) for moment in MOMENTS}
+            optimiser.state[weight] = {"step": torch.tensor(float(step)), **moments}
     objective.load_state({name[10:]: value for name, value in tensors.items() if name.startswith("objective.")})
     return step

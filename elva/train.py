@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from elva import checkpoints
 from elva.config import Contrastive, Embedding, Optimiser, Recipe
@@ -17,10 +16,12 @@ from elva.model import Elva, seeded_globally
 from elva.processes import Processes
 from elva.stages.contrastive import InfoNCE
 from elva.stages.generative import Generation
+from elva.stages.plug_in import PlugIn
 from elva.stages.reinforcement import Learner
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError, OutputError
-from mrbench.files import read_versioned_json, write_json_atomic
+from mrbench.files import read_versioned_json, replaced_folder, write_json_atomic
+from mrbench.models.dual_encoder import DualEncoder
 
 MARKER = "run.json"
 FORMAT, FORMAT_VERSION = "mrbench-elva-run", 1
@@ -215,8 +216,55 @@ def make_objective(
     return learner, len(learner.sampler), "summary"
 
 
-def last_metrics(out: Path) -> dict[str, Any]:
-    """Return the last line of a run's metrics."""
-    lines = (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    found: dict[str, Any] = json.loads(lines[-1])
-    return found
+def train_plug_in(
+    source: str,
+    recipe: Recipe,
+    data: Data,
+    out: Path,
+    *,
+    part: Literal["language", "all"] = "all",
+    resume: bool = False,
+    device: str = "auto",
+    save_every: int = 100,
+    quiet: bool = False,
+) -> Path:
+    """Run stage 3 alone on an encoder that generates nothing, and return the folder of the trained encoder.
+
+    Args:
+        source: Folder or hub id of a CLIP or SigLIP checkpoint.
+        recipe: With a stage 3; the other stages and the prompt do not matter.
+        data: What to run it on.
+        out: Folder of the run: ``run.json``, ``metrics.jsonl``, ``model/``.
+        part: Train the text tower (``language``) or ``all``.
+        resume: Go on with a run in ``out``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        save_every: Steps after which the state is written.
+        quiet: No progress bar.
+
+    Raises:
+        InputError: The recipe has no stage 3, the folder is of another recipe, or there are several processes.
+        OutputError: The folder is in use.
+        ModelError: The encoder cannot be loaded, or training went wrong.
+    """
+    if recipe.stage3 is None:
+        raise InputError("the recipe lacks the stage", where=recipe.name, got=3, accepted=recipe.stages())
+    processes = Processes.here()
+    if processes.world > 1:
+        raise InputError("the plug-in mode runs in one process", got=processes.world, accepted=1)
+    options = replace(recipe.stage3, train=part)
+    recipe = replace(recipe, stage3=options)
+    encoder = DualEncoder(source, device=device)
+    _open(out, recipe, data, resume=resume, processes=processes, start=Path(source))
+    if (out / "model").exists():
+        return out / "model"
+    named = dict(encoder.module.named_parameters())
+    weights = {name: w for name, w in named.items() if part == "all" or not name.startswith(("vision", "visual"))}
+    for name, weight in named.items():
+        weight.requires_grad_(name in weights)
+    objective = PlugIn(encoder, data.pools, options, seed=recipe.seed)
+    stage = Stage(3, options, steps_of(options, len(objective.sampler)), recipe.digest, out, save_every, quiet=quiet)
+    run(stage, objective, weights, resume=resume)
+    with replaced_folder(out / "model", marker=MARKER, overwrite=False) as folder:
+        encoder.save(folder)
+    (out / STATE).unlink(missing_ok=True)
+    return out / "model"

@@ -19,6 +19,7 @@ COMMANDS = (
     "models list",
     "train",
     "train elva",
+    "train plug-in",
     "evaluate",
     "leaderboard",
     "demo",

@@ -68,7 +68,7 @@ class PlugIn:
         self._encoder, self._pools, self._settings, self._seed = encoder, pools, settings, seed
         kind = Gaussian if settings.policy == "gaussian" else VonMisesFisher
         self._policy: Policy = kind(encoder.dimension, settings.spread)
-        self._reference = embed_pools(pools, self._embed)
+        self._reference = embed_pools(pools, self._embed) if settings.beta else []
         self.sampler = Sampler(pools, settings, settings.sampling, seed=seed, embed=self._embed)
         self._watch = VarianceWatch(settings.patience)
 
@@ -92,21 +92,45 @@ class PlugIn:
             raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
         self._watch.see(feedback.metrics["zero_variance"])
         advantages, gradient = feedback.advantages.flatten(0, 1), feedback.gradient.flatten(0, 1)
-        reference = torch.from_numpy(np.stack([self._reference_of(item) for item in items])).to(drawn.device)
+        reference = None
+        if settings.beta:
+            reference = torch.from_numpy(np.stack([self._reference_of(item) for item in items])).to(drawn.device)
         divergence = 0.0
         for start in starts:
             part = slice(start, start + settings.chunk)
             means = self._means(items[part])
-            kl = self._policy.divergence(means, reference[part]).sum() / len(items)
-            loss = settings.beta * kl
+            loss = torch.zeros((), device=drawn.device)
+            if reference is not None:
+                kl = self._policy.divergence(means, reference[part]).sum() / len(items)
+                loss = settings.beta * kl
+                divergence += float(kl.detach())
             if settings.gradient != "pathwise":
                 loss = loss + self._policy_loss(means, drawn[part], advantages[part]) * len(means) / len(items)
             if settings.gradient != "score":
                 again = normalize(self._draw(means, step, start), dim=-1)  # the same noise, now under gradient
                 loss = loss + (again * gradient[part]).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            divergence += float(kl.detach())
-        return {**feedback.metrics, "kl": divergence}
+            if loss.requires_grad:  # not where all of a chunk passes a tower that does not train
+                loss.backward()  # type: ignore[no-untyped-call]
+        return {**feedback.metrics, "kl": divergence} if settings.beta else feedback.metrics
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what an interrupted run needs to go on exactly: where the encoder came from, and its negatives."""
+        reference = {
+            f"reference.{number}.{side}": torch.from_numpy(rows)
+            for number, pool in enumerate(self._reference)
+            for side, rows in enumerate(pool)
+        }
+        negatives = {f"sampler.{name}": tensor for name, tensor in self.sampler.state().items()}
+        return {"watch": torch.tensor(self._watch.steps), **negatives, **reference}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from :meth:`state`."""
+        self._watch.steps = int(state["watch"])
+        self.sampler.load_state({name[8:]: value for name, value in state.items() if name[:8] == "sampler."})
+        self._reference = [
+            (state[f"reference.{number}.0"].numpy(), state[f"reference.{number}.1"].numpy())
+            for number in range(len(self._reference))
+        ]
 
     def _draw(self, means: Tensor, step: int, start: int) -> Tensor:
         return self._policy.sample(means, self._settings.rollouts, seeded(self._seed, step, start))

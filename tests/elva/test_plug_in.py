@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
+from small_recipe import SMALL
 from transformers import CLIPConfig, CLIPModel
 
-from elva.config import Reinforcement, Reward, Sampling
+from elva.config import Reinforcement, Reward, Sampling, parse_recipe
 from elva.data import Pool
 from elva.negatives import code_grains
 from elva.prompts import Input
 from elva.stages.plug_in import PlugIn
+from elva.train import train_plug_in
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.zoo import load_model
 from mrbench.records import Grain
 
 COLOURS = {"a": (250, 20, 20), "b": (20, 250, 20), "c": (20, 20, 250), "d": (240, 240, 20)}
@@ -87,3 +91,36 @@ def test_the_reward_rises(folder, pool, gradient, policy):
     _, metrics = train(folder, pool, settings(gradient=gradient, policy=policy, credit="own"))
     assert mean(metrics[-8:], "reward") > mean(metrics[:8], "reward") + 0.05
     assert mean(metrics[-8:], "top") > mean(metrics[:8], "top") + 0.1
+
+
+def test_a_run_of_its_own_is_written_evaluated_and_continued(folder, scenes, data, tmp_path, monkeypatch):
+    recipe = parse_recipe(SMALL | {"stage3": SMALL["stage3"] | {"batch": 4}})
+    whole = train_plug_in(str(folder), recipe, data, tmp_path / "whole", device="cpu", save_every=1, quiet=True)
+    original = PlugIn.backward
+
+    def stops(self, step):
+        if step == 2:
+            raise KeyboardInterrupt
+        return original(self, step)
+
+    monkeypatch.setattr(PlugIn, "backward", stops)
+    with pytest.raises(KeyboardInterrupt):
+        train_plug_in(str(folder), recipe, data, tmp_path / "again", device="cpu", save_every=1, quiet=True)
+    monkeypatch.setattr(PlugIn, "backward", original)
+    again = train_plug_in(
+        str(folder), recipe, data, tmp_path / "again", device="cpu", save_every=1, quiet=True, resume=True
+    )
+    one, other, before = (load_file(path / "model.safetensors") for path in (whole, again, folder))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert any(not torch.equal(one[name], before[name]) for name in one)
+    assert load_model(f"hf:{whole}", device="cpu").dimension == 12
+
+
+def test_only_the_text_tower_trains_if_asked(folder, data, tmp_path):
+    out = train_plug_in(
+        str(folder), parse_recipe(SMALL), data, tmp_path / "run", part="language", device="cpu", quiet=True
+    )
+    before, after = load_file(folder / "model.safetensors"), load_file(out / "model.safetensors")
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert "text_model" in moved
+    assert not {"vision_model", "visual_projection"} & moved
