@@ -1,20 +1,25 @@
-"""Rollouts per second and peak memory: shared rows of elva.rollouts against plain `generate` per rollout.
+"""Rollouts per second and peak memory: shared rows of elva.rollouts against `generate` per rollout and TRL.
 
     python benchmarks/rollouts.py                       # a small model on the CPU
     python benchmarks/rollouts.py --size 2b --batch 16  # the shape of Qwen2-VL-2B, random weights, bfloat16, on a GPU
 
-Both sides start from pixels, sample G summaries of every prompt, and run them under gradient to log-probabilities
-of their tokens and embeddings. Every way runs in a process of its own, for the peak of its memory.
+All ways sample G summaries of every prompt, run them under gradient to log-probabilities of their tokens, and take a
+step of AdamW on the language model. Ours and the plain loops start from pixels and return embeddings too. TRL's
+GRPOTrainer takes pictures only with a processor that needs torchvision: it is measured on text, beside ours on the same.
+Every way runs in a process of its own, for the peak of its memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import json
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -67,9 +72,13 @@ def build(size: str, device: str) -> tuple[Any, dict[str, int]]:
     return model.eval(), ids
 
 
-def inputs(model: Any, ids: dict[str, int], size: str, batch: int, text: int) -> dict[str, torch.Tensor]:
+def inputs(model: Any, ids: dict[str, int], args: argparse.Namespace) -> dict[str, Any]:
+    size, batch = args.size, args.batch
     patches = SIZES[size]["side"] // SIZES[size]["vision"]["patch_size"]
-    words = torch.randint(0, ids["bos"], (batch, text), generator=torch.Generator().manual_seed(0))
+    words = torch.randint(0, ids["bos"], (batch, args.text), generator=torch.Generator().manual_seed(0))
+    if args.no_pictures:
+        words = words.to(model.device)
+        return {"input_ids": words, "attention_mask": torch.ones_like(words), "mm_token_type_ids": 0 * words.int()}
     picture = [ids["start"], *[ids["image"]] * (patches**2 // 4), ids["end"]]
     input_ids = torch.cat([torch.tensor(picture).expand(batch, -1), words], 1).to(model.device)
     values = 3 * 2 * SIZES[size]["vision"]["patch_size"] ** 2
@@ -84,16 +93,19 @@ def inputs(model: Any, ids: dict[str, int], size: str, batch: int, text: int) ->
 
 def shared(model: Any, ids: dict[str, int], given: dict[str, torch.Tensor], rollouts: int, tokens: int) -> torch.Tensor:
     forbidden = torch.tensor([value for name, value in ids.items()], device=model.device)  # all: full length
-    with torch.no_grad():
-        images = model.model.get_image_features(given["pixel_values"], given["image_grid_thw"], return_dict=True)
+    images = None
+    if "pixel_values" in given:
+        with torch.no_grad():
+            found = model.model.get_image_features(given["pixel_values"], given["image_grid_thw"], return_dict=True)
+        images = {"image": found}
     position_ids, _ = model.model.get_rope_index(
-        given["input_ids"], given["mm_token_type_ids"], given["image_grid_thw"], attention_mask=given["attention_mask"]
+        given["input_ids"],
+        given["mm_token_type_ids"],
+        given.get("image_grid_thw"),
+        attention_mask=given["attention_mask"],
     )
     prompts = SimpleNamespace(
-        input_ids=given["input_ids"],
-        attention_mask=given["attention_mask"],
-        position_ids=position_ids,
-        images={"image": images},
+        input_ids=given["input_ids"], attention_mask=given["attention_mask"], position_ids=position_ids, images=images
     )
     common: dict[str, Any] = {"forbidden": forbidden}
     drawn = sample(model.model, model.lm_head, prompts, rollouts=rollouts, max_tokens=tokens, end=ids["ret"], **common)
@@ -106,11 +118,12 @@ def plain(model: Any, ids: dict[str, int], given: dict[str, torch.Tensor], rollo
 
 
 def one_by_one(model: Any, ids: dict[str, int], given: dict[str, Any], rollouts: int, tokens: int) -> torch.Tensor:
-    patches = len(given["pixel_values"]) // len(given["input_ids"])
     total = torch.zeros((), device=model.device)
     for row in range(len(given["input_ids"])):
         one = {name: value[row : row + 1] for name, value in given.items()}
-        one["pixel_values"] = given["pixel_values"][row * patches : (row + 1) * patches]
+        if "pixel_values" in given:
+            patches = len(given["pixel_values"]) // len(given["input_ids"])
+            one["pixel_values"] = given["pixel_values"][row * patches : (row + 1) * patches]
         for _ in range(rollouts):
             total = total + one_rollout(model, ids, one, tokens)
     return total
@@ -127,8 +140,8 @@ def one_rollout(model: Any, ids: dict[str, int], given: dict[str, torch.Tensor],
         input_ids=whole,
         attention_mask=torch.ones_like(whole),
         mm_token_type_ids=(whole == ids["image"]).int(),
-        pixel_values=given["pixel_values"],
-        image_grid_thw=given["image_grid_thw"],
+        pixel_values=given.get("pixel_values"),
+        image_grid_thw=given.get("image_grid_thw"),
     ).last_hidden_state
     scores = model.lm_head(hidden[:, length - 1 : -2]).float()
     scores = scores.index_fill(-1, torch.tensor(suppressed, device=model.device), -torch.inf)
@@ -137,22 +150,85 @@ def one_rollout(model: Any, ids: dict[str, int], given: dict[str, torch.Tensor],
 
 
 WAYS = {"shared": shared, "plain": plain, "one by one": one_by_one}
+CASES = [("shared", False), ("plain", False), ("one by one", False), ("shared", True), ("plain", True), ("TRL", True)]
 
 
-def measure(way: str, args: argparse.Namespace) -> None:
-    set_verbosity_error()
-    torch.set_num_threads(args.threads)
-    model, ids = build(args.size, args.device)
-    given = inputs(model, ids, args.size, args.batch, args.text)
+def steps(model: Any, ids: dict[str, int], args: argparse.Namespace) -> list[float]:
+    """Return the seconds of each step: draw, one pass under gradient, AdamW."""
+    given = inputs(model, ids, args)
     torch.manual_seed(1)
-    before = memory(args.device)
+    optimiser = torch.optim.AdamW(weight for weight in model.parameters() if weight.requires_grad)
     seconds = []
     for _ in range(1 + args.repeats):
         start = time.perf_counter()
-        WAYS[way](model, ids, given, args.rollouts, args.tokens)
+        WAYS[args.way](model, ids, given, args.rollouts, args.tokens).backward()
+        optimiser.step()
+        optimiser.zero_grad()
         if args.device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def trl_steps(model: Any, ids: dict[str, int], args: argparse.Namespace) -> list[float]:
+    """Return the seconds of each step of TRL's GRPOTrainer on the same prompts, without a reference model."""
+    from datasets import Dataset
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, TrainerCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+    names = {number: name for name, number in ids.items()}
+    words = {names.get(number, f"w{number}"): number for number in range(model.config.text_config.vocab_size)}
+    core = Tokenizer(models.WordLevel(words, unk_token="pad"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token="pad", eos_token="eos", padding_side="left")
+    rows = inputs(model, ids, args)["input_ids"].tolist()
+    prompts = [" ".join(f"w{number}" for number in row) for row in rows]
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+        def on_train_end(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = GRPOConfig(
+            output_dir=folder,
+            per_device_train_batch_size=args.batch * args.rollouts,
+            num_generations=args.rollouts,
+            max_completion_length=args.tokens,
+            max_steps=1 + args.repeats,
+            generation_kwargs={"min_new_tokens": args.tokens, "suppress_tokens": list(ids.values())},
+            beta=0.0,
+            gradient_checkpointing=False,
+            bf16=args.device == "cuda",
+            use_cpu=args.device == "cpu",
+            logging_strategy="no",
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        )
+        trainer = GRPOTrainer(
+            model=model,
+            args=config,
+            reward_funcs=lambda completions, **_: [float(len(set(text.split()))) for text in completions],
+            train_dataset=Dataset.from_dict({"prompt": prompts * (1 + args.repeats)}),
+            processing_class=tokenizer,
+            callbacks=[Clock()],
+        )
+        trainer.train()
+    return [end - start for start, end in itertools.pairwise(times)]
+
+
+def measure(args: argparse.Namespace) -> None:
+    set_verbosity_error()
+    torch.set_num_threads(args.threads)
+    model, ids = build(args.size, args.device)
+    before = memory(args.device)
+    with contextlib.redirect_stdout(sys.stderr):
+        seconds = (trl_steps if args.way == "TRL" else steps)(model, ids, args)
     print(json.dumps({"seconds": statistics.median(seconds[1:]), "mib": memory(args.device) - before}))
 
 
@@ -172,18 +248,28 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=16, help="tokens of a summary")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="on a shared machine more threads wait for each other")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    parser.add_argument("--no-pictures", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.way:
-        return measure(args.way, args)
-    found = {}
-    for way in WAYS:
-        command = [sys.executable, *sys.argv, "--way", way]
-        found[way] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-        rate = args.batch * args.rollouts / found[way]["seconds"]
-        ratio = found[way]["seconds"] / found["shared"]["seconds"]
+        return measure(args)
+    print(
+        f"{args.size}: {args.batch} prompts x {args.rollouts} rollouts of {args.tokens} tokens, torch {torch.__version__}"
+    )
+    ours = 0.0
+    for way, text_alone in CASES:
+        command = [sys.executable, *sys.argv, "--way", way, *["--no-pictures"] * text_alone]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(f"{way:10}  failed: {done.stderr.strip().splitlines()[-1]}")
+            continue
+        found = json.loads(done.stdout)
+        ours = found["seconds"] if way == "shared" else ours
+        rate = args.batch * args.rollouts / found["seconds"]
+        what = "text" if text_alone else "pictures and text"
         print(
-            f"{way:10}  {rate:9.1f} rollouts/s  {found[way]['mib']:7.0f} MiB above the model  {ratio:5.1f} x the time"
+            f"{way:10}  {what:17}  {rate:9.1f} rollouts/s  {found['mib']:7.0f} MiB above the model"
+            f"  {found['seconds'] / ours:5.1f} x the time"
         )
     return None
 
