@@ -5,7 +5,7 @@
 
 All ways sample G summaries of every prompt, run them under gradient to log-probabilities of their tokens, and take a
 step of AdamW on the language model. Ours and the plain loops start from pixels and return embeddings too. TRL's
-GRPOTrainer takes pictures only with a processor that needs torchvision: it is measured on text, beside ours on the same.
+GRPOTrainer takes pictures only with a processor that needs torchvision: it is measured on text, beside ours.
 Every way runs in a process of its own, for the peak of its memory.
 """
 
@@ -254,7 +254,7 @@ def main() -> None:
     if args.way:
         return measure(args)
     print(
-        f"{args.size}: {args.batch} prompts x {args.rollouts} rollouts of {args.tokens} tokens, torch {torch.__version__}"
+        f"{args.size}: {args.batch} prompts x {args.rollouts} rollouts, {args.tokens} tokens; torch {torch.__version__}"
     )
     ours = 0.0
     for way, text_alone in CASES:
