@@ -3,7 +3,7 @@
     python benchmarks/grain_blindness.py data  --out OUT                       # both suites at 64 pixels
     python benchmarks/grain_blindness.py train --out OUT --seeds 0 1 2         # all arms; goes on where it stopped
     python benchmarks/grain_blindness.py train --out OUT --arms ablations      # the paper's ablations
-    python benchmarks/grain_blindness.py table --out OUT                       # tables, plots
+    python benchmarks/grain_blindness_report.py OUT                            # tables and plots
 
 Stage 0 is run once: it stands for the pretrained model that the paper starts from. Seeds differ in everything after.
 """
@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import dual_encoder
 import torch
 
 from elva import checkpoints
 from elva.config import Recipe, load_recipe, parse_recipe
 from elva.data import read_benchmarks, read_pools
-from elva.train import read_data, train
+from elva.train import Data, read_data, train, train_plug_in
 from mrbench.benchmark import Benchmark
 from mrbench.evaluate import evaluate
 from mrbench.models.zoo import load_model
-from mrbench.results import read_result
 
 SUITES = ("scenes", "emoji")
 BUILD = {
@@ -38,38 +36,62 @@ BUILD = {
     "scenes": ["scenes", "--splits", "test"],
     "emoji": ["emoji", "--splits", "test"],
 }
-# Arm: (the arm it goes on from, stages, changes to the recipe). Sequences seen are counted in the table.
-NO_MARGIN, NO_RANKING = {"alpha": 0.0}, {"epsilon": 0.0}
-ARMS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
-    "pretrained": (None, (0,), {}),
-    "contrastive": ("pretrained", (1, 2), {}),
-    "continued": ("contrastive", (2,), {"stage2": {"steps": 125}}),
-    "balanced": ("contrastive", (2,), {"stage2": {"steps": 40, "sampling": {"hard": 4, "random": 4}}}),
-    "generation": ("pretrained", (1, 2), {"stage2": {"generation": 0.5, "embedding": "summary"}}),
-    "elva": ("contrastive", (3,), {}),
-    "elva-on-generation": ("generation", (3,), {}),
-    "graded": ("contrastive", (3,), {"stage3": {"reward": {"alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}}),
-    "graded-on-generation": (
-        "generation",
-        (3,),
-        {"stage3": {"reward": {"alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}},
-    ),
-    "pathwise-graded": (
-        "generation",
-        (3,),
-        {"stage3": {"gradient": "both", "reward": {"alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}},
-    ),
+SUMMARIES = {"embedding": "summary", "summaries": "generated", "generation": 0.5}
+GRADED = {"reward": {"alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}
+BALANCED = {"steps": 50, "sampling": {"hard": 4, "random": 4, "pool": 2000}}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of training.
+
+    Attributes:
+        parent: The arm that it goes on from.
+        stages: Of the recipe.
+        changes: To the recipe.
+        kind: What trains: an ``elva`` model, or a dual encoder with InfoNCE (``dual``) or in ``plug-in`` mode.
+        shared: One run serves all seeds.
+    """
+
+    parent: str | None
+    stages: tuple[int, ...]
+    changes: dict[str, Any] = field(default_factory=dict)
+    kind: str = "elva"
+    shared: bool = False
+
+
+ARMS = {
+    "pretrained": Arm(None, (0,), shared=True),
+    # One-word prompt, as the paper's stages 1 and 2; what follows sees 32,000 sequences more.
+    "contrastive": Arm("pretrained", (1, 2)),
+    "continued": Arm("contrastive", (2,), {"stage2": {"steps": 250}}),
+    "balanced": Arm("contrastive", (2,), {"stage2": BALANCED}),
+    "elva": Arm("contrastive", (3,)),
+    "elva-graded": Arm("contrastive", (3,), {"stage3": GRADED}),
+    # The embedding stands after the model's own summary, which a generation loss keeps right.
+    "generation": Arm("pretrained", (1, 2), {"stage2": SUMMARIES}),
+    "generation-continued": Arm("generation", (2,), {"stage2": {**SUMMARIES, "steps": 250}}),
+    "generation-balanced": Arm("generation", (2,), {"stage2": {**SUMMARIES, **BALANCED}}),
+    "generation-elva": Arm("generation", (3,)),
+    "generation-elva-graded": Arm("generation", (3,), {"stage3": GRADED}),
+    "best": Arm("generation", (3,), {"stage3": {**GRADED, "gradient": "both", "lr": 2e-4}}),
+    # Encoders that generate nothing.
+    "dual-encoder": Arm(None, (2,), kind="dual", shared=True),
+    "dual-encoder-continued": Arm("dual-encoder", (2,), {"stage2": {"steps": 250}}, kind="dual"),
+    "dual-encoder-balanced": Arm("dual-encoder", (2,), {"stage2": BALANCED}, kind="dual"),
+    "plug-in": Arm("dual-encoder", (3,), kind="plug-in"),
+    "plug-in-graded": Arm("dual-encoder", (3,), {"stage3": {**GRADED, "gradient": "both"}}, kind="plug-in"),
 }
-ABLATIONS: dict[str, tuple[str | None, tuple[int, ...], dict[str, Any]]] = {
-    "no-ranking": ("contrastive", (3,), {"stage3": {"reward": NO_RANKING}}),
-    "no-margin": ("contrastive", (3,), {"stage3": {"reward": NO_MARGIN}}),
-    "no-negative-term": ("contrastive", (3,), {"stage3": {"reward": {"gamma": 0.0}}}),
-    "no-sampling-strategy": ("contrastive", (3,), {"stage3": {"sampling": {"hard": 0, "random": 8}}}),
-    "no-random-negatives": ("contrastive", (3,), {"stage3": {"sampling": {"hard": 8, "random": 0}}}),
-    "weights-0.6-0.4": ("contrastive", (3,), {"stage3": {"reward": {"alpha": 0.6, "epsilon": 0.4}}}),
-    "weights-0.5-0.5": ("contrastive", (3,), {"stage3": {"reward": {"alpha": 0.5, "epsilon": 0.5}}}),
+ABLATIONS = {
+    "no-ranking": {"reward": {"epsilon": 0.0}},
+    "no-margin": {"reward": {"alpha": 0.0}},
+    "no-negative-term": {"reward": {"gamma": 0.0}},
+    "no-sampling-strategy": {"sampling": {"hard": 0, "random": 8}},
+    "no-random-negatives": {"sampling": {"hard": 8, "random": 0}},
+    "weights-0.6-0.4": {"reward": {"alpha": 0.6, "epsilon": 0.4}},
+    "weights-0.5-0.5": {"reward": {"alpha": 0.5, "epsilon": 0.5}},
 }
-MEASURES = ("hit_rate@1", "hit_rate@5", "mrr", "pair_accuracy", "all_grains_accuracy", "strict_chain")
+ALL = ARMS | {name: Arm("generation", (3,), {"stage3": changes}) for name, changes in ABLATIONS.items()}
 
 
 def build_data(out: Path) -> None:
@@ -88,35 +110,46 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_of(arm: str, seed: int, base: str) -> Recipe:
-    changes = {**ARMS, **ABLATIONS}[arm][2]
-    seed = 0 if arm == "pretrained" else seed
-    return parse_recipe({**merged(asdict(load_recipe(base)), changes), "seed": seed}, where=arm)
+    seed = 0 if ALL[arm].shared else seed
+    return parse_recipe({**merged(asdict(load_recipe(base)), ALL[arm].changes), "seed": seed}, where=arm)
 
 
 def folder_of(out: Path, arm: str, seed: int) -> Path:
-    return out / "runs" / (arm if arm == "pretrained" else f"{arm}-{seed}")
+    return out / "runs" / (arm if ALL[arm].shared else f"{arm}-{seed}")
 
 
 def model_of(out: Path, arm: str, seed: int) -> Path:
-    return folder_of(out, arm, seed) / f"stage{({**ARMS, **ABLATIONS})[arm][1][-1]}"
+    return folder_of(out, arm, seed) / (f"stage{ALL[arm].stages[-1]}" if ALL[arm].kind == "elva" else "model")
 
 
-def run_arm(out: Path, arm: str, seed: int, base: str, data: Any) -> None:
-    parent, stages, _ = {**ARMS, **ABLATIONS}[arm]
-    if parent is not None:
-        run_arm(out, parent, seed, base, data)
-    folder = folder_of(out, arm, seed)
-    if not (model_of(out, arm, seed) / checkpoints.MARKER).exists():
-        start = None if parent is None else model_of(out, parent, seed)
-        recipe = recipe_of(arm, seed, base)
-        train(recipe, data, folder, stages=stages, start=start, resume=folder.exists())
+def train_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
+    folder, way = folder_of(out, arm, seed), ALL[arm]
+    recipe, start = recipe_of(arm, seed, base), None if way.parent is None else model_of(out, way.parent, seed)
+    if way.kind == "elva":
+        train(recipe, data, folder, stages=way.stages, start=start, resume=folder.exists(), device="cpu")
+    elif way.kind == "plug-in":
+        train_plug_in(str(start), recipe, data, folder, resume=folder.exists(), device="cpu")
+    elif start is None:
+        dual_encoder.pretrain(data, folder, resume=folder.exists())
+    elif recipe.stage2 is not None:
+        settings = replace(recipe.stage2, train="all")
+        dual_encoder.train(start, data.pools, settings, folder, seed=seed, resume=folder.exists())
+
+
+def run_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
+    way, folder, model_folder = ALL[arm], folder_of(out, arm, seed), model_of(out, arm, seed)
+    if way.parent is not None:
+        run_arm(out, way.parent, seed, base, data)
+    if not (model_folder / "config.json").exists() and not (model_folder / checkpoints.MARKER).exists():
+        train_arm(out, arm, seed, base, data)
     for suite in SUITES:
         target = folder / "results" / suite
         if not (target / "result.json").exists():
-            model = load_model(f"elva:{model_of(out, arm, seed)}", batch_size=128)
+            kind = "elva" if way.kind == "elva" else "hf"
+            model = load_model(f"{kind}:{model_folder}", device="cpu", batch_size=128)
             model.name = arm
             evaluate(Benchmark(out / suite), model, target, seed=seed)
-    if not (folder / "named.json").exists():
+    if way.kind == "elva" and not (folder / "named.json").exists():
         (folder / "named.json").write_text(json.dumps(named(out, arm, seed), indent=2) + "\n")
 
 
@@ -141,81 +174,9 @@ def named(out: Path, arm: str, seed: int, limit: int = 250) -> dict[str, dict[st
     return found
 
 
-def sequences(recipe: Recipe, arm: str) -> int:
-    """Return the sequences that the arm's own stages ran under gradient."""
-    total = 0
-    for number in {**ARMS, **ABLATIONS}[arm][1]:
-        options = getattr(recipe, f"stage{number}")
-        each = {0: 1, 3: 0}.get(number, 2 + getattr(options, "negatives", 0))
-        sampling = getattr(options, "sampling", None)
-        if sampling is not None:
-            each = (2 + sampling.hard + sampling.random) * getattr(options, "rollouts", 1)
-        total += options.steps * options.batch * each
-    return total
-
-
-def collect(out: Path, base: str) -> pd.DataFrame:
-    rows = []
-    for folder in sorted((out / "runs").glob("*")):
-        arm, _, number = folder.name.rpartition("-") if folder.name != "pretrained" else (folder.name, "", "0")
-        if arm not in {**ARMS, **ABLATIONS}:
-            continue
-        for suite in SUITES:
-            path = folder / "results" / suite / "result.json"
-            if not path.exists():
-                continue
-            seen = sequences(recipe_of(arm, int(number), base), arm)
-            for task, result in read_result(path).tasks.items():
-                row: dict[str, Any] = {"arm": arm, "seed": int(number), "suite": suite, "task": task, "sequences": seen}
-                row |= {name: result.scores.get(name) for name in MEASURES}
-                for name in ("grain_distance", "grain_sensitivity"):
-                    cells = result.by_grain.get(name, {})
-                    row[name] = sum(cell.score for cell in cells.values()) / len(cells) if cells else None
-                row |= {f"pair {grain}": cell.score for grain, cell in result.pair_accuracy.items()}
-                rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def interval(values: pd.Series) -> str:
-    """Return the mean over seeds and half the 95 % interval (Student)."""
-    from scipy.stats import t
-
-    values = values.dropna()
-    if len(values) < 2:
-        return "—" if values.empty else f"{values.iloc[0]:.3f}"
-    half = t.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
-    return f"{values.mean():.3f} ±{half:.3f}"
-
-
-def table(frame: pd.DataFrame) -> str:
-    order = [arm for arm in {**ARMS, **ABLATIONS} if arm in set(frame["arm"])]
-    measures = [*MEASURES, "grain_distance", "grain_sensitivity"]
-    lines = []
-    for suite in SUITES:
-        part = frame[frame["suite"] == suite]
-        seeds = part.groupby(["arm", "seed"])[measures].mean().reset_index()
-        lines += [f"### {suite}", "", "| arm | seeds | sequences | " + " | ".join(measures) + " |"]
-        lines += ["| --- " + "| ---: " * (2 + len(measures)) + "|"]
-        for arm in order:
-            own = seeds[seeds["arm"] == arm]
-            seen = int(part[part["arm"] == arm]["sequences"].iloc[0])
-            cells = [interval(own[name]) for name in measures]
-            lines.append(f"| {arm} | {len(own)} | {seen:,} | " + " | ".join(cells) + " |")
-        grains = [name for name in part.columns if name.startswith("pair ") and part[name].notna().any()]
-        each = part.groupby(["arm", "seed"])[grains].mean().reset_index()
-        names = [name.removeprefix("pair ") for name in grains]
-        lines += ["", f"Pair accuracy by grain type, {suite}:", "", "| arm | " + " | ".join(names) + " |"]
-        lines += ["| --- " + "| ---: " * len(grains) + "|"]
-        for arm in order:
-            own = each[each["arm"] == arm]
-            lines.append(f"| {arm} | " + " | ".join(interval(own[name]) for name in grains) + " |")
-        lines.append("")
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=["data", "train", "table"])
+    parser.add_argument("step", choices=["data", "train"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--arms", nargs="*", default=["all"], help="names, all, or ablations")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
@@ -223,11 +184,6 @@ def main() -> None:
     args = parser.parse_args()
     if args.step == "data":
         return build_data(args.out)
-    if args.step == "table":
-        frame = collect(args.out, args.recipe)
-        frame.to_csv(args.out / "scores.csv", index=False)
-        print(table(frame))
-        return None
     torch.manual_seed(0)
     data = read_data([args.out / f"{suite}-train" for suite in SUITES])
     arms = {"all": list(ARMS), "ablations": list(ABLATIONS)}.get(args.arms[0], args.arms)
