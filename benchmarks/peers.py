@@ -1,6 +1,7 @@
 """What the benchmarks share: unit vectors, rounds in turn, medians, and the machine that they ran on.
 
-Every benchmark measures us and the peer in one run of one process environment, in turn. Machines are noisy: read the ratio.
+Every benchmark measures us and the peer in one run of one process environment, in turn. Machines are noisy: read the
+ratio.
 """
 
 from __future__ import annotations

@@ -70,9 +70,8 @@ def main() -> None:
         limit = min(found["bare, numpy"], found["bare, torch"])
         print(f"{number:,} x {pool:,} x {length}, depth {depth}; {same / depth:.6f} of the rows are FAISS's too")
         for name, seconds in found.items():
-            print(
-                f"  {name:<12} {seconds:7.3f} s  {seconds / limit:5.2f} x the bare product  {seconds / found['ours']:5.2f} x ours"
-            )
+            beside = f"{seconds / limit:5.2f} x the bare product  {seconds / found['ours']:5.2f} x ours"
+            print(f"  {name:<12} {seconds:7.3f} s  {beside}")
 
 
 if __name__ == "__main__":
