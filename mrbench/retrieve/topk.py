@@ -87,7 +87,7 @@ class _Best:
         self._error = np.float32(2.1 * (queries.shape[1] + 2) * _U)
         self._product = np.empty(len(queries) * self._chunk, dtype=np.float32)
         self._above = np.zeros(-(-self._product.size // 8) * 8, dtype=np.bool_)
-        room = 2 * depth + _SLACK + self._chunk
+        room = depth + _SLACK + self._chunk  # so much is left after shrinking, and comes with the next chunk
         self._values = np.empty((len(queries), room), dtype=np.float32)
         self._rows = np.empty((len(queries), room), dtype=np.uint32)
 
