@@ -192,9 +192,8 @@ def compare(names: list[str], sizes: list[int], depth: int, rounds: int) -> None
         middle = {key: statistics.median(run[key] for run in runs[name]) for key in ("wall", "cpu", "memory")}
         base = {key: statistics.median(run[key] for run in runs[names[0]]) for key in middle}
         ratio = ", ".join(f"{key} {middle[key] / max(base[key], 1e-3):.1f} x" for key in middle)
-        print(
-            f"  {name:<17} {middle['wall']:7.2f} s wall {middle['cpu']:7.2f} s CPU {middle['memory']:+8.0f} MiB; {ratio}"
-        )
+        said = f"{middle['wall']:7.2f} s wall {middle['cpu']:7.2f} s CPU {middle['memory']:+8.0f} MiB"
+        print(f"  {name:<17} {said}; {ratio}")
         for measure, value in runs[name][0]["scores"].items():
             assert math.isclose(value, runs[names[0]][0]["scores"][measure], abs_tol=2e-5), (name, measure)
 

@@ -18,6 +18,9 @@ COMMANDS = (
     "models",
     "models list",
     "evaluate",
+    "cache",
+    "cache info",
+    "cache clear",
     "leaderboard",
     "demo",
 )
