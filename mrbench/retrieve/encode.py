@@ -54,7 +54,7 @@ def encode_queries(
     def queries() -> Iterator[Query]:
         return (query for query in benchmark.queries(task, split) if query.id in wanted)
 
-    found, embeddings = _encode(model, queries, len(ids), f"{task} queries", _query_embedder(model), store)
+    found, embeddings = encode_records(model, queries, len(ids), f"{task} queries", _query_embedder(model), store)
     position = {name: row for row, name in enumerate(found)}
     return embeddings[[position[name] for name in ids]]
 
@@ -80,7 +80,9 @@ def encode_variants(
             if v.query_id in asked:
                 yield Query(v.query_id, pool.task, instruction[v.query_id], (), v.text, v.image)
 
-    return _encode(model, variants, len(pool.variants.row), f"{pool.task} variants", _query_embedder(model), store)[1]
+    return encode_records(
+        model, variants, len(pool.variants.row), f"{pool.task} variants", _query_embedder(model), store
+    )[1]
 
 
 def encode_part(
@@ -106,7 +108,9 @@ def encode_part(
         queries = (query for query in benchmark.queries(pool.task, split) if query.id in row)
         return (replace(q, text=None) if part == "image" else replace(q, image=None) for q in queries)
 
-    found, embeddings = _encode(model, parts, len(row), f"{pool.task} {part} alone", _query_embedder(model), store)
+    found, embeddings = encode_records(
+        model, parts, len(row), f"{pool.task} {part} alone", _query_embedder(model), store
+    )
     return embeddings[np.argsort([row[name] for name in found])]
 
 
@@ -127,7 +131,7 @@ def encode_corpus(
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Embeddings:
         return _checked(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
-    return _encode(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
+    return encode_records(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
 
 
 def unit_vectors(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embeddings:
@@ -192,7 +196,7 @@ def _checked(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Embedding
     return unit_vectors(raw, model.dimension, names, model.name)
 
 
-def _encode(
+def encode_records(
     model: EmbeddingModel,
     records: Callable[[], Iterator[Record]],
     total: int,
@@ -200,9 +204,24 @@ def _encode(
     embed: Embed,
     store: EmbeddingStore | None,
 ) -> tuple[list[str], Embeddings]:
-    """Embed records that the store does not hold, window by window, and return ids and vectors of all.
+    """Embed records that the store does not hold, window by window.
 
     What a window adds depends on the records and on what was there before, never on who else works or was killed.
+
+    Args:
+        model: The model.
+        records: Starts at the first record, every time it is called.
+        total: How many there are.
+        label: What to call them.
+        embed: Records and their items to unit vectors.
+        store: Where vectors are kept; None forgets them.
+
+    Returns:
+        The ids, and the vectors of all, shape ``(total, model.dimension)``.
+
+    Raises:
+        BenchmarkError: There are fewer or more records, or an image cannot be decoded.
+        ModelError: The model returned what cannot be scored.
     """
     store = EmbeddingStore(model) if store is None else store
     store.refresh()

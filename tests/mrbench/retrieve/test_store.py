@@ -19,6 +19,8 @@ from mrbench.evaluate import embed, evaluate
 from mrbench.retrieve import EmbeddingStore, Share, batches, encode
 from mrbench.retrieve.store import cached, clear
 
+TASKS = ("it2i", "i2i")
+
 
 class Sensitive(Oracle):
     """Vectors that show which batch they were made in, as those of real networks do in the last bits."""
@@ -81,7 +83,7 @@ def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encode, "WINDOW", 16)
         patch.setattr(batches, "BATCH", 5)
-        evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c")
+        evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c", tasks=TASKS)
     return contents(folder / "c"), run_of(folder / "r")
 
 
@@ -93,12 +95,12 @@ def test_a_kill_at_any_write_changes_nothing(tiny: Benchmark, tmp_path: Path, wh
 
         def dying(point: int = point, cache: Path = cache, output: Path = output) -> None:
             kill_at(point)
-            evaluate(tiny, Sensitive(), output, cache=cache)
+            evaluate(tiny, Sensitive(), output, cache=cache, tasks=TASKS)
 
         if result_of(forked(dying)) == 0:
             break
         assert not output.exists() or run_of(output) == whole[1]
-        evaluate(tiny, Sensitive(), output, cache=cache, overwrite=True)
+        evaluate(tiny, Sensitive(), output, cache=cache, tasks=TASKS, overwrite=True)
         assert {name: data for name, data in contents(cache).items() if not Path(name).name.startswith(".")} == whole[0]
         assert run_of(output) == whole[1]
     assert point > 2 * len(whole[0])
@@ -112,23 +114,24 @@ def test_any_number_of_processes_gives_the_same(
     cache, output = tmp_path / "c", tmp_path / "r"
 
     def share(process: int, patience: float = 60.0) -> Share:
-        return Share(process, processes, 0.5 if accident == "lost" else patience)
+        return Share(process, processes, 0.2 if accident == "lost" else patience)
 
     def other(process: int) -> None:
-        embed(tiny, Sensitive(), cache, share(process))
+        embed(tiny, Sensitive(), cache, share(process), tasks=TASKS)
 
     def dying() -> None:
-        kill_at(2 + processes)
+        kill_at(3)
         other(1)
 
-    victim = 1 if processes > 1 and accident != "none" else None
-    children = [forked(lambda n=n: dying() if n == victim else other(n)) for n in range(1, processes)]
-    if victim and accident == "restarted":
-        assert result_of(children.pop(0)) in (-signal.SIGKILL, 0)
-        children.append(forked(lambda: other(1)))
-    evaluate(tiny, Sensitive(), output, cache=cache, share=share(0))
+    def restarted() -> None:
+        assert result_of(forked(dying)) == -signal.SIGKILL
+        other(1)
+
+    unlucky = {"none": lambda: other(1), "restarted": restarted, "lost": dying}[accident]
+    children = [forked(unlucky if n == 1 else lambda n=n: other(n)) for n in range(1, processes)]
+    evaluate(tiny, Sensitive(), output, cache=cache, tasks=TASKS, share=share(0))
     codes = [result_of(child) for child in children]
-    assert set(codes) <= ({0, -signal.SIGKILL} if accident == "lost" else {0})
+    assert codes == [-signal.SIGKILL if accident == "lost" and n == 0 else 0 for n in range(processes - 1)]
     assert {name: data for name, data in contents(cache).items() if not Path(name).name.startswith(".")} == whole[0]
     assert run_of(output) == whole[1]
 
@@ -141,7 +144,7 @@ def test_a_second_run_asks_no_model(tiny: Benchmark, tmp_path: Path, whole) -> N
 
 
 def test_a_broken_unit_is_made_again(tiny: Benchmark, tmp_path: Path, whole) -> None:
-    evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c")
+    evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c", tasks=TASKS)
     units = sorted((tmp_path / "c").rglob("*.unit"))
     flipped = bytearray(units[0].read_bytes())
     flipped[len(flipped) // 2] ^= 1
@@ -150,7 +153,7 @@ def test_a_broken_unit_is_made_again(tiny: Benchmark, tmp_path: Path, whole) -> 
     units[2].write_bytes(b"")
     units[3].write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
     model = Sensitive()
-    evaluate(tiny, model, tmp_path / "r2", cache=tmp_path / "c")
+    evaluate(tiny, model, tmp_path / "r2", cache=tmp_path / "c", tasks=TASKS)
     assert 0 < model.items <= 4 * 16
     assert contents(tmp_path / "c") == whole[0]
     assert run_of(tmp_path / "r2") == whole[1]
