@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from transformers import __version__ as transformers_version
 
 from elva import checkpoints
 from elva.prompts import Input
@@ -42,6 +46,15 @@ class ElvaModel:
         self.dimension = self._model.dimension
         self.device = str(self._model.device)
         self.dtype = str(self._model.network.dtype).removeprefix("torch.")
+        self.symmetric = not recipe.prompt.instructions
+        said = [
+            self._how,
+            asdict(recipe.prompt),
+            recipe.max_summary,
+            self._model.processor.to_dict(),
+            transformers_version,
+        ]
+        self.preprocessing = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""

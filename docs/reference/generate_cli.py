@@ -21,6 +21,9 @@ COMMANDS = (
     "train elva",
     "train plug-in",
     "evaluate",
+    "cache",
+    "cache info",
+    "cache clear",
     "leaderboard",
     "demo",
 )

@@ -18,6 +18,15 @@ Workers = Annotated[
     int, typer.Option("--workers", min=1, help="Processes that draw. The bytes written do not depend on it.")
 ]
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        envvar="MRBENCH_CACHE",
+        help="Folder that keeps embeddings between runs. [default: none]",
+        show_default=False,
+    ),
+]
 BenchmarkFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A benchmark folder.", show_default=False)]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, Seed, command_line, print_json
+from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
 from mrbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,22 +36,34 @@ def evaluate(
     depth: Annotated[int, typer.Option("--depth", min=10, help="Candidates per query kept in the run.")] = 100,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Items per batch of the model.")] = 32,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    cache: Cache = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Run a model over a benchmark, keep the whole run, and score it.
 
+    With --cache, `torchrun --nproc-per-node N -m mrbench evaluate ...` shares the embedding among N processes.
+
     Example: mrbench evaluate emoji --model conse
     """
     from mrbench.benchmark import Benchmark
+    from mrbench.evaluate import embed
     from mrbench.evaluate import evaluate as run
     from mrbench.models.zoo import load_model
+    from mrbench.retrieve import Share
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
+    share = Share.from_environment()
+    if cache is None and share.processes > 1:
+        raise InputError("several processes need a folder to share", accepted="--cache DIR")
     benchmark = Benchmark(folder)
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
+    if share.process and cache:
+        return embed(
+            benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed
+        )
     target = output or Path("results") / benchmark.name / _folder_name(loaded.name)
     options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     options += [word for name in task or [] for word in ("--task", name)]
@@ -68,12 +80,15 @@ def evaluate(
         depth=depth,
         overwrite=overwrite,
         command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
+        cache=cache,
+        share=share,
     )
     if as_json:
         print_json(result.to_json())
-        return
-    typer.echo(summary(result))
-    typer.echo(f"result: {target / 'result.json'}")
+    else:
+        typer.echo(summary(result))
+        typer.echo(f"result: {target / 'result.json'}")
+    return None
 
 
 def summary(result: Result) -> str:

@@ -17,8 +17,12 @@ from mrbench.models.protocol import EmbeddingModel, supports
 from mrbench.records import TASKS, Modality
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import (
+    EmbeddingStore,
     ModelSource,
     Run,
+    Share,
+    TaskPool,
+    embed_tasks,
     load_pool,
     pool_modalities,
     read_run,
@@ -43,6 +47,8 @@ def evaluate(
     depth: int = 100,
     overwrite: bool = False,
     command: str = "",
+    cache: Path | None = None,
+    share: Share | None = None,
 ) -> Result:
     """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
 
@@ -60,6 +66,8 @@ def evaluate(
         depth: Candidates per query to keep in the run, 1 or more. No score depends on it.
         overwrite: Whether an earlier result in this folder may be replaced.
         command: The command to write into the result.
+        cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
+        share: What this process embeds where several share the work: the others call :func:`embed`.
 
     Returns:
         The result that was written.
@@ -76,12 +84,8 @@ def evaluate(
         if value is not None and value < 1:
             raise InputError(f"malformed {name}", got=value, accepted="1 or more")
     check_replaceable(output.absolute(), marker=RESULT, overwrite=overwrite)
-    reasons = {task: _why_not(model, task, pool_modalities(benchmark, task, split, pool)) for task in chosen}
-    pools = {
-        task: load_pool(benchmark, task, split, pool=pool, limit=limit, seed=seed)
-        for task, reason in reasons.items()
-        if not reason
-    }
+    reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
+    source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share))
     run = Run(
         model=_describe(model),
         benchmark={
@@ -95,7 +99,7 @@ def evaluate(
         seed=seed,
         limit=limit,
         depth=depth,
-        tasks=run_tasks(ModelSource(model, benchmark, split), pools, depth=depth),
+        tasks=run_tasks(source, pools, depth=depth),
         not_supported={task: reason for task, reason in reasons.items() if reason},
     )
     result = Result(
@@ -113,6 +117,45 @@ def evaluate(
         write_run(folder, run)
         write_result(folder / RESULT, result)
     return result
+
+
+def embed(
+    benchmark: Benchmark,
+    model: EmbeddingModel,
+    cache: Path,
+    share: Share,
+    *,
+    tasks: Sequence[str] | None = None,
+    split: str = "test",
+    pool: str = "task",
+    limit: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Embed one process's share of what :func:`evaluate` needs into a cache, and wait until the others have theirs.
+
+    Args:
+        benchmark: The benchmark.
+        model: The model.
+        cache: The folder that the processes share.
+        share: What is this process's.
+        tasks: As for :func:`evaluate`, like the rest; all processes have to say the same.
+        split: One of the benchmark's splits.
+        pool: ``task`` or ``union``.
+        limit: Number of queries per task.
+        seed: Seed of that sample.
+    """
+    chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
+    _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
+    embed_tasks(ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
+
+
+def _pools(
+    benchmark: Benchmark, model: EmbeddingModel, tasks: list[str], *, split: str, pool: str, **sample: Any
+) -> tuple[dict[str, str], dict[str, TaskPool]]:
+    """Return why each task cannot be taken, empty where it can, and the pools of those that can."""
+    reasons = {task: _why_not(model, task, pool_modalities(benchmark, task, split, pool)) for task in tasks}
+    able = [task for task, reason in reasons.items() if not reason]
+    return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
 
 
 def rescore(folder: Path, benchmark: Benchmark) -> Result:

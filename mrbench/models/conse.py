@@ -45,6 +45,7 @@ class ConSE:
     name = "conse"
     dimension = MiniLM.dimension
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    symmetric = True
     dtype = "float32"
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:

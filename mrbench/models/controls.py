@@ -32,7 +32,7 @@ class RandomModel:
     dtype = "float32"
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
-        self._seed = seed
+        self.seed = seed
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Return one unit vector per query, shape ``(len(items), 64)``."""
@@ -43,7 +43,7 @@ class RandomModel:
         return self._embed(items, "candidate")
 
     def _embed(self, items: Sequence[Item], side: str) -> Embeddings:
-        digests = b"".join(_digest(item, f"{self._seed}/{side}", 8 * self.dimension) for item in items)
+        digests = b"".join(_digest(item, f"{self.seed}/{side}", 8 * self.dimension) for item in items)
         # Box-Muller on the hash's own bytes: no generator whose stream could change with a version of numpy.
         uniform = (np.frombuffer(digests, dtype="<u4").reshape(len(items), 2, self.dimension) + 0.5) / 2**32
         normal = np.sqrt(-2 * np.log(uniform[:, 0])) * np.cos(2 * np.pi * uniform[:, 1])
@@ -66,6 +66,7 @@ class ConstantModel:
     revision = "1"
     dimension = 2
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    symmetric = True
     device = "cpu"
     dtype = "float32"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +54,7 @@ class DualEncoder:
     """
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    symmetric = True
 
     def __init__(
         self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32, dtype: str = "float32"
@@ -70,6 +73,7 @@ class DualEncoder:
         self._tokenizer, self._processor = _processors(source, local)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
+        self.preprocessing = self._describe_preprocessing()
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = int(self._embed_texts(["a"]).shape[1])
@@ -107,6 +111,12 @@ class DualEncoder:
     def _embed_images(self, images: list[Image.Image]) -> Embeddings:
         features = [self.image_features(list(batch)) for batch in batches(images, self._batch_size)]
         return np.concatenate([part.float().cpu().numpy() for part in features])
+
+    def _describe_preprocessing(self) -> str:
+        """Return a digest of the image processor's settings, the vocabulary and the length that texts are cut at."""
+        said = [self._processor.to_json_string(), json.dumps(self._tokenizer.get_vocab(), sort_keys=True)]
+        said += [self._family, str(self._max_tokens), transformers.__version__]
+        return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def _tokenize(self, texts: list[str]) -> Any:
         cut = {"truncation": True, "max_length": self._max_tokens, "return_tensors": "pt"}

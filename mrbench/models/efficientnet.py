@@ -54,6 +54,7 @@ class EfficientNetLite0:
     name = "efficientnet-lite0"
     dimension = 1280
     modalities: frozenset[Modality] = frozenset({"image"})
+    symmetric = True
     dtype = "float32"
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:

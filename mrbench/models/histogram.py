@@ -34,6 +34,7 @@ class ColourHistogram:
     revision = "1"  # raise it when the vectors change
     dimension = CELLS**2 * BINS**3
     modalities: frozenset[Modality] = frozenset({"image"})
+    symmetric = True
     device = "cpu"
     dtype = "float32"
 

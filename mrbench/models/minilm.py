@@ -37,6 +37,7 @@ class MiniLM:
     name = "minilm"
     dimension = 384
     modalities: frozenset[Modality] = frozenset({"text"})
+    symmetric = True
     dtype = "float32"
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:

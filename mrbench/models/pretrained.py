@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,14 +17,16 @@ from mrbench.errors import InputError, ModelError
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device; ``auto`` is the first GPU where there is one, else the CPU.
+    """Return the device; ``auto`` is a GPU where there is one, the first or that of this process, else the CPU.
 
     Raises:
         InputError: It is not a device, or this machine lacks it.
     """
     accepted = "auto, cpu, cuda, cuda:N"
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        local = os.environ.get("LOCAL_RANK", "")  # torchrun and accelerate number the processes of a machine
+        own = f":{int(local) % torch.cuda.device_count()}" if local.isdecimal() and torch.cuda.is_available() else ""
+        device = f"cuda{own}" if torch.cuda.is_available() else "cpu"
     try:
         resolved = torch.device(device)
     except RuntimeError as error:

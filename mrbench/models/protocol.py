@@ -33,6 +33,10 @@ class EmbeddingModel(Protocol):
         modalities: What it can take in one item: ``text``, ``image``, ``image,text``. All must share one space.
         device: Where it computes, for example ``cpu`` or ``cuda:0``.
         dtype: Number format that it computes in, for example ``float32``.
+
+    Three more attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded
+    alike and instructions are ignored, so that what is equal is embedded once. ``preprocessing`` and ``seed``: what
+    else decides a vector beside the revision; caches are keyed by them.
     """
 
     name: str

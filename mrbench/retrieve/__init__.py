@@ -3,20 +3,26 @@
 from mrbench.retrieve.pool import POOLS, TaskPool, load_pool, pool_modalities
 from mrbench.retrieve.run import Run, TaskRun, read_run, write_run
 from mrbench.retrieve.score import score_run
-from mrbench.retrieve.search import run_tasks
+from mrbench.retrieve.search import embed_tasks, run_tasks
 from mrbench.retrieve.source import EmbeddingSource, ModelSource
+from mrbench.retrieve.store import EmbeddingStore, Share
+from mrbench.retrieve.topk import top_k
 
 __all__ = [
     "POOLS",
     "EmbeddingSource",
+    "EmbeddingStore",
     "ModelSource",
     "Run",
+    "Share",
     "TaskPool",
     "TaskRun",
+    "embed_tasks",
     "load_pool",
     "pool_modalities",
     "read_run",
     "run_tasks",
     "score_run",
+    "top_k",
     "write_run",
 ]

@@ -1,28 +1,36 @@
-"""From records to unit vectors: batches, images decoded as they are needed, every vector checked."""
+"""From records to unit vectors: each distinct item once, images decoded ahead of the model, every vector checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
-from mrbench.benchmark import Benchmark, decode
+from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, ModelError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
+from mrbench.retrieve.batches import ahead, batches, by_length, within_memory
 from mrbench.retrieve.pool import TaskPool
+from mrbench.retrieve.store import EmbeddingStore, unit_name
 
-BATCH = 256
-BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB, whatever their size
+WINDOW = 1024  # records whose texts are sorted by length together, and whose vectors are one unit of a cache
 Record = TypeVar("Record", Query, Candidate)
+Embed = Callable[[Sequence[Any], Sequence[Item]], Embeddings]
 
 
 def encode_queries(
-    model: EmbeddingModel, benchmark: Benchmark, task: str, split: str, ids: Sequence[str]
+    model: EmbeddingModel,
+    benchmark: Benchmark,
+    task: str,
+    split: str,
+    ids: Sequence[str],
+    store: EmbeddingStore | None = None,
 ) -> Embeddings:
     """Embed queries of a task.
 
@@ -32,6 +40,7 @@ def encode_queries(
         task: The task.
         split: The split.
         ids: The queries wanted.
+        store: Where vectors are kept; None forgets them.
 
     Returns:
         Unit vectors, float32, shape ``(len(ids), model.dimension)``, in the order of ``ids``.
@@ -41,14 +50,18 @@ def encode_queries(
         BenchmarkError: An image cannot be decoded, or a query is not there.
     """
     wanted = set(ids)
-    queries = (query for query in benchmark.queries(task, split) if query.id in wanted)
 
-    found, embeddings = _encode(model, queries, len(ids), f"{task} queries", _query_embedder(model))
+    def queries() -> Iterator[Query]:
+        return (query for query in benchmark.queries(task, split) if query.id in wanted)
+
+    found, embeddings = encode_records(model, queries, len(ids), f"{task} queries", _query_embedder(model), store)
     position = {name: row for row, name in enumerate(found)}
     return embeddings[[position[name] for name in ids]]
 
 
-def encode_variants(model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool, split: str) -> Embeddings:
+def encode_variants(
+    model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool, split: str, store: EmbeddingStore | None = None
+) -> Embeddings:
     """Embed the variants of a task's queries, each under the instruction of its query.
 
     Returns:
@@ -61,16 +74,24 @@ def encode_variants(model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool,
     table = benchmark.queries(pool.task, split).table(["id", "instruction"])
     instruction = dict(zip(table["id"].to_pylist(), table["instruction"].to_pylist(), strict=True))
     asked = set(pool.query_ids.tolist())
-    variants = (
-        Query(v.query_id, pool.task, instruction[v.query_id], (), v.text, v.image)
-        for v in benchmark.variants(pool.task, split)
-        if v.query_id in asked
-    )
-    return _encode(model, variants, len(pool.variants.row), f"{pool.task} variants", _query_embedder(model))[1]
+
+    def variants() -> Iterator[Query]:
+        for v in benchmark.variants(pool.task, split):
+            if v.query_id in asked:
+                yield Query(v.query_id, pool.task, instruction[v.query_id], (), v.text, v.image)
+
+    return encode_records(
+        model, variants, len(pool.variants.row), f"{pool.task} variants", _query_embedder(model), store
+    )[1]
 
 
 def encode_part(
-    model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool, split: str, part: Literal["image", "text"]
+    model: EmbeddingModel,
+    benchmark: Benchmark,
+    pool: TaskPool,
+    split: str,
+    part: Literal["image", "text"],
+    store: EmbeddingStore | None = None,
 ) -> Embeddings:
     """Embed one part of each composed query: its image alone or its text alone.
 
@@ -82,13 +103,20 @@ def encode_part(
         BenchmarkError: An image cannot be decoded.
     """
     row = {name: number for number, name in enumerate(pool.query_ids.tolist())}
-    queries = (query for query in benchmark.queries(pool.task, split) if query.id in row)
-    parts = (replace(q, text=None) if part == "image" else replace(q, image=None) for q in queries)
-    found, embeddings = _encode(model, parts, len(row), f"{pool.task} {part} alone", _query_embedder(model))
+
+    def parts() -> Iterator[Query]:
+        queries = (query for query in benchmark.queries(pool.task, split) if query.id in row)
+        return (replace(q, text=None) if part == "image" else replace(q, image=None) for q in queries)
+
+    found, embeddings = encode_records(
+        model, parts, len(row), f"{pool.task} {part} alone", _query_embedder(model), store
+    )
     return embeddings[np.argsort([row[name] for name in found])]
 
 
-def encode_corpus(model: EmbeddingModel, benchmark: Benchmark, modality: str, split: str) -> Embeddings:
+def encode_corpus(
+    model: EmbeddingModel, benchmark: Benchmark, modality: str, split: str, store: EmbeddingStore | None = None
+) -> Embeddings:
     """Embed all candidates of one modality.
 
     Returns:
@@ -103,7 +131,7 @@ def encode_corpus(model: EmbeddingModel, benchmark: Benchmark, modality: str, sp
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Embeddings:
         return _checked(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
-    return _encode(model, corpus, len(corpus), f"{modality} candidates", embed)[1]
+    return encode_records(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
 
 
 def unit_vectors(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embeddings:
@@ -168,36 +196,84 @@ def _checked(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Embedding
     return unit_vectors(raw, model.dimension, names, model.name)
 
 
-def _encode(
+def encode_records(
     model: EmbeddingModel,
-    records: Iterable[Record],
+    records: Callable[[], Iterator[Record]],
     total: int,
     label: str,
-    embed: Callable[[Sequence[Record], Sequence[Item]], Embeddings],
+    embed: Embed,
+    store: EmbeddingStore | None,
 ) -> tuple[list[str], Embeddings]:
+    """Embed records that the store does not hold, window by window.
+
+    What a window adds depends on the records and on what was there before, never on who else works or was killed.
+
+    Args:
+        model: The model.
+        records: Starts at the first record, every time it is called.
+        total: How many there are.
+        label: What to call them.
+        embed: Records and their items to unit vectors.
+        store: Where vectors are kept; None forgets them.
+
+    Returns:
+        The ids, and the vectors of all, shape ``(total, model.dimension)``.
+
+    Raises:
+        BenchmarkError: There are fewer or more records, or an image cannot be decoded.
+        ModelError: The model returned what cannot be scored.
+    """
+    store = EmbeddingStore(model) if store is None else store
+    store.refresh()
     ids: list[str] = []
-    embeddings = np.empty((total, model.dimension), dtype=np.float32)
+    keys: list[bytes] = []
+    others: dict[int, tuple[str, list[int]]] = {}
+    seen: set[bytes] = set()
     with tqdm(total=total, desc=f"{model.name}: {label}", unit="item", leave=False, disable=None) as progress:
-        for batch, items in _batches(records):
-            embeddings[len(ids) : len(ids) + len(batch)] = embed(batch, items)
-            ids += [record.id for record in batch]
-            progress.update(len(batch))
+        for number, window in enumerate(_windows(records())):
+            mine = [_key(model, record) for record in window]
+            first = {key: row for row, key in reversed(list(enumerate(mine)))}
+            new = sorted(row for key, row in first.items() if key not in seen and key not in store)
+            seen.update(first)
+            ids += [record.id for record in window]
+            keys += mine
+            if number % store.share.processes == store.share.process:
+                _embed_window(window, mine, new, embed, store)
+            elif new:
+                others[number] = unit_name([mine[row] for row in new]), new
+            progress.update(len(window))
+    late = store.wait(name for name, _ in others.values())
+    if late:
+        for number, window in enumerate(_windows(records())):
+            name, new = others.get(number, ("", []))
+            if name in late:
+                _embed_window(window, [_key(model, record) for record in window], new, embed, store)
     if len(ids) != total:
         raise BenchmarkError("records are missing", where=label, got=len(ids), accepted=total)
-    return ids, embeddings
+    return ids, store.gather(keys)
 
 
-def _batches(records: Iterable[Record]) -> Iterator[tuple[list[Record], list[Item]]]:
-    batch: list[Record] = []
-    items: list[Item] = []
-    pixels = 0
-    for record in records:
-        image = None if record.image is None else decode(record.image, where=record.id)
-        batch.append(record)
-        items.append(Item(record.text, image))
-        pixels += 0 if image is None else image.width * image.height
-        if len(batch) == BATCH or pixels >= BATCH_PIXELS:
-            yield batch, items
-            batch, items, pixels = [], [], 0
-    if batch:
-        yield batch, items
+def _windows(records: Iterator[Record]) -> Iterator[list[Record]]:
+    while window := list(islice(records, WINDOW)):
+        yield window
+
+
+def _embed_window(
+    window: Sequence[Record], keys: Sequence[bytes], new: Sequence[int], embed: Embed, store: EmbeddingStore
+) -> None:
+    if not new:
+        return
+    order = by_length([window[row].text for row in new])
+    chosen = [window[new[at]] for at in order]
+    vectors = [part for batch, items in ahead(batches(chosen)) for part in within_memory(embed, batch, items)]
+    store.put([keys[row] for row in new], np.concatenate(vectors)[np.argsort(order)])
+
+
+def _key(model: EmbeddingModel, record: Query | Candidate) -> bytes:
+    """Return the digest of all that a model is given: side and instruction, where it listens to them, and content."""
+    side = "candidate" if isinstance(record, Candidate) else f"query {record.instruction}"
+    parts = ["" if getattr(model, "symmetric", False) else side, "-" if record.text is None else f"+{record.text}"]
+    digest = hashlib.sha256()
+    for part in (*(text.encode() for text in parts), b"-" if record.image is None else b"+" + record.image.data):
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.digest()

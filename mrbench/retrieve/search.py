@@ -56,6 +56,19 @@ def run_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool], *, depth: 
     return runs
 
 
+def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
+    """Have everything embedded that :func:`run_tasks` asks for, in the same order, and search nothing."""
+    done: set[str] = set()
+    for pool in pools.values():
+        for modality in pool.modalities:
+            if modality not in done:
+                source.corpus(modality)
+                done.add(modality)
+        source.queries(pool)
+        source.variants(pool)
+        source.parts(pool)
+
+
 def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, block: int | None = None) -> TaskRun:
     """Score every query, variant and part against every candidate of the pool.
 

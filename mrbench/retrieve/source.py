@@ -10,6 +10,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.models.protocol import EmbeddingModel, Embeddings
 from mrbench.retrieve.encode import encode_corpus, encode_part, encode_queries, encode_variants
 from mrbench.retrieve.pool import TaskPool
+from mrbench.retrieve.store import EmbeddingStore
 
 PARTS: tuple[Literal["image", "text"], ...] = ("image", "text")
 
@@ -52,29 +53,40 @@ class EmbeddingSource(Protocol):
 
 
 class ModelSource:
-    """A model that reads what the records hold."""
+    """A model that reads what the records hold; each distinct item is embedded once.
 
-    def __init__(self, model: EmbeddingModel, benchmark: Benchmark, split: str) -> None:
+    Args:
+        model: The model.
+        benchmark: The benchmark.
+        split: Its split.
+        store: Where vectors are kept; None keeps them for as long as this source lives.
+    """
+
+    def __init__(
+        self, model: EmbeddingModel, benchmark: Benchmark, split: str, store: EmbeddingStore | None = None
+    ) -> None:
         self._model, self._benchmark, self._split = model, benchmark, split
+        self._store = EmbeddingStore(model) if store is None else store
 
     def corpus(self, modality: str) -> Embeddings:
         """Embed all candidates of one modality."""
-        return encode_corpus(self._model, self._benchmark, modality, self._split)
+        return encode_corpus(self._model, self._benchmark, modality, self._split, self._store)
 
     def queries(self, pool: TaskPool) -> Embeddings:
         """Embed the queries of a task."""
-        return encode_queries(self._model, self._benchmark, pool.task, self._split, pool.query_ids.tolist())
+        ids = pool.query_ids.tolist()
+        return encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store)
 
     def variants(self, pool: TaskPool) -> Embeddings:
         """Embed the variants of a task's queries."""
-        return encode_variants(self._model, self._benchmark, pool, self._split)
+        return encode_variants(self._model, self._benchmark, pool, self._split, self._store)
 
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
         """Embed image and text of composed queries alone, as far as the model takes them alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":
             return {}
         return {
-            part: encode_part(self._model, self._benchmark, pool, self._split, part)
+            part: encode_part(self._model, self._benchmark, pool, self._split, part, self._store)
             for part in PARTS
             if part in self._model.modalities
         }

@@ -105,12 +105,34 @@ def test_limit_is_a_sample_that_the_seed_decides(tiny: Benchmark, tmp_path: Path
     assert without_times(results[0]) != without_times(results[2])
 
 
-def test_a_corpus_is_embedded_once(tiny: Benchmark, tmp_path: Path) -> None:
-    model = Oracle()
-    evaluate(tiny, model, tmp_path / "r", tasks=["it2i", "i2i", "t2i"])
-    queries = QUERIES["it2i"] + QUERIES["i2i"] + QUERIES["t2i"]
-    variants = sum(len(tiny.variants(task, "test")) for task in ("it2i", "i2i", "t2i"))
-    assert model.items == 36 + queries + variants + 2 * QUERIES["it2i"]
+class Counting(Oracle):
+    """Notes what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple] = []
+        self.asked = ""
+
+    def embed_queries(self, items, instruction):
+        self.asked = f"query {instruction}"
+        found = super().embed_queries(items, instruction)
+        self.asked = ""
+        return found
+
+    def _embed(self, item):
+        self.given.append((self.asked, item.text, item.image and item.image.tobytes()))
+        return super()._embed(item)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_what_is_equal_is_embedded_once(tiny: Benchmark, tmp_path: Path, symmetric: bool) -> None:
+    model = Counting()
+    model.symmetric = symmetric
+    evaluate(tiny, model, tmp_path / "r")
+    given = [content[1:] if symmetric else content for content in model.given]
+    assert len(set(given)) == len(given)
+    asked = sum(len(tiny.variants(task, "test")) + QUERIES[task] for task in QUERIES) + 2 * QUERIES["it2i"]
+    assert 72 < len(given) < 72 + asked  # two corpora, and some of the rest is there twice
 
 
 def test_depth_changes_no_score(tiny: Benchmark, tmp_path: Path) -> None:

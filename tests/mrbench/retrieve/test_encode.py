@@ -8,7 +8,7 @@ from tiny_benchmark import Oracle, queries
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import ModelError
-from mrbench.retrieve import encode
+from mrbench.retrieve import batches
 from mrbench.retrieve.encode import encode_corpus, encode_queries
 
 
@@ -20,8 +20,8 @@ def ids(task: str) -> list[str]:
 def test_batches_change_nothing(tiny: Benchmark, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int]) -> None:
     model = Oracle()
     whole = encode_corpus(model, tiny, "image", "test"), encode_queries(model, tiny, "it2i", "test", ids("it2i"))
-    monkeypatch.setattr(encode, "BATCH", limits[0])
-    monkeypatch.setattr(encode, "BATCH_PIXELS", limits[1])
+    monkeypatch.setattr(batches, "BATCH", limits[0])
+    monkeypatch.setattr(batches, "BATCH_PIXELS", limits[1])
     again = encode_corpus(model, tiny, "image", "test"), encode_queries(model, tiny, "it2i", "test", ids("it2i"))
     for one, other in zip(whole, again, strict=True):
         np.testing.assert_array_equal(one, other)

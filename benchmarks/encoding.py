@@ -1,0 +1,146 @@
+"""Texts and images a second through our loop, sentence-transformers', MTEB's, and the bare forward pass.
+
+A CLIP ViT-B/32 of random weights: speed does not depend on what it has learned. Every loop starts from the same PNG
+bytes and texts.
+
+pip install -e '.[benchmark,models]' && python benchmarks/encoding.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from mteb.models.model_implementations.clip_models import CLIPModel as MtebCLIP
+from peers import machine, medians
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+
+from mrbench.models.dual_encoder import DualEncoder
+from mrbench.records import Candidate, ImageData
+from mrbench.retrieve.encode import encode_records, unit_vectors
+
+BATCH, LETTERS = 32, "abcdefghijklmnopqrstuvwxyz"
+
+
+def write_clip(folder: Path) -> Path:
+    """Write a checkpoint of the default configuration, which is that of ViT-B/32, whose tokens are letters."""
+    torch.manual_seed(0)
+    vocabulary = {"<|startoftext|>": 49406, "<|endoftext|>": 49407}
+    vocabulary |= {token: index for index, token in enumerate([*LETTERS, *(f"{letter}</w>" for letter in LETTERS)])}
+    vocabulary |= {f"unused{index}": index for index in range(2 * len(LETTERS), 49406)}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    tokenizer = transformers.CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
+    transformers.CLIPProcessor(transformers.CLIPImageProcessor(), tokenizer).save_pretrained(folder)
+    transformers.CLIPModel(transformers.CLIPConfig()).save_pretrained(folder)
+    return folder
+
+
+def texts(number: int, rng: np.random.Generator) -> list[str]:
+    """Texts of 4 to 60 letters, one token each: most are short, as captions are."""
+    lengths = np.clip(rng.lognormal(2.7, 0.6, number), 4, 60).astype(int)
+    return [" ".join("".join(rng.choice(list(LETTERS), size))) for size in lengths]
+
+
+def pictures(number: int, rng: np.random.Generator) -> list[bytes]:
+    """PNG files of smooth colours, 256 by 256."""
+    found = []
+    for _ in range(number):
+        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        buffer = io.BytesIO()
+        small.resize((256, 256), Image.Resampling.BICUBIC).save(buffer, "PNG")
+        found.append(buffer.getvalue())
+    return found
+
+
+def opened(data: list[bytes]) -> list[Image.Image]:
+    return [Image.open(io.BytesIO(part)).convert("RGB") for part in data]
+
+
+def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
+    def embed(batch, items):
+        return unit_vectors(model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
+
+    return encode_records(model, lambda: iter(records), len(records), "records", embed, None)[1]
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    transformers.utils.logging.disable_progress_bar()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=5000)
+    parser.add_argument("--texts", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    rng = np.random.default_rng(0)
+    said, shown = texts(asked.texts, rng), pictures(asked.images, rng)
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_clip(Path(folder))
+        model = DualEncoder(str(path), batch_size=BATCH)
+        peer, other = SentenceTransformer(str(path)), MtebCLIP(str(path), revision=None)
+    print(machine("torch", "transformers", "sentence-transformers", "mteb"))
+    compare("texts", asked.rounds, asked.texts, text_loops(model, peer, other, said))
+    compare("images", asked.rounds, asked.images, image_loops(model, peer, other, shown))
+
+
+def batched(values: list) -> Iterator[list]:
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]
+
+
+def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, said: list[str]) -> dict[str, Callable]:
+    records = [Candidate(str(number), (), text) for number, text in enumerate(said)]
+    ready = [model._tokenize(batch).to(model.device) for batch in batched(sorted(said, key=len))]
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for tokens in ready:
+            model.module.get_text_features(**tokens)
+
+    return {
+        "ours": lambda: ours(model, records),
+        "sentence-transformers": lambda: peer.encode(said, batch_size=BATCH, show_progress_bar=False),
+        "mteb": lambda: other.get_text_embeddings([{"text": batch} for batch in batched(said)], False),
+        "bare forward pass": bare,
+    }
+
+
+def image_loops(
+    model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, shown: list[bytes]
+) -> dict[str, Callable]:
+    records = [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(shown)]
+    pixels = model._processor(images=opened(shown[:BATCH]), return_tensors="pt")["pixel_values"].to(model.device)
+
+    @torch.inference_mode()
+    def bare() -> None:
+        for batch in batched(shown):
+            model.module.get_image_features(pixel_values=pixels[: len(batch)])
+
+    return {
+        "ours": lambda: ours(model, records),
+        "sentence-transformers": lambda: peer.encode(opened(shown), batch_size=BATCH, show_progress_bar=False),
+        "mteb": lambda: other.get_image_embeddings(({"image": opened(batch)} for batch in batched(shown)), False),
+        "bare forward pass": bare,
+    }
+
+
+def compare(what: str, rounds: int, number: int, loops: dict[str, Callable]) -> None:
+    found = medians(loops, rounds)
+    print(f"{number:,} {what}, median of {rounds}")
+    for name, seconds in found.items():
+        print(f"  {name:<22} {number / seconds:8.1f} {what}/s; ours is {seconds / found['ours']:.2f} x as fast")
+
+
+if __name__ == "__main__":
+    main()

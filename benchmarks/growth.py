@@ -1,0 +1,99 @@
+"""Time and memory of search and measures as the pool grows, over a memory map; draws docs/images/growth.png.
+
+pip install -e '.[benchmark]' && python benchmarks/growth.py --plot docs/images/growth.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from harness import JUDGED
+from peers import machine, unit_vectors
+
+from mrbench.measures.ranked import Judged, find_hits, ranked_measures
+from mrbench.retrieve.topk import top_k
+
+QUERIES, LENGTH, DEPTH, PART = 512, 256, 100, 50_000
+
+
+def anonymous() -> float:
+    """Memory of this process that no file backs, in MiB: a memory map does not count, what is computed does."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1024
+
+
+def once(path: Path, pool: int) -> None:
+    queries, candidates = unit_vectors(QUERIES, LENGTH, 0), np.load(path, mmap_mode="r")[:pool]
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.choice(pool, JUDGED, replace=False) for _ in range(QUERIES)])
+    judged = Judged(np.repeat(np.arange(QUERIES), JUDGED), rows, np.ones(len(rows), dtype=np.int64), QUERIES)
+    top_k(queries[:2], candidates[:5000], 10)  # what is loaded on first use
+    peak, over = [anonymous()], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            peak.append(anonymous())
+
+    watcher = threading.Thread(target=watch)
+    start, before = time.perf_counter(), anonymous()
+    watcher.start()
+    best, _ = top_k(queries, candidates, DEPTH)
+    ranked_measures(find_hits(best, judged, pool), judged, [10, DEPTH])
+    seconds = time.perf_counter() - start
+    over.set()
+    watcher.join()
+    print(json.dumps({"seconds": seconds, "memory": max(peak) - before}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pools", type=int, nargs="+", default=(10_000, 30_000, 100_000, 300_000, 1_000_000))
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.once:
+        return once(asked.once, asked.pools[0])
+    print(machine())
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "candidates.npy"
+        mapped = np.lib.format.open_memmap(path, "w+", np.float32, (max(asked.pools), LENGTH))
+        for start in range(0, len(mapped), PART):
+            mapped[start : start + PART] = unit_vectors(min(PART, len(mapped) - start), LENGTH, start + 1)
+        mapped.flush()
+        for pool in asked.pools:
+            words = [sys.executable, __file__, "--once", str(path), "--pools", str(pool)]
+            run = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+            found.append((pool, run["seconds"], run["memory"]))
+            print(f"  {pool:>9,} candidates: {run['seconds']:7.2f} s, {run['memory']:+6.1f} MiB")
+    if asked.plot:
+        draw(found, asked.plot)
+    return None
+
+
+def draw(found: list[tuple[int, float, float]], path: Path) -> None:
+    pools, seconds, memory = zip(*found, strict=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    left.loglog(pools, seconds, "o-", label="measured")
+    left.loglog(pools, [seconds[-1] * pool / pools[-1] for pool in pools], ":", label="proportional")
+    left.set(xlabel="candidates", ylabel="seconds", title=f"{QUERIES} queries, depth {DEPTH}, {LENGTH} d")
+    left.legend()
+    right.semilogx(pools, memory, "o-")
+    right.set(xlabel="candidates", ylabel="MiB beside the memory map", ylim=(0, 1.5 * max(memory)), title="memory")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()

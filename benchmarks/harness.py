@@ -1,0 +1,202 @@
+"""What the harness costs beside the model, from vectors to measures: ours, MTEB, and FAISS with Python loops.
+
+pip install -e '.[benchmark]' && python benchmarks/harness.py
+python benchmarks/harness.py --sizes 10000 1000000 512 --only ours --rounds 1
+
+Every run is a process of its own: wall time, CPU time and growth of the peak memory over what vectors and libraries
+take. All compute precision, recall, mAP, nDCG and MRR; MTEB also nAUC, and is measured with and without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from peers import machine, unit_vectors
+
+CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
+JUDGED = 5
+
+
+class Data:
+    """Vectors, ids and judgements: of the judged, one is near its query and the others are anywhere."""
+
+    def __init__(self, number: int, pool: int, length: int, depth: int) -> None:
+        rng = np.random.default_rng(0)
+        self.candidates, self.queries = unit_vectors(pool, length, 1), unit_vectors(number, length, 2)
+        self.judged = np.array([rng.choice(pool, JUDGED, replace=False) for _ in range(number)])
+        self.queries += 0.5 * self.candidates[self.judged[:, 0]]
+        self.queries /= np.linalg.norm(self.queries, axis=1, keepdims=True)
+        self.grades = rng.integers(1, 4, self.judged.shape)
+        self.depth, self.cutoffs = min(depth, pool), [k for k in CUTOFFS if k <= min(depth, pool)]
+
+    def qrels(self) -> dict[str, dict[str, int]]:
+        return {
+            f"q{q}": {f"c{c}": int(g) for c, g in zip(row, self.grades[q], strict=True)}
+            for q, row in enumerate(self.judged.tolist())
+        }
+
+
+def ours(data: Data) -> Callable[[], dict[str, float]]:
+    from mrbench.measures.ranked import Judged, find_hits, ranked_measures
+    from mrbench.retrieve.topk import top_k
+
+    number = len(data.queries)
+    judged = Judged(np.repeat(np.arange(number), JUDGED), data.judged.reshape(-1), data.grades.reshape(-1), number)
+
+    def run() -> dict[str, float]:
+        rows, _ = top_k(data.queries, data.candidates, data.depth)
+        values = ranked_measures(find_hits(rows, judged, len(data.candidates)), judged, data.cutoffs)
+        return {name: float(value.mean()) for name, value in values.items()}
+
+    return run
+
+
+def mteb(data: Data, nauc: bool = True) -> Callable[[], dict[str, float]]:
+    import mteb as package
+    import torch
+    from datasets import Dataset
+    from mteb._evaluators import retrieval_metrics
+    from mteb._evaluators.retrieval_evaluator import RetrievalEvaluator
+    from mteb.models.search_wrappers import SearchEncoderWrapper
+    from mteb.timing import TimingStack
+    from mteb.types import PromptType
+
+    logging.disable(logging.CRITICAL)
+    if not nauc:
+        retrieval_metrics.evaluate_abstention = lambda *_: {}
+    metadata = package.get_task("NFCorpus").metadata
+
+    class Precomputed:
+        mteb_model_meta = None
+
+        def __init__(self) -> None:
+            self.done = 0
+
+        def encode(self, inputs, *, prompt_type, **_):
+            if prompt_type == PromptType.query:
+                return torch.from_numpy(data.queries)
+            start, self.done = self.done, self.done + len(inputs.dataset)
+            return torch.from_numpy(data.candidates[start : self.done])
+
+        def similarity(self, queries, candidates):
+            return queries @ candidates.T
+
+    def table(letter: str, rows: int) -> Dataset:
+        return Dataset.from_dict({"id": [f"{letter}{n}" for n in range(rows)], "text": ["text"] * rows})
+
+    corpus, queries, qrels = table("c", len(data.candidates)), table("q", len(data.queries)), data.qrels()
+
+    def run() -> dict[str, float]:
+        evaluator = RetrievalEvaluator(
+            corpus, queries, task_metadata=metadata, hf_split="test", hf_subset="default", top_k=data.depth,
+            timer=TimingStack(),
+        )  # fmt: skip
+        found = evaluator(SearchEncoderWrapper(Precomputed()), {"batch_size": 1024, "show_progress_bar": False})
+        scores = evaluator.evaluate(qrels, found, data.cutoffs)
+        return {f"{name}@{k}": getattr(scores, name)[f"{key}@{k}"] for name, key in (("ndcg", "NDCG"), ("map", "MAP"),
+                ("recall", "Recall"), ("precision", "P"), ("mrr", "MRR")) for k in data.cutoffs}  # fmt: skip
+
+    return run
+
+
+def faiss(data: Data) -> Callable[[], dict[str, float]]:
+    """An exact index, then loops over queries and cutoffs in Python, as UniIR's evaluation has it."""
+    import faiss as package
+
+    names, qrels = [f"c{n}" for n in range(len(data.candidates))], data.qrels()
+
+    def measure(found: list[str], grades: dict[str, int], k: int) -> dict[str, float]:
+        hits = [rank for rank, name in enumerate(found[:k], 1) if name in grades]
+        best = sorted(grades.values(), reverse=True)[:k]
+        return {
+            "ndcg": sum(grades[found[rank - 1]] / math.log2(rank + 1) for rank in hits)
+            / sum(grade / math.log2(rank + 1) for rank, grade in enumerate(best, 1)),
+            "map": sum(nth / rank for nth, rank in enumerate(hits, 1)) / len(grades),
+            "recall": len(hits) / len(grades),
+            "precision": len(hits) / k,
+            "hit_rate": float(bool(hits)),
+            "mrr": 1 / hits[0] if hits else 0.0,
+        }
+
+    def run() -> dict[str, float]:
+        index = package.IndexFlatIP(data.candidates.shape[1])
+        index.add(data.candidates)
+        _, rows = index.search(data.queries, data.depth)
+        sums: dict[str, float] = {}
+        for number, row in enumerate(rows.tolist()):
+            found = [names[at] for at in row]
+            for k in data.cutoffs:
+                for name, value in measure(found, qrels[f"q{number}"], k).items():
+                    sums[f"{name}@{k}"] = sums.get(f"{name}@{k}", 0.0) + value
+        return {name: value / len(rows) for name, value in sums.items()}
+
+    return run
+
+
+PEERS = {"ours": ours, "mteb": mteb, "mteb without nAUC": partial(mteb, nauc=False), "faiss": faiss}
+
+
+def once(name: str, sizes: list[int], depth: int) -> None:
+    """Measure one run in this process and print it as JSON."""
+    warnings.simplefilter("ignore")
+    PEERS[name](Data(64, 2000, sizes[2], 10))()  # what is loaded on first use
+    run = PEERS[name](Data(*sizes, depth))
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    start = time.perf_counter()
+    scores = run()
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        json.dumps({"wall": wall, "cpu": cpu, "memory": (after.ru_maxrss - before.ru_maxrss) / 1024, "scores": scores})
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs=3, action="append", help="queries, candidates, length")
+    parser.add_argument("--depths", type=int, nargs="+", default=(1000, 100))
+    parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.once:
+        return once(asked.only[0], asked.sizes[0], asked.depths[0])
+    print(machine("mteb", "torch", "faiss-cpu", "pytrec_eval-terrier"))
+    for sizes in asked.sizes or ([1000, 20_000, 256], [5000, 100_000, 256]):
+        for depth in asked.depths:
+            compare(asked.only, sizes, depth, asked.rounds)
+    return None
+
+
+def compare(names: list[str], sizes: list[int], depth: int, rounds: int) -> None:
+    print(f"{sizes[0]:,} x {sizes[1]:,} x {sizes[2]}, depth {depth}, median of {rounds}")
+    runs: dict[str, list[dict]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            words = [sys.executable, __file__, "--once", "--only", name, "--depths", str(depth), "--sizes"]
+            found = subprocess.run([*words, *map(str, sizes)], check=True, capture_output=True, text=True)
+            runs[name].append(json.loads(found.stdout.splitlines()[-1]))
+    for name in names:
+        middle = {key: statistics.median(run[key] for run in runs[name]) for key in ("wall", "cpu", "memory")}
+        base = {key: statistics.median(run[key] for run in runs[names[0]]) for key in middle}
+        ratio = ", ".join(f"{key} {middle[key] / max(base[key], 1e-3):.1f} x" for key in middle)
+        said = f"{middle['wall']:7.2f} s wall {middle['cpu']:7.2f} s CPU {middle['memory']:+8.0f} MiB"
+        print(f"  {name:<17} {said}; {ratio}")
+        for measure, value in runs[name][0]["scores"].items():
+            assert math.isclose(value, runs[names[0]][0]["scores"][measure], abs_tol=2e-5), (name, measure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What the benchmarks share: unit vectors, rounds in turn, medians, and the machine that they ran on.
+
+Every benchmark measures us and the peer in one run of one process environment, in turn. Machines are noisy: read the
+ratio.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+Runs = dict[str, Callable[[], object]]
+
+
+def unit_vectors(rows: int, dimension: int, seed: int) -> np.ndarray:
+    """Random float32 unit vectors, shape ``(rows, dimension)``."""
+    drawn = np.random.default_rng(seed).standard_normal((rows, dimension), dtype=np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn
+
+
+def medians(runs: Runs, rounds: int) -> dict[str, float]:
+    """Run everything in turn and return the median seconds by name; a first round warms up and does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def machine(*packages: str) -> str:
+    """Say on what the numbers were measured, in one line."""
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
+    said = [f"{name} {_version(name)}" for name in ("numpy", *packages)]
+    return f"{_processor()}, {cores} cores, load {load:.1f}; Python {platform.python_version()}, {', '.join(said)}"
+
+
+def _processor() -> str:
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text().splitlines() if found.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,78 @@
+"""Exact search against FAISS, against torch, and against the bare matrix product, which is the limit.
+
+pip install -e '.[benchmark]' && python benchmarks/search.py
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import faiss
+import numpy as np
+import torch
+from peers import machine, medians, unit_vectors
+
+from mrbench.retrieve.topk import top_k
+
+CHUNK = 8192
+
+
+def bare_numpy(queries: np.ndarray, candidates: np.ndarray) -> None:
+    """The product alone, by chunks into one buffer."""
+    out = np.empty(len(queries) * CHUNK, dtype=np.float32)
+    for start in range(0, len(candidates), CHUNK):
+        part = candidates[start : start + CHUNK]
+        np.matmul(queries, part.T, out=out[: len(queries) * len(part)].reshape(len(queries), -1))
+
+
+def bare_torch(queries: torch.Tensor, candidates: torch.Tensor) -> None:
+    for start in range(0, len(candidates), CHUNK):
+        queries @ candidates[start : start + CHUNK].T
+
+
+def torch_topk(queries: torch.Tensor, candidates: torch.Tensor, depth: int) -> torch.Tensor:
+    """Chunks, the best of each beside the best so far."""
+    values, rows = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
+    for start in range(0, len(candidates), CHUNK):
+        scores = queries @ candidates[start : start + CHUNK].T
+        value, row = scores.topk(min(depth, scores.shape[1]), dim=1)
+        values, rows = torch.cat([values, value], 1), torch.cat([rows, row + start], 1)
+        values, kept = values.topk(min(depth, values.shape[1]), dim=1)
+        rows = rows.gather(1, kept)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs=3, default=(2000, 100_000, 256), help="queries, candidates, length")
+    parser.add_argument("--depths", type=int, nargs="+", default=(100, 1000))
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    number, pool, length = asked.sizes
+    queries, candidates = unit_vectors(number, length, 0), unit_vectors(pool, length, 1)
+    tensors = torch.from_numpy(queries), torch.from_numpy(candidates)
+    index = faiss.IndexFlatIP(length)
+    index.add(candidates)
+    print(machine("torch", "faiss-cpu"))
+    for depth in asked.depths:
+        ours, _ = top_k(queries, candidates, depth)
+        same = np.mean([len(np.intersect1d(*rows)) for rows in zip(ours, index.search(queries, depth)[1], strict=True)])
+        found = medians(
+            {
+                "ours": lambda depth=depth: top_k(queries, candidates, depth),
+                "faiss": lambda depth=depth: index.search(queries, depth),
+                "torch topk": lambda depth=depth: torch_topk(*tensors, depth),
+                "bare, numpy": lambda: bare_numpy(queries, candidates),
+                "bare, torch": lambda: bare_torch(*tensors),
+            },
+            asked.rounds,
+        )
+        limit = min(found["bare, numpy"], found["bare, torch"])
+        print(f"{number:,} x {pool:,} x {length}, depth {depth}; {same / depth:.6f} of the rows are FAISS's too")
+        for name, seconds in found.items():
+            beside = f"{seconds / limit:5.2f} x the bare product  {seconds / found['ours']:5.2f} x ours"
+            print(f"  {name:<12} {seconds:7.3f} s  {beside}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Measures over ranked lists that are cut, with judgements of a few candidates, as trec_eval and MTEB have them.
+
+For runs that keep no more than the best of each query. Candidates that nobody judged count as not relevant; what was
+not retrieved counts as lost. The order of the list decides, so a tie is decided too: the measures over tie groups
+(:mod:`mrbench.measures.ties`) are the ones to prefer where the whole pool was scored.
+
+Only judged candidates that were retrieved enter the sums, so the cost does not grow with the number of measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from mrbench.errors import ResultError
+from mrbench.measures.ties import Floats, Ints, check_cutoff
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Judgements as flat arrays of shape ``(num_judgements,)``, sorted by query.
+
+    Attributes:
+        query: Index of the query, 0 to ``num_queries - 1``.
+        candidate: Row of the candidate.
+        grade: 0 or more; relevant above 0.
+        num_queries: Number of queries; each has a relevant candidate.
+    """
+
+    query: Ints
+    candidate: Ints
+    grade: Ints
+    num_queries: int
+
+    def __post_init__(self) -> None:
+        if (np.diff(self.query) < 0).any() or (self.grade < 0).any():
+            raise ResultError("malformed judgements", accepted="grades of 0 or more, sorted by query")
+        order = np.lexsort((self.candidate, self.query))
+        query, candidate = self.query[order], self.candidate[order]
+        if ((query[1:] == query[:-1]) & (candidate[1:] == candidate[:-1])).any():
+            raise ResultError("a candidate is judged twice", accepted="one judgement of a query and a candidate")
+        if not np.array_equal(np.unique(self.query[self.grade > 0]), np.arange(self.num_queries)):
+            raise ResultError("a query has no relevant candidate", accepted="one or more for every query")
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The relevant candidates that were retrieved, as flat arrays sorted by query and rank.
+
+    Attributes:
+        query: Index of the query.
+        rank: 1 is best.
+        grade: 1 or more.
+        depth: How many candidates of each query were kept.
+    """
+
+    query: Ints
+    rank: Ints
+    grade: Ints
+    depth: int
+
+
+def find_hits(rows: Ints, judged: Judged, num_candidates: int) -> Hits:
+    """Look the retrieved candidates up in the judgements.
+
+    Args:
+        rows: Candidates by rank, no one twice, shape ``(num_queries, depth)``.
+        judged: The judgements.
+        num_candidates: Size of the pool.
+
+    >>> hits = find_hits(np.array([[4, 2, 0]]), Judged(np.array([0]), np.array([2]), np.array([3]), 1), 5)
+    >>> hits.rank, hits.grade
+    (array([2]), array([3]))
+    """
+    grade_of = np.zeros(num_candidates, dtype=np.int32)
+    grades = np.zeros(rows.shape, dtype=np.int32)
+    bounds = np.searchsorted(judged.query, np.arange(judged.num_queries + 1)).tolist()
+    for number, (start, stop) in enumerate(pairwise(bounds)):
+        known = judged.candidate[start:stop]
+        grade_of[known] = judged.grade[start:stop]
+        np.take(grade_of, rows[number], out=grades[number], mode="clip")
+        grade_of[known] = 0
+    found = np.flatnonzero(grades > 0)
+    query, rank = np.divmod(found, rows.shape[1])
+    return Hits(query, rank + 1, grades.reshape(-1)[found].astype(np.int64), rows.shape[1])
+
+
+def ranked_measures(hits: Hits, judged: Judged, cutoffs: Sequence[int]) -> dict[str, Floats]:
+    """Compute every measure at every cutoff.
+
+    ``ndcg@k`` (gain is the grade, discount ``1 / log2(rank + 1)``, over the best order of all judged), ``map@k``
+    (precision at the ranks of the relevant up to k, over the number of relevant), ``recall@k``, ``precision@k``,
+    ``hit_rate@k`` (is one relevant among the first k) and ``mrr@k``.
+
+    Args:
+        hits: What was retrieved.
+        judged: What could have been.
+        cutoffs: Numbers of places, 1 to the depth that was kept.
+
+    Returns:
+        By name, shape ``(num_queries,)``, 0 to 1, higher is better.
+
+    Raises:
+        ResultError: A cutoff is below 1, or beyond what was kept: the rest is unknown, not lost.
+
+    Source: trec_eval's ndcg_cut, map_cut, recall, P, success; MTEB's MRR.
+
+    >>> judged = Judged(np.array([0, 0]), np.array([7, 9]), np.array([1, 1]), 1)
+    >>> values = ranked_measures(Hits(np.array([0]), np.array([2]), np.array([1]), 10), judged, [10])
+    >>> {name: round(float(value[0]), 4) for name, value in values.items()}  # doctest: +NORMALIZE_WHITESPACE
+    {'ndcg@10': 0.3869, 'map@10': 0.25, 'recall@10': 0.5, 'precision@10': 0.1, 'hit_rate@10': 1.0, 'mrr@10': 0.5}
+    """
+    number = judged.num_queries
+    for k in cutoffs:
+        check_cutoff(k)
+        if k > hits.depth:
+            raise ResultError("a cutoff is beyond the depth that was kept", got=k, accepted=f"1 to {hits.depth}")
+    nth = _place(hits.query)
+    best = np.lexsort((-judged.grade, judged.query))
+    ideal, place = judged.grade[best] / np.log2(_place(judged.query) + 1), _place(judged.query)
+    total = np.bincount(judged.query, weights=judged.grade > 0, minlength=number)
+    gain, precision, reciprocal = hits.grade / np.log2(hits.rank + 1), nth / hits.rank, (nth == 1) / hits.rank
+    values: dict[str, Floats] = {}
+    for k in cutoffs:
+        inside = hits.rank <= k
+
+        def summed(weights: Floats, inside: np.ndarray[tuple[int], np.dtype[np.bool_]] = inside) -> Floats:
+            return np.bincount(hits.query[inside], weights=weights[inside], minlength=number).astype(np.float64)
+
+        count = summed(np.ones(len(nth)))
+        values[f"ndcg@{k}"] = summed(gain) / np.bincount(
+            judged.query[place <= k], weights=ideal[place <= k], minlength=number
+        )
+        values[f"map@{k}"] = summed(precision) / total
+        values[f"recall@{k}"] = count / total
+        values[f"precision@{k}"] = count / k
+        values[f"hit_rate@{k}"] = (count > 0).astype(np.float64)
+        values[f"mrr@{k}"] = summed(reciprocal)
+    return values
+
+
+def _place(query: Ints) -> Ints:
+    """Return 1, 2, ... for the entries of each query, which are sorted."""
+    first = np.flatnonzero(np.append(True, query[1:] != query[:-1])[: len(query)])
+    places: Ints = np.arange(1, len(query) + 1) - np.repeat(first, np.diff(np.append(first, len(query))))
+    return places

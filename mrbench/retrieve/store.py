@@ -1,0 +1,224 @@
+"""Embeddings by content: each distinct item is embedded once, in this run, and with a folder, ever.
+
+A folder holds for every model one folder of *units*: files of some hundred vectors, each written whole or not at all,
+with a digest at its end. A unit is named after the content of its items, so that any process that makes it makes the
+same file. A unit whose digest is wrong counts as absent, and is made again. It holds numbers; nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mrbench.errors import InputError, OutputError
+from mrbench.files import canonical_json, read_versioned_json, write_atomic, write_json_atomic
+from mrbench.models.protocol import EmbeddingModel, Embeddings
+
+FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
+_MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB01", 32, 32, ".unit"
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of the work is this process's: every ``processes``-th window of records.
+
+    Attributes:
+        process: 0 to ``processes - 1``.
+        processes: How many share the work and the folder, on one machine or several.
+        patience: Seconds without a new unit after which the work of others is taken over. Doing it twice does no harm.
+    """
+
+    process: int = 0
+    processes: int = 1
+    patience: float = 300.0
+
+    @classmethod
+    def from_environment(cls) -> Share:
+        """Return what ``torchrun`` and ``accelerate launch`` say in ``RANK`` and ``WORLD_SIZE``; all, without them.
+
+        Raises:
+            InputError: They are no numbers, or the rank is not below the size.
+        """
+        said = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        if not (said[0].isdecimal() and said[1].isdecimal() and int(said[0]) < int(said[1])):
+            raise InputError("malformed RANK or WORLD_SIZE", where="environment", got=said, accepted="0 <= RANK < SIZE")
+        return cls(int(said[0]), int(said[1]))
+
+
+def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
+    """Return all that decides a model's vectors but the content: a cache is good for this alone.
+
+    Weights are named by the model's ``revision``. A model may say more in ``preprocessing`` (what it does to texts and
+    pictures, its templates) and ``seed``.
+    """
+    kind = type(model)
+    return {
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        **{name: str(getattr(model, name)) for name in ("name", "revision", "dtype")},
+        **{name: str(getattr(model, name, "")) for name in ("preprocessing", "seed")},
+        "dimension": int(model.dimension),
+    }
+
+
+class EmbeddingStore:
+    """The vectors of one model by the content of what they embed.
+
+    Args:
+        model: The model.
+        folder: Where to keep them; None keeps them in memory for as long as the store lives.
+        share: The part of the work that is this process's.
+
+    Raises:
+        InputError: Several processes, and no folder to share.
+        OutputError: The folder cannot be written.
+    """
+
+    def __init__(self, model: EmbeddingModel, folder: Path | None = None, share: Share | None = None) -> None:
+        self.share = share or Share()
+        if folder is None and self.share.processes > 1:
+            raise InputError("several processes need a folder to share", accepted="--cache DIR")
+        self._dimension = int(model.dimension)
+        self._parts: list[Embeddings] = []
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._read: set[str] = set()
+        self._folder: Path | None = None
+        if folder is not None:
+            said = fingerprint(model)
+            self._folder = folder / hashlib.sha256(canonical_json(said).encode()).hexdigest()[:32]
+            if not (self._folder / MODEL).exists():
+                write_json_atomic(
+                    self._folder / MODEL, {"format": FORMAT, "format_version": FORMAT_VERSION, "model": said}
+                )
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places
+
+    def refresh(self) -> None:
+        """Take in what other processes and earlier runs have written since."""
+        for path in sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder else ():
+            if path.name not in self._read:
+                self._take(path)
+
+    def put(self, keys: Sequence[bytes], vectors: Embeddings) -> None:
+        """Keep vectors, shape ``(len(keys), dimension)``; in a folder as one unit."""
+        if self._folder is None:
+            self._add(keys, vectors)
+            return
+        path = self._folder / unit_name(keys)
+        write_atomic(path, _pack(keys, vectors))
+        self._take(path)
+
+    def gather(self, keys: Sequence[bytes]) -> Embeddings:
+        """Return the vectors of items that are there, shape ``(len(keys), dimension)``."""
+        found = np.empty((len(keys), self._dimension), dtype=np.float32)
+        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        for part in np.unique(places[:, 0]).tolist():
+            at = np.flatnonzero(places[:, 0] == part)
+            found[at] = self._parts[part][places[at, 1]]
+        return found
+
+    def wait(self, units: Iterable[str]) -> set[str]:
+        """Wait for units that other processes make, and return those that did not come.
+
+        Waiting ends when all are there, or when nothing new has come for as long as the patience of the share.
+        """
+        left, since = set(units), time.monotonic()
+        while left and time.monotonic() - since < self.share.patience:
+            come = {name for name in left if self._folder and (self._folder / name).exists()}
+            for name in sorted(come):
+                self._take(self._folder / name)  # type: ignore[operator]
+                since = time.monotonic()
+            left -= come & self._read
+            if left:
+                time.sleep(_POLL)
+        return left
+
+    def _take(self, path: Path) -> None:
+        unit = _unpack(path, self._dimension)
+        if unit is None:
+            path.unlink(missing_ok=True)  # broken: it is made again
+            return
+        self._read.add(path.name)
+        self._add(*unit)
+
+    def _add(self, keys: Sequence[bytes], vectors: Embeddings) -> None:
+        for row, key in enumerate(keys):
+            self._places.setdefault(key, (len(self._parts), row))
+        self._parts.append(vectors)
+
+
+def unit_name(keys: Sequence[bytes]) -> str:
+    """Return the file name of the unit that holds these items."""
+    return hashlib.sha256(b"".join(keys)).hexdigest()[:32] + _SUFFIX
+
+
+def _pack(keys: Sequence[bytes], vectors: Embeddings) -> bytes:
+    """Header (magic, rows, length), keys, vectors as little-endian float32, SHA-256 of all that."""
+    shape = np.array(vectors.shape, dtype="<u8").tobytes()
+    data = _MAGIC + shape + b"".join(keys) + np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+    return data + hashlib.sha256(data).digest()
+
+
+def _unpack(path: Path, dimension: int) -> tuple[list[bytes], Embeddings] | None:
+    """Return keys and memory-mapped vectors of a unit; None where it is not whole, or not what it was."""
+    try:
+        raw = np.memmap(path, dtype=np.uint8, mode="r")
+    except (OSError, ValueError):
+        return None
+    header = len(_MAGIC) + 16
+    if len(raw) < header + _DIGEST or raw[: len(_MAGIC)].tobytes() != _MAGIC:
+        return None
+    rows, length = (int(number) for number in raw[len(_MAGIC) : header].view("<u8"))
+    ends = header + rows * _KEY, header + rows * (_KEY + 4 * length)
+    if length != dimension or len(raw) != ends[1] + _DIGEST:
+        return None
+    if hashlib.sha256(raw[: ends[1]].data).digest() != raw[ends[1] :].tobytes():
+        return None
+    keys = raw[header : ends[0]].tobytes()
+    vectors = raw[ends[0] : ends[1]].view("<f4").reshape(rows, length)
+    return [keys[at : at + _KEY] for at in range(0, len(keys), _KEY)], vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What a cache holds of one model.
+
+    Attributes:
+        folder: The model's folder.
+        model: Its fingerprint.
+        units: Number of files.
+        bytes: Their size.
+    """
+
+    folder: Path
+    model: dict[str, Any]
+    units: int
+    bytes: int
+
+
+def cached(folder: Path) -> list[Cached]:
+    """Return what a cache holds, by the model's name.
+
+    Raises:
+        OutputError: A folder in it is not of a cache.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{MODEL}")):
+        raw = read_versioned_json(path, what="cache", name=FORMAT, newest=FORMAT_VERSION, error=OutputError)
+        sizes = [unit.stat().st_size for unit in path.parent.glob(f"*{_SUFFIX}")]
+        found.append(Cached(path.parent, dict(raw["model"]), len(sizes), sum(sizes)))
+    return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
+
+
+def clear(entry: Cached) -> None:
+    """Remove what a cache holds of a model."""
+    shutil.rmtree(entry.folder)

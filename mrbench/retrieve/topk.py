@@ -1,0 +1,197 @@
+"""Exact top k, streamed over embeddings that may be larger than memory.
+
+A product in float32 finds who may be among the best, with a bound on its error; these few are scored to the last bit
+(:mod:`mrbench.retrieve.exact`) and ordered by score, the tied by row. So the answer is one, whatever the blocks, the
+threads, the linear algebra library and the shards that the candidates came in.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mrbench.errors import InputError, ModelError
+from mrbench.measures.ties import Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import Keys, Scores, exact_scores, key_parts, order_keys
+
+BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
+_SLACK = 64  # candidates within the error of the product that are carried along before they are settled
+_SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+_U = 2.0**-24
+
+
+def top_k(
+    queries: Embeddings,
+    candidates: Embeddings,
+    depth: int,
+    *,
+    threads: int | None = None,
+    block: int = BLOCK,
+    chunk: int = CHUNK,
+) -> tuple[Ints, Scores]:
+    """Find the best candidates of every query.
+
+    Args:
+        queries: float32 unit vectors, shape ``(num_queries, dimension)``.
+        candidates: float32 unit vectors, shape ``(num_candidates, dimension)``, fewer than 2**32; may be a memory map.
+        depth: Candidates wanted per query, 1 or more; all of them where there are fewer.
+        threads: Threads that search, each for its own queries; None takes one a core.
+        block: Queries in one product.
+        chunk: Candidates in one product. No argument but the first three changes the result.
+
+    Returns:
+        Rows of the candidates and their scores, both of shape ``(num_queries, depth)``, by falling score, the tied by
+        rising row.
+
+    Raises:
+        InputError: The depth is below 1, or there is no candidate.
+        ModelError: A vector is not of length 1.
+
+    >>> top_k(np.float32([[1, 0]]), np.float32([[0, 1], [1, 0], [0.6, 0.8]]), 2)
+    (array([[1, 2]]), array([[1. , 0.6]], dtype=float32))
+    """
+    if depth < 1 or not len(candidates):
+        raise InputError("nothing to search for", got=(depth, len(candidates)), accepted="depth and candidates >= 1")
+    for name, vectors in (("query", queries), ("candidate", candidates)):
+        _check_lengths(name, vectors)
+    depth = min(depth, len(candidates))
+    rows = np.empty((len(queries), depth), dtype=np.int64)
+    scores = np.empty((len(queries), depth), dtype=np.float32)
+
+    def work(start: int) -> None:
+        best = _Best(queries[start : start + block], candidates, depth, chunk)
+        part = slice(start, start + block)
+        rows[part], scores[part] = key_parts(best.search())
+
+    # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or _cores()) as pool:
+        list(pool.map(work, range(0, len(queries), block)))
+    return rows, scores
+
+
+class _Best:
+    """The best candidates so far of a block of queries.
+
+    Invariant, once the guess has proved right: every candidate seen so far that is among the ``depth`` best of its
+    query is in ``values`` and ``rows``.
+    """
+
+    def __init__(self, queries: Embeddings, candidates: Embeddings, depth: int, chunk: int) -> None:
+        self._queries, self._candidates, self._depth = queries, candidates, depth
+        self._chunk = min(chunk, len(candidates))
+        # Two values that are compared may both err, by d u times the lengths and by the rounding to float32.
+        self._error = np.float32(2.1 * (queries.shape[1] + 2) * _U)
+        self._product = np.empty(len(queries) * self._chunk, dtype=np.float32)
+        self._above = np.zeros(-(-self._product.size // 8) * 8, dtype=np.bool_)
+        room = depth + _SLACK + self._chunk  # so much is left after shrinking, and comes with the next chunk
+        self._values = np.empty((len(queries), room), dtype=np.float32)
+        self._rows = np.empty((len(queries), room), dtype=np.uint32)
+
+    def search(self) -> Keys:
+        """Return the keys of the best, shape ``(num_queries, depth)``, ascending."""
+        guess = self._guess()
+        self._scan(guess)
+        if guess is not None and ((self._values >= guess).sum(axis=1) < self._depth).any():
+            self._scan(None)
+        return self._settle(np.arange(len(self._queries)))
+
+    def _guess(self) -> Scores | None:
+        """Guess from every n-th candidate a score that a few more than ``depth`` candidates reach.
+
+        A guess that is too high is seen when too few are found; one that is too low costs time only.
+        """
+        step = max(_SAMPLE, -(-len(self._candidates) // self._chunk))
+        sample = self._candidates[::step]
+        expected = self._depth / step
+        rank = round(expected + 3.5 * expected**0.5 + 2)
+        if 2 * rank > len(sample):
+            return None
+        scores = self._multiply(sample)
+        return np.partition(scores, -rank, axis=1)[:, -rank, None]
+
+    def _scan(self, guess: Scores | None) -> None:
+        self._values.fill(-np.inf)
+        self._filled = np.zeros(len(self._queries), dtype=np.int64)
+        nothing = np.full((len(self._queries), 1), -np.inf, dtype=np.float32)
+        self._limit = nothing if guess is None else guess - self._error
+        for start in range(0, len(self._candidates), self._chunk):
+            scores = self._multiply(self._candidates[start : start + self._chunk])
+            if start == 0 and guess is None and scores.shape[1] > self._depth:
+                self._raise_limit(scores)
+            self._add(scores, start)
+
+    def _multiply(self, candidates: Embeddings) -> Scores:
+        scores = self._product[: len(self._queries) * len(candidates)].reshape(len(self._queries), -1)
+        return np.matmul(self._queries, candidates.T, out=scores)
+
+    def _raise_limit(self, values: Scores) -> None:
+        kth = values.shape[1] - self._depth
+        limit = np.partition(values, kth, axis=1)[:, kth, None] - self._error
+        self._limit = np.maximum(self._limit, limit)
+
+    def _add(self, scores: Scores, start: int) -> None:
+        found = self._reaching(scores)
+        query, column = np.divmod(found, scores.shape[1])
+        new = np.bincount(query, minlength=len(scores))
+        if (self._filled + new).max() > self._values.shape[1]:
+            self._shrink()
+        place = np.arange(len(found)) + np.repeat(self._filled - np.cumsum(new) + new, new)
+        place += query * self._values.shape[1]
+        self._values.reshape(-1)[place] = scores.reshape(-1)[found]
+        self._rows.reshape(-1)[place] = column + start
+        self._filled += new
+
+    def _reaching(self, scores: Scores) -> Ints:
+        """Return the flat positions of the scores that reach the limit, ascending."""
+        size = scores.size
+        np.greater_equal(scores, self._limit, out=self._above[:size].reshape(scores.shape))
+        self._above[size:] = False
+        words = np.flatnonzero(self._above.view(np.uint64) != 0)  # few reach it: eight are passed over at a time
+        word, byte = np.nonzero(self._above.reshape(-1, 8)[words])
+        return words[word] * 8 + byte
+
+    def _shrink(self) -> None:
+        """Leave out who cannot be among the best; where too many are too close to tell, settle it."""
+        width = int(self._filled.max())
+        if width > self._depth:
+            self._raise_limit(self._values[:, :width])
+        kept = (self._values[:, :width] >= self._limit) & (np.arange(width) < self._filled[:, None])
+        query, place = np.nonzero(kept)
+        self._filled = np.bincount(query, minlength=len(self._queries))
+        to = np.arange(len(query)) - np.repeat(np.cumsum(self._filled) - self._filled, self._filled)
+        values, rows = self._values[query, place], self._rows[query, place]
+        self._values.fill(-np.inf)
+        self._values[query, to], self._rows[query, to] = values, rows
+        many = np.flatnonzero(self._filled > self._depth + _SLACK)
+        if len(many):
+            best = self._settle(many)
+            self._values[many] = -np.inf
+            self._rows[many, : self._depth], self._values[many, : self._depth] = key_parts(best)
+            self._filled[many] = self._depth
+
+    def _settle(self, some: Ints) -> Keys:
+        """Score what some queries hold to the last bit, and return the keys of the best, shape ``(some, depth)``."""
+        keys = np.empty((len(some), self._depth), dtype=np.uint64)
+        for number, query in enumerate(some.tolist()):
+            values = self._values[query, : self._filled[query]]
+            kth = np.partition(values, len(values) - self._depth)[len(values) - self._depth]
+            rows = self._rows[query, np.flatnonzero(values >= kth - self._error)].astype(np.int64)
+            scores = exact_scores(self._queries[query], self._candidates, rows)
+            keys[number] = np.sort(order_keys(scores, rows))[: self._depth]
+        return keys
+
+
+def _check_lengths(name: str, vectors: Embeddings) -> None:
+    for start in range(0, len(vectors), CHUNK):
+        part = vectors[start : start + CHUNK]
+        wrong = ~(np.abs(np.einsum("ij,ij->i", part, part) - 1) < 1e-3)  # NaN is wrong too
+        if wrong.any():
+            raise ModelError("a vector is not of length 1", where=f"{name} {start + int(np.argmax(wrong))}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

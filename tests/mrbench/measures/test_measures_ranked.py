@@ -1,0 +1,76 @@
+"""Measures over ranked lists agree with trec_eval, and with MTEB where trec_eval has none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mteb._evaluators.retrieval_metrics import mrr
+
+from mrbench.errors import ResultError
+from mrbench.measures.ranked import Hits, Judged, find_hits, ranked_measures
+
+CUTOFFS = (1, 3, 10, 20)
+NAMES = {"ndcg": "ndcg_cut", "map": "map_cut", "recall": "recall", "precision": "P", "hit_rate": "success"}
+
+
+def drawn(seed: int, number: int = 12, pool: int = 60, depth: int = 20) -> tuple[np.ndarray, Judged]:
+    """Rankings, and judgements in which 0 occurs and every query has a relevant candidate."""
+    rng = np.random.default_rng(seed)
+    rows = np.array([rng.permutation(pool)[:depth] for _ in range(number)])
+    counts = rng.integers(1, 30, number)
+    query = np.repeat(np.arange(number), counts)
+    grade = rng.integers(0, 4, len(query))
+    grade[np.unique(query, return_index=True)[1]] = 1
+    return rows, Judged(query, np.concatenate([rng.permutation(pool)[:n] for n in counts]), grade, number)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_they_are_those_of_trec_eval_and_mteb(seed: int) -> None:
+    rows, judged = drawn(seed)
+    qrels: dict[str, dict[str, int]] = {}
+    for query, candidate, grade in zip(judged.query, judged.candidate, judged.grade, strict=True):
+        qrels.setdefault(f"q{query}", {})[f"c{candidate}"] = int(grade)
+    run = {f"q{q}": {f"c{c}": 1.0 - rank / 100 for rank, c in enumerate(row)} for q, row in enumerate(rows)}
+    asked = {f"{name}.{','.join(map(str, CUTOFFS))}" for name in NAMES.values()}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, asked).evaluate(run)
+    reciprocal = mrr(qrels, run, CUTOFFS)
+    ours = ranked_measures(find_hits(rows, judged, 60), judged, CUTOFFS)
+    for k in CUTOFFS:
+        for name, trec in NAMES.items():
+            expected = [theirs[f"q{query}"][f"{trec}_{k}"] for query in range(len(rows))]
+            np.testing.assert_allclose(ours[f"{name}@{k}"], expected, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(ours[f"mrr@{k}"], reciprocal[f"MRR@{k}"], atol=1e-12)
+
+
+def test_by_hand() -> None:
+    judged = Judged(np.array([0, 0, 1]), np.array([5, 6, 7]), np.array([2, 1, 1]), 2)
+    hits = find_hits(np.array([[6, 0, 5], [1, 2, 3]]), judged, 9)
+    values = ranked_measures(hits, judged, [3])
+    assert values["ndcg@3"].tolist() == pytest.approx([(1 + 2 / 2) / (2 + 1 / np.log2(3)), 0])
+    assert values["map@3"].tolist() == pytest.approx([(1 + 2 / 3) / 2, 0])
+    assert values["mrr@3"].tolist() == [1, 0]
+
+
+def test_nothing_found_is_zero_everywhere() -> None:
+    judged = Judged(np.array([0]), np.array([5]), np.array([1]), 1)
+    values = ranked_measures(find_hits(np.array([[1, 2]]), judged, 9), judged, [1, 2])
+    assert {float(value[0]) for value in values.values()} == {0.0}
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    one = np.array([0])
+    judged = Judged(one, one, np.array([1]), 1)
+    with pytest.raises(ResultError, match="beyond the depth"):
+        ranked_measures(Hits(one, np.array([1]), one + 1, 5), judged, [6])
+    with pytest.raises(ResultError, match="cutoff"):
+        ranked_measures(Hits(one, np.array([1]), one + 1, 5), judged, [0])
+    with pytest.raises(ResultError, match="no relevant"):
+        Judged(one, one, np.array([0]), 1)
+    with pytest.raises(ResultError, match="malformed judgements"):
+        Judged(np.array([1, 0]), np.array([1, 1]), np.array([1, 1]), 2)
+    with pytest.raises(ResultError, match="judged twice"):
+        Judged(np.array([0, 0]), np.array([3, 3]), np.array([1, 2]), 1)
