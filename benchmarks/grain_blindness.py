@@ -123,7 +123,12 @@ def model_of(out: Path, arm: str, seed: int) -> Path:
 
 
 def train_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
-    folder, way = folder_of(out, arm, seed), ALL[arm]
+    """Train an arm, and before it what it goes on from, unless that is done."""
+    folder, way, target = folder_of(out, arm, seed), ALL[arm], model_of(out, arm, seed)
+    if (target / "config.json").exists() or (target / checkpoints.MARKER).exists():
+        return
+    if way.parent is not None:
+        train_arm(out, way.parent, seed, base, data)
     recipe, start = recipe_of(arm, seed, base), None if way.parent is None else model_of(out, way.parent, seed)
     if way.kind == "elva":
         train(recipe, data, folder, stages=way.stages, start=start, resume=folder.exists(), device="cpu")
@@ -136,17 +141,13 @@ def train_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
         dual_encoder.train(start, data.pools, settings, folder, seed=seed, resume=folder.exists())
 
 
-def run_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
-    way, folder, model_folder = ALL[arm], folder_of(out, arm, seed), model_of(out, arm, seed)
-    if way.parent is not None:
-        run_arm(out, way.parent, seed, base, data)
-    if not (model_folder / "config.json").exists() and not (model_folder / checkpoints.MARKER).exists():
-        train_arm(out, arm, seed, base, data)
+def evaluate_arm(out: Path, arm: str, seed: int) -> None:
+    way, folder = ALL[arm], folder_of(out, arm, seed)
     for suite in SUITES:
         target = folder / "results" / suite
         if not (target / "result.json").exists():
             kind = "elva" if way.kind == "elva" else "hf"
-            model = load_model(f"{kind}:{model_folder}", device="cpu", batch_size=128)
+            model = load_model(f"{kind}:{model_of(out, arm, seed)}", device="cpu", batch_size=128)
             model.name = arm
             evaluate(Benchmark(out / suite), model, target, seed=seed)
     if way.kind == "elva" and not (folder / "named.json").exists():
@@ -189,7 +190,8 @@ def main() -> None:
     arms = {"all": list(ARMS), "ablations": list(ABLATIONS)}.get(args.arms[0], args.arms)
     for seed in args.seeds:
         for arm in arms:
-            run_arm(args.out, arm, seed, args.recipe, data)
+            train_arm(args.out, arm, seed, args.recipe, data)
+            evaluate_arm(args.out, arm, seed)
     return None
 
 
