@@ -23,7 +23,7 @@ import torch
 
 from elva import checkpoints
 from elva.config import Recipe, load_recipe, parse_recipe
-from elva.data import read_benchmarks, read_pools
+from elva.naming import naming
 from elva.train import Data, read_data, train, train_plug_in
 from mrbench.benchmark import Benchmark
 from mrbench.evaluate import evaluate
@@ -141,38 +141,19 @@ def train_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
         dual_encoder.train(start, data.pools, settings, folder, seed=seed, resume=folder.exists())
 
 
-def evaluate_arm(out: Path, arm: str, seed: int) -> None:
+def evaluate_arm(out: Path, arm: str, seed: int, data: Data) -> None:
     way, folder = ALL[arm], folder_of(out, arm, seed)
     for suite in SUITES:
         target = folder / "results" / suite
         if not (target / "result.json").exists():
             kind = "elva" if way.kind == "elva" else "hf"
-            model = load_model(f"{kind}:{model_of(out, arm, seed)}", device="cpu", batch_size=128)
-            model.name = arm
-            evaluate(Benchmark(out / suite), model, target, seed=seed)
+            embedder = load_model(f"{kind}:{model_of(out, arm, seed)}", device="cpu", batch_size=128)
+            embedder.name = arm
+            evaluate(Benchmark(out / suite), embedder, target, seed=seed)
     if way.kind == "elva" and not (folder / "named.json").exists():
-        (folder / "named.json").write_text(json.dumps(named(out, arm, seed), indent=2) + "\n")
-
-
-def named(out: Path, arm: str, seed: int, limit: int = 250) -> dict[str, dict[str, float]]:
-    """Return how often the likeliest summary of a test candidate names each grain, by suite and modality."""
-    model = checkpoints.load(model_of(out, arm, seed))[0]
-    benchmarks = read_benchmarks([out / suite for suite in SUITES], "test")
-    pools, summaries = read_pools(benchmarks, "test")
-    sides = {id(pool.candidates): (pool.task.split("/")[0], pool.candidates) for pool in pools}
-    found: dict[str, dict[str, float]] = {}
-    for suite, side in sides.values():
-        kind = "text" if side[0].image is None else "image"
-        records = next(benchmark for benchmark in benchmarks if benchmark.name == suite).corpus(kind, "test")
-        hits: dict[str, list[bool]] = {}
-        for start in range(0, min(limit, len(side)), 64):
-            rows = range(start, min(start + 64, limit, len(side)))
-            said = model.summarise([side[row] for row in rows])[0]
-            for row, text in zip(rows, said, strict=True):
-                for grain, right in summaries.named(text, records[row].grains).items():
-                    hits.setdefault(grain, []).append(right)
-        found[f"{suite} {kind}"] = {grain: sum(rows) / len(rows) for grain, rows in sorted(hits.items())}
-    return found
+        model = checkpoints.load(model_of(out, arm, seed), device="cpu")[0]
+        shares = naming(model, [Benchmark(out / suite) for suite in SUITES], data.summaries, split="test", limit=250)
+        (folder / "named.json").write_text(json.dumps(shares, indent=2) + "\n")
 
 
 def main() -> None:
@@ -191,7 +172,7 @@ def main() -> None:
     for seed in args.seeds:
         for arm in arms:
             train_arm(args.out, arm, seed, args.recipe, data)
-            evaluate_arm(args.out, arm, seed)
+            evaluate_arm(args.out, arm, seed, data)
     return None
 
 

@@ -154,7 +154,16 @@ def _elva(network: Any, tokenizer: Any, processor: Any, recipe: Recipe, device: 
     return Elva(network.eval(), tokenizer, processor, recipe.prompt, max_summary=recipe.max_summary)
 
 
-def save(model: Elva, folder: Path, recipe: Recipe, *, stage: int, embedding: Embedding, before: Path | None) -> None:
+def save(
+    model: Elva,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    stage: int,
+    embedding: Embedding,
+    before: Path | None,
+    named: dict[str, dict[str, float]] | None = None,
+) -> None:
     """Write a model folder, or nothing at all.
 
     A model with a base is written as its adapters alone, those of the stages before among them; any other as a whole
@@ -167,6 +176,7 @@ def save(model: Elva, folder: Path, recipe: Recipe, *, stage: int, embedding: Em
         stage: The last stage that it went through.
         embedding: How it is to embed.
         before: Folder of the stage before whose adapters are already in the weights.
+        named: How often its summaries name each grain, for the record.
     """
     with replaced_folder(folder, marker=MARKER, overwrite=True) as target:
         adapters: list[str] = []
@@ -180,7 +190,8 @@ def save(model: Elva, folder: Path, recipe: Recipe, *, stage: int, embedding: Em
                 shutil.copytree(path, target / adapters[-1])
             adapters.append(f"adapter-{len(adapters)}")
             model.adapted.save_pretrained(target / adapters[-1])
-        facts = {"stage": stage, "embedding": embedding, "adapters": adapters, "recipe": asdict(recipe)}
+        facts: dict[str, Any] = {"stage": stage, "embedding": embedding, "adapters": adapters, "named": named or {}}
+        facts["recipe"] = asdict(recipe)
         write_json_atomic(target / MARKER, {"format": FORMAT, "format_version": FORMAT_VERSION, **facts})
 
 

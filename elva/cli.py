@@ -59,6 +59,7 @@ def elva(
 
     Example: mrbench train elva --recipe tiny --data scenes --data emoji --out run
     """
+    from elva.checkpoints import read_facts
     from elva.config import load_recipe
     from elva.estimate import estimate
     from elva.train import read_data, train
@@ -77,6 +78,8 @@ def elva(
             typer.echo("  ".join(f"{name} {value}" for name, value in row.items()))
         return
     folder = train(chosen, known, out, stages=stages, start=start, resume=resume, device=device, save_every=save_every)
+    for where, grains in read_facts(folder)["named"].items():
+        note(f"summaries name, {where}: {', '.join(f'{grain} {share:.2f}' for grain, share in grains.items())}")
     _report(folder, f"elva:{folder}", data[0], as_json)
 
 

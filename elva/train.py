@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from elva import checkpoints
 from elva.config import Contrastive, Embedding, Optimiser, Recipe
-from elva.data import Pool, read_benchmarks, read_pairs, read_pools, sentence_pool
+from elva.data import Pool, Summaries, read_benchmarks, read_pairs, read_pools, sentence_pool
 from elva.engine import STATE, Objective, Stage, run
 from elva.model import Elva, seeded_globally
+from elva.naming import naming
 from elva.processes import Processes
 from elva.stages.contrastive import InfoNCE
 from elva.stages.generative import Generation
@@ -35,11 +36,13 @@ class Data:
         benchmarks: Data sets with a train split.
         pools: Their tasks.
         sentences: Pairs of stage 1.
+        summaries: What is said of a set of grains.
     """
 
     benchmarks: Sequence[Benchmark]
     pools: Sequence[Pool]
     sentences: Pool
+    summaries: Summaries
 
     def texts(self) -> list[str]:
         """Everything that a model from nothing has to know the words of."""
@@ -60,8 +63,8 @@ class Data:
 def read_data(folders: Sequence[Path], pairs: Path | None = None) -> Data:
     """Read the train splits of MRBench folders, and pairs of sentences from a file if there is one."""
     benchmarks = read_benchmarks(folders)
-    pools, _ = read_pools(benchmarks)
-    return Data(benchmarks, pools, read_pairs(pairs) if pairs else sentence_pool(benchmarks))
+    pools, summaries = read_pools(benchmarks)
+    return Data(benchmarks, pools, read_pairs(pairs) if pairs else sentence_pool(benchmarks), summaries)
 
 
 def steps_of(options: Optimiser, rows: int) -> int:
@@ -182,7 +185,8 @@ def _run_stage(
     if recipe.base is None:
         model.merge()
     if processes.first:
-        checkpoints.save(model, folder, recipe, stage=number, embedding=embedding, before=before)
+        named = naming(model, data.benchmarks, data.summaries)
+        checkpoints.save(model, folder, recipe, stage=number, embedding=embedding, before=before, named=named)
         for path in folder.parent.glob(f"{Path(STATE).stem}*.safetensors"):
             path.unlink()
     processes.wait()

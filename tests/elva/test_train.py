@@ -14,6 +14,7 @@ from small_recipe import SMALL
 from elva import checkpoints
 from elva.config import Optimiser, parse_recipe
 from elva.engine import Stage, run
+from elva.naming import naming
 from elva.train import train
 from elva.zoo import ElvaModel
 from mrbench.cli import main
@@ -59,6 +60,32 @@ def test_every_stage_moves_the_weights_it_should(whole):
         (stage, step) for stage, steps in enumerate((4, 3, 3, 3)) for step in range(steps)
     ]
     assert {"reward", "reward_margin", "reward_ranking", "kl", "zero_variance", "length"} <= lines[-1].keys()
+
+
+def test_a_stage_tells_what_its_summaries_name(whole, data):
+    named = checkpoints.read_facts(whole / "stage3")["named"]
+    (benchmark,) = data.benchmarks
+    assert set(named) == {f"{benchmark.name} image", f"{benchmark.name} text"}
+    assert all(set(grains) == set(benchmark.manifest.grain_types) for grains in named.values())
+    assert all(0 <= share <= 1 for grains in named.values() for share in grains.values())
+
+
+def test_canonical_summaries_name_everything(data):
+    class Parrot:
+        """Says what it was taught of the records that come."""
+
+        def __init__(self, records):
+            self.texts = iter([data.summaries.text(record.grains) for record in records])
+
+        def summarise(self, inputs):
+            return [next(self.texts) for _ in inputs], None
+
+    (benchmark,) = data.benchmarks
+    taught = [*list(benchmark.corpus("image", "train"))[-70:], *list(benchmark.corpus("text", "train"))[-70:]]
+    shares = naming(Parrot(taught), [benchmark], data.summaries, limit=70)
+    assert {share for grains in shares.values() for share in grains.values()} == {1.0}
+    wrong = naming(Parrot(taught[::-1]), [benchmark], data.summaries, limit=70)
+    assert all(share < 1 for grains in wrong.values() for share in grains.values())
 
 
 def test_a_second_run_is_the_same(whole, data, tmp_path, recipe):
