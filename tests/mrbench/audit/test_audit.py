@@ -13,7 +13,7 @@ from mrbench.audit import audit, render_html, render_markdown, write_into_card, 
 from mrbench.audit.blind import PAIR_MARGIN, audit_blind
 from mrbench.audit.composed import audit_composed
 from mrbench.audit.content import audit_pictures
-from mrbench.audit.diagnosis import audit_solvable, score_oracle
+from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable, score_oracle
 from mrbench.audit.oracle import OracleSource
 from mrbench.benchmark import Benchmark
 from mrbench.build.emoji import EmojiConfig, build_emoji
@@ -65,6 +65,24 @@ def test_a_blind_oracle_is_found_blind_to_that_grain_and_no_other(
         flips = {kind: part.score for kind, part in result.by_grain["group_score"].items()}
         if blind in flips:
             assert flips[blind] <= min(flips.values()) + 1e-9, (task, flips)
+
+
+@pytest.mark.parametrize("kinds", [(), ("flipped", "paraphrased")], ids=str)
+def test_a_suite_without_variants_can_be_audited(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    report = audit(write_tiny(tmp_path / "b", kinds=kinds))
+    diagnosis = next(c for part in report.checks.values() for c in part if c.name == "diagnosis")
+    assert {row[4] for row in diagnosis.rows} == {None}, "there is no sensitivity without degrained queries"
+    assert all(row[2] < 0.9 <= row[3] for row in diagnosis.rows)
+
+
+def test_a_suite_of_one_grain_type_can_be_diagnosed(tiny: Benchmark) -> None:
+    from dataclasses import replace
+
+    pool = load_pool(tiny, "i2i", "test")
+    only = pool.pairs[1] == 0
+    narrow = replace(pool)
+    narrow.__dict__["pairs"] = tuple(column[only] for column in pool.pairs)
+    assert {row[0] for row in audit_diagnosis(tiny, "test", {"i2i": narrow}).rows} == {pool.grain_types[0]}
 
 
 def test_a_leak_is_named(tiny: Benchmark) -> None:
