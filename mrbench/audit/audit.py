@@ -7,7 +7,8 @@ from tqdm import tqdm
 
 from mrbench.audit.blind import audit_blind
 from mrbench.audit.composed import audit_composed
-from mrbench.audit.content import audit_balance, audit_contamination, audit_pictures, audit_texts
+from mrbench.audit.contamination import audit_contamination
+from mrbench.audit.content import audit_balance, audit_pictures, audit_texts
 from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable
 from mrbench.audit.findings import Check, Report, Row
 from mrbench.audit.oracle import OracleSource
@@ -28,7 +29,7 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
     Args:
         benchmark: The benchmark.
         split: One of its splits.
-        sample: Most pictures of the corpus to compare, 1 or more.
+        sample: Most pictures of a corpus, and of a split's queries, to compare, 1 or more.
         command: The command to write into the report.
 
     Raises:
@@ -56,7 +57,7 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
         checks["Can a person tell what should be told apart?"] = (*pictures, *audit_texts(benchmark, split))
         progress.update()
         checks["Is it clean and balanced?"] = (
-            *audit_contamination(benchmark, split),
+            *audit_contamination(benchmark, split, sample),
             audit_balance(pools),
             _power(pools),
         )

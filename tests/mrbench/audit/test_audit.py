@@ -116,7 +116,7 @@ def test_pictures_that_look_alike_are_shown(tiny: Benchmark, tmp_path: Path, mon
     checks, cases = audit_pictures(tiny, "test", pools(tiny), 1000)
     assert checks[0].verdict == "passed"
     assert {case.title for case in cases} <= {f"differ in {kind}" for kind in TYPES}
-    monkeypatch.setattr("mrbench.audit.content._LEVELS", 255)  # nothing differs by more
+    monkeypatch.setattr("mrbench.audit.pictures.LEVELS", 255)  # nothing differs by more
     checks, cases = audit_pictures(tiny, "test", pools(tiny), 1000)
     assert [check.verdict for check in checks] == ["failed", "failed"]
     assert cases[0].difference == 0
