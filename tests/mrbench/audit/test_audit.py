@@ -10,7 +10,7 @@ import pytest
 from tiny_benchmark import TYPES, write_tiny
 
 from mrbench.audit import audit, render_html, render_markdown, write_into_card, write_report
-from mrbench.audit.blind import PAIR_MARGIN, audit_blind
+from mrbench.audit.blind import PAIR_MARGIN, Outcome, _check, audit_blind, like_the_query
 from mrbench.audit.composed import audit_composed
 from mrbench.audit.content import audit_pictures
 from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable, score_oracle
@@ -103,6 +103,36 @@ def test_a_leak_is_named(tiny: Benchmark) -> None:
     assert "early in the file finds candidates" in again["blind solvers, i2i"].summary
     assert set(found) == {f"blind solvers, {task}" for task in tiny.manifest.tasks}
     assert 0 < PAIR_MARGIN < 0.2
+
+
+def test_positives_in_the_order_of_the_queries_are_a_leak(tiny: Benchmark) -> None:
+    # No place of its own gives a positive away here, only that the n-th query has the n-th positive.
+    from dataclasses import replace
+
+    pool = load_pool(tiny, "i2i", "test")
+    far = [p for p in range(len(pool.candidate_ids)) if p not in pool.positives]
+    queries, candidates = len(pool.query_ids), len(pool.candidate_ids)
+    assert len(set(pool.positives.tolist())) == queries
+    places = {round(number * candidates / queries): at for number, at in enumerate(pool.positives.tolist())}
+    order = [places.get(place, -1) for place in range(candidates)]
+    order = [at if at >= 0 else far.pop() for at in order]
+    row = np.empty_like(pool.row)
+    row[order] = np.arange(candidates)
+    check = next(iter(audit_blind(tiny, "test", {"i2i": replace(pool, row=row)})))
+    assert check.verdict == "failed"
+    assert "the same part of the file as the query finds candidates" in check.summary
+    assert next(r for r in check.rows if r[0] == "hit rate@5")[3] == 1.0
+
+
+def test_a_leak_is_told_by_solver() -> None:
+    outcomes = [Outcome("constant", "t2i", 0.1, {k: (0.5, 99) for k in "ab"})]
+    outcomes.append(Outcome("long text", "t2i", 0.3, {"a": (0.9, 99), "b": (0.8, 99)}))
+    assert _check("t2i", outcomes, 2).summary == "leaks: long text tells a, b; long text finds candidates"
+
+
+def test_size_of_files_is_reported_where_pictures_ask_for_pictures(suites: dict[str, Benchmark]) -> None:
+    outcome = like_the_query(suites["scenes"], "i2i", "test", load_pool(suites["scenes"], "i2i", "test"))
+    assert outcome.pairs["size"][0] > 0.7, "large things make large files"
 
 
 def test_one_half_of_a_query_that_is_enough_is_a_leak(tiny: Benchmark, suites: dict[str, Benchmark]) -> None:
