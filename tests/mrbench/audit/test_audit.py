@@ -125,7 +125,7 @@ def test_positives_in_the_order_of_the_queries_are_a_leak(tiny: Benchmark) -> No
 
 
 def test_a_leak_is_told_by_solver() -> None:
-    outcomes = [Outcome("constant", "t2i", 0.1, {k: (0.5, 99) for k in "ab"})]
+    outcomes = [Outcome("constant", "t2i", 0.1, dict.fromkeys("ab", (0.5, 99)))]
     outcomes.append(Outcome("long text", "t2i", 0.3, {"a": (0.9, 99), "b": (0.8, 99)}))
     assert _check("t2i", outcomes, 2).summary == "leaks: long text tells a, b; long text finds candidates"
 
