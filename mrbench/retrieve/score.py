@@ -14,9 +14,10 @@ from mrbench.records import TASKS
 from mrbench.results import TaskResult
 from mrbench.retrieve.aligned import align
 from mrbench.retrieve.check import Rows, check_places, check_run, read_rows
-from mrbench.retrieve.diagnose import RESAMPLES, diagnose
+from mrbench.retrieve.diagnose import diagnose
 from mrbench.retrieve.pool import TaskPool, load_pool
 from mrbench.retrieve.run import CUTOFF, Run, TaskRun
+from mrbench.retrieve.sensitivity import RESAMPLES
 from mrbench.retrieve.source import PARTS
 
 CUTOFFS = (1, 5, 10)
