@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from tqdm import tqdm
 
-from mrbench.audit.blind import audit_blind
+from mrbench.audit.blind import PAIR_MARGIN, audit_blind, like_the_query
 from mrbench.audit.composed import audit_composed
-from mrbench.audit.content import audit_balance, audit_contamination, audit_pictures, audit_texts
+from mrbench.audit.contamination import audit_contamination
+from mrbench.audit.content import audit_balance, audit_pictures, audit_texts
 from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable
 from mrbench.audit.findings import Check, Report, Row
 from mrbench.audit.oracle import OracleSource
@@ -28,7 +29,7 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
     Args:
         benchmark: The benchmark.
         split: One of its splits.
-        sample: Most pictures of the corpus to compare, 1 or more.
+        sample: Most pictures of a corpus, and of a split's queries, to compare, 1 or more.
         command: The command to write into the report.
 
     Raises:
@@ -45,7 +46,10 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
     with tqdm(total=5, desc="audit", leave=False, disable=None) as progress:
         checks["Can it be solved blind?"] = (*audit_blind(benchmark, split, pools), *_halves(benchmark, split, pools))
         progress.update()
-        checks["Does a control that sees pixels solve it?"] = (_shallow(benchmark, split, pools),)
+        checks["Does a control that sees pixels solve it?"] = (
+            _shallow(benchmark, split, pools),
+            _file_size(benchmark, split, pools),
+        )
         progress.update()
         checks["Do the measures find what a model is blind to?"] = (
             audit_solvable(benchmark, split, pools),
@@ -56,7 +60,7 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
         checks["Can a person tell what should be told apart?"] = (*pictures, *audit_texts(benchmark, split))
         progress.update()
         checks["Is it clean and balanced?"] = (
-            *audit_contamination(benchmark, split),
+            *audit_contamination(benchmark, split, sample),
             audit_balance(pools),
             _power(pools),
         )
@@ -94,8 +98,26 @@ def _shallow(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Ch
                 told.add(kind)
             rows.append((task, kind, pair.count, round(pair.score, 3), None if low is None else round(low, 3)))
         rows.append((task, "hit rate@5", result.queries, round(result.scores["hit_rate@5"], 3), None))
-    summary = f"colours by quarter tell: {', '.join(sorted(told)) or 'nothing'}; on the other grains they are at chance"
+    names = ", ".join(sorted(told)) or "nothing"
+    summary = f"colours by quarter tell: {names}; on the other grains they are not surely above chance"
     return Check("colour histogram", "reported", summary, ("task", "on", "count", "score", "95 % from"), tuple(rows))
+
+
+def _file_size(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Check:
+    """Report what the size of the picture's file alone can tell, where the query is a picture too."""
+    mine = [task for task in pools if TASKS[task].query_modality == TASKS[task].candidate_modality == "image"]
+    if not mine:
+        return Check("file size", "not applicable", "no task asks with a picture for pictures")
+    rows: list[Row] = []
+    told = set()
+    for task in mine:
+        outcome = like_the_query(benchmark, task, split, pools[task])
+        told |= {kind for kind, (score, _) in outcome.pairs.items() if score - 0.5 > PAIR_MARGIN}
+        rows += [(task, kind, count, round(score, 3)) for kind, (score, count) in outcome.pairs.items()]
+        rows.append((task, "hit rate@5", len(pools[task].query_ids), round(outcome.hit_rate, 3)))
+    names = ", ".join(sorted(told)) or "nothing"
+    summary = f"a file as large as the query's tells, by more than {PAIR_MARGIN:.2f} above chance: {names}"
+    return Check("file size", "reported", summary, ("task", "on", "count", "score"), tuple(rows))
 
 
 def _power(pools: dict[str, TaskPool]) -> Check:

@@ -1,13 +1,15 @@
 """Blind solvers: scores for candidates that see nothing of what a task asks for. None may beat chance.
 
-A solver gives every candidate one number, whatever the query. Both directions count (long texts first, short texts
-first), ties are worth one half in pairs, and the expected value in ranks, so that chance is exact.
+A solver gives every candidate one number, whatever the query asks for: by its length, its place, its grains, or by how
+near its place in the file is to the query's. Both directions count (long texts first, short texts first), ties are
+worth one half in pairs, and the expected value in ranks, so that chance is exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,12 +24,15 @@ from mrbench import measures
 from mrbench.audit.findings import Check
 from mrbench.benchmark import Benchmark
 from mrbench.measures.ties import Floats, Ints
+from mrbench.records import TASKS
 from mrbench.retrieve import TaskPool, load_pool
 
 PAIR_MARGIN, HIT_MARGIN = 0.10, 0.05
 """How far above chance a blind solver may come: in pair accuracy on a grain type, and in hit rate at 5."""
 _LEVEL = 0.05
 _ANYTHING = "constant"
+Solver = Callable[[int], Floats]
+"""From the number of a query to the scores of the pool, shape ``(num_candidates,)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +59,24 @@ def audit_blind(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) ->
     outcomes: dict[str, list[Outcome]] = {}
     for task, pool in pools.items():
         solvers = dict(_solvers(benchmark, task, split, pool))
-        outcomes[task] = [_outcome(name, task, pool, scores) for name, scores in solvers.items()]
+        outcomes[task] = [outcome_of(name, task, pool, solver) for name, solver in solvers.items()]
     tests = sum(len(outcome.pairs) for part in outcomes.values() for outcome in part)
     return tuple(_check(task, part, tests) for task, part in outcomes.items())
 
 
 def _check(task: str, outcomes: list[Outcome], tests: int) -> Check:
     chance = next(outcome.hit_rate for outcome in outcomes if outcome.solver == _ANYTHING)
-    leaks: list[str] = []
+    told: dict[str, list[str]] = {}
     rows: list[tuple[str | int | float | None, ...]] = []
     for kind in outcomes[0].pairs:
         best = max(outcomes, key=lambda outcome: outcome.pairs[kind][0])
         score, count = best.pairs[kind]
         p_value = min(1.0, tests * float(stats.norm.sf((score - 0.5) * 2 * np.sqrt(count))))
         leak = score - 0.5 > PAIR_MARGIN and p_value < _LEVEL
-        leaks += [f"{best.solver} tells {kind}"] if leak else []
+        if leak:
+            told.setdefault(best.solver, []).append(kind)
         rows.append((kind, count, best.solver, round(score, 3), float(f"{p_value:.2g}"), "leak" if leak else "ok"))
+    leaks = [f"{solver} tells {', '.join(kinds)}" for solver, kinds in told.items()]
     best = max(outcomes, key=lambda outcome: outcome.hit_rate)
     leak = best.hit_rate - chance > HIT_MARGIN
     leaks += [f"{best.solver} finds candidates"] if leak else []
@@ -85,35 +92,50 @@ def _check(task: str, outcomes: list[Outcome], tests: int) -> Check:
     return Check(f"blind solvers, {task}", "failed" if leaks else "passed", summary, columns, tuple(rows))
 
 
-def _outcome(name: str, task: str, pool: TaskPool, scores: Floats) -> Outcome:
+def outcome_of(name: str, task: str, pool: TaskPool, solver: Solver) -> Outcome:
+    """Score a solver."""
     query, kind, other = pool.pairs
-    positive = pool.positives[query]
-    right = np.sign(scores[positive] - scores[other]) / 2 + 0.5
-    pairs = {}
-    for number in np.unique(kind):
-        chosen = right[kind == number]
-        pairs[pool.grain_types[number]] = (float(chosen.mean()), len(chosen))
-    ascending = np.sort(scores)
+    bounds = np.searchsorted(query, np.arange(len(pool.query_ids) + 1))
+    right: list[Floats] = []
     rows: list[tuple[Ints, Ints, Ints]] = []
-    for number in range(len(pool.query_ids)):
-        value = scores[pool.grades(number) == pool.number_of_grains(number)]
-        above = len(ascending) - np.searchsorted(ascending, value, side="right")
-        equal = len(ascending) - np.searchsorted(ascending, value, side="left") - above
+    for number, positive in enumerate(pool.positives.tolist()):
+        scores = solver(number)
+        one_off = other[bounds[number] : bounds[number + 1]]
+        right.append(np.sign(scores[positive] - scores[one_off]) / 2 + 0.5)
+        value = scores[pool.grades(number) == pool.number_of_grains(number)][:, None]
+        above, equal = (scores > value).sum(axis=1), (scores == value).sum(axis=1)
         rows.append((np.full(len(value), number), above, equal))
+    pairs = {}
+    for code in np.unique(kind):
+        chosen = np.concatenate(right)[kind == code]
+        pairs[pool.grain_types[code]] = (float(chosen.mean()), len(chosen))
     query_of, above, equal = (np.concatenate(column) for column in zip(*rows, strict=True))
     ties = measures.TieGroups.from_relevant(query_of, above, equal, len(pool.query_ids))
     return Outcome(name, task, float(measures.hit_rate(ties, 5).mean()), pairs)
 
 
-def _solvers(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iterator[tuple[str, Floats]]:
-    """Yield the scores of every solver over the pool, shape ``(num_candidates,)``."""
+def _solvers(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iterator[tuple[str, Solver]]:
+    """Yield every solver by its name."""
+    for name, scores in _priors(benchmark, task, split, pool):
+        yield name, partial(_whatever, scores)
+    queries, candidates = len(pool.query_ids), len(pool.row)
+    yield "the same row as the query", lambda query: -np.abs(pool.row - query).astype(np.float64)
+    yield "the same part of the file as the query", lambda query: -np.abs(pool.row / candidates - query / queries)
+
+
+def _whatever(scores: Floats, _query: int) -> Floats:
+    return scores
+
+
+def _priors(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iterator[tuple[str, Floats]]:
+    """Yield scores over the pool that are the same for every query, shape ``(num_candidates,)``."""
     modality = benchmark.task(task).candidate_modality
     number = len(pool.candidate_ids)
     yield _ANYTHING, np.zeros(number)
     yield "random", np.random.default_rng(0).random(number)
     yield from _both("late in the file", "early in the file", pool.row.astype(np.float64))
-    sizes = _sizes(benchmark, modality, split)[pool.row]
-    yield from _both(*(("large file", "small file") if modality == "image" else ("long text", "short text")), sizes)
+    lengths = _lengths(benchmark, "corpus", modality, split)[pool.row]
+    yield from _both(*(("large file", "small file") if modality == "image" else ("long text", "short text")), lengths)
     yield from _both("ids in order", "ids in reverse", np.arange(number, dtype=np.float64))
     yield from _both("frequent grains", "rare grains", _frequency(pool))
     if (learned := _learned_prior(benchmark, task, split, pool)) is not None:
@@ -130,14 +152,26 @@ def _both(one: str, other: str, scores: Floats) -> Iterator[tuple[str, Floats]]:
     yield other, -scores
 
 
-def _sizes(benchmark: Benchmark, modality: str, split: str) -> Floats:
+def _lengths(benchmark: Benchmark, kind: str, stem: str, split: str) -> Floats:
     """Return bytes of every picture or characters of every text, in file order."""
+    records: Any = benchmark.corpus(stem, split) if kind == "corpus" else benchmark.queries(stem, split)
+    modality = stem if kind == "corpus" else TASKS[stem].query_modality
     parts = []
-    for table in benchmark.corpus(modality, split).tables([modality]):
+    for table in records.tables([modality]):
         column = table[modality].combine_chunks()
         lengths = pc.binary_length(pc.struct_field(column, "bytes")) if modality == "image" else pc.utf8_length(column)
         parts.append(lengths.to_numpy(zero_copy_only=False).astype(np.float64))
     return np.concatenate(parts)
+
+
+def like_the_query(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Outcome:
+    """Score the candidate whose file is as large among the candidates' as the query's is among the queries'.
+
+    Not blind: how well a picture compresses tells something of what it shows.
+    """
+    asked, there = _lengths(benchmark, "queries", task, split), _lengths(benchmark, "corpus", "image", split)
+    own, theirs = (stats.rankdata(lengths) / len(lengths) for lengths in (asked, there[pool.row]))
+    return outcome_of("file as large as the query's", task, pool, lambda query: -np.abs(theirs - own[query]))
 
 
 def _frequency(pool: TaskPool) -> Floats:

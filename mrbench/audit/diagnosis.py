@@ -55,7 +55,7 @@ def audit_diagnosis(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]
             pairs = {kind: pair.score for kind, pair in result.pair_accuracy.items()}
             if blind not in pairs:
                 continue
-            others = min(score for kind, score in pairs.items() if kind != blind)
+            others = min((score for kind, score in pairs.items() if kind != blind), default=1.0)  # no other can be low
             heard = {kind: part.score for kind, part in result.by_grain.get("grain_sensitivity", {}).items()}
             top = max(heard.values(), default=0.0)
             # Few pairs leave more to chance: three standard errors.

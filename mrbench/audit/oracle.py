@@ -142,8 +142,8 @@ class OracleSource:
         vectors[:, : len(self.space)] = rows
         vectors[:, len(self.space) + at : len(self.space) + at + 1] = filler
         if self._noise:
-            drawn = np.stack([_normal(f"{self._seed} {key}", vectors.shape[1]) for key in keys])
-            vectors += drawn * (self._noise / np.sqrt(vectors.shape[1]))
+            for row, key in zip(vectors, keys, strict=True):  # no row where a suite has no variants
+                row += _normal(f"{self._seed} {key}", len(row)) * (self._noise / np.sqrt(len(row)))
         unit: Embeddings = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
 

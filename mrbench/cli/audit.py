@@ -52,4 +52,8 @@ def audit(
                 (note if report.failed else typer.echo)(one_line(check))
         (note if report.failed else typer.echo)(f"report: {paths['html']}")
     if report.failed:
-        raise BenchmarkError("the audit found leaks or faults", where=folder, got=f"{len(report.failed)} failed checks")
+        raise BenchmarkError(
+            f"the audit found leaks or faults: {', '.join(check.name for check in report.failed)}",
+            where=folder,
+            hint=f"read {paths['markdown']}",
+        )

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from mrbench.benchmark import Benchmark
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
 from mrbench.files import check_replaceable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, supports
@@ -173,18 +173,19 @@ def rescore(folder: Path, benchmark: Benchmark) -> Result:
         ResultError: The run or the result is malformed, they are of two evaluations, or the benchmark is another one.
     """
     written, run = read_result(folder / RESULT), read_run(folder)
+    for name in ("model", "benchmark", "seed", "limit"):
+        if getattr(written, name) != getattr(run, name):
+            raise ResultError(
+                f"the run and the result are of two evaluations: another {name}",
+                where=folder,
+                got=getattr(written, name),
+                accepted=getattr(run, name),
+            )
     scored: dict[str, TaskResult] = {}
     for name, task in score_run(run, benchmark).items():
         seconds = written.tasks[name].seconds if name in written.tasks else {}
         scored[name] = replace(task, seconds=seconds)
-    return replace(
-        written,
-        model=run.model,
-        benchmark=dict(run.benchmark),
-        tasks=scored,
-        seed=run.seed,
-        limit=run.limit,
-    )
+    return replace(written, tasks=scored)
 
 
 def _chosen_tasks(

@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAIN_MEASURE = "hit_rate@5"
+CONTROLS = frozenset({"random", "constant"})
 CHANCE = 0.5
 BAR = 0.05
 """Most of the composed queries, beyond chance, that one half alone may solve."""
+
+
+def one_line(text: object) -> str:
+    """Return text in one line that cannot steer a terminal: what is not printable becomes a space.
+
+    >>> one_line("a\\n\\tb\\x1b[31m")
+    'a b [31m'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,25 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Confusion:
+    """Of the queries that ask for two grain types, how many have a first result that loses the second.
+
+    Attributes:
+        row: Index of the model in the board's rows.
+        label: Its name.
+        control: Whether it is a control.
+        tasks: The tasks that it was scored on, over which the shares are means weighted by queries.
+        lines: By grain type asked, one cell per grain type of the board; lower is better.
+    """
+
+    row: int
+    label: str
+    control: bool
+    tasks: str
+    lines: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OnePart:
     """How many composed queries of a task some model solves with the picture or the text alone.
 
@@ -134,6 +163,7 @@ class Board:
         grains: Every grain type with pairs, sorted.
         sensitivity: Calibrated grain sensitivity by task, where a model has it; no mean over tasks.
         one_part: For each composed task what one half of the query solves.
+        confusion: For each model what its first results lose.
     """
 
     name: str
@@ -149,3 +179,4 @@ class Board:
     panels: tuple[Panel, ...]
     sensitivity: tuple[Panel, ...] = ()
     one_part: tuple[OnePart, ...] = ()
+    confusion: tuple[Confusion, ...] = ()

@@ -9,6 +9,7 @@ from mrbench.leaderboard.data import CHANCE, Board, Cell
 from mrbench.leaderboard.wording import (
     MISSING,
     about,
+    confusion,
     decimal,
     interval,
     main_measure,
@@ -83,6 +84,14 @@ def _board(board: Board) -> Iterable[str]:
         yield from _table(["task", "model", *map(escape, board.grains)], moved, texts=2)
     for part in board.one_part:
         yield from (escape(one_part(part)), "")
+    if board.confusion:
+        yield from ("### What the first result loses", "", confusion(), "")
+        lost = [
+            [_name(table.label, table.control), escape(asked), *(_score(cell, 2) for cell in cells)]
+            for table in board.confusion
+            for asked, cells in table.lines
+        ]
+        yield from _table(["model", "asked", *(f"loses {escape(grain)}" for grain in board.grains)], lost, texts=2)
     yield from ("### All measures", "")
     measure_rows = [
         [head.name, _name(row.label, row.control), *map(_score, cells)]

@@ -10,18 +10,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from mrbench.errors import ResultError
+from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
-from mrbench.leaderboard.data import CHANCE, MAIN_MEASURE, Board, Cell, Line, Panel, Row, TaskHead
+from mrbench.leaderboard.data import CONTROLS, MAIN_MEASURE, Board, Cell, Row, TaskHead, one_line
 from mrbench.leaderboard.one_part import one_part
 from mrbench.records import TASKS
 from mrbench.results import Result, TaskResult
 
-CONTROLS = frozenset({"random", "constant"})
 MEASURES = (
     *(f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)),
     "mrr",
@@ -83,15 +83,6 @@ def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Bo
     return sorted(made, key=lambda b: (b.title, b.name, b.split, b.pool, b.limit or 0, b.digest))
 
 
-def one_line(text: object) -> str:
-    """Return text in one line that cannot steer a terminal: what is not printable becomes a space.
-
-    >>> one_line("a\\n\\tb\\x1b[31m")
-    'a b [31m'
-    """
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-
-
 def _group(result: Result) -> tuple[str | int, ...]:
     benchmark = result.benchmark
     return benchmark["digest"], benchmark["split"], benchmark["pool"], result.limit or 0
@@ -109,8 +100,8 @@ def _board(group: list[Result]) -> Board:
     order, rows = _ranked([_row(result, names, measures, _same_name(result, group)) for result in group])
     parts = [parts[i] for i in order]
     rows = _with_certainty(rows, parts, names)
-    panels = [_panel("all", "mean over all tasks", names, rows, parts, grains)] if len(names) > 1 else []
-    panels += [_panel(head.name, head.title, [head.name], rows, parts, grains) for head in heads]
+    panels = [panel("all", "mean over all tasks", names, rows, parts, grains)] if len(names) > 1 else []
+    panels += [panel(head.name, head.title, [head.name], rows, parts, grains) for head in heads]
     return Board(
         name=one_line(benchmark["name"]),
         title=one_line(benchmark.get("title") or benchmark["name"]),
@@ -123,8 +114,9 @@ def _board(group: list[Result]) -> Board:
         grains=tuple(map(one_line, grains)),
         rows=tuple(rows),
         panels=tuple(panels),
-        sensitivity=tuple(_sensitivity(heads, rows, parts, grains)),
+        sensitivity=tuple(sensitivity(heads, rows, parts, grains)),
         one_part=one_part(parts, names),
+        confusion=tuple(confusion(names, rows, parts, grains)),
     )
 
 
@@ -188,7 +180,7 @@ def _row(result: Result, names: list[str], measures: list[str], full_label: bool
         overall=overall,
         tasks=tasks,
         measures=cells,
-        reading=_reading(result, names),
+        reading=reading(result.model["name"], _scored(result), names),
         facts=tuple(_facts(result).items()),
     )
 
@@ -228,90 +220,6 @@ def _with_certainty(rows: list[Row], parts: list[dict[str, TaskResult]], names: 
         cell = replace(rows[i].overall, interval=sure.interval)
         rows[i] = replace(rows[i], overall=cell, ranks=sure.ranks, group=sure.group)
     return rows
-
-
-def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) -> Cell:
-    """Return the pair accuracy on a grain over several tasks, weighted by pairs."""
-    pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
-    if not pairs:
-        return Cell(None, reason="no pairs")
-    count = sum(pair.count for pair in pairs)
-    if len(pairs) == 1:
-        return Cell(pairs[0].score, count, interval=pairs[0].interval)
-    return Cell(round(math.fsum(pair.score * pair.count for pair in pairs) / count, 12), count)
-
-
-def _panel(
-    task: str,
-    title: str,
-    names: list[str],
-    rows: list[Row],
-    parts: list[dict[str, TaskResult]],
-    grains: list[str],
-) -> Panel:
-    lines = []
-    for i, (row, part) in enumerate(zip(rows, parts, strict=True)):
-        if not all(name in part for name in names):
-            continue
-        cells = [_pairs(part, names, grain) for grain in grains]
-        if not row.control:
-            cells = _marked(cells)
-        lines.append(Line(i, row.label, row.control, tuple(cells)))
-    return Panel(task, title, tuple(lines))
-
-
-def _sensitivity(
-    heads: list[TaskHead], rows: list[Row], parts: list[dict[str, TaskResult]], grains: list[str]
-) -> Iterator[Panel]:
-    """Yield the grain sensitivity on each task on which a model has one."""
-    for head in heads:
-        lines = tuple(
-            Line(i, row.label, row.control, tuple(_sensitivity_cell(part[head.name], grain) for grain in grains))
-            for i, (row, part) in enumerate(zip(rows, parts, strict=True))
-            if head.name in part
-        )
-        if any(cell.score is not None for line in lines for cell in line.cells):
-            yield Panel(head.name, head.title, lines)
-
-
-def _sensitivity_cell(part: TaskResult, grain: str) -> Cell:
-    name = "grain_sensitivity"
-    found = part.by_grain.get(name, {}).get(grain)
-    if found is not None:
-        return Cell(found.score, found.count, interval=found.interval)
-    reason = part.missing.get(f"{name}[{grain}]") or part.missing.get(name) or "no query without this grain"
-    return Cell(None, reason=f"not scored: {one_line(reason)}")
-
-
-def _marked(cells: list[Cell]) -> list[Cell]:
-    """Mark the lowest cells, unless all are equal."""
-    scores = [cell.score for cell in cells if cell.score is not None]
-    if len(set(scores)) < 2:
-        return cells
-    return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
-
-
-def _reading(result: Result, names: list[str]) -> str:
-    """Say in a sentence to which grain type a model is most blind, over the tasks that it takes."""
-    parts = _scored(result)
-    grains = sorted({grain for part in parts.values() for grain in part.pair_accuracy})
-    cells = {one_line(grain): _pairs(parts, list(parts), grain) for grain in grains}
-    scores = {grain: cell.score for grain, cell in cells.items() if cell.score is not None}
-    if not scores:
-        return "no pair was scored"
-    few = "" if len(parts) == len(names) else f", on {', '.join(name for name in names if name in parts)} only"
-    low, high = min(scores.values()), max(scores.values())
-    if result.model["name"] in CONTROLS:
-        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        return f"control: {span} on every grain (chance {CHANCE:.2f}; a tie counts as wrong){few}"
-    blind = [grain for grain, score in scores.items() if score == low]
-    count = sum(cells[grain].count for grain in blind)
-    best = "" if low == high else f"; sharpest: {_names([g for g, s in scores.items() if s == high])} ({high:.2f})"
-    return f"blindest grain: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
 
 
 def _facts(result: Result) -> dict[str, str]:

@@ -71,6 +71,14 @@ def sensitivity() -> str:
     )
 
 
+def confusion() -> str:
+    """Say what the table of lost grains shows."""
+    return (
+        "Of the queries that ask for both grains, the share whose first result loses the second; the diagonal is over "
+        "all that ask for the grain. 0 is best. A mean over the model's tasks, weighted by queries."
+    )
+
+
 def one_part(part: OnePart) -> str:
     """Say how many composed queries picture or text alone solves over all models, and what that means.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from mrbench.errors import ResultError
 from mrbench.measures.ties import Floats, Ints
+from mrbench.retrieve.places import has_unrelated
 from mrbench.retrieve.pool import TaskPool, find
 from mrbench.retrieve.run import TaskRun
 from mrbench.retrieve.source import PARTS
@@ -63,8 +65,13 @@ class Aligned:
     first: tuple[Floats, Floats]
 
 
-def align(run: TaskRun, pool: TaskPool) -> Aligned:
+def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> Aligned:
     """Return the rows in the order of the pool.
+
+    Args:
+        run: The run of the task.
+        pool: The task.
+        expected: Parts of a composed query that the run must have; it may have others.
 
     Raises:
         ResultError: A row is missing, there twice, or was not asked for; or a number is out of range.
@@ -72,12 +79,17 @@ def align(run: TaskRun, pool: TaskPool) -> Aligned:
     ids, variants = pool.query_ids, pool.variants
     named = [ids[variants.query], variants.kind, variants.grain, variants.number.astype(str)]
     queries = _aligned(run.queries, ["query-id"], [ids], pool, "queries")
-    for name, low in (("mean", -1.001), ("deviation", 0.0)):
-        _expect(queries.column(name) >= low, queries.table, pool, "queries", name)
+    for name, low, high in (("mean", -1.001, 1.001), ("deviation", 0.0, 1.001), ("wrong", 0.0, 1.000001)):
+        values = queries.column(name)
+        _expect((values >= low) & (values <= high), queries.table, pool, "queries", name)
+    far, strangers = queries.column("unrelated"), has_unrelated(pool)
+    _expect(
+        np.where(strangers, (far >= 0) & (far <= 2.001), np.isnan(far)), queries.table, pool, "queries", "unrelated"
+    )
     parts: dict[str, Places] = {}
     for part in PARTS:
         rows = run.parts.filter(pc.equal(run.parts["part"], part))
-        if len(rows):
+        if len(rows) or part in expected:
             parts[part] = _aligned(rows, ["query-id"], [ids], pool, f"parts, {part}")
     if sum(len(part.table) for part in parts.values()) != len(run.parts):
         raise ResultError("unknown part of a query", where=f"{pool.task}, parts", accepted=", ".join(PARTS))

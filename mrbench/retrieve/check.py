@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Ints
+from mrbench.measures.ties import Floats, Ints
 from mrbench.retrieve.pool import TaskPool, find
 from mrbench.retrieve.run import CUTOFF
 
@@ -83,8 +83,9 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
     as it reaches.
 
     Raises:
-        ResultError: They contradict each other.
+        ResultError: They contradict each other, or a ladder is not the benchmark's.
     """
+    _check_ladders(run["ladder"], pool)
     top, relevant, gains = run["top"], run["relevant"], run["gains"]
     length = min(depth, len(pool.candidate_ids))
     complete = np.bincount(top.query, minlength=len(pool.query_ids)) == length
@@ -99,14 +100,60 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
         _agree((found < 0) | (top.score[at] == rows.score), rows, pool, accepted="the scores of the run")
         lowest = top.score[rows.query * length + length - 1]
         _agree((found >= 0) | (rows.score <= lowest), rows, pool, accepted="scores below those of the run")
-        if rows is relevant:
-            same = (relevant.column("greater") == greater[at]) & (
-                (relevant.column("equal") == equal[at])
-                | ((relevant.column("equal") > equal[at]) & (greater[at] + equal[at] == length))
-            )
-            deep = relevant.column("greater") + relevant.column("equal") > length
-            _agree(np.where(found < 0, deep, same), relevant, pool, accepted="the ranks of the run")
+        above, beside = rows.column("greater"), rows.column("equal")
+        same = (above == greater[at]) & (
+            (beside == equal[at]) | ((beside > equal[at]) & (greater[at] + equal[at] == length))
+        )
+        deep = (above >= 0) & (beside >= 1) & (above + beside > length) & (above + beside <= len(pool.candidate_ids))
+        _agree(np.where(found < 0, deep, same), rows, pool, accepted="the ranks of the run")
     _check_gains(gains, top, pool, length)
+
+
+def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints, pool: TaskPool) -> None:
+    """Compare the place of each query's own positive with the ladder, and with where the relevant candidates stand.
+
+    Args:
+        run: The ranked tables.
+        score: Score of each query's positive, shape ``(num_queries,)``.
+        above: Candidates that score higher, among those that are not relevant.
+        beside: The same for candidates of the same score.
+        pool: The task.
+
+    Raises:
+        ResultError: They contradict each other.
+    """
+    ladder, relevant = run["ladder"], run["relevant"]
+    wanted = np.arange(len(pool.query_ids)) * len(pool.candidate_ids) + pool.positives
+    rows = []
+    for table in (ladder, relevant):
+        order = np.argsort(table.key)
+        rows.append(order[find(table.key[order], wanted)])
+    own = relevant.score[rows[1]]
+    higher = np.bincount(relevant.query, weights=relevant.score > own[relevant.query]).astype(np.int64)
+    same = np.bincount(relevant.query, weights=relevant.score == own[relevant.query]).astype(np.int64)
+    for right in (
+        (ladder.score[rows[0]] == own) & (own == score),
+        ladder.column("greater")[rows[0]] == relevant.column("greater")[rows[1]],
+        relevant.column("greater")[rows[1]] - higher == above,
+        relevant.column("equal")[rows[1]] - same == beside,
+    ):
+        if not right.all():
+            query = pool.query_ids[int(np.argmin(right))]
+            raise ResultError(
+                "the run contradicts itself", where=f"{pool.task}, queries, {query}", accepted="the ranks of the run"
+            )
+
+
+def _check_ladders(ladder: Rows, pool: TaskPool) -> None:
+    number = len(pool.candidate_ids)
+    wanted = np.concatenate([query * number + members for query, (_, members) in enumerate(pool.ladders)])
+    for keys, what in (
+        (np.setdiff1d(wanted, ladder.key), "the run lacks a member of a ladder"),
+        (np.setdiff1d(ladder.key, wanted), "the run has a candidate that is not in the ladder"),
+    ):
+        if len(keys):
+            query, candidate = pool.query_ids[keys[0] // number], pool.candidate_ids[keys[0] % number]
+            raise ResultError(what, where=f"{pool.task}, ladder, {query}", got=str(candidate), hint="evaluate again")
 
 
 def _check_gains(gains: Rows, top: Rows, pool: TaskPool, length: int) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mrbench import measures, statistics
 from mrbench.errors import ResultError
-from mrbench.measures import ByGrain
 from mrbench.measures.ties import Floats, Ints
+from mrbench.records import TASKS
 from mrbench.results import GrainScore
 from mrbench.retrieve.aligned import Aligned, Places
 from mrbench.retrieve.check import Rows
+from mrbench.retrieve.diagnosis import Diagnosis, scores_of
 from mrbench.retrieve.pool import TaskPool
+from mrbench.retrieve.sensitivity import add_sensitivity
+from mrbench.retrieve.source import PARTS
 
 _NEEDS = {
     "degrained": (
@@ -25,54 +27,7 @@ _NEEDS = {
     "flipped": ("p_mrr", "candidate_score", "query_score", "group_score"),
     "paraphrased": ("paraphrase_distance", "phrasing_flips@5", "worst_phrasing_hit_rate@5"),
 }
-COVERAGE, HIT, DELTA, RESAMPLES = 10, 5, 0.05, 2000
-
-
-@dataclass
-class Diagnosis:
-    """What is found, each part as in :class:`mrbench.results.TaskResult`."""
-
-    per_query: dict[str, Floats] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    confusion: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
-        """Compute a measure by grain, or say why it cannot be had."""
-        try:
-            found = compute()
-        except ResultError as error:
-            self.missing[name] = str(error)
-            return
-        table: dict[str, dict[str, GrainScore]] = getattr(self, into)
-        table[name] = _scores(found)
-
-    def add_measured_by_spread(
-        self, name: str, compute: Callable[[], ByGrain], query: Ints, deviation: Floats, *, into: str = "by_grain"
-    ) -> None:
-        """As :meth:`add`, and count the queries that have no spread."""
-        self.add(name, compute, into=into)
-        flat = len(np.unique(query[~(deviation > 0)]))
-        if flat and name not in self.missing:
-            self.left_out[name] = flat
-
-    def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
-        """Compute a measure that has one value per query; NaN where it is not defined."""
-        try:
-            values = compute()
-        except ResultError as error:
-            self.missing[name] = str(error)
-            return
-        if np.isfinite(values).any():
-            self.per_query[name] = values
-            if without := int((~np.isfinite(values)).sum()):
-                self.left_out[name] = without
-        else:
-            self.missing[name] = "not defined for any query"
+COVERAGE, HIT, DELTA = 10, 5, 0.05
 
 
 def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints) -> Diagnosis:
@@ -89,7 +44,7 @@ def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, cluster
     _ladder(found, rows["ladder"], aligned, pool)
     _variants(found, rows["ladder"], aligned, pool, clusters)
     _first_results(found, aligned, pool)
-    _parts(found, aligned.parts)
+    _parts(found, aligned.parts, pool)
     return found
 
 
@@ -190,7 +145,7 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
     found.add("grain_distance", lambda: measures.grain_distance(moves))
     found.add("blindness_rate", lambda: measures.blindness_rate(moves, DELTA))
     found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(moves, noise))
-    _sensitivity(found, moves, noise, scale, clusters)
+    add_sensitivity(found, moves, noise, scale, clusters)
     found.add_queries("paraphrase_distance", lambda: noise)
     found.add_queries("unrelated_distance", lambda: scale)
     rank, ranks = queries.rank[variants.query], places.rank
@@ -237,54 +192,6 @@ def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, fli
     found.add("group_score", lambda: measures.group_score(quads))
 
 
-def _sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
-    name = "grain_sensitivity"
-    try:
-        by_grain, missing = measures.grain_sensitivity(moves, noise, scale)
-    except ResultError as error:
-        found.missing[name] = str(error)
-        return
-    if by_grain:
-        found.by_grain[name] = _scores(by_grain)
-        _sensitivity_intervals(found, moves, noise, scale, clusters)
-    reasons = list(dict.fromkeys(missing.values()))
-    if not by_grain:
-        found.missing[name] = reasons[0] if len(reasons) == 1 else "no grain type has a scale to measure on"
-    if by_grain or len(reasons) > 1:
-        found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
-
-
-def _scores(found: ByGrain) -> dict[str, GrainScore]:
-    return {grain: GrainScore(value, count) for grain, (value, count) in found.items()}
-
-
-def _sensitivity_intervals(
-    found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints
-) -> None:
-    """Bootstrap the ratio of means: every sum that it is made of is drawn again with the clusters."""
-    for grain, score in found.by_grain.get("grain_sensitivity", {}).items():
-        chosen = moves.grain == grain
-        query = moves.query[chosen]
-        known = np.isfinite(scale[query])
-        columns = np.column_stack(
-            [np.ones(len(query)), moves.distance[chosen], noise[query], known, np.where(known, scale[query], 0)]
-        )
-
-        def ratio(sums: Floats) -> Floats:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                moved, floor, top = sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0], sums[:, 4] / sums[:, 3]
-                value: Floats = (moved - floor) / (top - floor)
-            return value
-
-        codes = np.unique(clusters[query], return_inverse=True)[1]
-        try:
-            values = statistics.bootstrap(columns, codes, ratio, resamples=RESAMPLES)
-            interval = statistics.bootstrap_interval(values, int(codes.max()) + 1)
-        except ResultError:  # one cluster tells nothing of the spread
-            continue
-        found.by_grain["grain_sensitivity"][grain] = GrainScore(score.score, score.count, interval)
-
-
 def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
     query, kind = np.nonzero(pool.query_grains >= 0)
     kept, lost = aligned.first
@@ -293,15 +200,24 @@ def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
     table = np.zeros(pool.query_grains.shape)
     table[query, kind] = lost
     asked_and_lost = measures.confusion(pool.query_grains >= 0, table, pool.grain_types)
-    found.confusion = {asked: _scores(row) for asked, row in asked_and_lost.items()}
+    found.confusion = {asked: scores_of(row) for asked, row in asked_and_lost.items()}
     if len(pool.modalities) > 1:
         found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
 
 
-def _parts(found: Diagnosis, parts: Mapping[str, Places]) -> None:
-    for part, places in parts.items():
+def _parts(found: Diagnosis, parts: Mapping[str, Places], pool: TaskPool) -> None:
+    if TASKS[pool.task].query_modality != "image,text":
+        return
+    for part in PARTS:
         for k in (1, HIT):
-            found.per_query[f"{part}_only_hit_rate@{k}"] = measures.hit_of_positive(places.above, places.beside, k)
-    if len(parts) == 2:
-        alone = np.array([found.per_query[f"{part}_only_hit_rate@1"] for part in parts])
+            name = f"{part}_only_hit_rate@{k}"
+            if part in parts:
+                places = parts[part]
+                found.per_query[name] = measures.hit_of_positive(places.above, places.beside, k)
+            else:
+                found.missing[name] = f"the model takes no {part} alone"
+    if len(parts) == len(PARTS):
+        alone = np.array([found.per_query[f"{part}_only_hit_rate@1"] for part in PARTS])
         found.per_query["solved_by_one_part"] = measures.solved_by_one_part(alone)
+    else:
+        found.missing["solved_by_one_part"] = "the model does not take both parts alone"

@@ -158,6 +158,8 @@ def unit_vectors(raw: Any, dimension: int, names: Sequence[str], where: str) -> 
     if hasattr(raw, "detach"):  # a torch tensor; numpy knows neither its devices nor bfloat16
         raw = raw.detach().cpu().float().numpy()
     try:
+        if np.iscomplexobj(raw):
+            raise TypeError("complex numbers")
         with np.errstate(over="ignore"):
             vectors = np.asarray(raw).astype(np.float32)
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -95,12 +96,23 @@ def unrelated(queries: Embeddings, pool: TaskPool) -> np.ndarray[Any, np.dtype[n
         queries: Unit vectors, shape ``(num_queries, dimension)``.
         pool: The task.
     """
-    vectors, grains = queries.astype(np.float64), pool.query_grains
+    vectors = queries.astype(np.float64)
     found = np.full(len(queries), np.nan)
-    for start in range(0, len(queries), TILE):
-        block = slice(start, start + TILE)
-        shares = ((grains[block, None] == grains[None]) & (grains[None] >= 0)).any(axis=2)
-        distance, strangers = np.maximum(1 - vectors[block] @ vectors.T, 0), ~shares  # rounding may leave -1e-8
+    for block, strangers in _strangers(pool):
+        distance = np.maximum(1 - vectors[block] @ vectors.T, 0)  # rounding may leave -1e-8
         some = strangers.any(axis=1)
         found[block][some] = (distance * strangers).sum(axis=1)[some] / strangers.sum(axis=1)[some]
     return found
+
+
+def has_unrelated(pool: TaskPool) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which queries have others that share no grain with them, shape ``(num_queries,)``."""
+    return np.concatenate([strangers.any(axis=1) for _, strangers in _strangers(pool)])
+
+
+def _strangers(pool: TaskPool) -> Iterator[tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]]:
+    """Yield blocks of queries, and which of all queries share no grain with each of them."""
+    grains = pool.query_grains
+    for start in range(0, len(grains), TILE):
+        block = slice(start, start + TILE)
+        yield block, ~((grains[block, None] == grains[None]) & (grains[None] >= 0)).any(axis=2)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrbench.errors import ResultError
-from mrbench.files import read_versioned_json, write_json_atomic
+from mrbench.files import read_versioned_json, sha256_file, write_json_atomic
 from mrbench.records import TASKS
 
 FORMAT = "mrbench-run"
@@ -99,13 +99,17 @@ class Run:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write a run into an existing folder: ``run.json``, and by task its Parquet files and a TREC run file."""
+    """Write a run into an existing folder: ``run.json``, and by task its Parquet files and a TREC run file.
+
+    ``run.json`` holds the SHA-256 of every Parquet file: some of their numbers no other number bears witness to.
+    """
+    digests = {}
     tag = "-".join(str(run.model["name"]).split()) or "model"
     for task, part in run.tasks.items():
         for table, schema in TABLES.items():
-            pq.write_table(
-                getattr(part, table).select(schema.names).cast(schema), _path(folder, task, table), compression="zstd"
-            )
+            path = _path(folder, task, table)
+            pq.write_table(getattr(part, table).select(schema.names).cast(schema), path, compression="zstd")
+            digests[path.name] = sha256_file(path)
         with (folder / f"{task}.trec").open("w", encoding="utf-8", newline="\n") as stream:
             for row in zip(*(part.top[name].to_pylist() for name in TABLES["top"].names), strict=True):
                 stream.write(f"{row[0]} Q0 {row[1]} {row[2]} {row[3]:.9g} {tag}\n")  # 9 digits: a float32, exactly
@@ -114,6 +118,7 @@ def write_run(folder: Path, run: Run) -> None:
         "format_version": FORMAT_VERSION,
         **{name: getattr(run, name) for name in ("model", "benchmark", "seed", "limit", "depth", "not_supported")},
         "tasks": {task: {"seconds": part.seconds} for task, part in run.tasks.items()},
+        "files": digests,
     }
     write_json_atomic(folder / RUN, raw)
 
@@ -131,6 +136,7 @@ def read_run(folder: Path) -> Run:
         for task in (*raw["tasks"], *raw["not_supported"]):
             if task not in TASKS:
                 raise ValueError(f"unknown task {task!r}")
+        digests = dict(raw.get("files", {}))  # not in runs of earlier versions
         return Run(
             model=dict(raw["model"]),
             benchmark={
@@ -140,17 +146,18 @@ def read_run(folder: Path) -> Run:
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
             depth=int(raw["depth"]),
-            tasks={task: _read_task(folder, task, part["seconds"]) for task, part in raw["tasks"].items()},
+            tasks={task: _read_task(folder, task, part["seconds"], digests) for task, part in raw["tasks"].items()},
             not_supported={task: str(reason) for task, reason in raw["not_supported"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
 
 
-def _read_task(folder: Path, task: str, seconds: dict[str, Any]) -> TaskRun:
+def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[str, str]) -> TaskRun:
     tables = {}
     for table, schema in TABLES.items():
         path = _path(folder, task, table)
+        _check_digest(path, digests)
         try:
             tables[table] = pq.read_table(path, partitioning=None).select(schema.names).cast(schema)
         except (OSError, KeyError, pa.ArrowException) as error:
@@ -158,6 +165,19 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any]) -> TaskRun:
         if any(column.null_count for column in tables[table].columns):
             raise ResultError("a table of a run has empty cells", where=path)
     return TaskRun(**tables, seconds={step: float(value) for step, value in seconds.items()})
+
+
+def _check_digest(path: Path, digests: dict[str, str]) -> None:
+    if not path.is_file():
+        raise ResultError("a table of a run is missing", where=path, hint="evaluate again")
+    if digests and (found := sha256_file(path)) != digests.get(path.name):
+        raise ResultError(
+            "a table of a run was altered",
+            where=path,
+            got=found,
+            accepted=digests.get(path.name),
+            hint="evaluate again",
+        )
 
 
 def _path(folder: Path, task: str, table: str) -> Path:

@@ -13,10 +13,12 @@ from mrbench.measures.ties import Floats, Ints
 from mrbench.records import TASKS
 from mrbench.results import TaskResult
 from mrbench.retrieve.aligned import align
-from mrbench.retrieve.check import Rows, check_run, read_rows
-from mrbench.retrieve.diagnose import RESAMPLES, diagnose
+from mrbench.retrieve.check import Rows, check_places, check_run, read_rows
+from mrbench.retrieve.diagnose import diagnose
 from mrbench.retrieve.pool import TaskPool, load_pool
 from mrbench.retrieve.run import CUTOFF, Run, TaskRun
+from mrbench.retrieve.sensitivity import RESAMPLES
+from mrbench.retrieve.source import PARTS
 
 CUTOFFS = (1, 5, 10)
 PER_QUERY = ("hit_rate@5", "all_grains_accuracy", "image_only_hit_rate@1", "text_only_hit_rate@1")
@@ -53,18 +55,29 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             pool = (pools or {}).get(task) or load_pool(
                 benchmark, task, split, pool=pool_name, limit=run.limit, seed=run.seed
             )
-            results[task] = _score_task(run.tasks[task], pool, _judged(benchmark, task, split), run.depth)
+            results[task] = _score_task(
+                run.tasks[task], pool, _judged(benchmark, task, split), run.depth, _parts(run, task)
+            )
         elif task in run.not_supported:
             results[task] = TaskResult("not supported", run.not_supported[task])
     return results
 
 
-def _score_task(run: TaskRun, pool: TaskPool, judged: dict[str, set[str]], depth: int) -> TaskResult:
+def _parts(run: Run, task: str) -> tuple[str, ...]:
+    """Return the parts of composed queries that the model takes alone."""
+    modalities = run.model.get("modalities", ()) if TASKS[task].query_modality == "image,text" else ()
+    return tuple(part for part in PARTS if part in modalities)
+
+
+def _score_task(
+    run: TaskRun, pool: TaskPool, judged: dict[str, set[str]], depth: int, parts: tuple[str, ...]
+) -> TaskResult:
     started = perf_counter()
     rows = {name: read_rows(name, getattr(run, name), pool) for name in RANKED}
     counts = _check_relevant(rows["relevant"], pool, judged)
     check_run(rows, pool, depth)
-    aligned = align(run, pool)
+    aligned = align(run, pool, parts)
+    check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     found = diagnose(rows, aligned, pool, clusters)
     values = _ranking(rows, counts, len(pool.query_ids)) | found.per_query

@@ -172,9 +172,17 @@ def variants(query: Query, steps: Ladder, pool: dict[tuple[str, ...], Candidate]
 
 
 def write_tiny(
-    folder: Path, *, salt: str = "", reverse: bool = False, tasks: Sequence[str] = tuple(QUERIES)
+    folder: Path,
+    *,
+    salt: str = "",
+    reverse: bool = False,
+    tasks: Sequence[str] = tuple(QUERIES),
+    kinds: Sequence[str] = ("degrained", "flipped", "paraphrased"),
 ) -> Benchmark:
-    """Write the benchmark. The salt changes the ids of candidates, ``reverse`` their order; neither may matter."""
+    """Write the benchmark. The salt changes the ids of candidates, ``reverse`` their order; neither may matter.
+
+    ``kinds`` are the kinds of variants that it has.
+    """
     with write_benchmark(folder) as writer:
         pools = {m: {v: candidate(m, v, salt) for v in COMBINATIONS} for m in ("image", "text")}
         for pool in pools.values():
@@ -186,7 +194,7 @@ def write_tiny(
             for query in asked:
                 steps = ladder(query, pool)
                 writer.add_ladders("test", task, [steps])
-                writer.add_variants("test", task, variants(query, steps, pool))
+                writer.add_variants("test", task, [v for v in variants(query, steps, pool) if v.kind in kinds])
                 judged = [judge(query, c) for c in pool.values()]
                 writer.add_judgements(
                     "test", task, [j for j in judged if j.relevance or j.candidate_id in steps.candidate_ids]

@@ -10,10 +10,10 @@ import pytest
 from tiny_benchmark import TYPES, write_tiny
 
 from mrbench.audit import audit, render_html, render_markdown, write_into_card, write_report
-from mrbench.audit.blind import PAIR_MARGIN, audit_blind
+from mrbench.audit.blind import PAIR_MARGIN, Outcome, _check, audit_blind, like_the_query
 from mrbench.audit.composed import audit_composed
 from mrbench.audit.content import audit_pictures
-from mrbench.audit.diagnosis import audit_solvable, score_oracle
+from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable, score_oracle
 from mrbench.audit.oracle import OracleSource
 from mrbench.benchmark import Benchmark
 from mrbench.build.emoji import EmojiConfig, build_emoji
@@ -67,6 +67,24 @@ def test_a_blind_oracle_is_found_blind_to_that_grain_and_no_other(
             assert flips[blind] <= min(flips.values()) + 1e-9, (task, flips)
 
 
+@pytest.mark.parametrize("kinds", [(), ("flipped", "paraphrased")], ids=str)
+def test_a_suite_without_variants_can_be_audited(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    report = audit(write_tiny(tmp_path / "b", kinds=kinds))
+    diagnosis = next(c for part in report.checks.values() for c in part if c.name == "diagnosis")
+    assert {row[4] for row in diagnosis.rows} == {None}, "there is no sensitivity without degrained queries"
+    assert all(row[2] < 0.9 <= row[3] for row in diagnosis.rows)
+
+
+def test_a_suite_of_one_grain_type_can_be_diagnosed(tiny: Benchmark) -> None:
+    from dataclasses import replace
+
+    pool = load_pool(tiny, "i2i", "test")
+    only = pool.pairs[1] == 0
+    narrow = replace(pool)
+    narrow.__dict__["pairs"] = tuple(column[only] for column in pool.pairs)
+    assert {row[0] for row in audit_diagnosis(tiny, "test", {"i2i": narrow}).rows} == {pool.grain_types[0]}
+
+
 def test_a_leak_is_named(tiny: Benchmark) -> None:
     # Every positive of this benchmark comes first in its corpus: position tells the answer.
     found = {check.name: check for check in audit_blind(tiny, "test", pools(tiny))}
@@ -87,6 +105,36 @@ def test_a_leak_is_named(tiny: Benchmark) -> None:
     assert 0 < PAIR_MARGIN < 0.2
 
 
+def test_positives_in_the_order_of_the_queries_are_a_leak(tiny: Benchmark) -> None:
+    # No place of its own gives a positive away here, only that the n-th query has the n-th positive.
+    from dataclasses import replace
+
+    pool = load_pool(tiny, "i2i", "test")
+    far = [p for p in range(len(pool.candidate_ids)) if p not in pool.positives]
+    queries, candidates = len(pool.query_ids), len(pool.candidate_ids)
+    assert len(set(pool.positives.tolist())) == queries
+    places = {round(number * candidates / queries): at for number, at in enumerate(pool.positives.tolist())}
+    order = [places.get(place, -1) for place in range(candidates)]
+    order = [at if at >= 0 else far.pop() for at in order]
+    row = np.empty_like(pool.row)
+    row[order] = np.arange(candidates)
+    check = next(iter(audit_blind(tiny, "test", {"i2i": replace(pool, row=row)})))
+    assert check.verdict == "failed"
+    assert "the same part of the file as the query finds candidates" in check.summary
+    assert next(r for r in check.rows if r[0] == "hit rate@5")[3] == 1.0
+
+
+def test_a_leak_is_told_by_solver() -> None:
+    outcomes = [Outcome("constant", "t2i", 0.1, dict.fromkeys("ab", (0.5, 99)))]
+    outcomes.append(Outcome("long text", "t2i", 0.3, {"a": (0.9, 99), "b": (0.8, 99)}))
+    assert _check("t2i", outcomes, 2).summary == "leaks: long text tells a, b; long text finds candidates"
+
+
+def test_size_of_files_is_reported_where_pictures_ask_for_pictures(suites: dict[str, Benchmark]) -> None:
+    outcome = like_the_query(suites["scenes"], "i2i", "test", load_pool(suites["scenes"], "i2i", "test"))
+    assert outcome.pairs["size"][0] > 0.7, "large things make large files"
+
+
 def test_one_half_of_a_query_that_is_enough_is_a_leak(tiny: Benchmark, suites: dict[str, Benchmark]) -> None:
     # In the tiny benchmark the picture differs from the answer in the count alone: two candidates are left.
     check = audit_composed(OracleSource(tiny, "test"), load_pool(tiny, "it2i", "test"))
@@ -98,7 +146,7 @@ def test_pictures_that_look_alike_are_shown(tiny: Benchmark, tmp_path: Path, mon
     checks, cases = audit_pictures(tiny, "test", pools(tiny), 1000)
     assert checks[0].verdict == "passed"
     assert {case.title for case in cases} <= {f"differ in {kind}" for kind in TYPES}
-    monkeypatch.setattr("mrbench.audit.content._LEVELS", 255)  # nothing differs by more
+    monkeypatch.setattr("mrbench.audit.pictures.LEVELS", 255)  # nothing differs by more
     checks, cases = audit_pictures(tiny, "test", pools(tiny), 1000)
     assert [check.verdict for check in checks] == ["failed", "failed"]
     assert cases[0].difference == 0

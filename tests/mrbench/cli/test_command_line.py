@@ -45,6 +45,16 @@ def test_bad_input_is_one_line_and_exit_code_2(words: list[str], said: str, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_audit_that_fails_names_the_checks_in_its_last_line(tiny: Benchmark, tmp_path: Path) -> None:
+    run = mrbench("audit", tiny.folder, "--output", tmp_path / "report")
+    assert run.returncode == 2
+    assert run.stdout == ""
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith("error: the audit found leaks or faults: ")
+    assert "one half of a composed query" in last
+    assert str(tmp_path / "report" / "report.md") in last
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     run = mrbench("--debug", "validate", tmp_path / "absent")
     assert run.returncode == 2

@@ -245,3 +245,12 @@ def test_a_result_keeps_which_composed_queries_each_half_solves(tmp_path: Path) 
         assert half not in tasks["t2i"].per_query
     assert kept.confusion == tasks["it2i"].confusion
     assert min(cell.count for row in kept.confusion.values() for cell in row.values()) > 0
+
+
+def test_a_model_that_takes_no_text_alone_says_which_half_it_lacks(tiny: Benchmark, tmp_path: Path) -> None:
+    part = evaluate(tiny, Oracle(modalities=["image", "image,text"]), tmp_path / "r").tasks["it2i"]
+    assert "image_only_hit_rate@1" in part.scores
+    assert not {"text_only_hit_rate@1", "solved_by_one_part"} & set(part.scores)
+    assert part.missing["text_only_hit_rate@1"] == "the model takes no text alone"
+    assert "solved_by_one_part" in part.missing
+    assert not any("_only_" in name for name in evaluate(tiny, Oracle(), tmp_path / "s").tasks["i2i"].missing)

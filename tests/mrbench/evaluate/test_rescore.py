@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tiny_benchmark import Constant, Guess, Oracle, write_tiny
 from mrbench.benchmark import Benchmark
 from mrbench.errors import FormatVersionError, ResultError
 from mrbench.evaluate import evaluate, rescore
+from mrbench.files import sha256_file
 from mrbench.retrieve import read_run
 
 
@@ -53,8 +55,12 @@ Change = Callable[[pa.Table], pa.Table]
 
 
 def change(folder: Path, name: str, how: Change) -> None:
+    """Change a table, and its digest too: what remains is whether the numbers fit each other."""
     path = folder / name
     pq.write_table(how(pq.read_table(path, partitioning=None)), path)
+    raw = json.loads((folder / "run.json").read_text())
+    raw["files"][name] = sha256_file(path)
+    (folder / "run.json").write_text(json.dumps(raw))
 
 
 def with_cell(column: str, row: int, value: object) -> Change:
@@ -93,6 +99,30 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "the first line of the run lost": ("t2i.run", lambda table: table.slice(1), "contradicts itself"),
     "the last line of the run lost": ("t2i.run", lambda table: table.slice(0, len(table) - 1), "contradicts itself"),
     "a lost member of a ladder": ("i2i.ladder", lambda table: table.slice(1), "lacks a member of a ladder"),
+    "a lost negative of a ladder": ("i2i.ladder", lambda table: table.slice(0, len(table) - 1), "lacks a member"),
+    "a place of a ladder that is none": ("t2i.ladder", with_cell("greater", 3, -5), "contradicts itself"),
+    "a place of a ladder beyond the pool": ("t2i.ladder", with_cell("equal", 3, 1000), "contradicts itself"),
+    "a better score of a positive": ("t2i.queries", with_cell("score", 0, lambda s: s + 0.01), "contradicts itself"),
+    "a better place of a positive": ("t2i.queries", with_cell("above", 0, lambda n: n + 1), "contradicts itself"),
+    "a positive that ties with another": (
+        "t2i.queries",
+        with_cell("beside", 0, lambda n: n + 1),
+        "contradicts itself",
+    ),
+    "an endless mean": ("t2i.queries", with_cell("mean", 0, float("inf")), "mean out of range"),
+    "an endless deviation": ("t2i.queries", with_cell("deviation", 0, float("inf")), "deviation out of range"),
+    "no distance of unrelated queries": (
+        "t2i.queries",
+        with_cell("unrelated", 0, float("nan")),
+        "unrelated out of range",
+    ),
+    "more than all of another modality": ("t2i.queries", with_cell("wrong", 0, 1.5), "wrong out of range"),
+    "no queries without text or picture": ("it2i.parts", lambda table: table.slice(0, 0), "lacks 6 of 6 rows"),
+    "none with the text alone": (
+        "it2i.parts",
+        lambda table: table.filter(pc.equal(table["part"], "image")),
+        "parts, text",
+    ),
     "a lost relevant candidate": ("t2i.relevant", None, "not the benchmark's"),
     "a stranger": ("t2i.run", with_cell("corpus-id", 0, "nobody"), "not in the pool"),
     "a strange query": ("t2i.run", with_cell("query-id", 0, "nobody"), "not asked"),
@@ -117,6 +147,32 @@ def test_a_changed_run_is_found_out(tiny: Benchmark, folder: Path, case: str) ->
         how = lambda table: table.filter(pc.not_equal(table["corpus-id"], pool_positive))  # noqa: E731
     change(folder, f"{name}.parquet", how)
     with pytest.raises(ResultError, match=message):
+        rescore(folder, tiny)
+
+
+@pytest.mark.parametrize("table", ["run", "ladder", "relevant", "gains", "queries", "variants", "first", "parts"])
+def test_a_table_of_another_model_is_found_out(tiny: Benchmark, folder: Path, tmp_path: Path, table: str) -> None:
+    evaluate(tiny, Oracle("another", blind_to=["count"]), tmp_path / "other", depth=12)
+    shutil.copy(tmp_path / "other" / f"it2i.{table}.parquet", folder)
+    with pytest.raises(ResultError, match=f"altered.*it2i.{table}"):
+        rescore(folder, tiny)
+    (folder / f"it2i.{table}.parquet").unlink()
+    with pytest.raises(ResultError, match=f"missing.*it2i.{table}"):
+        rescore(folder, tiny)
+
+
+def test_a_run_of_an_earlier_version_has_no_digests(tiny: Benchmark, folder: Path) -> None:
+    expected = rescore(folder, tiny)
+    raw = json.loads((folder / "run.json").read_text())
+    del raw["files"]
+    (folder / "run.json").write_text(json.dumps(raw))
+    assert rescore(folder, tiny) == expected
+
+
+def test_a_result_of_another_model_is_refused(tiny: Benchmark, folder: Path, tmp_path: Path) -> None:
+    evaluate(tiny, Guess("another"), tmp_path / "other", depth=12)
+    shutil.copy(tmp_path / "other" / "result.json", folder)
+    with pytest.raises(ResultError, match="two evaluations: another model"):
         rescore(folder, tiny)
 
 
@@ -147,6 +203,10 @@ def test_a_malformed_run_is_refused(folder: Path, key: str, value: object, error
 def test_a_half_written_run_is_refused(folder: Path) -> None:
     path = folder / "i2t.gains.parquet"
     path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ResultError, match=r"table of a run was altered.*i2t\.gains"):
+        read_run(folder)
+    raw = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({key: value for key, value in raw.items() if key != "files"}))
     with pytest.raises(ResultError, match=r"unreadable table.*i2t\.gains"):
         read_run(folder)
     (folder / "run.json").write_text("{")

@@ -124,3 +124,36 @@ def test_confusion_without_counts_is_read_as_none(tmp_path: Path) -> None:
         path.write_text(json.dumps(raw))
         with pytest.raises(ResultError, match="no share of queries"):
             read_result(path)
+
+
+def confused(table: dict[str, dict[str, tuple[float, int]]]) -> TaskResult:
+    cells = {asked: {lost: GrainScore(*cell) for lost, cell in row.items()} for asked, row in table.items()}
+    return replace(task(0.5, {"a": 0.6, "b|": 0.7}), confusion=cells)
+
+
+def test_what_first_results_lose_is_a_mean_over_tasks_weighted_by_queries() -> None:
+    one = confused({"a": {"a": (0.5, 10), "b|": (1.0, 4)}, "b|": {"a": (0.25, 4), "b|": (0.5, 4)}})
+    other = confused({"a": {"a": (0.0, 30)}})
+    silent = result("silent", {"t2i": task(0.5, {"a": 0.6, "b|": 0.7}), "i2t": task(0.5, {"a": 0.6, "b|": 0.7})})
+    board = boards([result("m", {"t2i": one, "i2t": other}), silent])[0]
+    (table,) = board.confusion
+    assert (board.rows[table.row].label, table.tasks) == ("m", "t2i, i2t")
+    found = {asked: [(cell.score, cell.count) for cell in cells] for asked, cells in table.lines}
+    assert found == {"a": [(0.125, 40), (1.0, 4)], "b|": [(0.25, 4), (0.5, 4)]}
+    page = render_html([board])
+    assert "<summary>What the first result loses</summary>" in page
+    assert '<td title="40 queries">0.12</td>' in page
+    assert "| m | b\\| | 0.25 | 0.50 |" in render_markdown([board])
+
+
+def test_no_table_where_no_result_tells_what_is_lost() -> None:
+    board = boards([result("m", {"t2i": task(0.5)})])[0]
+    assert board.confusion == ()
+    assert "first result loses" not in render_html([board])
+    assert "first result loses" not in render_markdown([board])
+
+
+def test_two_types_that_no_query_has_at_once_have_no_cell() -> None:
+    part = confused({"a": {"a": (0.5, 10)}, "b|": {"b|": (0.5, 4)}})
+    cells = dict(boards([result("m", {"t2i": part})])[0].confusion[0].lines)
+    assert (cells["a"][1].score, cells["a"][1].reason) == (None, "no query asks for both")

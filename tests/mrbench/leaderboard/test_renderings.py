@@ -19,9 +19,9 @@ from result_samples import GRAINS, HOSTILE, hostile, result, samples, task, unsu
 from mrbench.errors import OutputError, ResultError
 from mrbench.leaderboard import boards, publish, terminal
 from mrbench.leaderboard.csv_file import COLUMNS, render_csv
+from mrbench.leaderboard.data import one_line
 from mrbench.leaderboard.html import render_html
 from mrbench.leaderboard.markdown import render_markdown
-from mrbench.leaderboard.standings import one_line
 
 GOLDEN = Path(__file__).with_name("golden.md")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mrbench import measures, statistics
-from mrbench.retrieve.diagnose import Diagnosis, _sensitivity
+from mrbench.retrieve.diagnosis import Diagnosis
+from mrbench.retrieve.sensitivity import add_sensitivity
 
 GRAIN, QUERY = np.array(["count", "size", "size"]), np.array([0, 1, 2])
 
@@ -41,9 +42,9 @@ def test_queries_on_which_a_measure_is_not_defined_are_counted() -> None:
 def test_a_grain_type_without_scale_is_named_and_the_others_have_theirs() -> None:
     moves = measures.Moves(QUERY, GRAIN, np.full(3, 0.3))
     found = Diagnosis()
-    _sensitivity(found, moves, np.full(3, 0.1), np.array([np.nan, 0.5, 0.5]), statistics.cluster_codes(list("abc")))
+    add_sensitivity(found, moves, np.full(3, 0.1), np.array([np.nan, 0.5, 0.5]), statistics.cluster_codes(list("abc")))
     assert list(found.by_grain["grain_sensitivity"]) == ["size"]
     assert found.missing == {"grain_sensitivity[count]": "no two queries share no grain"}
     none = Diagnosis()
-    _sensitivity(none, moves, np.full(3, 0.1), np.full(3, np.nan), statistics.cluster_codes(list("abc")))
+    add_sensitivity(none, moves, np.full(3, 0.1), np.full(3, np.nan), statistics.cluster_codes(list("abc")))
     assert none.missing == {"grain_sensitivity": "no two queries share no grain"}

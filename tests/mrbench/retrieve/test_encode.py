@@ -87,7 +87,7 @@ def test_another_shape_is_refused(tiny: Benchmark, spoil) -> None:
         encode_corpus(Spoiled(spoil), tiny, "image", "test")
 
 
-@pytest.mark.parametrize("spoil", [lambda v: [["x"] * 11] * len(v), lambda v: [[1.0], [1.0, 2.0]]])
+@pytest.mark.parametrize("spoil", [lambda v: [["x"] * 11] * len(v), lambda v: [[1.0], [1.0, 2.0]], lambda v: v * 1j])
 def test_no_numbers_are_refused(tiny: Benchmark, spoil) -> None:
     with pytest.raises(ModelError, match="not an array of numbers"):
         encode_corpus(Spoiled(spoil), tiny, "image", "test")

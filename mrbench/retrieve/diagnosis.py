@@ -1,0 +1,65 @@
+"""What a run says about grains, as it is gathered: a score, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mrbench.errors import ResultError
+from mrbench.measures import ByGrain
+from mrbench.measures.ties import Floats, Ints
+from mrbench.results import GrainScore
+
+
+@dataclass
+class Diagnosis:
+    """What is found, each part as in :class:`mrbench.results.TaskResult`."""
+
+    per_query: dict[str, Floats] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    confusion: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
+        """Compute a measure by grain, or say why it cannot be had."""
+        try:
+            found = compute()
+        except ResultError as error:
+            self.missing[name] = str(error)
+            return
+        table: dict[str, dict[str, GrainScore]] = getattr(self, into)
+        table[name] = scores_of(found)
+
+    def add_measured_by_spread(
+        self, name: str, compute: Callable[[], ByGrain], query: Ints, deviation: Floats, *, into: str = "by_grain"
+    ) -> None:
+        """As :meth:`add`, and count the queries that have no spread."""
+        self.add(name, compute, into=into)
+        flat = len(np.unique(query[~(deviation > 0)]))
+        if flat and name not in self.missing:
+            self.left_out[name] = flat
+
+    def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
+        """Compute a measure that has one value per query; NaN where it is not defined."""
+        try:
+            values = compute()
+        except ResultError as error:
+            self.missing[name] = str(error)
+            return
+        if np.isfinite(values).any():
+            self.per_query[name] = values
+            if without := int((~np.isfinite(values)).sum()):
+                self.left_out[name] = without
+        else:
+            self.missing[name] = "not defined for any query"
+
+
+def scores_of(found: ByGrain) -> dict[str, GrainScore]:
+    """Return scores and counts as results hold them."""
+    return {grain: GrainScore(value, count) for grain, (value, count) in found.items()}

@@ -1,0 +1,64 @@
+"""Calibrated grain sensitivity of a run, with intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrbench import measures, statistics
+from mrbench.errors import ResultError
+from mrbench.measures.ties import Floats, Ints
+from mrbench.results import GrainScore
+from mrbench.retrieve.diagnosis import Diagnosis, scores_of
+
+RESAMPLES = 2000
+
+
+def add_sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
+    """Add the calibrated sensitivity of every grain type that has one, with its interval, or say why it has none.
+
+    Args:
+        found: Where to.
+        moves: The probes.
+        noise: For each query its mean distance to its paraphrases, shape ``(num_queries,)``.
+        scale: For each query its mean distance to unrelated ones, NaN where there is none.
+        clusters: Cluster of each query.
+    """
+    name = "grain_sensitivity"
+    try:
+        by_grain, missing = measures.grain_sensitivity(moves, noise, scale)
+    except ResultError as error:
+        found.missing[name] = str(error)
+        return
+    if by_grain:
+        found.by_grain[name] = scores_of(by_grain)
+        _intervals(found, moves, noise, scale, clusters)
+    reasons = list(dict.fromkeys(missing.values()))
+    if not by_grain:
+        found.missing[name] = reasons[0] if len(reasons) == 1 else "no grain type has a scale to measure on"
+    if by_grain or len(reasons) > 1:
+        found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
+
+
+def _intervals(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
+    """Bootstrap the ratio of means: every sum that it is made of is drawn again with the clusters."""
+    for grain, score in found.by_grain.get("grain_sensitivity", {}).items():
+        chosen = moves.grain == grain
+        query = moves.query[chosen]
+        known = np.isfinite(scale[query])
+        columns = np.column_stack(
+            [np.ones(len(query)), moves.distance[chosen], noise[query], known, np.where(known, scale[query], 0)]
+        )
+
+        def ratio(sums: Floats) -> Floats:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                moved, floor, top = sums[:, 1] / sums[:, 0], sums[:, 2] / sums[:, 0], sums[:, 4] / sums[:, 3]
+                value: Floats = (moved - floor) / (top - floor)
+            return value
+
+        codes = np.unique(clusters[query], return_inverse=True)[1]
+        try:
+            values = statistics.bootstrap(columns, codes, ratio, resamples=RESAMPLES)
+            interval = statistics.bootstrap_interval(values, int(codes.max()) + 1)
+        except ResultError:  # one cluster tells nothing of the spread
+            continue
+        found.by_grain["grain_sensitivity"][grain] = GrainScore(score.score, score.count, interval)
