@@ -56,8 +56,7 @@ def p_mrr(grain: Names, rank: Floats, rank_flipped: Floats) -> ByGrain:
 def grain_coverage(grain: Names, kept: Floats) -> ByGrain:
     """Return the mean share of the first k results that keep a grain of the query, by grain type: 0 to 1.
 
-    Higher is better. The results are those that the run keeps; candidates of one score stand there by id, which tells
-    nothing of their grains.
+    Higher is better. Where candidates are tied around place k, each counts with its probability to be among the first.
 
     Args:
         grain: A type that a query asks for, shape ``(num_query_grains,)``.

@@ -85,6 +85,53 @@ def test_a_suite_of_one_grain_type_can_be_diagnosed(tiny: Benchmark) -> None:
     assert {row[0] for row in audit_diagnosis(tiny, "test", {"i2i": narrow}).rows} == {pool.grain_types[0]}
 
 
+class Sees(OracleSource):
+    """Is blind to nothing, whatever it is asked to be."""
+
+    def __init__(self, *args, blind_to=(), **options) -> None:
+        super().__init__(*args, **options)
+
+
+class BlindToMore(OracleSource):
+    """Is blind to counts as well."""
+
+    def __init__(self, *args, blind_to=(), **options) -> None:
+        super().__init__(*args, blind_to=(*blind_to, "count"), **options)
+
+
+class Startled(OracleSource):
+    """Ranks as it should, but its queries without the grain that it is blind to go anywhere."""
+
+    def variants(self, pool):
+        found = super().variants(pool)
+        rows = np.isin(pool.variants.grain, list(self._blind)) & (pool.variants.kind == "degrained")
+        found[rows] = np.roll(found[rows], 3, axis=1)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (Sees, {"count", "entity", "place"}),
+        (BlindToMore, {"entity", "place"}),
+        (Startled, {"count", "entity", "place"}),
+        (OracleSource, set()),
+    ],
+)
+def test_a_diagnosis_that_is_wrong_fails(tiny: Benchmark, monkeypatch, source: type, told: set[str]) -> None:
+    monkeypatch.setattr("mrbench.audit.diagnosis.OracleSource", source)
+    check = audit_diagnosis(tiny, "test", {"i2i": load_pool(tiny, "i2i", "test")})
+    assert {row[0] for row in check.rows if row[-1] == "wrong"} == told, check.rows
+    assert check.verdict == ("failed" if told else "passed")
+    assert all(f"i2i, {kind}" in check.summary for kind in told)
+
+
+def test_what_an_oracle_cannot_solve_fails(tiny: Benchmark, monkeypatch) -> None:
+    monkeypatch.setattr("mrbench.audit.diagnosis.OracleSource", lambda *args: BlindToMore(*args))
+    check = audit_solvable(tiny, "test", {"i2i": load_pool(tiny, "i2i", "test")})
+    assert (check.verdict, check.summary) == ("failed", "an oracle that reads the grains fails")
+
+
 def test_a_leak_is_named(tiny: Benchmark) -> None:
     # Every positive of this benchmark comes first in its corpus: position tells the answer.
     found = {check.name: check for check in audit_blind(tiny, "test", pools(tiny))}

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tiny_benchmark import QUERIES, VALUES, Constant, Guess, Oracle, write_tiny
 
@@ -254,3 +255,14 @@ def test_a_model_that_takes_no_text_alone_says_which_half_it_lacks(tiny: Benchma
     assert part.missing["text_only_hit_rate@1"] == "the model takes no text alone"
     assert "solved_by_one_part" in part.missing
     assert not any("_only_" in name for name in evaluate(tiny, Oracle(), tmp_path / "s").tasks["i2i"].missing)
+
+
+def test_results_of_the_wrong_modality_are_counted_in_a_union_pool(tiny: Benchmark, tmp_path: Path) -> None:
+    part = evaluate(tiny, Guess("guess"), tmp_path / "r", pool="union").tasks["i2t"]
+    pictures = {c.id for c in tiny.corpus("image", "test")}
+    run = pq.read_table(tmp_path / "r" / "i2t.run.parquet", partitioning=None).to_pylist()
+    wrong = [row["corpus-id"] in pictures for row in run if row["rank"] <= 10]
+    assert 0 < part.scores["wrong_modality@10"] < 1
+    assert part.scores["wrong_modality@10"] == pytest.approx(sum(wrong) / len(wrong))
+    tied = evaluate(tiny, Constant("constant"), tmp_path / "s", pool="union").tasks["i2t"]
+    assert tied.scores["wrong_modality@10"] == pytest.approx(0.5), "half of the pool, whatever the order of the tied"

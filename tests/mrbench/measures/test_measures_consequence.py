@@ -76,7 +76,7 @@ def test_coverage() -> None:
 
 def test_confusion_counts_only_queries_that_ask_for_both() -> None:
     has = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 0]], dtype=bool)
-    lost = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    lost = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]])  # the last does not ask for a place
     found = confusion(has, lost, ("count", "place", "size"))
     assert found == {
         "count": {"count": (pytest.approx(1 / 3), 3), "place": (0.5, 2)},

@@ -136,3 +136,15 @@ def test_no_probe_is_not_zero() -> None:
             measure(none)
     with pytest.raises(ResultError, match=r"not a number.*count"):
         grain_distance(Moves(np.array([0]), np.array(["count"]), np.array([np.nan])))
+
+
+def test_more_probes_of_a_query_make_its_scale_no_surer() -> None:
+    scale = np.array([0.2, 0.2, 0.2, 1.9])  # four queries do not tell this scale from the noise
+    once, often = (
+        Moves(np.tile(np.arange(4), times), np.array(["count"] * 4 * times), np.full(4 * times, 0.15))
+        for times in (1, 50)
+    )
+    for moves in (once, often):
+        found, missing = grain_sensitivity(moves, np.full(4, 0.1), scale)
+        assert not found
+        assert "not surely farther" in missing["count"]

@@ -150,3 +150,11 @@ def test_bootstrap_of_nothing() -> None:
 
 def test_codes_follow_the_names() -> None:
     assert cluster_codes(["b", "a", "b", "c"]).tolist() == [1, 0, 1, 2]
+
+
+def test_clusters_that_happen_to_balance_do_not_narrow_the_interval() -> None:
+    values = np.tile([0.0, 1.0], 50)
+    alone = share_interval(values, np.arange(100))
+    balanced = share_interval(values, np.repeat(np.arange(50), 2))  # no variance between clusters at all
+    assert balanced[0] <= alone[0]
+    assert balanced[1] >= alone[1]
