@@ -47,7 +47,7 @@ def audit_solvable(benchmark: Benchmark, split: str, pools: dict[str, TaskPool])
 def audit_diagnosis(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Check:
     """Score for every grain type a noisy oracle that is blind to it: it, and no other, must show as blind."""
     rows: list[Row] = []
-    wrong = []
+    wrong, few = [], []
     types = sorted({kind for pool in pools.values() for kind in pool.grain_types})
     for blind in types:
         results = score_oracle(benchmark, split, pools, OracleSource(benchmark, split, blind_to=(blind,), noise=NOISE))
@@ -64,16 +64,20 @@ def audit_diagnosis(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]
             shares = {kind: value / top for kind, value in heard.items()} if top > 0 else {}
             if blind in shares and len(shares) > 1:
                 right &= shares[blind] <= DEAF and min(v for k, v in shares.items() if k != blind) >= HEARS
+            verdict = "ok" if right else "wrong"
             wrong += [] if right else [f"{task}, {blind}"]
+            if right and allowed >= SEES and blind not in shares:
+                verdict = "too few pairs"
+                few.append(f"{task}, {blind}")
             deaf = round(shares[blind], 3) if blind in shares else None
             rest = round(min((v for k, v in shares.items() if k != blind), default=float("nan")), 3) if shares else None
             rest = None if rest != rest else rest
-            rows.append((blind, task, round(pairs[blind], 3), round(others, 3), deaf, rest, "ok" if right else "wrong"))
+            rows.append((blind, task, round(pairs[blind], 3), round(others, 3), deaf, rest, verdict))
     columns = ("blind to", "task", "pair accuracy on it", "lowest of the others")
     more = ("sensitivity, share of the highest", "lowest of the others", "verdict")
     summary = (
         f"not told: {'; '.join(wrong)}"
         if wrong
         else f"every oracle with noise {NOISE} that is blind to one grain type is found blind to it and to no other"
-    )
+    ) + (f"; too few pairs to tell: {'; '.join(few)}" if few else "")
     return Check("diagnosis", "failed" if wrong else "passed", summary, (*columns, *more), tuple(rows))

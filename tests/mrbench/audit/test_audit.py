@@ -12,13 +12,14 @@ from tiny_benchmark import TYPES, write_tiny
 from mrbench.audit import audit, render_html, render_markdown, write_into_card, write_report
 from mrbench.audit.blind import PAIR_MARGIN, Outcome, _check, audit_blind, like_the_query
 from mrbench.audit.composed import audit_composed
-from mrbench.audit.content import audit_pictures
+from mrbench.audit.content import audit_balance, audit_pictures, audit_texts
 from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable, score_oracle
 from mrbench.audit.oracle import OracleSource
-from mrbench.benchmark import Benchmark
+from mrbench.benchmark import Benchmark, write_benchmark
 from mrbench.build.emoji import EmojiConfig, build_emoji
 from mrbench.build.scenes import ScenesConfig, build_scenes
 from mrbench.errors import InputError, OutputError
+from mrbench.records import Candidate, Grain, Query
 from mrbench.retrieve import load_pool
 
 
@@ -85,11 +86,18 @@ def test_a_suite_of_one_grain_type_can_be_diagnosed(tiny: Benchmark) -> None:
     assert {row[0] for row in audit_diagnosis(tiny, "test", {"i2i": narrow}).rows} == {pool.grain_types[0]}
 
 
-class Sees(OracleSource):
-    """Is blind to nothing, whatever it is asked to be."""
+class Deaf(OracleSource):
+    """Ranks as if it were blind to nothing, but does not move where the grain is dropped."""
 
     def __init__(self, *args, blind_to=(), **options) -> None:
         super().__init__(*args, **options)
+        self.deaf_to = blind_to
+
+    def variants(self, pool):
+        found = super().variants(pool)
+        rows = np.isin(pool.variants.grain, list(self.deaf_to)) & (pool.variants.kind == "degrained")
+        found[rows] = self.queries(pool)[pool.variants.query[rows]]
+        return found
 
 
 class BlindToMore(OracleSource):
@@ -109,21 +117,33 @@ class Startled(OracleSource):
         return found
 
 
+EVERY = {"background", "count", "entity", "relation", "second entity", "size"}
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        (Sees, {"count", "entity", "place"}),
-        (BlindToMore, {"entity", "place"}),
-        (Startled, {"count", "entity", "place"}),
+        (Deaf, EVERY),
+        (BlindToMore, EVERY - {"count"}),
+        (Startled, {"background", "size"}),  # what picture queries can be asked without
         (OracleSource, set()),
     ],
 )
-def test_a_diagnosis_that_is_wrong_fails(tiny: Benchmark, monkeypatch, source: type, told: set[str]) -> None:
+def test_a_diagnosis_that_is_wrong_fails(
+    suites: dict[str, Benchmark], monkeypatch, source: type, told: set[str]
+) -> None:
     monkeypatch.setattr("mrbench.audit.diagnosis.OracleSource", source)
-    check = audit_diagnosis(tiny, "test", {"i2i": load_pool(tiny, "i2i", "test")})
+    check = audit_diagnosis(suites["scenes"], "test", {"i2i": load_pool(suites["scenes"], "i2i", "test")})
     assert {row[0] for row in check.rows if row[-1] == "wrong"} == told, check.rows
     assert check.verdict == ("failed" if told else "passed")
     assert all(f"i2i, {kind}" in check.summary for kind in told)
+
+
+def test_a_diagnosis_that_few_pairs_cannot_fail_says_so(tmp_path: Path) -> None:
+    benchmark = write_tiny(tmp_path / "b", kinds=())
+    check = audit_diagnosis(benchmark, "test", {"i2i": load_pool(benchmark, "i2i", "test")})
+    assert {row[-1] for row in check.rows} == {"too few pairs"}
+    assert "too few pairs to tell: i2i, count" in check.summary
 
 
 def test_what_an_oracle_cannot_solve_fails(tiny: Benchmark, monkeypatch) -> None:
@@ -186,7 +206,37 @@ def test_one_half_of_a_query_that_is_enough_is_a_leak(tiny: Benchmark, suites: d
     # In the tiny benchmark the picture differs from the answer in the count alone: two candidates are left.
     check = audit_composed(OracleSource(tiny, "test"), load_pool(tiny, "it2i", "test"))
     assert check.verdict == "failed"
-    assert {row[0]: row[1] for row in check.rows}["picture alone"] > 0.1
+    found = {row[0]: row[1] for row in check.rows}
+    assert found["picture alone"] > 0.1
+    assert found["text alone"] == round(1 / 36, 4), "no grain is said to be in the text, so that it tells nothing"
+
+
+def test_few_pairs_are_named(tiny: Benchmark) -> None:
+    pool = load_pool(tiny, "i2i", "test")
+    assert "count in i2i (6)" in audit_balance({"i2i": pool}).summary
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "failed"),
+    [
+        (("a cat", "a dog"), ("see a cat", "a cat, please"), set()),
+        (("a cat", "A cat!"), ("see a cat", "a cat, please"), {"duplicate texts"}),
+        (("a cat", "a dog"), ("see a cat", "see a dog"), {"templates, t2i"}),  # one template for both
+    ],
+)
+def test_texts_that_repeat(tmp_path: Path, said: tuple[str, ...], asked: tuple[str, ...], failed: set[str]) -> None:
+    with write_benchmark(tmp_path / "b") as writer:
+        writer.add_candidates("test", [Candidate(f"c{n}", (), text) for n, text in enumerate(said)])
+        for n, text in enumerate(asked):
+            start = text.index("a ") + 2
+            grains = (Grain("entity", text[start : start + 3], start, start + 3),)
+            writer.add_queries("test", [Query(f"q{n}", "t2i", "find", grains, text)])
+        writer.finish(
+            name="b", title="B", builder={}, seed=0, tools={}, sources=(), licence="CC0-1.0", split_rule={},
+            description="B.",
+        )  # fmt: skip
+    checks = audit_texts(Benchmark(tmp_path / "b"), "test")
+    assert {check.name for check in checks if check.verdict == "failed"} == failed
 
 
 def test_pictures_that_look_alike_are_shown(tiny: Benchmark, tmp_path: Path, monkeypatch) -> None:

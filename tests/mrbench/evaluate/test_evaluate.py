@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tiny_benchmark import QUERIES, VALUES, Constant, Guess, Oracle, write_tiny
@@ -266,3 +267,20 @@ def test_results_of_the_wrong_modality_are_counted_in_a_union_pool(tiny: Benchma
     assert part.scores["wrong_modality@10"] == pytest.approx(sum(wrong) / len(wrong))
     tied = evaluate(tiny, Constant("constant"), tmp_path / "s", pool="union").tasks["i2t"]
     assert tied.scores["wrong_modality@10"] == pytest.approx(0.5), "half of the pool, whatever the order of the tied"
+
+
+def test_one_off_in_the_top_counts_candidates_that_lose_one_grain_alone(tiny: Benchmark, tmp_path: Path) -> None:
+    part = evaluate(tiny, Guess("guess"), tmp_path / "r").tasks["i2i"]
+    rows = pq.read_table(tmp_path / "r" / "i2i.run.parquet", partitioning=None).to_pylist()
+    top = {(row["query-id"], row["corpus-id"]) for row in rows if row["rank"] <= 10}
+    grains = {c.id: {(g.type, g.value) for g in c.grains} for c in tiny.corpus("image", "test")}
+    asked = {q.id: {(g.type, g.value) for g in q.grains} for q in tiny.queries("i2i", "test")}
+    found = [
+        any(
+            len(asked[step.query_id] - grains[name]) == 1 and (step.query_id, name) in top
+            for name in step.candidate_ids
+        )
+        for step in tiny.ladders("i2i", "test")
+    ]
+    assert 0 < sum(found) < len(found)
+    assert part.scores["one_off_in_top@10"] == pytest.approx(np.mean(found))

@@ -46,3 +46,15 @@ def test_without_values_by_query_there_is_no_interval() -> None:
     plain = TaskResult("scored", queries=3, candidates=9, scores={"hit_rate@5": 0.5})
     (board,) = boards([result("m", {"t2i": plain})])
     assert (board.rows[0].overall.interval, board.rows[0].ranks, board.rows[0].group) == (None, None, "")
+
+
+def test_every_task_weighs_the_same_whatever_its_number_of_queries() -> None:
+    # One model has 20 more hits on a task of 20 queries, the other 20 more on a task of 400.
+    small, large = [f"small {n}" for n in range(20)], [f"large {n}" for n in range(400)]
+    other = (np.arange(400) < 20).astype(float)
+    results = [
+        result("one", {"t2i": task(np.ones(20), small), "i2i": task(np.zeros(400), large)}),
+        result("other", {"t2i": task(np.zeros(20), small), "i2i": task(other, large)}),
+    ]
+    rows = {row.model: row for row in boards(results)[0].rows}
+    assert (rows["one"].group, rows["other"].group) == ("a", "b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from mrbench import measures, statistics
 from mrbench.retrieve.diagnosis import Diagnosis
@@ -48,3 +49,20 @@ def test_a_grain_type_without_scale_is_named_and_the_others_have_theirs() -> Non
     none = Diagnosis()
     add_sensitivity(none, moves, np.full(3, 0.1), np.full(3, np.nan), statistics.cluster_codes(list("abc")))
     assert none.missing == {"grain_sensitivity": "no two queries share no grain"}
+
+
+def test_the_interval_of_a_sensitivity_is_about_its_value() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.4, 0.02, size=200)
+    scale, moved = noise + rng.normal(0.4, 0.05, size=200), noise + rng.normal(0.1, 0.05, size=200)
+    moves = measures.Moves(np.arange(200), np.array(["count"] * 200), moved)
+    found = Diagnosis()
+    add_sensitivity(found, moves, noise, scale, np.arange(200))
+    part = found.by_grain["grain_sensitivity"]["count"]
+    assert part.interval is not None
+    assert part.interval[0] < part.score < part.interval[1]
+    assert part.score == pytest.approx(0.25, abs=0.03)
+    # The error of a ratio of means, by linearisation.
+    residual = (moved - noise) - part.score * (scale - noise)
+    error = residual.std() / np.sqrt(200) / (scale - noise).mean()
+    assert part.interval[1] - part.interval[0] == pytest.approx(2 * 1.96 * error, rel=0.1)

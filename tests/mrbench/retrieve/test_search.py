@@ -126,6 +126,23 @@ def test_places_are_counted_among_the_rest(tiny: Benchmark, pool: TaskPool, dist
         assert found(row) == place(row["query-id"], vector)[1]
 
 
+@pytest.mark.parametrize("distinct", [None, 5])
+def test_first_results_hold_in_each_place_the_mean_of_the_tied(pool: TaskPool, distinct: int | None) -> None:
+    queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
+    run = search(asked(pool, queries, candidates), pool)
+    first = {(r["query-id"], r["grain"]): (r["kept"], r["lost"]) for r in run.first.to_pylist()}
+    for number, name in enumerate(pool.query_ids.tolist()):
+        score = (queries[number].astype(float) @ candidates[pool.row].T.astype(float)).astype(np.float32)
+        tied = [np.flatnonzero(score == value) for value in np.sort(score)[::-1][:10]]  # of each of the ten places
+        wrong = np.mean([(pool.modality[group] != pool.own_modality).mean() for group in tied])
+        assert run.queries["wrong"][number].as_py() == pytest.approx(wrong)
+        for kind in np.flatnonzero(pool.query_grains[number] >= 0):
+            keeps = pool.candidate_grains[kind] == pool.query_grains[number, kind]
+            kept, lost = first[name, pool.grain_types[kind]]
+            assert kept == pytest.approx(np.mean([keeps[group].mean() for group in tied]))
+            assert lost == pytest.approx(1 - keeps[tied[0]].mean())
+
+
 def test_block_size_changes_nothing(pool: TaskPool) -> None:
     number = 3 * TILE + 5
     many = TaskPool(**{**vars(pool), "query_ids": np.array([f"q{n}" for n in range(number)])})
