@@ -178,6 +178,7 @@ class Reward:
         alpha: Weight of the margin reward (paper).
         epsilon: Weight of the ranking reward (paper).
         graded: Weight of the graded reward, which the paper does not have.
+        listwise: Weight of the listwise reward, which the paper does not have.
         delta: Margin that earns nothing. Not in the paper; 0 pays every lead, so that groups differ more often.
         softness: Of the margin's hinge; 0 is the paper's, which is silent where the model is wrong.
         gamma: Weight of the negatives in the ranking reward. Not in the paper; 1 with ``average`` keeps both terms of
@@ -189,11 +190,15 @@ class Reward:
         joint: Ranks of negatives count the positive, as the paper's ``k != r`` reads.
         rank_temperature: Above 0 the ranks have a gradient too (``pathwise``); 0 leaves them constant.
         graded_temperature: Lead at which a pair of the graded reward is half decided.
+        listwise_temperature: tau of the listwise reward.
+        in_batch: Candidates of the step's other queries are negatives of the listwise reward too, but for those that
+            answer the query as well.
     """
 
     alpha: float = _ranged(0.4, 0)
     epsilon: float = _ranged(0.6, 0)
     graded: float = _ranged(0.0, 0)
+    listwise: float = _ranged(0.0, 0)
     delta: float = _ranged(0.0, 0, 2)
     softness: float = _ranged(0.0, 0)
     gamma: float = _ranged(1.0, 0)
@@ -204,6 +209,8 @@ class Reward:
     joint: bool = True
     rank_temperature: float = _ranged(0.0, 0)
     graded_temperature: float = _ranged(0.05, 0)
+    listwise_temperature: float = _ranged(0.05, 1e-4)
+    in_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +265,7 @@ class Recipe:
         gradient_checkpointing: Trade time for memory.
         max_pixels: Larger pictures are scaled down to about this many pixels.
         max_summary: Most tokens of a summary.
+        samples: A trained model embeds an input by the mean over so many sampled summaries; 1 takes the likeliest.
         prompt: What stands around an input.
         lora: The adapters.
         stage0: Generative pre-training; None leaves it out.
@@ -274,6 +282,7 @@ class Recipe:
     gradient_checkpointing: bool = False
     max_pixels: int = _ranged(1280 * 28 * 28, 256)
     max_summary: int = _ranged(32, 1)
+    samples: int = _ranged(1, 1)
     prompt: Prompt = field(default_factory=Prompt)
     lora: Lora = field(default_factory=Lora)
     stage0: Pretraining | None = None

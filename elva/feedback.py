@@ -31,18 +31,23 @@ class Feedback:
     metrics: dict[str, float]
 
 
-def give_feedback(embeddings: Tensor, grades: Tensor, settings: Reinforcement) -> Feedback:
+def give_feedback(
+    embeddings: Tensor, grades: Tensor, settings: Reinforcement, answers: Tensor | None = None
+) -> Feedback:
     """Score every rollout and compare it with its group.
 
     Args:
         embeddings: Unit length, shape ``(num_queries, 2 + num_negatives, num_rollouts, dimension)``.
         grades: Of positive and negatives, shape ``(num_queries, 1 + num_negatives)``.
         settings: Reward, credit and kind of gradient.
+        answers: Which candidate of which query answers a query, shape ``(num_queries, num_queries, 1 +
+            num_negatives)``: needed where candidates of other queries are negatives too.
     """
     leaf = embeddings.detach().float().requires_grad_()
     scores = joint_scores(leaf)
     rows = grades.unsqueeze(1).expand(scores.shape)
-    parts = reward_parts(scores, settings.reward, rows)
+    others = other_scores(leaf, answers) if settings.reward.in_batch and answers is not None else None
+    parts = reward_parts(scores, settings.reward, rows, others)
     rewards = parts["total"]
     gradient = torch.zeros_like(leaf)
     if settings.gradient != "score":
@@ -51,7 +56,7 @@ def give_feedback(embeddings: Tensor, grades: Tensor, settings: Reinforcement) -
     if settings.credit == "joint":
         credits = rewards.unsqueeze(1).expand(leaf.shape[:3])
     else:
-        credits = own_credits(leaf.detach(), grades, settings)
+        credits = own_credits(leaf.detach(), grades, settings, None if others is None else others.detach())
     metrics = {
         ("reward" if name == "total" else f"reward_{name}"): float(part.detach().mean()) for name, part in parts.items()
     }
@@ -70,7 +75,23 @@ def joint_scores(embeddings: Tensor) -> Tensor:
     return torch.einsum("qgd,qngd->qgn", embeddings[:, 0], embeddings[:, 1:])
 
 
-def own_credits(embeddings: Tensor, grades: Tensor, settings: Reinforcement) -> Tensor:
+def other_scores(embeddings: Tensor, answers: Tensor) -> Tensor:
+    """Return the scores of other queries' candidates inside each rollout.
+
+    Args:
+        embeddings: Shape ``(num_queries, 2 + num_negatives, num_rollouts, dimension)``.
+        answers: Shape ``(num_queries, num_queries, 1 + num_negatives)``; these are left out.
+
+    Returns:
+        Shape ``(num_queries, num_rollouts, num_queries * (1 + num_negatives))``; minus infinity for what answers the
+        query, and for the query's own candidates.
+    """
+    scores = torch.einsum("qgd,pngd->qgpn", embeddings[:, 0], embeddings[:, 1:])
+    own = torch.eye(len(answers), dtype=torch.bool, device=scores.device).unsqueeze(-1)
+    return scores.masked_fill((answers | own).unsqueeze(1), -torch.inf).flatten(2)
+
+
+def own_credits(embeddings: Tensor, grades: Tensor, settings: Reinforcement, others: Tensor | None = None) -> Tensor:
     """Return the mean reward of every item's every rollout, over the rollouts of what it was scored with.
 
     In one rollout all items share one reward, so an item's own doing drowns in what the others did. Here a
@@ -81,16 +102,19 @@ def own_credits(embeddings: Tensor, grades: Tensor, settings: Reinforcement) -> 
         embeddings: Shape ``(num_queries, 2 + num_negatives, num_rollouts, dimension)``.
         grades: Shape ``(num_queries, 1 + num_negatives)``.
         settings: The reward.
+        others: Of :func:`other_scores`: what an item does to other queries is not its credit.
 
     Returns:
         Shape ``(num_queries, 2 + num_negatives, num_rollouts)``.
     """
     scores = torch.einsum("qgd,qnhd->qghn", embeddings[:, 0], embeddings[:, 1:])
     rows = grades[:, None, None].expand(scores.shape)
-    credits = [reward_parts(scores, settings.reward, rows)["total"].mean(2)]
+    if others is not None:
+        others = others.unsqueeze(2).expand(*scores.shape[:3], -1)
+    credits = [reward_parts(scores, settings.reward, rows, others)["total"].mean(2)]
     together = scores.diagonal(dim1=1, dim2=2).permute(0, 2, 1)  # (query, g, candidate)
     for candidate in range(scores.shape[-1]):
         mixed = together.unsqueeze(2).expand_as(scores).clone()
         mixed[..., candidate] = scores[..., candidate]
-        credits.append(reward_parts(mixed, settings.reward, rows)["total"].mean(1))
+        credits.append(reward_parts(mixed, settings.reward, rows, others)["total"].mean(1))
     return torch.stack(credits, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from elva.config import Embedding, Lora, Prompt
 from elva.prompts import IMAGE, Ask, Input, Prompter
-from elva.rollouts import Prompts, sample, seeded, teacher_forced
+from elva.rollouts import Prompts, Rollouts, sample, seeded, teacher_forced
 
 LINEAR = r".*language_model\.layers\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 FEATURE_BYTES = 2 << 30  # of encoded pictures that are remembered
@@ -214,27 +215,55 @@ class Elva:
         return (None if found is None else found[:, 0]), lengths[:, 0], embeddings[:, 0]
 
     @torch.no_grad()
-    def embed(self, inputs: Sequence[Input], how: Embedding) -> Tensor:
-        """Return unit embeddings: at the end of the prompt, or after the likeliest summary."""
+    def embed(self, inputs: Sequence[Input], how: Embedding, *, samples: int = 1, seed: int = 0) -> Tensor:
+        """Return unit embeddings: at the end of the prompt, after the likeliest summary, or the mean after several.
+
+        Where a model is unsure, one summary says one thing only; the mean over sampled ones keeps what else it thinks
+        possible. Draws are a function of the seed and of what an input shows and says, not of its place in a batch.
+
+        Args:
+            inputs: What to embed.
+            how: At the end of the prompt, or after a summary.
+            samples: Sampled summaries, at temperature 1; 1 takes the likeliest instead.
+            seed: Of the draws.
+        """
         if how == "prompt":
             return self.forced(inputs, "word")[2]
-        return self.summarise(inputs)[1]
+        if samples == 1:
+            return self.summarise(inputs)[1]
+        generators = [seeded(seed, *content(item), device=self.device) for item in inputs]
+        rolled = self._sample(inputs, samples, 1.0, generators)
+        return torch.nn.functional.normalize(rolled.embeddings.mean(1), dim=-1)
 
     @torch.no_grad()
     def summarise(self, inputs: Sequence[Input]) -> tuple[list[str], Tensor]:
         """Return the likeliest summary of each input (token by token), and the embeddings after them."""
-        rolled = sample(
+        rolled = self._sample(inputs, 1, 0.0, None)
+        texts = self.tokenizer.batch_decode(rolled.tokens[:, 0], skip_special_tokens=True)
+        return texts, rolled.embeddings[:, 0]
+
+    def _sample(
+        self, inputs: Sequence[Input], rollouts: int, temperature: float, generators: Sequence[torch.Generator] | None
+    ) -> Rollouts:
+        return sample(
             self.backbone,
             self.head,
             self.prompts(inputs, "summary"),
-            rollouts=1,
+            rollouts=rollouts,
             max_tokens=self.max_summary,
             end=self.end,
             forbidden=self.forbidden,
-            temperature=0,
+            temperature=temperature,
+            generators=generators,
         )
-        texts = self.tokenizer.batch_decode(rolled.tokens[:, 0], skip_special_tokens=True)
-        return texts, rolled.embeddings[:, 0]
+
+
+def content(item: Input) -> tuple[int, int]:
+    """Return two numbers that tell what an input shows and says."""
+    digest = hashlib.blake2b(f"{item.instruction}\0{item.text}\0".encode(), digest_size=16)
+    if item.image is not None:
+        digest.update(repr(item.image.size).encode() + item.image.convert("RGB").tobytes())
+    return int.from_bytes(digest.digest()[:8]), int.from_bytes(digest.digest()[8:])
 
 
 def _deep(out: Any) -> list[Any]:

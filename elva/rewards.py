@@ -4,7 +4,7 @@
 -1 to 1. Every reward has shape ``(...)``, higher is better, and is differentiable in the scores.
 
 Source: ELVA (arXiv 2606.20280), margin, ranking and total reward. What the paper leaves open is an option of
-:class:`elva.config.Reward`. The graded reward is ours.
+:class:`elva.config.Reward`. The graded and the listwise reward are ours.
 """
 
 from __future__ import annotations
@@ -138,15 +138,42 @@ def graded_reward(scores: Tensor, grades: Tensor, *, temperature: float = 0.05) 
     return (weight * agreement).sum((-2, -1)) / weight.sum((-2, -1)).clamp(min=torch.finfo(scores.dtype).tiny)
 
 
-def reward_parts(scores: Tensor, options: Reward, grades: Tensor | None = None) -> dict[str, Tensor]:
+def listwise_reward(scores: Tensor, others: Tensor | None = None, *, temperature: float = 0.05) -> Tensor:
+    """Return the log-probability that a softmax over the list gives to the positive. Ours, beyond the paper.
+
+    R_list = s_p / tau - log( sum over all k of exp(s_k / tau) ): less InfoNCE, so that its own gradient is a
+    contrastive step, and the policy gradient teaches the summaries what it teaches the embeddings. Unlike the
+    margin and the ranking reward it pays for differences alone: similarity to all candidates earns nothing.
+
+    Args:
+        scores: Shape ``(..., 1 + num_negatives)``, the positive first.
+        others: Scores of further negatives, shape ``(..., num_others)``; minus infinity leaves one out.
+        temperature: tau, above 0.
+
+    Returns:
+        Shape ``(...)``, 0 or less; ``-log(length)`` where all scores are equal.
+
+    >>> listwise_reward(torch.tensor([0.5, 0.5]))  # -log 2
+    tensor(-0.6931)
+    """
+    _check(scores)
+    everyone = scores if others is None else torch.cat([scores, others], -1)
+    return torch.log_softmax(everyone / temperature, -1)[..., 0]
+
+
+def reward_parts(
+    scores: Tensor, options: Reward, grades: Tensor | None = None, others: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return the parts that have a weight and their ``total``, each of shape ``(...)``.
 
-    R = alpha * R_margin + epsilon * R_rank (alpha 0.4, epsilon 0.6 in the paper) + graded * R_graded.
+    R = alpha * R_margin + epsilon * R_rank (alpha 0.4, epsilon 0.6 in the paper) + graded * R_graded
+    + listwise * R_list.
 
     Args:
         scores: Shape ``(..., 1 + num_negatives)``, the positive first.
         options: Weights and options.
         grades: Shape of ``scores``; needed where the graded part has a weight.
+        others: Further negatives of the listwise reward.
 
     Raises:
         InputError: The graded reward without grades, or no negative.
@@ -173,7 +200,10 @@ def reward_parts(scores: Tensor, options: Reward, grades: Tensor | None = None) 
         if grades is None:
             raise InputError("the graded reward needs the grades of the negatives", where="reward.graded")
         parts["graded"] = graded_reward(scores, grades, temperature=options.graded_temperature)
+    if options.listwise:
+        parts["listwise"] = listwise_reward(scores, others, temperature=options.listwise_temperature)
     weights = {"margin": options.alpha, "ranking": options.epsilon, "graded": options.graded}
+    weights["listwise"] = options.listwise
     total = sum((weights[name] * part for name, part in parts.items()), scores.new_zeros(scores.shape[:-1]))
     return {**parts, "total": total}
 

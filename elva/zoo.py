@@ -25,7 +25,7 @@ class ElvaModel:
 
     Args:
         source: Folder that ``mrbench train elva`` wrote (``RUN/stage3``).
-        seed: Not used: summaries are the likeliest.
+        seed: Of sampled summaries, where the recipe asks for the mean over several.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass.
 
@@ -40,7 +40,7 @@ class ElvaModel:
     def __init__(self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
         folder = Path(source)
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
-        self._batch_size = batch_size
+        self._batch_size, self._seed, self._samples = batch_size, seed, recipe.samples
         self.name = f"elva-{recipe.name}-{self._how}"
         self.revision = weights_digest(sorted(folder.rglob("*.safetensors")))
         self.dimension = self._model.dimension
@@ -51,6 +51,7 @@ class ElvaModel:
             self._how,
             asdict(recipe.prompt),
             recipe.max_summary,
+            *([recipe.samples, seed] if recipe.samples > 1 else []),
             self._model.processor.to_dict(),
             transformers_version,
         ]
@@ -69,7 +70,11 @@ class ElvaModel:
             if item.text is None and item.image is None:
                 raise ModelError("an item has neither a text nor an image", where=f"{self.name}, item {row}")
         parts = [
-            self._model.embed(inputs[start : start + self._batch_size], self._how).cpu().numpy()
+            self._model.embed(
+                inputs[start : start + self._batch_size], self._how, samples=self._samples, seed=self._seed
+            )
+            .cpu()
+            .numpy()
             for start in range(0, len(inputs), self._batch_size)
         ]
         found: Embeddings = np.concatenate([np.empty((0, self.dimension), np.float32), *parts])

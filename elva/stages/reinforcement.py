@@ -103,7 +103,8 @@ class Learner:
             part["mask"] = torch.nn.functional.pad(part["mask"], (0, gap))
         held = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         grades = torch.from_numpy(np.stack([draw.grades for draw in draws])).to(embeddings.device)
-        feedback = give_feedback(embeddings.reshape(len(draws), -1, *embeddings.shape[1:]), grades, self._settings)
+        rolled = embeddings.reshape(len(draws), -1, *embeddings.shape[1:])
+        feedback = give_feedback(rolled, grades, self._settings, self._answers(draws).to(embeddings.device))
         if not np.isfinite(feedback.metrics["reward"]):
             raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
         self._watch.see(feedback.metrics["zero_variance"])
@@ -112,6 +113,12 @@ class Learner:
         sampled = held["mask"].sum(-1)
         ended = (sampled == held["lengths"]).float().mean()
         return {**feedback.metrics, "length": float(sampled.mean()), "ended": float(ended)}
+
+    def _answers(self, draws: Sequence[Draw]) -> Tensor:
+        """Say which candidate of which query answers a query, shape ``(queries, queries, candidates)``."""
+        asked = torch.from_numpy(np.stack([self._pools[draw.pool].query_grains[draw.query] for draw in draws]))
+        has = torch.from_numpy(np.stack([self._pools[draw.pool].candidate_grains[draw.candidates] for draw in draws]))
+        return ((asked[:, None, None] == has) | (asked[:, None, None] < 0)).all(-1)
 
     def _sample(self, inputs: Sequence[Input], generators: Sequence[torch.Generator] | None) -> dict[str, Tensor]:
         """Sample with generators; without, take one summary of the likeliest tokens."""

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from elva.config import Reinforcement, Reward
-from elva.feedback import give_feedback, joint_scores, own_credits
+from elva.feedback import give_feedback, joint_scores, other_scores, own_credits
 from elva.grpo import group_advantages
-from elva.rewards import reward_parts
+from elva.rewards import listwise_reward, reward_parts
 
 
 def embeddings(queries=2, items=5, rollouts=3, dimension=6):
@@ -47,6 +47,34 @@ def test_own_credit_by_loops():
                 chosen = [[h if n == candidate else g for n in range(4)] for g in range(3)]
                 expected = sum(reward(query, g, chosen[g]) for g in range(3)) / 3
                 assert credits[query, 1 + candidate, h].item() == pytest.approx(expected)
+
+
+def test_candidates_of_other_queries_are_negatives_unless_they_answer_the_query_too():
+    found = embeddings().float()
+    answers = torch.zeros(2, 2, 4, dtype=torch.bool)
+    answers[0, 1, 2] = True
+    reward = Reward(alpha=0, epsilon=0, listwise=1, in_batch=True)
+    for g in range(3):
+        seen = [found[1, 1 + n, g] for n in (0, 1, 3)]
+        expected = [float(found[0, 0, g] @ candidate) for candidate in seen]
+        got = other_scores(found, answers)[0, g]
+        assert got[torch.isfinite(got)].tolist() == pytest.approx(expected)
+    alone = give_feedback(found, GRADES, Reinforcement(gradient="pathwise", reward=reward))
+    together = give_feedback(found, GRADES, Reinforcement(gradient="pathwise", reward=reward), answers)
+    rewards = listwise_reward(joint_scores(found), other_scores(found, answers))
+    assert together.metrics["reward"] == pytest.approx(float(rewards.mean()))
+    assert together.metrics["reward"] < alone.metrics["reward"]
+    assert together.gradient[1, 3].abs().sum() != alone.gradient[1, 3].abs().sum()  # pushed by the first query too
+
+
+def test_own_credit_counts_candidates_of_other_queries():
+    found, answers = embeddings(), torch.zeros(2, 2, 4, dtype=torch.bool)
+    settings = Reinforcement(reward=Reward(alpha=0, epsilon=0, listwise=1, in_batch=True), credit="own")
+    others = other_scores(found, answers)
+    credits = own_credits(found, GRADES, settings, others)
+    mixed = [torch.stack([found[0, 0, 1] @ found[0, 1 + n, h] for n in range(4)]) for h in range(3)]
+    expected = sum(float(listwise_reward(scores, others[0, 1])) for scores in mixed) / 3
+    assert float(credits[0, 0, 1]) == pytest.approx(expected)
 
 
 def test_the_gradient_is_that_of_the_mean_reward():

@@ -19,7 +19,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from elva import checkpoints
 from elva.config import Lora, parse_recipe
+from elva.model import content
 from elva.prompts import RET, Input
+from elva.rollouts import sample, seeded
 from elva.tokenizer import build_tokenizer
 from elva.zoo import ElvaModel
 from mrbench.errors import ModelError
@@ -115,6 +117,22 @@ def test_a_batch_gives_what_one_by_one_gives(base):
         for row, item in enumerate(INPUTS):
             model.forget()
             assert torch.allclose(model.embed([item], how)[0], together[row], atol=1e-5)
+
+
+def test_the_mean_over_sampled_summaries_depends_on_content_and_seed_alone(base):
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    together = model.embed(INPUTS, "summary", samples=3)
+    assert together.norm(dim=-1).tolist() == pytest.approx([1] * 4)
+    for row, item in enumerate(INPUTS):
+        assert torch.allclose(model.embed([item], "summary", samples=3)[0], together[row], atol=1e-5)
+    generators = [seeded(0, *content(item)) for item in INPUTS]
+    rolled = sample(
+        model.backbone, model.head, model.prompts(INPUTS, "summary"), rollouts=3, max_tokens=5, end=model.end,
+        forbidden=model.forbidden, generators=generators,
+    )  # fmt: skip
+    assert torch.allclose(torch.nn.functional.normalize(rolled.embeddings.mean(1), dim=-1), together, atol=1e-5)
+    assert len({tuple(row.flatten().tolist()) for row in rolled.tokens}) > 1
+    assert not torch.allclose(model.embed(INPUTS, "summary", samples=3, seed=1), together, atol=1e-3)
 
 
 def test_the_embedding_is_what_transformers_computes(base):

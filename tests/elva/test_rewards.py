@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elva.config import Reward
-from elva.rewards import graded_reward, margin_reward, ranking_reward, ranks, reward_parts
+from elva.losses import info_nce
+from elva.rewards import graded_reward, listwise_reward, margin_reward, ranking_reward, ranks, reward_parts
 from mrbench.errors import InputError
 
 SCORES = torch.tensor([0.6, 0.8, 0.3], dtype=torch.float64)  # ranks: positive 2, negatives 1 and 3
@@ -74,6 +75,18 @@ def test_the_order_of_negatives_changes_nothing(values, seed):
     one, other = reward_parts(scores, options, grades), reward_parts(scores[order], options, grades[order])
     for name in ("margin", "ranking", "graded", "total"):
         assert float(one[name]) == pytest.approx(float(other[name]))
+
+
+def test_the_listwise_reward_is_less_infonce_and_pays_no_common_similarity():
+    queries, candidates = torch.nn.functional.normalize(torch.randn(2, 5, 8, generator=torch.manual_seed(0)), dim=-1)
+    scores = queries[:1] @ candidates.T
+    loss = info_nce(queries[:1], candidates, torch.tensor([0]), torch.zeros(1, 5).bool(), temperature=0.1)
+    assert float(listwise_reward(scores, temperature=0.1)) == pytest.approx(-float(loss), abs=1e-5)
+    assert float(listwise_reward(scores + 0.3)) == pytest.approx(float(listwise_reward(scores)), abs=1e-4)
+    split = listwise_reward(scores[:, :3], torch.cat([scores[:, 3:], torch.tensor([[-torch.inf]])], 1), temperature=0.1)
+    assert float(split) == pytest.approx(-float(loss), abs=1e-5)
+    parts = reward_parts(scores, Reward(alpha=0, epsilon=0, listwise=2.0, listwise_temperature=0.1))
+    assert float(parts["total"]) == pytest.approx(-2 * float(loss), abs=1e-5)
 
 
 def test_graded_by_hand():

@@ -1,5 +1,6 @@
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,7 @@ from elva.train import train
 from elva.zoo import ElvaModel
 from mrbench.cli import main
 from mrbench.errors import InputError, ModelError, OutputError
+from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model
 
 
@@ -194,13 +196,25 @@ def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path):
 
 def test_the_zoo_embeds_as_the_stage_says(whole, data):
     queries = data.pools[-1].queries[:3]
-    from mrbench.models.protocol import Item
-
     for number, how in ((2, "prompt"), (3, "summary")):
         model = load_model(f"elva:{whole}/stage{number}", device="cpu", batch_size=2)
         assert isinstance(model, ElvaModel)
         found = model.embed_queries([Item(q.text, q.image) for q in queries], "")
         expected = checkpoints.load(whole / f"stage{number}", device="cpu")[0].embed(queries, how)
+        assert np.allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_the_zoo_takes_the_mean_over_summaries_where_the_recipe_asks_for_it(whole, data, tmp_path):
+    shutil.copytree(whole / "stage3", tmp_path / "several")
+    facts = json.loads((tmp_path / "several" / "elva.json").read_text())
+    facts["recipe"]["samples"] = 3
+    (tmp_path / "several" / "elva.json").write_text(json.dumps(facts))
+    queries = data.pools[-1].queries[:3]
+    models = [ElvaModel(str(tmp_path / "several"), seed=seed, device="cpu") for seed in (0, 7)]
+    assert models[0].preprocessing != models[1].preprocessing  # the cache of embeddings must not mix them up
+    for seed, model in zip((0, 7), models, strict=True):
+        found = model.embed_queries([Item(q.text, q.image) for q in queries], "")
+        expected = checkpoints.load(whole / "stage3", device="cpu")[0].embed(queries, "summary", samples=3, seed=seed)
         assert np.allclose(found, expected.numpy(), atol=1e-5)
 
 
