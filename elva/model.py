@@ -260,7 +260,7 @@ class Elva:
 
 def content(item: Input) -> tuple[int, int]:
     """Return two numbers that tell what an input shows and says."""
-    digest = hashlib.blake2b(f"{item.instruction}\0{item.text}\0".encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{item.text}\0".encode(), digest_size=16)
     if item.image is not None:
         digest.update(repr(item.image.size).encode() + item.image.convert("RGB").tobytes())
     return int.from_bytes(digest.digest()[:8]), int.from_bytes(digest.digest()[8:])
