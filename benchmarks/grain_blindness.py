@@ -25,8 +25,10 @@ from elva import checkpoints
 from elva.config import Recipe, load_recipe, parse_recipe
 from elva.naming import naming
 from elva.train import Data, read_data, train, train_plug_in
+from elva.zoo import ElvaModel
 from mrbench.benchmark import Benchmark
 from mrbench.evaluate import evaluate
+from mrbench.models.protocol import EmbeddingModel
 from mrbench.models.zoo import load_model
 
 SUITES = ("scenes", "emoji")
@@ -36,9 +38,18 @@ BUILD = {
     "scenes": ["scenes", "--splits", "test"],
     "emoji": ["emoji", "--splits", "test"],
 }
-SUMMARIES = {"embedding": "summary", "summaries": "generated", "generation": 0.5}
-GRADED = {"reward": {"alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}
 BALANCED = {"steps": 50, "sampling": {"hard": 4, "random": 4, "pool": 2000}}
+# The recipe has what was found best; these take it back to the one-word prompt of the paper's stage 2, and its stage 3.
+WORD = {"embedding": "prompt", "summaries": "canonical", "generation": 0.0}
+PAPER = {
+    "batch": 8,
+    "rollouts": 4,
+    "lr": 5e-5,
+    "gradient": "score",
+    "credit": "joint",
+    "reward": {"alpha": 0.4, "epsilon": 0.6, "listwise": 0.0, "in_batch": False},
+}
+GRADED = {**PAPER, "reward": {**PAPER["reward"], "alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}
 
 
 @dataclass(frozen=True)
@@ -47,10 +58,11 @@ class Arm:
 
     Attributes:
         parent: The arm that it goes on from.
-        stages: Of the recipe.
+        stages: Of the recipe; none, where an arm only embeds in another way.
         changes: To the recipe.
         kind: What trains: an ``elva`` model, or a dual encoder with InfoNCE (``dual``) or in ``plug-in`` mode.
         shared: One run serves all seeds.
+        samples: Summaries whose embeddings are averaged when it is evaluated; 1 takes the likeliest.
     """
 
     parent: str | None
@@ -58,29 +70,33 @@ class Arm:
     changes: dict[str, Any] = field(default_factory=dict)
     kind: str = "elva"
     shared: bool = False
+    samples: int = 1
 
 
 ARMS = {
     "pretrained": Arm(None, (0,), shared=True),
     # One-word prompt, as the paper's stages 1 and 2; what follows sees 32,000 sequences more.
-    "contrastive": Arm("pretrained", (1, 2)),
-    "continued": Arm("contrastive", (2,), {"stage2": {"steps": 250}}),
-    "balanced": Arm("contrastive", (2,), {"stage2": BALANCED}),
-    "elva": Arm("contrastive", (3,)),
+    "contrastive": Arm("pretrained", (1, 2), {"stage2": WORD}),
+    "continued": Arm("contrastive", (2,), {"stage2": {**WORD, "steps": 250}}),
+    "balanced": Arm("contrastive", (2,), {"stage2": {**WORD, **BALANCED}}),
+    "elva": Arm("contrastive", (3,), {"stage3": PAPER}),
     "elva-graded": Arm("contrastive", (3,), {"stage3": GRADED}),
     # The embedding stands after the model's own summary, which a generation loss keeps right.
-    "generation": Arm("pretrained", (1, 2), {"stage2": SUMMARIES}),
-    "generation-continued": Arm("generation", (2,), {"stage2": {**SUMMARIES, "steps": 250}}),
-    "generation-balanced": Arm("generation", (2,), {"stage2": {**SUMMARIES, **BALANCED}}),
-    "generation-elva": Arm("generation", (3,)),
+    "generation": Arm("pretrained", (1, 2)),
+    "generation-continued": Arm("generation", (2,), {"stage2": {"steps": 250}}),
+    "generation-balanced": Arm("generation", (2,), {"stage2": BALANCED}),
+    "generation-elva": Arm("generation", (3,), {"stage3": PAPER}),
     "generation-elva-graded": Arm("generation", (3,), {"stage3": GRADED}),
-    "best": Arm("generation", (3,), {"stage3": {**GRADED, "gradient": "both", "lr": 2e-4}}),
+    "generation-several": Arm("generation", (), samples=4),
+    "best-likeliest": Arm("best", ()),
+    "best": Arm("generation", (3,), samples=4),
     # Encoders that generate nothing.
     "dual-encoder": Arm(None, (2,), kind="dual", shared=True),
     "dual-encoder-continued": Arm("dual-encoder", (2,), {"stage2": {"steps": 250}}, kind="dual"),
     "dual-encoder-balanced": Arm("dual-encoder", (2,), {"stage2": BALANCED}, kind="dual"),
-    "plug-in": Arm("dual-encoder", (3,), kind="plug-in"),
-    "plug-in-graded": Arm("dual-encoder", (3,), {"stage3": {**GRADED, "gradient": "both"}}, kind="plug-in"),
+    "plug-in": Arm("dual-encoder", (3,), {"stage3": PAPER}, kind="plug-in"),
+    "plug-in-graded": Arm("dual-encoder", (3,), {"stage3": GRADED}, kind="plug-in"),
+    "plug-in-best": Arm("dual-encoder", (3,), kind="plug-in"),
 }
 ABLATIONS = {
     "no-ranking": {"reward": {"epsilon": 0.0}},
@@ -91,7 +107,12 @@ ABLATIONS = {
     "weights-0.6-0.4": {"reward": {"alpha": 0.6, "epsilon": 0.4}},
     "weights-0.5-0.5": {"reward": {"alpha": 0.5, "epsilon": 0.5}},
 }
-ALL = ARMS | {name: Arm("generation", (3,), {"stage3": changes}) for name, changes in ABLATIONS.items()}
+ALL = ARMS | {
+    name: Arm(
+        "generation", (3,), {"stage3": {**PAPER, **changes, "reward": PAPER["reward"] | changes.get("reward", {})}}
+    )
+    for name, changes in ABLATIONS.items()
+}
 
 
 def build_data(out: Path) -> None:
@@ -111,7 +132,8 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def recipe_of(arm: str, seed: int, base: str) -> Recipe:
     seed = 0 if ALL[arm].shared else seed
-    return parse_recipe({**merged(asdict(load_recipe(base)), ALL[arm].changes), "seed": seed}, where=arm)
+    changes = {**ALL[arm].changes, "seed": seed, "samples": ALL[arm].samples}
+    return parse_recipe(merged(asdict(load_recipe(base)), changes), where=arm)
 
 
 def folder_of(out: Path, arm: str, seed: int) -> Path:
@@ -119,7 +141,10 @@ def folder_of(out: Path, arm: str, seed: int) -> Path:
 
 
 def model_of(out: Path, arm: str, seed: int) -> Path:
-    return folder_of(out, arm, seed) / (f"stage{ALL[arm].stages[-1]}" if ALL[arm].kind == "elva" else "model")
+    way = ALL[arm]
+    if not way.stages and way.parent is not None:
+        return model_of(out, way.parent, seed)
+    return folder_of(out, arm, seed) / (f"stage{way.stages[-1]}" if way.kind == "elva" else "model")
 
 
 def train_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
@@ -129,6 +154,8 @@ def train_arm(out: Path, arm: str, seed: int, base: str, data: Data) -> None:
         return
     if way.parent is not None:
         train_arm(out, way.parent, seed, base, data)
+    if not way.stages:
+        return
     recipe, start = recipe_of(arm, seed, base), None if way.parent is None else model_of(out, way.parent, seed)
     if way.kind == "elva":
         train(recipe, data, folder, stages=way.stages, start=start, resume=folder.exists(), device="cpu")
@@ -146,11 +173,15 @@ def evaluate_arm(out: Path, arm: str, seed: int, data: Data) -> None:
     for suite in SUITES:
         target = folder / "results" / suite
         if not (target / "result.json").exists():
-            kind = "elva" if way.kind == "elva" else "hf"
-            embedder = load_model(f"{kind}:{model_of(out, arm, seed)}", device="cpu", batch_size=128)
+            model = str(model_of(out, arm, seed))
+            embedder: EmbeddingModel = (
+                ElvaModel(model, seed=seed, device="cpu", batch_size=128, samples=way.samples)
+                if way.kind == "elva"
+                else load_model(f"hf:{model}", device="cpu", batch_size=128)
+            )
             embedder.name = arm
             evaluate(Benchmark(out / suite), embedder, target, seed=seed)
-    if way.kind == "elva" and not (folder / "named.json").exists():
+    if way.kind == "elva" and way.stages and not (folder / "named.json").exists():
         model = checkpoints.load(model_of(out, arm, seed), device="cpu")[0]
         shares = naming(model, [Benchmark(out / suite) for suite in SUITES], data.summaries, split="test", limit=250)
         (folder / "named.json").write_text(json.dumps(shares, indent=2) + "\n")

@@ -134,6 +134,17 @@ class Sampler:
         self._mined = {(pool, query): negatives for (pool, query), negatives in rows}
 
 
+def answers(pools: Sequence[Pool], draws: Sequence[Draw]) -> Tensor:
+    """Say which candidate of which draw answers the query of a draw: it keeps all grains.
+
+    Returns:
+        Boolean, shape ``(num_draws, num_draws, 1 + num_negatives)``: query, owner of the candidate, candidate.
+    """
+    asked = torch.from_numpy(np.stack([pools[draw.pool].query_grains[draw.query] for draw in draws]))[:, None, None]
+    has = torch.from_numpy(np.stack([pools[draw.pool].candidate_grains[draw.candidates] for draw in draws]))
+    return ((asked == has) | (asked < 0)).all(-1)
+
+
 def embed_pools(pools: Sequence[Pool], embed: Embed) -> list[tuple[Floats, Floats]]:
     """Return the embeddings of every pool's queries and candidates; what pools share is embedded once."""
     sides = {id(side): side for pool in pools for side in (pool.queries, pool.candidates)}

@@ -28,6 +28,7 @@ class ElvaModel:
         seed: Of sampled summaries, where the recipe asks for the mean over several.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass.
+        samples: Summaries whose embeddings are averaged, 1 for the likeliest; None takes the recipe's number.
 
     Raises:
         ModelError: Not such a folder, or weights are lacking or too many.
@@ -37,10 +38,12 @@ class ElvaModel:
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
 
-    def __init__(self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
+    def __init__(
+        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32, samples: int | None = None
+    ) -> None:
         folder = Path(source)
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
-        self._batch_size, self._seed, self._samples = batch_size, seed, recipe.samples
+        self._batch_size, self._seed, self._samples = batch_size, seed, samples or recipe.samples
         self.name = f"elva-{recipe.name}-{self._how}"
         self.revision = weights_digest(sorted(folder.rglob("*.safetensors")))
         self.dimension = self._model.dimension
@@ -51,7 +54,7 @@ class ElvaModel:
             self._how,
             asdict(recipe.prompt),
             recipe.max_summary,
-            *([recipe.samples, seed] if recipe.samples > 1 else []),
+            *([self._samples, seed] if self._samples > 1 else []),
             self._model.processor.to_dict(),
             transformers_version,
         ]

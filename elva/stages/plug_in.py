@@ -23,7 +23,7 @@ from elva.negatives import Floats
 from elva.policy import Gaussian, Policy, VonMisesFisher
 from elva.prompts import Input
 from elva.rollouts import seeded
-from elva.sampler import Draw, Sampler, embed_pools
+from elva.sampler import Draw, Sampler, answers, embed_pools
 from mrbench.errors import ModelError
 from mrbench.models.dual_encoder import DualEncoder
 
@@ -87,7 +87,8 @@ class PlugIn:
         with torch.no_grad():
             drawn = torch.cat([self._draw(self._means(items[s : s + settings.chunk]), step, s) for s in starts])
         grades = torch.from_numpy(np.stack([draw.grades for draw in draws])).to(drawn.device)
-        feedback = give_feedback(normalize(drawn, dim=-1).reshape(len(draws), -1, *drawn.shape[1:]), grades, settings)
+        rolled = normalize(drawn, dim=-1).reshape(len(draws), -1, *drawn.shape[1:])
+        feedback = give_feedback(rolled, grades, settings, answers(self._pools, draws).to(drawn.device))
         if not np.isfinite(feedback.metrics["reward"]):
             raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
         self._watch.see(feedback.metrics["zero_variance"])

@@ -24,7 +24,7 @@ from elva.model import Elva
 from elva.negatives import Floats
 from elva.prompts import Input
 from elva.rollouts import sample, seeded, teacher_forced
-from elva.sampler import Draw, Sampler
+from elva.sampler import Draw, Sampler, answers
 from mrbench.errors import ModelError
 
 Place = tuple[int, str, int]  # pool, "queries" or "candidates", row
@@ -104,7 +104,7 @@ class Learner:
         held = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         grades = torch.from_numpy(np.stack([draw.grades for draw in draws])).to(embeddings.device)
         rolled = embeddings.reshape(len(draws), -1, *embeddings.shape[1:])
-        feedback = give_feedback(rolled, grades, self._settings, self._answers(draws).to(embeddings.device))
+        feedback = give_feedback(rolled, grades, self._settings, answers(self._pools, draws).to(embeddings.device))
         if not np.isfinite(feedback.metrics["reward"]):
             raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
         self._watch.see(feedback.metrics["zero_variance"])
@@ -113,12 +113,6 @@ class Learner:
         sampled = held["mask"].sum(-1)
         ended = (sampled == held["lengths"]).float().mean()
         return {**feedback.metrics, "length": float(sampled.mean()), "ended": float(ended)}
-
-    def _answers(self, draws: Sequence[Draw]) -> Tensor:
-        """Say which candidate of which query answers a query, shape ``(queries, queries, candidates)``."""
-        asked = torch.from_numpy(np.stack([self._pools[draw.pool].query_grains[draw.query] for draw in draws]))
-        has = torch.from_numpy(np.stack([self._pools[draw.pool].candidate_grains[draw.candidates] for draw in draws]))
-        return ((asked[:, None, None] == has) | (asked[:, None, None] < 0)).all(-1)
 
     def _sample(self, inputs: Sequence[Input], generators: Sequence[torch.Generator] | None) -> dict[str, Tensor]:
         """Sample with generators; without, take one summary of the likeliest tokens."""
