@@ -24,7 +24,9 @@ from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model
+from mrbench.records import TASKS
 from mrbench.results import read_result
+from mrbench.statistics import bootstrap, bootstrap_interval, cluster_codes
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -33,6 +35,15 @@ SCORES = {"hit_rate@1": "hit@1", "hit_rate@5": "hit@5", "pair_accuracy": "pairs"
 MEASURES = {**SCORES, "grain_distance": "grain distance", "grain_sensitivity": "grain sensitivity"}
 BASELINE = "contrastive"
 SHOWN = ("contrastive", "continued", "generation", "generation-elva", "best")
+PAIRS = [
+    *(("best", arm) for arm in ("contrastive", "continued", "balanced", "generation", "generation-continued")),
+    *(("best", arm) for arm in ("generation-balanced", "generation-several")),
+    *(("best-likeliest", arm) for arm in ("generation", "generation-continued", "generation-balanced")),
+    *(("elva", "contrastive"), ("elva-graded", "contrastive")),
+    *(("generation-elva", "generation"), ("generation-elva-graded", "generation")),
+    *(("plug-in", "dual-encoder"), ("plug-in-graded", "dual-encoder"), ("plug-in-best", "dual-encoder")),
+    *(("plug-in-best", "dual-encoder-continued"), ("plug-in-best", "dual-encoder-balanced")),
+]
 
 
 def sequences(recipe: Recipe, arm: str) -> int:
@@ -103,9 +114,9 @@ def by_seed(frame: pd.DataFrame, suite: str, columns: list[str]) -> pd.DataFrame
 
 
 def tables(frame: pd.DataFrame, base: str) -> list[str]:
-    arms = [arm for arm in ALL if arm in set(frame["arm"])]
     lines = []
     for suite in SUITES:
+        arms = [arm for arm in ALL if arm in set(frame[frame["suite"] == suite]["arm"])]
         scores = by_seed(frame, suite, list(MEASURES))
         lines += ["", f"## {suite}", "", *header("seeds", "sequences", *MEASURES.values(), "hit@5 over baseline")]
         for arm in arms:
@@ -128,6 +139,42 @@ def tables(frame: pd.DataFrame, base: str) -> list[str]:
         lines += [
             f"| {arm} | " + " | ".join(shown(tasks.loc[arm][name]) for name in tasks.columns) + " |" for arm in arms
         ]
+    return lines
+
+
+def differences(out: Path) -> list[str]:
+    """Return what one arm hits more than another, on the same queries and seeds."""
+    lines = [
+        *(
+            "",
+            "## Differences",
+            "",
+            "Hit rate@5 of the first arm less that of the second, mean of four tasks, over the",
+        ),
+        "seeds that both have. Intervals of 95 %: over seeds (Student), and over queries (bootstrap over clusters).",
+        *("", "| arms | suite | seeds | difference | over queries |", "| --- | --- | ---: | ---: | ---: |"),
+    ]
+    for suite in SUITES:
+        for first, second in PAIRS:
+            found = []
+            for seed in range(20):
+                paths = [folder_of(out, arm, seed) / "results" / suite / "result.json" for arm in (first, second)]
+                if all(path.exists() for path in paths):
+                    found.append([read_result(path).tasks for path in paths])
+            if not found:
+                continue
+            change = [
+                np.concatenate([np.subtract(*(side[task].per_query["hit_rate@5"] for side in sides)) for task in TASKS])
+                for sides in found
+            ]
+            clusters = cluster_codes([name for task in TASKS for name in found[0][0][task].clusters])
+            mean = np.mean(change, axis=0)
+            drawn = bootstrap(
+                np.column_stack([np.ones(len(mean)), mean]), clusters, lambda sums: sums[:, 1] / sums[:, 0]
+            )
+            low, high = bootstrap_interval(drawn, int(clusters.max()) + 1)
+            seeds = shown(pd.Series([part.mean() for part in change]), "+.3f")
+            lines.append(f"| {first} − {second} | {suite} | {len(found)} | {seeds} | {low:+.3f} to {high:+.3f} |")
     return lines
 
 
@@ -224,7 +271,7 @@ def main() -> None:
     args.docs.mkdir(parents=True, exist_ok=True)
     frame = collect(args.out)
     frame.to_csv(args.docs / "scores.csv", index=False, float_format="%.6f")
-    text = "\n".join([*tables(frame, args.recipe), *naming(args.out)]).strip()
+    text = "\n".join([*tables(frame, args.recipe), *differences(args.out), *naming(args.out)]).strip()
     (args.docs / "tables.md").write_text(text + "\n")
     plot_pairs(frame, args.docs)
     plot_curves(args.out, args.docs)
