@@ -100,7 +100,7 @@ def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
 
     >>> parse_recipe({"name": "x", "base": "B", "lora": {"rnak": 8}, "samples": 1.5}, where="R")
     Traceback (most recent call last):
-    mrbench.errors.InputError: malformed recipe; where: R; got: 'lora.rnak: unknown; samples=1.5 (accepted: int)'
+    mrbench.errors.InputError: malformed recipe; where: R; got: 'samples=1.5 (accepted: int); lora.rnak: unknown'
     """
     problems: list[str] = []
     recipe = _parse(Recipe, raw, "", problems)

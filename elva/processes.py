@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast, gather, reduce
+from accelerate.utils import broadcast, gather, gather_object, reduce
 from torch import Tensor
 
 
@@ -59,6 +59,10 @@ class Processes:
         if self.world > 1:
             for weight in weights:
                 weight.data.copy_(broadcast(weight.data))
+
+    def same(self, value: int) -> bool:
+        """Return whether all processes have this value."""
+        return self.world == 1 or len(set(gather_object([value]))) == 1
 
     def wait(self) -> None:
         """Wait until all are here."""
