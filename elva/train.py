@@ -225,8 +225,7 @@ def make_objective(
         options,
         seed=recipe.seed,
         max_tokens=recipe.max_summary,
-        rank=processes.rank,
-        world=processes.world,
+        processes=processes,
     )
     return learner, len(learner.sampler), "summary"
 

@@ -84,3 +84,9 @@ def test_rewards_that_never_differ_stop_the_run():
         objective.backward(step)
     with pytest.raises(ModelError, match="equal for 3 steps"):
         objective.backward(2)
+
+
+def test_the_rewards_own_gradient_needs_no_differences_between_rollouts():
+    objective = learner(TinySummariser(), letters(), rollouts=1, gradient="pathwise", patience=2)
+    for step in range(3):
+        assert objective.backward(step)["zero_variance"] == 1
