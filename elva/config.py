@@ -114,8 +114,6 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
     """Yield what no stage could do, so that it is said before the first one runs."""
     if (recipe.base is None) == (recipe.architecture is None):
         yield "base, architecture: exactly one of them"
-    if not recipe.stages():
-        yield "stage0 to stage3: at least one of them"
     shape = recipe.architecture
     if shape and shape.hidden % (4 * shape.heads):
         yield "architecture.hidden: no multiple of 4 * heads"

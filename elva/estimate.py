@@ -84,7 +84,7 @@ def _sizes(recipe: Recipe, data: Data) -> tuple[int, int, int, int]:
             config = AutoConfig.from_pretrained(recipe.base, trust_remote_code=False)
             with torch.device("meta"):
                 network = models.from_config(config)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # transformers raises whatever it likes
             raise load_error(recipe.base, error) from error
     vision = sum(weight.numel() for weight in network.model.visual.parameters())
     text = network.config.text_config

@@ -128,9 +128,11 @@ def check(recipe: Recipe, data: Data, stages: Sequence[int]) -> None:
     """Say before the first stage runs what a later one would fail of.
 
     Raises:
-        InputError: The recipe lacks a stage, stage 1 has no pairs of sentences, or a pool has fewer candidates than
-            negatives are asked for.
+        InputError: The recipe lacks the stage or has none, stage 1 has no pairs of sentences, or a pool has fewer
+            candidates than negatives are asked for.
     """
+    if not stages:
+        raise InputError("the recipe has no stage", where=recipe.name, accepted="stage0 to stage3")
     for number in stages:
         options = getattr(recipe, f"stage{number}")
         if options is None:

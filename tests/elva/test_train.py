@@ -153,6 +153,8 @@ def test_what_a_later_stage_cannot_do_is_said_before_the_first(data, tmp_path, r
     greedy = replace(recipe.stage3, sampling=replace(recipe.stage3.sampling, hard=5000))
     with pytest.raises(InputError, match=r"fewer negatives than asked; where: scenes/.*got: 5002"):
         train(replace(recipe, stage3=greedy), data, tmp_path / "run", device="cpu", quiet=True)
+    with pytest.raises(InputError, match="no stage"):
+        train(parse_recipe({"name": "x", "base": "B"}), data, tmp_path / "run", device="cpu", quiet=True)
     with pytest.raises(InputError, match="no text query has a paraphrase"):
         train(recipe, replace(data, sentences=None), tmp_path / "run", device="cpu", quiet=True)
     with pytest.raises(InputError, match="lacks the device"):
@@ -329,6 +331,11 @@ def test_the_zoo_takes_the_mean_over_summaries_where_the_recipe_asks_for_it(whol
         found = model.embed_queries([Item(q.text, q.image) for q in queries], "")
         expected = checkpoints.load(whole / "stage3", device="cpu")[0].embed(queries, "summary", samples=3, seed=seed)
         assert np.allclose(found, expected.numpy(), atol=1e-5)
+
+
+def test_no_summary_is_nothing_to_embed_after(whole):
+    with pytest.raises(InputError, match="no summary to embed after"):
+        ElvaModel(str(whole / "stage3"), device="cpu", samples=0)
 
 
 def command(*words):
