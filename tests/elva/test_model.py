@@ -25,7 +25,7 @@ from elva.prompts import RET, Input
 from elva.rollouts import sample, seeded, teacher_forced
 from elva.tokenizer import build_tokenizer
 from elva.zoo import ElvaModel
-from mrbench.errors import ModelError
+from mrbench.errors import InputError, ModelError
 from mrbench.models.protocol import Item
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 56, 84, 3), dtype=np.uint8)
@@ -239,6 +239,13 @@ def test_pickled_weights_are_refused(base, tmp_path):
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="safetensors"):
         checkpoints.load_base(recipe_of(folder), device="cpu")
+
+
+@pytest.mark.parametrize("token", [RET, "<|image_pad|>"])
+def test_a_template_with_tokens_of_its_own_is_refused(base, token):
+    template = "{image}{text}{ask}" + token
+    with pytest.raises(InputError, match="tokens of its own"):
+        checkpoints.load_base(recipe_of(base, prompt={"template": template}), device="cpu")
 
 
 @pytest.mark.parametrize(
