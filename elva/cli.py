@@ -57,11 +57,14 @@ def elva(
 ) -> None:
     """Train ELVA: contrastive stages, then reinforcement learning with ranking rewards.
 
+    With several GPUs: torchrun --nproc-per-node N -m mrbench train elva ...
+
     Example: mrbench train elva --recipe tiny --data scenes --data emoji --out run
     """
     from elva.checkpoints import read_facts
     from elva.config import load_recipe
     from elva.estimate import estimate
+    from elva.processes import Processes
     from elva.train import check, read_data, train
     from mrbench.errors import InputError
 
@@ -79,6 +82,8 @@ def elva(
             typer.echo("  ".join(f"{name} {value}" for name, value in row.items()))
         return
     folder = train(chosen, known, out, stages=stages, start=start, resume=resume, device=device, save_every=save_every)
+    if not Processes.here().first:
+        return
     for where, grains in read_facts(folder)["named"].items():
         note(f"summaries name, {where}: {', '.join(f'{grain} {share:.2f}' for grain, share in grains.items())}")
     _report(folder, f"elva:{folder}", as_json)

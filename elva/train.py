@@ -107,6 +107,9 @@ def train(
     wanted = sorted(recipe.stages() if stages is None else stages)
     check(recipe, data, wanted)
     processes = Processes.here()
+    small = min(getattr(recipe, f"stage{number}").batch for number in wanted)
+    if small < processes.world:
+        raise InputError("more processes than queries of a step", got=processes.world, accepted=f"up to {small}")
     facts = facts_of(recipe, data.benchmarks, data.pairs, start)
     known = look(out, facts, resume=resume)
     if known["start"] is not None:

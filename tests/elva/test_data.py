@@ -5,7 +5,7 @@ import pytest
 
 from elva.data import Summaries, read_benchmarks, read_pools
 from elva.negatives import grades
-from elva.sampler import balanced, order
+from elva.sampler import Draw, answers, balanced, order
 from elva.sentences import read_pairs
 from mrbench.errors import InputError
 from mrbench.records import Grain
@@ -121,3 +121,22 @@ def test_every_row_comes_once_before_any_comes_again():
     assert sorted(places) == list(range(21))
     assert places != sorted(places)
     assert balanced([9, 1], 1.0).count((1, 0)) == 9
+
+
+def test_what_answers_a_query_keeps_all_its_grains(data):
+    """A query's own positive among the candidates of another pool's query is no negative of it; by loops."""
+    draws = []
+    for number, pool in enumerate(data.pools):
+        for query in range(2):
+            rows = np.array([pool.positives[query], pool.positives[query + 1], *pool.ladders[query][:2]])
+            draws.append(Draw(number, query, rows, rows * 0))
+    found = answers(data.pools, draws)
+    assert found.shape == (8, 8, 4)
+    for q, draw in enumerate(draws):
+        asked = data.pools[draw.pool].query_grains[draw.query]
+        for o, other in enumerate(draws):
+            for place, row in enumerate(other.candidates):
+                has = data.pools[other.pool].candidate_grains[row]
+                keeps = all(a in (-1, h) for a, h in zip(asked, has, strict=True))
+                assert bool(found[q, o, place]) == keeps
+        assert found[q, q].tolist() == [True, False, False, False]
