@@ -5,6 +5,8 @@ from tiny_summariser import TinySummariser, letters
 
 from elva.config import Reinforcement, Reward, Sampling
 from elva.negatives import grades
+from elva.rewards import reward_parts
+from elva.rollouts import teacher_forced
 from elva.stages.reinforcement import Learner
 from mrbench.errors import ModelError
 
@@ -64,7 +66,7 @@ def test_a_second_update_uses_the_rollouts_of_the_first():
     tokens, old = objective._held["tokens"].clone(), objective._held["old"].clone()
     with torch.no_grad():
         for weight in model.adapted.parameters():
-            weight += 0.05 * weight.sign() * weight.requires_grad
+            weight += 0.05 * weight.requires_grad
     second = objective.backward(1)
     assert torch.equal(objective._held["old"], old)  # of the policy that sampled
     assert "reward" in first
@@ -101,6 +103,33 @@ def test_the_gradient_does_not_depend_on_the_chunk(updates):
     assert float(found[0].norm()) > 0.01
     for other in found[1:]:
         assert float((other - found[0]).norm()) < 1e-3 * float(found[0].norm())
+
+
+def test_the_pathwise_gradient_is_that_of_the_mean_reward():
+    model, pool = TinySummariser(), letters()
+    weights = [weight for weight in model.adapted.parameters() if weight.requires_grad]
+    options = Reinforcement(
+        rollouts=3, batch=4, chunk=6, beta=0.0, gradient="pathwise", reward=Reward(softness=0.1),
+        sampling=Sampling(hard=3, random=3),
+    )  # fmt: skip
+    objective = Learner(model, [pool], options, seed=0, max_tokens=3)
+    objective.backward(0)
+    found = [weight.grad.clone() for weight in weights if weight.grad is not None]
+    total, held, per_draw = torch.zeros(()), objective._held, 8
+    for number, draw in enumerate(objective.sampler.draws(0)):
+        part = slice(number * per_draw, (number + 1) * per_draw)
+        inputs = [pool.queries[draw.query], *(pool.candidates[row] for row in draw.candidates)]
+        prompts = model.prompts(inputs, "summary")
+        _, embeddings = teacher_forced(
+            model.backbone, None, prompts, held["tokens"][part], held["lengths"][part], forbidden=model.forbidden
+        )
+        scores = torch.einsum("gd,ngd->gn", embeddings[0], embeddings[1:])
+        total = total - reward_parts(scores, options.reward)["total"].mean() / 4
+    expected = torch.autograd.grad(total, weights, allow_unused=True)
+    expected = [gradient for gradient in expected if gradient is not None]
+    assert max(float(gradient.abs().max()) for gradient in found) > 1e-3
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 def test_rewards_that_never_differ_stop_the_run():
