@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLConfig
 from transformers import Qwen2VLForConditionalGeneration as Network
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -131,12 +134,18 @@ def _read(source: str, dtype: torch.dtype) -> tuple[Any, Any, Any]:
     try:
         with quiet():
             loaded: Any = AutoModelForImageTextToText.from_pretrained(
-                source, dtype=dtype, use_safetensors=True, output_loading_info=True, attn_implementation="sdpa", **safe
+                source,
+                dtype=dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that the keys are named below
+                attn_implementation="sdpa",
+                **safe,
             )
             network, info = loaded
             tokenizer = AutoTokenizer.from_pretrained(source, **safe)
             processor = images.from_pretrained(source, backend="pil", **safe)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # transformers and safetensors raise whatever they like
         raise load_error(source, error) from error
     check_keys(source, info["missing_keys"], info["unexpected_keys"], [k[0] for k in info["mismatched_keys"]])
     if not hasattr(getattr(network, "model", None), "get_rope_index"):
@@ -181,7 +190,8 @@ def save(
     with replaced_folder(folder, marker=MARKER, overwrite=True) as target:
         adapters: list[str] = []
         if recipe.base is None:
-            model.network.save_pretrained(target)
+            with quiet():
+                model.network.save_pretrained(target)
             model.tokenizer.save_pretrained(target)
             model.processor.save_pretrained(target)
         else:
@@ -213,7 +223,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
         facts.get("embedding") not in ("prompt", "summary")
         or not isinstance(facts.get("recipe"), dict)
         or not isinstance(names, list)
-        or any(not isinstance(name, str) or Path(name).name != name for name in names)
+        or any(not isinstance(name, str) or not re.fullmatch(r"adapter-\d+", name) for name in names)
     ):
         raise ModelError("malformed ELVA model", where=folder / MARKER, got=json.dumps(facts)[:100])
     return facts
@@ -232,12 +242,23 @@ def load(folder: Path, *, device: str = "auto") -> tuple[Elva, Recipe, Embedding
         return _elva(network, tokenizer, processor, recipe, device), recipe, facts["embedding"]
     model = load_base(recipe, device=device)
     for name in facts["adapters"]:
-        path = folder / name
-        if not any(path.glob("*.safetensors")):
-            raise ModelError("the adapter has no safetensors weights", where=path)
-        try:
-            with no_future_warnings():
-                model.network = PeftModel.from_pretrained(model.network, str(path)).merge_and_unload()
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise load_error(str(path), error) from error
+        _put_on(model, folder / name)
     return model, recipe, facts["embedding"]
+
+
+def _put_on(model: Elva, path: Path) -> None:
+    """Merge an adapter into the weights; of its folder only safetensors are read."""
+    weights = path / "adapter_model.safetensors"
+    if not weights.is_file():
+        raise ModelError("the adapter has no safetensors weights", where=path, accepted=weights.name)
+    try:
+        with no_future_warnings(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # they are named below
+            adapted = PeftModel.from_pretrained(model.network, str(path))
+        with safe_open(weights, "pt") as file:
+            found = set(file.keys())
+    except Exception as error:  # peft and safetensors raise whatever they like
+        raise load_error(str(path), error) from error
+    expected = set(get_peft_model_state_dict(adapted))
+    check_keys(str(path), expected - found, found - expected)
+    model.network = adapted.merge_and_unload()

@@ -57,12 +57,15 @@ def elva(
 ) -> None:
     """Train ELVA: contrastive stages, then reinforcement learning with ranking rewards.
 
+    With several GPUs: torchrun --nproc-per-node N -m mrbench train elva ...
+
     Example: mrbench train elva --recipe tiny --data scenes --data emoji --out run
     """
     from elva.checkpoints import read_facts
     from elva.config import load_recipe
     from elva.estimate import estimate
-    from elva.train import read_data, train
+    from elva.processes import Processes
+    from elva.train import check, read_data, train
     from mrbench.errors import InputError
 
     if stage not in ("all", "0", "1", "2", "3"):
@@ -70,6 +73,7 @@ def elva(
     chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
     stages = chosen.stages() if stage == "all" else (int(stage),)
     known = read_data(data, pairs)
+    check(chosen, known, stages)
     if dry_run:
         rows = estimate(chosen, known, stages, device=device)
         if as_json:
@@ -78,9 +82,11 @@ def elva(
             typer.echo("  ".join(f"{name} {value}" for name, value in row.items()))
         return
     folder = train(chosen, known, out, stages=stages, start=start, resume=resume, device=device, save_every=save_every)
+    if not Processes.here().first:
+        return
     for where, grains in read_facts(folder)["named"].items():
         note(f"summaries name, {where}: {', '.join(f'{grain} {share:.2f}' for grain, share in grains.items())}")
-    _report(folder, f"elva:{folder}", data[0], as_json)
+    _report(folder, f"elva:{folder}", as_json)
 
 
 @app.command("plug-in")
@@ -119,11 +125,12 @@ def plug_in(
         device=device,
         save_every=save_every,
     )
-    _report(folder, f"hf:{folder}", data[0], as_json)
+    _report(folder, f"hf:{folder}", as_json)
 
 
-def _report(folder: Path, spec: str, data: Path, as_json: bool) -> None:
-    note(f"next: {command_line('mrbench', 'evaluate', data, '--model', spec)}")
+def _report(folder: Path, spec: str, as_json: bool) -> None:
+    # The data was trained on, and may have no test split.
+    note(f"next: {command_line('mrbench', 'evaluate', 'BENCHMARK', '--model', spec)}")
     if as_json:
         print_json({"model": str(folder), "spec": spec})
     else:

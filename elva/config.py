@@ -1,303 +1,56 @@
-"""Recipes: everything that decides a training run, read from YAML and checked at once."""
+"""Recipes read from YAML and checked at once; their fields are those of :mod:`elva.settings`."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
+import math
+import re
 import types
 import typing
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
+from elva.settings import (
+    MOST,
+    Architecture,
+    Contrastive,
+    Embedding,
+    Lora,
+    Optimiser,
+    Pretraining,
+    Prompt,
+    Recipe,
+    Reinforcement,
+    Reward,
+    Sampling,
+)
 from mrbench.errors import InputError
-from mrbench.files import canonical_json
+
+__all__ = [
+    "RECIPES",
+    "Architecture",
+    "Contrastive",
+    "Embedding",
+    "Lora",
+    "Optimiser",
+    "Pretraining",
+    "Prompt",
+    "Recipe",
+    "Reinforcement",
+    "Reward",
+    "Sampling",
+    "load_recipe",
+    "parse_recipe",
+]
 
 RECIPES = ("tiny", "qwen2-vl-2b", "qwen2-vl-7b")
-Embedding = Literal["summary", "prompt"]
 T = TypeVar("T")
-
-
-def _ranged(default: Any, low: float, high: float = float("inf")) -> Any:
-    return field(default=default, metadata={"low": low, "high": high})
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """A small Qwen2-VL to build from nothing; a recipe has this or a ``base``.
-
-    Attributes:
-        hidden: Width of language model and vision encoder.
-        layers: Layers of the language model.
-        intermediate: Width of its feed-forward layers.
-        heads: Attention heads of both.
-        vision_layers: Layers of the vision encoder.
-        patch: Side of a patch, in pixels.
-        merge: Patches along the side of what becomes one token.
-        image_size: Pictures are scaled to about this side, in pixels.
-    """
-
-    hidden: int = _ranged(128, 16)
-    layers: int = _ranged(4, 1)
-    intermediate: int = _ranged(320, 16)
-    heads: int = _ranged(4, 1)
-    vision_layers: int = _ranged(3, 1)
-    patch: int = _ranged(8, 1)
-    merge: int = _ranged(2, 1)
-    image_size: int = _ranged(64, 16)
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What stands around an input.
-
-    Attributes:
-        template: Pieces in braces are filled in: image, instruction, text, ask.
-        summary: The ``ask`` that a generated summary follows.
-        word: The ``ask`` that ``[RET]`` follows at once.
-        instructions: Whether queries carry the instruction of their task.
-        max_text: Longer texts are cut at so many tokens.
-    """
-
-    template: str = "<|im_start|>user\n{image}{instruction}{text}\n{ask}<|im_end|>\n<|im_start|>assistant\n"
-    summary: str = "Analyse and summarise the key information of the input as a list of short phrases."
-    word: str = "Say what the input means in one word."
-    instructions: bool = True
-    max_text: int = _ranged(512, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Lora:
-    """Low-rank adapters on the linear layers of the language model.
-
-    Attributes:
-        rank: Rank of each update.
-        alpha: Updates are scaled by ``alpha / rank``.
-        dropout: Share of inputs to an adapter that are dropped.
-    """
-
-    rank: int = _ranged(64, 1)
-    alpha: int = _ranged(128, 0)
-    dropout: float = _ranged(0.0, 0, 0.9)
-
-
-@dataclass(frozen=True, slots=True)
-class Optimiser:
-    """AdamW with a linear warm-up and a linear or no decay; a pure function of the step, so a resumed run is exact.
-
-    Attributes:
-        steps: Number of steps; 0 takes ``epochs``.
-        epochs: Passes over the data, where ``steps`` is 0.
-        batch: Queries (stage 0: inputs) of a step, over all processes.
-        chunk: Sequences that one process runs at a time; memory grows with this and not with the batch.
-        lr: Highest learning rate.
-        warmup: Share of the steps in which it rises.
-        decay: Whether it falls to 0 until the last step.
-        weight_decay: AdamW's.
-        clip: Largest norm of the gradient; 0 leaves it as it is.
-        balance: Small pools come round more often: (largest / size) ** balance times; 0 leaves them, 1 makes all alike.
-        train: ``lora`` (adapters of the language model), ``language`` (all of it) or ``all`` (the vision encoder too).
-    """
-
-    steps: int = _ranged(0, 0)
-    epochs: float = _ranged(1.0, 0)
-    batch: int = _ranged(64, 1)
-    chunk: int = _ranged(64, 1)
-    lr: float = _ranged(1e-4, 0)
-    warmup: float = _ranged(0.03, 0, 1)
-    decay: bool = True
-    weight_decay: float = _ranged(0.0, 0)
-    clip: float = _ranged(1.0, 0)
-    balance: float = _ranged(0.0, 0, 1)
-    train: Literal["lora", "language", "all"] = "lora"
-
-
-@dataclass(frozen=True, slots=True)
-class Pretraining(Optimiser):
-    """Stage 0: describe pictures, restate texts.
-
-    Attributes:
-        pictures: Share of the inputs that are pictures alone; the rest are texts and composed queries.
-    """
-
-    pictures: float = _ranged(0.7, 0, 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Balanced negative sampling, see :mod:`elva.negatives`.
-
-    Attributes:
-        hard: Negatives of the highest similarity left under the threshold (paper: 50).
-        random: Negatives drawn from the rest of the pool (paper: 50).
-        threshold: Cosine above which a candidate is dropped as too near. Not in the paper; 1 drops nothing, which is
-            right where false negatives are known from the grains.
-        against: Near to what: the ``query`` or its ``positive``.
-        pool: Candidates of each modality, drawn at random, that negatives are mined among; 0 takes all.
-        refresh: Steps after which negatives are mined anew with the current model; 0 mines once.
-    """
-
-    hard: int = _ranged(50, 0)
-    random: int = _ranged(50, 0)
-    threshold: float = _ranged(1.0, -1, 1)
-    against: Literal["query", "positive"] = "query"
-    pool: int = _ranged(0, 0)
-    refresh: int = _ranged(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Contrastive(Optimiser):
-    """Stages 1 and 2: InfoNCE.
-
-    Attributes:
-        temperature: tau. The paper does not give it.
-        negatives: Hard negatives per query (stage 2: of its ladder, those that keep most grains first).
-        embedding: ``prompt``: ``[RET]`` at the end of a fixed prompt; ``summary``: after a summary.
-        summaries: In training, the ``canonical`` summary is given, or the model's own is ``generated`` each time.
-        generation: Weight of the loss per token of the canonical summary, kept beside InfoNCE; 0 leaves it out.
-        sampling: Balanced negatives, as stage 3 has them, in the place of the ladder's; None leaves them out.
-    """
-
-    temperature: float = _ranged(0.05, 1e-4)
-    negatives: int = _ranged(0, 0)
-    embedding: Embedding = "prompt"
-    summaries: Literal["canonical", "generated"] = "canonical"
-    generation: float = _ranged(0.0, 0)
-    sampling: Sampling | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reward:
-    """The reward of a rollout, see :mod:`elva.rewards`; defaults are the paper's formula where it has one.
-
-    Attributes:
-        alpha: Weight of the margin reward (paper).
-        epsilon: Weight of the ranking reward (paper).
-        graded: Weight of the graded reward, which the paper does not have.
-        listwise: Weight of the listwise reward, which the paper does not have.
-        delta: Margin that earns nothing. Not in the paper; 0 pays every lead, so that groups differ more often.
-        softness: Of the margin's hinge; 0 is the paper's, which is silent where the model is wrong.
-        gamma: Weight of the negatives in the ranking reward. Not in the paper; 1 with ``average`` keeps both terms of
-            one order of size.
-        average: Mean instead of sum over negatives: a sum over 100 would drown the positive.
-        base: Of the logarithm. Not in the paper; e, as in most formulas that write ``log``.
-        offset: The 1 in ``log k - 1``.
-        floor: Negatives of the first ranks earn nothing instead of being paid for similarity.
-        joint: Ranks of negatives count the positive, as the paper's ``k != r`` reads.
-        rank_temperature: Above 0 the ranks have a gradient too (``pathwise``); 0 leaves them constant.
-        graded_temperature: Lead at which a pair of the graded reward is half decided.
-        listwise_temperature: tau of the listwise reward.
-        in_batch: Candidates of the step's other queries are negatives of the listwise reward too, but for those that
-            answer the query as well.
-    """
-
-    alpha: float = _ranged(0.4, 0)
-    epsilon: float = _ranged(0.6, 0)
-    graded: float = _ranged(0.0, 0)
-    listwise: float = _ranged(0.0, 0)
-    delta: float = _ranged(0.0, 0, 2)
-    softness: float = _ranged(0.0, 0)
-    gamma: float = _ranged(1.0, 0)
-    average: bool = True
-    base: float = _ranged(2.718281828459045, 1.0001)
-    offset: float = _ranged(1.0, 0)
-    floor: bool = False
-    joint: bool = True
-    rank_temperature: float = _ranged(0.0, 0)
-    graded_temperature: float = _ranged(0.05, 0)
-    listwise_temperature: float = _ranged(0.05, 1e-4)
-    in_batch: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reinforcement(Optimiser):
-    """Stage 3: GRPO on rollouts of query, positive and negatives.
-
-    Attributes:
-        rollouts: Size of a group, G (paper: 8).
-        gradient: ``score``: token policy gradient; ``pathwise``: the reward's own gradient through the
-            embeddings; ``both``.
-        beta: Weight of the KL divergence to the reference (paper: 0.2).
-        clip_ratio: The importance ratio is clipped to 1 +- this.
-        updates: Updates with one batch of rollouts; from the second on the ratio leaves 1.
-        temperature: Of sampling.
-        normalise: Advantages are divided by the standard deviation of their group.
-        pathwise: Weight of the reward's own gradient, in ``pathwise`` and ``both``.
-        credit: ``joint``: query, positive and negatives of one rollout share its reward (paper); ``own``: each is
-            credited with the mean reward over the other rollouts of its query, which has less noise.
-        policy: Plug-in mode only: what is drawn around an embedding, see :mod:`elva.policy`.
-        spread: Plug-in mode only: about the angle between a draw and its embedding, in radians.
-        patience: Steps in a row in which no group had differing rewards before training stops with an error.
-        reward: The reward.
-        sampling: The negatives.
-    """
-
-    rollouts: int = _ranged(8, 1)
-    gradient: Literal["score", "pathwise", "both"] = "score"
-    beta: float = _ranged(0.2, 0)
-    clip_ratio: float = _ranged(0.2, 0, 1)
-    updates: int = _ranged(1, 1)
-    temperature: float = _ranged(1.0, 1e-3)
-    normalise: bool = True
-    pathwise: float = _ranged(1.0, 0)
-    credit: Literal["joint", "own"] = "joint"
-    policy: Literal["gaussian", "fisher"] = "gaussian"
-    spread: float = _ranged(0.2, 1e-3)
-    patience: int = _ranged(20, 1)
-    reward: Reward = field(default_factory=Reward)
-    sampling: Sampling = field(default_factory=Sampling)
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A training run.
-
-    Attributes:
-        name: What it is called.
-        seed: Decides every random choice.
-        base: Folder or hub id of a Qwen2-VL kind of model; None builds ``architecture``.
-        architecture: A small model to build from nothing.
-        dtype: Number format of frozen weights. Adapters and their optimiser are float32.
-        gradient_checkpointing: Trade time for memory.
-        max_pixels: Larger pictures are scaled down to about this many pixels.
-        max_summary: Most tokens of a summary.
-        samples: A trained model embeds an input by the mean over so many sampled summaries; 1 takes the likeliest.
-        prompt: What stands around an input.
-        lora: The adapters.
-        stage0: Generative pre-training; None leaves it out.
-        stage1: Language-only contrastive pre-training.
-        stage2: Instruction tuning.
-        stage3: Reinforcement learning.
-    """
-
-    name: str
-    seed: int = _ranged(0, 0)
-    base: str | None = None
-    architecture: Architecture | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    gradient_checkpointing: bool = False
-    max_pixels: int = _ranged(1280 * 28 * 28, 256)
-    max_summary: int = _ranged(32, 1)
-    samples: int = _ranged(1, 1)
-    prompt: Prompt = field(default_factory=Prompt)
-    lora: Lora = field(default_factory=Lora)
-    stage0: Pretraining | None = None
-    stage1: Contrastive | None = None
-    stage2: Contrastive | None = None
-    stage3: Reinforcement | None = None
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over all settings: two runs with one digest do the same."""
-        return hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()
-
-    def stages(self) -> tuple[int, ...]:
-        """The stages that the recipe has."""
-        return tuple(n for n in range(4) if getattr(self, f"stage{n}") is not None)
 
 
 def load_recipe(source: str, **changes: Any) -> Recipe:
@@ -313,19 +66,30 @@ def load_recipe(source: str, **changes: Any) -> Recipe:
     >>> load_recipe("tiny").stages()
     (0, 1, 2, 3)
     """
-    if source in RECIPES:
-        text = resources.files("elva").joinpath("recipes", f"{source}.yaml").read_text(encoding="utf-8")
-    elif Path(source).is_file():
-        text = Path(source).read_text(encoding="utf-8")
-    else:
-        raise InputError("no such recipe", got=source, accepted=f"{', '.join(RECIPES)}, or a YAML file")
     try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        if source in RECIPES:
+            text = resources.files("elva").joinpath("recipes", f"{source}.yaml").read_text(encoding="utf-8")
+        elif Path(source).is_file():
+            text = Path(source).read_text(encoding="utf-8")
+        else:
+            raise InputError("no such recipe", got=source, accepted=f"{', '.join(RECIPES)}, or a YAML file")
+        raw = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError("the recipe is not YAML", where=source, got=str(error)) from error
     if not isinstance(raw, dict):
         raise InputError("the recipe is no mapping", where=source, got=type(raw).__name__, accepted="fields: values")
     return parse_recipe({**raw, **changes}, where=source)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a field that stands twice; YAML would take the last in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        twice = [name for name, times in names.items() if times > 1]
+        if twice:
+            raise yaml.YAMLError(f"twice: {', '.join(map(str, twice))}")
+        return super().construct_mapping(node, deep)
 
 
 def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
@@ -334,19 +98,51 @@ def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
     Raises:
         InputError: Unknown fields, values of another type or out of range; all in one line.
 
-    >>> parse_recipe({"name": "x", "base": "B", "seed": -1, "lora": {"rnak": 8}})
+    >>> parse_recipe({"name": "x", "base": "B", "lora": {"rnak": 8}, "samples": 1.5}, where="R")
     Traceback (most recent call last):
-    mrbench.errors.InputError: malformed recipe; where: recipe; got: 'seed=-1 (accepted: 0 or more); lora.rnak: unknown'
+    mrbench.errors.InputError: malformed recipe; where: R; got: 'samples=1.5 (accepted: int); lora.rnak: unknown'
     """
     problems: list[str] = []
     recipe = _parse(Recipe, raw, "", problems)
-    if not problems and (recipe.base is None) == (recipe.architecture is None):
-        problems.append("base, architecture: exactly one of them")
-    if not problems and recipe.architecture and recipe.architecture.hidden % (4 * recipe.architecture.heads):
-        problems.append("architecture.hidden: no multiple of 4 * heads")
+    problems = problems or list(_contradictions(recipe))
     if problems:
         raise InputError("malformed recipe", where=where, got="; ".join(problems))
     return recipe
+
+
+def _contradictions(recipe: Recipe) -> Iterator[str]:
+    """Yield what no stage could do, so that it is said before the first one runs."""
+    if (recipe.base is None) == (recipe.architecture is None):
+        yield "base, architecture: exactly one of them"
+    shape = recipe.architecture
+    if shape and shape.hidden % (4 * shape.heads):
+        yield "architecture.hidden: no multiple of 4 * heads"
+    if shape and shape.image_size < shape.patch * shape.merge:
+        yield "architecture.image_size: less than patch * merge"
+    pieces = Counter(re.findall(r"\{(\w+)\}", recipe.prompt.template))
+    wanted = Counter(["image", "text", "ask", *["instruction"] * min(1, pieces["instruction"])])
+    if pieces != wanted:
+        yield "prompt.template: {image}, {text}, {ask} once each, {instruction} at most once, no other braces"
+    for number in recipe.stages():
+        options: Optimiser = getattr(recipe, f"stage{number}")
+        if recipe.base is not None and options.train != "lora":
+            yield f"stage{number}.train={options.train!r} (accepted with a base: lora)"
+        if isinstance(options, Contrastive | Reinforcement) and options.sampling is not None:
+            yield from _impossible(options.sampling, f"stage{number}.sampling")
+    if recipe.stage3 is not None:
+        reward = recipe.stage3.reward
+        if not (reward.alpha or reward.epsilon or reward.graded or reward.listwise):
+            yield "stage3.reward: no part has a weight"
+        if recipe.stage3.beta and recipe.stage3.train != "lora":
+            yield "stage3.beta: the reference is the model without its adapters, so train has to be lora"
+
+
+def _impossible(sampling: Sampling, name: str) -> Iterator[str]:
+    wanted = sampling.hard + sampling.random
+    if not wanted:
+        yield f"{name}: hard + random is 0"
+    elif 0 < sampling.pool < wanted:
+        yield f"{name}.pool={sampling.pool} (accepted: 0, or hard + random = {wanted} or more)"
 
 
 def _parse(kind: type[T], raw: Any, prefix: str, problems: list[str]) -> T:
@@ -379,14 +175,22 @@ def _value(hint: Any, value: Any, name: str, limits: Any, problems: list[str]) -
             problems.append(f"{name}={value!r} (accepted: {', '.join(typing.get_args(hint))})")
         return value
     kind = typing.get_origin(hint) or hint
-    if kind is float and type(value) is int:
-        value = float(value)
-    if kind is float and isinstance(value, str):  # YAML reads 1e-4 as text
-        with contextlib.suppress(ValueError):
+    if kind is float and type(value) in (int, str):  # YAML reads 1e-4 as text
+        with contextlib.suppress(ValueError, OverflowError):
             value = float(value)
-    if type(value) is not kind:
-        problems.append(f"{name}={value!r} (accepted: {kind.__name__})")
-    elif limits and not limits["low"] <= value <= limits["high"]:
-        above = "or more" if limits["high"] == float("inf") else f"to {limits['high']:g}"
-        problems.append(f"{name}={value!r} (accepted: {limits['low']:g} {above})")
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        problems.append(f"{name}={_short(value)} (accepted: {'a finite number' if kind is float else kind.__name__})")
+    elif limits:
+        high = min(limits["high"], MOST) if kind is int else limits["high"]
+        if not limits["low"] <= value <= high:
+            above = "or more" if high == math.inf else f"to {high:.10g}"
+            problems.append(f"{name}={_short(value)} (accepted: {limits['low']:g} {above})")
     return value
+
+
+def _short(value: Any) -> str:
+    try:
+        shown = repr(value)
+        return shown if len(shown) <= 40 else f"{shown[:37]}..."
+    except ValueError:  # Python prints no number of more than 4,300 digits
+        return "a very long number"

@@ -1,9 +1,7 @@
-"""What is trained on: pools of queries and candidates from MRBench folders, and pairs of sentences."""
+"""What is trained on: pools of queries and candidates from MRBench folders."""
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +15,6 @@ from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import Candidate, Grain, Query
-
-PAIR_COLUMNS = ("sent0", "sent1", "hard_neg")
 
 
 class Inputs(Sequence[Input]):
@@ -139,10 +135,14 @@ def read_benchmarks(folders: Sequence[Path | str], split: str = "train") -> list
     """Open MRBench folders that have a split.
 
     Raises:
-        InputError: One has no such split, or a task of pictures has none.
+        InputError: One has no such split, or two have one name.
         BenchmarkError: One is missing, half-written or altered.
     """
     opened = [Benchmark(folder) for folder in folders]
+    names = [benchmark.name for benchmark in opened]
+    twice = [benchmark for number, benchmark in enumerate(opened) if benchmark.name in names[:number]]
+    if twice:
+        raise InputError("two data sets have one name", where=twice[0].folder, got=twice[0].name)
     for benchmark in opened:
         if split not in benchmark.splits:
             raise InputError(
@@ -223,106 +223,3 @@ def _ladders(benchmark: Benchmark, task: str, split: str, asked: Ints, has: Ints
     for number, row in enumerate(rows):
         table[number, : len(row)] = row
     return positives, table
-
-
-def sentence_pool(benchmarks: Sequence[Benchmark], split: str = "train") -> Pool:
-    """Return pairs of sentences from the suites' phrasings: a query, the same in other words, and, as hard negative,
-    the same with one grain flipped.
-
-    Raises:
-        InputError: No suite has a text query in other words.
-    """
-    texts: list[tuple[str, str, list[str], tuple[Grain, ...], list[tuple[Grain, ...]]]] = []
-    for benchmark in benchmarks:
-        for task in benchmark.manifest.tasks:
-            if benchmark.task(task).query_modality == "text":
-                texts += _phrasings(benchmark, task, split)
-    if not texts:
-        raise InputError("no text query has a paraphrase", where=", ".join(str(b.folder) for b in benchmarks))
-    candidates: list[str] = []
-    grains: list[tuple[Grain, ...]] = []
-    positives, ladders = [], []
-    for _, paraphrase, flips, kept, changed in texts:
-        positives.append(len(candidates))
-        ladders.append([len(candidates) + 1 + number for number in range(len(flips))])
-        candidates += [paraphrase, *flips]
-        grains += [kept, *changed]
-    coded = code_grains([kept for *_, kept, _ in texts], grains)
-    return _sentences([text for text, *_ in texts], candidates, positives, ladders, coded)
-
-
-def _phrasings(
-    benchmark: Benchmark, task: str, split: str
-) -> list[tuple[str, str, list[str], tuple[Grain, ...], list[tuple[Grain, ...]]]]:
-    queries = {query.id: query for query in benchmark.queries(task, split)}
-    modality = benchmark.task(task).candidate_modality
-    has = {candidate.id: candidate.grains for candidate in benchmark.corpus(modality, split)}
-    words: dict[str, list[str]] = {}
-    flips: dict[str, list[tuple[str, str, str]]] = {}
-    for variant in benchmark.variants(task, split):
-        if variant.text is not None and variant.kind == "paraphrased":
-            words.setdefault(variant.query_id, []).append(variant.text)
-        elif variant.text is not None and variant.kind == "flipped":
-            flips.setdefault(variant.query_id, []).append((variant.text, variant.grain, variant.positive_id))
-    found = []
-    for name, texts in words.items():
-        kept, negatives = queries[name].grains, flips.get(name, [])
-        changed = []
-        for _, kind, positive in negatives:
-            value = {grain.type: grain.value for grain in has[positive]}
-            changed.append(tuple(Grain(g.type, value[g.type] if g.type == kind else g.value) for g in kept))
-        flipped_texts = [text for text, *_ in negatives]
-        found += [(queries[name].text or "", text, flipped_texts, kept, changed) for text in texts]
-    return found
-
-
-def read_pairs(path: Path) -> Pool:
-    """Return pairs of sentences from a file: JSON lines or CSV with ``sent0``, ``sent1`` and, if any, ``hard_neg``.
-
-    Raises:
-        InputError: Missing, malformed, empty, or without one of the columns.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
-    except (OSError, ValueError) as error:
-        raise InputError("cannot read the pairs", where=path, got=str(error), accepted="JSON lines or CSV") from error
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict) or not all(
-            isinstance(row.get(name), str) and row[name] for name in PAIR_COLUMNS[:2]
-        ):
-            raise InputError("malformed pair", where=f"{path}, row {number}", got=row, accepted=", ".join(PAIR_COLUMNS))
-    if not rows:
-        raise InputError("no pair to train on", where=path)
-    candidates: list[str] = []
-    grains: list[tuple[Grain, ...]] = []
-    positives, ladders = [], []
-    for number, row in enumerate(rows):
-        positives.append(len(candidates))
-        hard = [row["hard_neg"]] if row.get("hard_neg") else []
-        ladders.append([len(candidates) + 1] if hard else [])
-        candidates += [row["sent1"], *hard]
-        grains += [(Grain("pair", str(number)),), *[()] * len(hard)]
-    coded = code_grains([(Grain("pair", str(number)),) for number in range(len(rows))], grains)
-    return _sentences([row["sent0"] for row in rows], candidates, positives, ladders, coded)
-
-
-def _sentences(
-    queries: Sequence[str],
-    candidates: Sequence[str],
-    positives: Sequence[int],
-    ladders: Sequence[Sequence[int]],
-    coded: tuple[Ints, Ints],
-) -> Pool:
-    table = np.full((len(queries), max(1, *map(len, ladders)) if ladders else 1), -1, dtype=np.int64)
-    for number, row in enumerate(ladders):
-        table[number, : len(row)] = row
-    return Pool(
-        "sentences",
-        [str(number) for number in range(len(queries))],
-        [Input(text=text) for text in queries],
-        [Input(text=text) for text in candidates],
-        np.array(positives, dtype=np.int64),
-        *coded,
-        table,
-    )

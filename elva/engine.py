@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -20,9 +21,9 @@ from tqdm import tqdm
 from elva.config import Optimiser
 from elva.processes import Processes
 from mrbench.errors import InputError, ModelError
-from mrbench.files import write_atomic
+from mrbench.files import output_error, write_atomic
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # the step too: a weight without a gradient does not take it
 STATE, METRICS = "state.safetensors", "metrics.jsonl"
 
 
@@ -164,27 +165,38 @@ def _metrics(stage: Stage, start: int) -> Iterator[Callable[[dict[str, Any]], No
         yield lambda line: None
         return
     path = stage.folder / METRICS
-    kept = []
-    if path.exists():
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        kept = [
-            row
-            for row in lines
-            if row["stage"] < stage.number or (row["stage"] == stage.number and row["step"] < start)
-        ]
+    kept = [row for row in _read_metrics(path) if (row["stage"], row["step"]) < (stage.number, start)]
     write_atomic(path, "".join(json.dumps(line) + "\n" for line in kept))
     board = _tensorboard(stage.folder)
     with path.open("a", encoding="utf-8") as file:
 
         def write(line: dict[str, Any]) -> None:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
+            try:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+            except OSError as error:
+                raise output_error(error, path) from error
             for name, value in line.items() if board else ():
                 board.add_scalar(f"{stage.name}/{name}", value, line["step"])
 
         yield write
     if board:
         board.close()
+
+
+def _read_metrics(path: Path) -> list[dict[str, Any]]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+            _ = rows[-1]["stage"], rows[-1]["step"]
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines):  # torn when the run was killed: its step is run again
+                return rows[: number - 1]
+            hint = "mend or remove the file"
+            raise InputError("malformed metrics", where=f"{path}:{number}", got=line, hint=hint) from error
+    return rows
 
 
 def _tensorboard(folder: Path) -> Any:
@@ -204,38 +216,62 @@ def _save(
         tensors[f"weight.{name}"] = weight.detach()
         for moment in MOMENTS if weight in optimiser.state else ():  # what never had a gradient has none
             tensors[f"{moment}.{name}"] = optimiser.state[weight][moment]
-    path = stage.folder / STATE
-    if stage.processes.world > 1:  # each process has its own rollouts and negatives
-        path = path.with_suffix(f".{stage.processes.rank}.safetensors")
+    path = _state(stage)
+    tensors = {name: tensor.contiguous().cpu().clone() for name, tensor in tensors.items()}
     facts = {"stage": str(stage.number), "step": str(step), "digest": stage.digest}
-    write_atomic(path, save({name: t.contiguous().cpu().clone() for name, t in tensors.items()}, metadata=facts))
+    write_atomic(path, save(tensors, metadata={**facts, "sha256": _sha256(tensors, facts)}))
     stage.processes.wait()
 
 
-def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any) -> int:
+def _state(stage: Stage) -> Path:
     path = stage.folder / STATE
-    if stage.processes.world > 1:
-        path = path.with_suffix(f".{stage.processes.rank}.safetensors")
-    if not path.exists():
+    # Each process has its own rollouts and negatives.
+    return path.with_suffix(f".{stage.processes.rank}.safetensors") if stage.processes.world > 1 else path
+
+
+def _sha256(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(repr(sorted(facts.items())).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any) -> int:
+    path = _state(stage)
+    facts, tensors = _read_state(path, stage) if path.exists() else ({}, {})
+    step = int(facts.get("step", 0))
+    if not stage.processes.same(step):
+        hint = f"remove {STATE.replace('.', '.*.')} to start the stage anew"
+        raise ModelError("the processes stopped at different steps", where=stage.folder, hint=hint)
+    if not tensors:
         return 0
+    if {name for name in tensors if name.startswith("weight.")} != {f"weight.{name}" for name in weights}:
+        raise ModelError("the state lacks weights or has some too many", where=path)
+    for name, weight in weights.items():
+        weight.data.copy_(tensors[f"weight.{name}"])
+        if f"exp_avg.{name}" in tensors:
+            # AdamW keeps its count of steps on the CPU.
+            places = {moment: "cpu" if moment == "step" else weight.device for moment in MOMENTS}
+            optimiser.state[weight] = {m: tensors[f"{m}.{name}"].to(place) for m, place in places.items()}
+    objective.load_state({name[10:]: value for name, value in tensors.items() if name.startswith("objective.")})
+    return step
+
+
+def _read_state(path: Path, stage: Stage) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return facts and tensors; nothing where the state is of another stage."""
     try:
         with safe_open(path, "pt") as file:
             facts = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError) as error:
         raise ModelError("cannot read the state to go on from", where=path, got=str(error)) from error
-    if facts.get("stage") != str(stage.number):
-        return 0
-    if facts.get("digest") != stage.digest:
-        raise InputError("the state is of another recipe", where=path, got=facts.get("digest"), accepted=stage.digest)
-    step = int(facts["step"])
-    expected = {f"weight.{name}" for name in weights}
-    if {name for name in tensors if name.startswith("weight.")} != expected:
-        raise ModelError("the state lacks weights or has some too many", where=path)
-    for name, weight in weights.items():
-        weight.data.copy_(tensors[f"weight.{name}"])
-        if f"exp_avg.{name}" in tensors:
-            moments = {moment: tensors[f"{moment}.{name}"].to(weight.device) for moment in MOMENTS}
-            optimiser.state[weight] = {"step": torch.tensor(float(step)), **moments}
-    objective.load_state({name[10:]: value for name, value in tensors.items() if name.startswith("objective.")})
-    return step
+    digest = facts.pop("sha256", None)
+    if digest != _sha256(tensors, facts):
+        hint = "remove it to start the stage anew"
+        raise ModelError("the state to go on from was altered or is of an older version", where=path, hint=hint)
+    if facts["stage"] != str(stage.number):
+        return {}, {}
+    if facts["digest"] != stage.digest:
+        raise InputError("the state is of another recipe", where=path, got=facts["digest"], accepted=stage.digest)
+    return facts, tensors

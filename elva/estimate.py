@@ -10,7 +10,8 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from elva import checkpoints
-from elva.config import Optimiser, Recipe, Reinforcement
+from elva.config import Optimiser, Recipe, Reinforcement, Sampling
+from elva.sampler import balanced
 from elva.train import Data, steps_of
 from mrbench.models.pretrained import load_error, resolve_device
 
@@ -32,12 +33,12 @@ def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str =
     rows = []
     for number in stages:
         options: Optimiser = getattr(recipe, f"stage{number}")
-        steps = steps_of(options, _rows(number, data))
-        sequences, passes = steps * options.batch * (1 if number == 0 else 2 + getattr(options, "negatives", 0)), 3.0
+        steps = steps_of(options, _rows(number, data, options.balance))
+        each = 1 if number == 0 else 2 + _negatives(options)
+        sequences, passes = steps * options.batch * each, 3.0
         length = tokens if number == 0 or number == 1 else tokens + recipe.max_summary
         if isinstance(options, Reinforcement):
-            items = options.batch * (2 + options.sampling.hard + options.sampling.random)
-            sequences, passes = steps * items * options.rollouts, 5.0  # sampling, reference, forward and backward
+            sequences, passes = sequences * options.rollouts, 5.0  # sampling, reference, forward and backward
             length = tokens / options.rollouts + recipe.max_summary
         trained = _trained(recipe, options, language, vision, hidden, layers)
         flops = 2 * language * passes * sequences * length * (4 / 3 if recipe.gradient_checkpointing else 1)
@@ -49,17 +50,28 @@ def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str =
     return rows
 
 
+def _negatives(options: Optimiser) -> int:
+    sampling: Sampling | None = getattr(options, "sampling", None)
+    return getattr(options, "negatives", 0) if sampling is None else sampling.hard + sampling.random
+
+
 def _short(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _rows(number: int, data: Data) -> int:
+def _rows(number: int, data: Data, balance: float) -> int:
+    """Return how many rows a stage goes over, those of small pools as often as they come round."""
     if number == 1:
-        return len(data.sentences.queries)
-    queries = sum(len(pool.queries) for pool in data.pools)
+        return 0 if data.sentences is None else len(data.sentences.queries)
+    sides = [pool.queries for pool in data.pools]
     if number:
-        return queries
-    return queries + sum(len(side) for side in {id(p.candidates): p.candidates for p in data.pools}.values())
+        return len(balanced([len(side) for side in sides], balance))
+    sides += list({id(pool.candidates): pool.candidates for pool in data.pools}.values())
+    pictures = [side[0].text is None for side in sides]
+    kinds = [
+        [len(side) for side, shown in zip(sides, pictures, strict=True) if shown is kind] for kind in (True, False)
+    ]
+    return sum(len(balanced(sizes, balance)) for sizes in kinds if sizes)
 
 
 def _sizes(recipe: Recipe, data: Data) -> tuple[int, int, int, int]:
@@ -72,7 +84,7 @@ def _sizes(recipe: Recipe, data: Data) -> tuple[int, int, int, int]:
             config = AutoConfig.from_pretrained(recipe.base, trust_remote_code=False)
             with torch.device("meta"):
                 network = models.from_config(config)
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # transformers raises whatever it likes
             raise load_error(recipe.base, error) from error
     vision = sum(weight.numel() for weight in network.model.visual.parameters())
     text = network.config.text_config

@@ -117,10 +117,13 @@ class Elva:
 
     # Prompts
 
-    def prompts(self, inputs: Sequence[Input], ask: Ask) -> Prompts:
-        """Return the prompts of inputs; gradients reach the vision encoder only where it trains."""
-        # Dropout and checkpointing belong to passes under gradient; sampling must not see them.
-        self.network.train(torch.is_grad_enabled())
+    def prompts(self, inputs: Sequence[Input], ask: Ask, *, dropout: bool | None = None) -> Prompts:
+        """Return the prompts of inputs; gradients reach the vision encoder only where it trains.
+
+        Dropout and checkpointing are for passes under gradient, unless ``dropout`` says otherwise. With checkpointing a
+        model keeps no keys and values: who samples has to switch gradients off before asking for prompts.
+        """
+        self.network.train(torch.is_grad_enabled() if dropout is None else dropout)
         pictures = self._encode(inputs)
         rows = [
             self.prompter.prompt_ids(item, ask, 0 if picture is None else len(picture.tokens))
@@ -195,9 +198,15 @@ class Elva:
         return torch.tensor(padded, device=self.device).unsqueeze(1), lengths
 
     def forced(
-        self, inputs: Sequence[Input], ask: Ask, summaries: Sequence[str] | None = None, *, log_probs: bool = False
+        self,
+        inputs: Sequence[Input],
+        ask: Ask,
+        summaries: Sequence[str] | None = None,
+        *,
+        log_probs: bool = False,
+        dropout: bool | None = None,
     ) -> tuple[Tensor | None, Tensor, Tensor]:
-        """Run inputs with given summaries, or none, in one pass; under gradient where that is on.
+        """Run inputs with given summaries, or none, in one pass; under gradient where that is on, dropout likewise.
 
         Returns:
             Log-probabilities of the tokens, ``(num_inputs, length)``, or None; lengths, ``(num_inputs,)``; embeddings,
@@ -207,7 +216,7 @@ class Elva:
         found, embeddings = teacher_forced(
             self.backbone,
             self.head if log_probs else None,
-            self.prompts(inputs, ask),
+            self.prompts(inputs, ask, dropout=dropout),
             tokens,
             lengths,
             forbidden=self.forbidden,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from accelerate.utils import broadcast, gather, reduce
+from accelerate.utils import broadcast, gather, gather_object, reduce
 from torch import Tensor
 
 
@@ -40,6 +40,17 @@ class Processes:
         found: Tensor = rows if self.world == 1 else gather(rows.contiguous())
         return found
 
+    def gather_shares(self, rows: Tensor, number: int) -> Tensor:
+        """Return ``number`` rows, of which every process has each ``world``-th, in their order.
+
+        >>> Processes().gather_shares(torch.arange(3), 3)
+        tensor([0, 1, 2])
+        """
+        most = -(-number // self.world)
+        padded = torch.cat([rows, rows[:1].expand(most - len(rows), *rows.shape[1:])])
+        shares = self.gather(padded).reshape(self.world, most, *rows.shape[1:])
+        return shares.transpose(0, 1).flatten(0, 1)[:number]
+
     def total(self, value: Tensor) -> Tensor:
         """Return the sum over processes."""
         found: Tensor = value if self.world == 1 else reduce(value, reduction="sum")
@@ -59,6 +70,10 @@ class Processes:
         if self.world > 1:
             for weight in weights:
                 weight.data.copy_(broadcast(weight.data))
+
+    def same(self, value: int) -> bool:
+        """Return whether all processes have this value."""
+        return self.world == 1 or len(set(gather_object([value]))) == 1
 
     def wait(self) -> None:
         """Wait until all are here."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from PIL import Image
 
 from elva.config import Prompt
-from mrbench.errors import ModelError
+from mrbench.errors import InputError, ModelError
 
 RET = "[RET]"
 IMAGE, IMAGE_START, IMAGE_END, PAD = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>", "<|endoftext|>"
@@ -42,6 +42,7 @@ class Prompter:
 
     Raises:
         ModelError: The vocabulary lacks ``[RET]`` or a token of pictures.
+        InputError: The template holds ``[RET]`` or the token that a picture's place is filled with.
     """
 
     def __init__(self, tokenizer: Any, prompt: Prompt) -> None:
@@ -49,6 +50,9 @@ class Prompter:
         lacking = [token for token in (RET, IMAGE, IMAGE_START, IMAGE_END) if token not in vocabulary]
         if lacking:
             raise ModelError("the vocabulary lacks special tokens", got=", ".join(lacking), accepted="a Qwen2-VL kind")
+        reserved = [token for token in (RET, IMAGE) if token in prompt.template]
+        if reserved:
+            raise InputError("the template holds tokens of its own", where="prompt.template", got=", ".join(reserved))
         self._tokenizer, self._prompt = tokenizer, prompt
         self.ret, self._image, self._start, self._end = (vocabulary[t] for t in (RET, IMAGE, IMAGE_START, IMAGE_END))
         self._pieces = [piece for piece in re.split(r"(\{\w+\})", prompt.template) if piece]

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from elva import checkpoints
-from elva.config import Contrastive, Embedding, Optimiser, Recipe
-from elva.data import Pool, Summaries, read_benchmarks, read_pairs, read_pools, sentence_pool
+from elva.config import Contrastive, Embedding, Optimiser, Recipe, Reinforcement
+from elva.data import Pool, Summaries, read_benchmarks, read_pools
 from elva.engine import STATE, Objective, Stage, run
 from elva.model import Elva, seeded_globally
 from elva.naming import naming
 from elva.processes import Processes
+from elva.runs import MARKER, claim, facts_of, look
+from elva.sentences import read_pairs, sentence_pool
 from elva.stages.contrastive import InfoNCE
 from elva.stages.generative import Generation
 from elva.stages.plug_in import PlugIn
 from elva.stages.reinforcement import Learner
 from mrbench.benchmark import Benchmark
-from mrbench.errors import InputError, OutputError
-from mrbench.files import read_versioned_json, replaced_folder, write_json_atomic
+from mrbench.errors import InputError
+from mrbench.files import replaced_folder, sha256_file
 from mrbench.models.dual_encoder import DualEncoder
-
-MARKER = "run.json"
-FORMAT, FORMAT_VERSION = "mrbench-elva-run", 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +33,21 @@ class Data:
     Attributes:
         benchmarks: Data sets with a train split.
         pools: Their tasks.
-        sentences: Pairs of stage 1.
+        sentences: Pairs of stage 1; None where there are none.
         summaries: What is said of a set of grains.
+        pairs: SHA-256 of the file of the pairs, if they are of a file.
     """
 
     benchmarks: Sequence[Benchmark]
     pools: Sequence[Pool]
-    sentences: Pool
+    sentences: Pool | None
     summaries: Summaries
+    pairs: str | None = None
 
     def texts(self) -> list[str]:
         """Everything that a model from nothing has to know the words of."""
-        found: set[str] = {item.text for item in (*self.sentences.queries, *self.sentences.candidates) if item.text}
+        sides = (self.sentences.queries, self.sentences.candidates) if self.sentences else ()
+        found: set[str] = {item.text for side in sides for item in side if item.text}
         for benchmark in self.benchmarks:
             for task in benchmark.manifest.tasks:
                 queries = benchmark.queries(task, "train")
@@ -64,7 +65,9 @@ def read_data(folders: Sequence[Path], pairs: Path | None = None) -> Data:
     """Read the train splits of MRBench folders, and pairs of sentences from a file if there is one."""
     benchmarks = read_benchmarks(folders)
     pools, summaries = read_pools(benchmarks)
-    return Data(benchmarks, pools, read_pairs(pairs) if pairs else sentence_pool(benchmarks), summaries)
+    if pairs is not None:
+        return Data(benchmarks, pools, read_pairs(pairs), summaries, sha256_file(pairs))
+    return Data(benchmarks, pools, sentence_pool(benchmarks), summaries)
 
 
 def steps_of(options: Optimiser, rows: int) -> int:
@@ -98,47 +101,60 @@ def train(
         quiet: No progress bar.
 
     Raises:
-        InputError: The recipe lacks a stage, or the folder is of another recipe.
+        InputError: Of :func:`check`, or the folder is of another recipe, data, pairs of sentences or start.
         OutputError: The folder is in use.
     """
     wanted = sorted(recipe.stages() if stages is None else stages)
-    lacking = [number for number in wanted if number not in recipe.stages()]
-    if lacking:
-        accepted = ", ".join(map(str, recipe.stages()))
-        raise InputError("the recipe lacks the stage", where=recipe.name, got=lacking[0], accepted=accepted)
+    check(recipe, data, wanted)
     processes = Processes.here()
-    _open(out, recipe, data, resume=resume, processes=processes, start=start)
+    small = min(getattr(recipe, f"stage{number}").batch for number in wanted)
+    if small < processes.world:
+        raise InputError("more processes than queries of a step", got=processes.world, accepted=f"up to {small}")
+    facts = facts_of(recipe, data.benchmarks, data.pairs, start)
+    known = look(out, facts, resume=resume)
+    if known["start"] is not None:
+        start = Path(known["start"])
     model, before = _begin(recipe, data, out, wanted[0], start, device)
-    for number in wanted:
-        folder = out / f"stage{number}"
-        if (folder / checkpoints.MARKER).exists():
-            model, before = checkpoints.load(folder, device=device)[0], folder
-            continue
-        model, before = _run_stage(number, recipe, data, model, before, folder, resume, processes, save_every, quiet)
+    with claim(out, facts, processes, resume=resume):
+        for number in wanted:
+            folder = out / f"stage{number}"
+            if (folder / checkpoints.MARKER).exists():
+                model, before = checkpoints.load(folder, device=device)[0], folder
+                continue
+            model, before = _run_stage(
+                number, recipe, data, model, before, folder, resume, processes, save_every, quiet
+            )
     return out / f"stage{wanted[-1]}"
 
 
-def _open(out: Path, recipe: Recipe, data: Data, *, resume: bool, processes: Processes, start: Path | None) -> None:
-    facts = {
-        "recipe": asdict(recipe),
-        "digest": recipe.digest,
-        "data": {b.name: b.digest for b in data.benchmarks},
-        "start": None if start is None else str(start),
-        "versions": {name: version(name) for name in ("mrbench", "torch", "transformers", "peft", "accelerate")},
-    }
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not resume:
-            raise OutputError("the output folder is in use", where=out, hint="add --resume, or choose another --out")
-        known = read_versioned_json(out / MARKER, what="run", name=FORMAT, newest=FORMAT_VERSION, error=InputError)
-        for name, what in (("digest", "recipe"), ("data", "data")):
-            if known.get(name) != facts[name]:
-                raise InputError(
-                    f"the run was started with another {what}", where=out, got=known.get(name), accepted=facts[name]
-                )
-    elif processes.first:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json_atomic(out / MARKER, {"format": FORMAT, "format_version": FORMAT_VERSION, **facts})
-    processes.wait()
+def check(recipe: Recipe, data: Data, stages: Sequence[int]) -> None:
+    """Say before the first stage runs what a later one would fail of.
+
+    Raises:
+        InputError: The recipe lacks the stage or has none, stage 1 has no pairs of sentences, or a pool has fewer
+            candidates than negatives are asked for.
+    """
+    if not stages:
+        raise InputError("the recipe has no stage", where=recipe.name, accepted="stage0 to stage3")
+    for number in stages:
+        options = getattr(recipe, f"stage{number}")
+        if options is None:
+            accepted = ", ".join(map(str, recipe.stages()))
+            raise InputError("the recipe lacks the stage", where=recipe.name, got=number, accepted=accepted)
+        if number == 1 and data.sentences is None:
+            where = ", ".join(str(b.folder) for b in data.benchmarks)
+            raise InputError("no text query has a paraphrase for stage 1", where=where, hint="name pairs with --pairs")
+        if isinstance(options, Contrastive | Reinforcement) and options.sampling is not None:
+            wanted = options.sampling.hard + options.sampling.random
+            for pool in [data.sentences] if number == 1 and data.sentences else data.pools:
+                if len(pool.candidates) <= wanted:
+                    raise InputError(
+                        "fewer negatives than asked",
+                        where=f"{pool.task}, {len(pool.candidates)} candidates",
+                        got=wanted,
+                        accepted=f"up to {len(pool.candidates) - 1}",
+                        hint=f"lower stage{number}.sampling.hard or .random",
+                    )
 
 
 def _begin(
@@ -202,7 +218,7 @@ def make_objective(
         generation = Generation(model, data.pools, options, seed=recipe.seed, processes=processes)
         return generation, len(generation), "summary"
     if isinstance(options, Contrastive):
-        pools = [data.sentences] if number == 1 else data.pools
+        pools = [data.sentences] if number == 1 and data.sentences else data.pools
         if number == 1:
             # Sentences have no canonical summary: they are embedded at the end of the prompt.
             options = replace(options, embedding="prompt", generation=0.0)
@@ -214,8 +230,7 @@ def make_objective(
         options,
         seed=recipe.seed,
         max_tokens=recipe.max_summary,
-        rank=processes.rank,
-        world=processes.world,
+        processes=processes,
     )
     return learner, len(learner.sampler), "summary"
 
@@ -257,18 +272,25 @@ def train_plug_in(
         raise InputError("the plug-in mode runs in one process", got=processes.world, accepted=1)
     options = replace(recipe.stage3, train=part)
     recipe = replace(recipe, stage3=options)
+    if options.updates > 1:
+        raise InputError("the plug-in mode makes one update a batch", where="stage3.updates", got=options.updates)
+    check(recipe, data, [3])
+    facts = facts_of(recipe, data.benchmarks, data.pairs, Path(source))
+    look(out, facts, resume=resume)
     encoder = DualEncoder(source, device=device)
-    _open(out, recipe, data, resume=resume, processes=processes, start=Path(source))
-    if (out / "model").exists():
-        return out / "model"
-    named = dict(encoder.module.named_parameters())
-    weights = {name: w for name, w in named.items() if part == "all" or not name.startswith(("vision", "visual"))}
-    for name, weight in named.items():
-        weight.requires_grad_(name in weights)
-    objective = PlugIn(encoder, data.pools, options, seed=recipe.seed)
-    stage = Stage(3, options, steps_of(options, len(objective.sampler)), recipe.digest, out, save_every, quiet=quiet)
-    run(stage, objective, weights, resume=resume)
-    with replaced_folder(out / "model", marker=MARKER, overwrite=False) as folder:
-        encoder.save(folder)
-    (out / STATE).unlink(missing_ok=True)
+    with claim(out, facts, processes, resume=resume):
+        if (out / "model").exists():
+            return out / "model"
+        named = dict(encoder.module.named_parameters())
+        weights = {name: w for name, w in named.items() if part == "all" or not name.startswith(("vision", "visual"))}
+        for name, weight in named.items():
+            weight.requires_grad_(name in weights)
+        objective = PlugIn(encoder, data.pools, options, seed=recipe.seed)
+        stage = Stage(
+            3, options, steps_of(options, len(objective.sampler)), recipe.digest, out, save_every, quiet=quiet
+        )
+        run(stage, objective, weights, resume=resume)
+        with replaced_folder(out / "model", marker=MARKER, overwrite=False) as folder:
+            encoder.save(folder)
+        (out / STATE).unlink(missing_ok=True)
     return out / "model"

@@ -14,7 +14,7 @@ from transformers import __version__ as transformers_version
 
 from elva import checkpoints
 from elva.prompts import Input
-from mrbench.errors import ModelError
+from mrbench.errors import InputError, ModelError
 from mrbench.models.common import weights_digest
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
@@ -32,6 +32,7 @@ class ElvaModel:
 
     Raises:
         ModelError: Not such a folder, or weights are lacking or too many.
+        InputError: Fewer than one summary.
 
     Source: ELVA (arXiv 2606.20280), generative embedding.
     """
@@ -43,7 +44,10 @@ class ElvaModel:
     ) -> None:
         folder = Path(source)
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
-        self._batch_size, self._seed, self._samples = batch_size, seed, samples or recipe.samples
+        self._batch_size, self._seed = batch_size, seed
+        self._samples = recipe.samples if samples is None else samples
+        if self._samples < 1:
+            raise InputError("no summary to embed after", where="samples", got=samples, accepted="1 or more")
         self.name = f"elva-{recipe.name}-{self._how}"
         self.revision = weights_digest(sorted(folder.rglob("*.safetensors")))
         self.dimension = self._model.dimension
@@ -54,7 +58,7 @@ class ElvaModel:
             self._how,
             asdict(recipe.prompt),
             recipe.max_summary,
-            *([self._samples, seed] if self._samples > 1 else []),
+            *([self._samples, seed] if self._samples > 1 and self._how == "summary" else []),
             self._model.processor.to_dict(),
             transformers_version,
         ]

@@ -152,17 +152,20 @@ class InfoNCE:
         settings, model = self._settings, self._model
         inputs = [self._input(row) for row in rows]
         generate = generate and settings.generation > 0
-        with seeded_globally(self._seed, step, self._processes.rank, chunk):  # dropout: the same in both passes
+        # Dropout, also in the pass without gradient: else the gradient of the loss would be that of other embeddings.
+        with seeded_globally(self._seed, step, self._processes.rank, chunk):
             canonical = [self._summary(row) for row in rows] if generate or settings.embedding == "summary" else None
             if settings.embedding == "summary":
                 summaries = canonical if settings.summaries == "canonical" else model.summarise(inputs)[0]
-                found, lengths, embeddings = model.forced(inputs, "summary", summaries, log_probs=generate)
+                found, lengths, embeddings = model.forced(
+                    inputs, "summary", summaries, log_probs=generate, dropout=True
+                )
             else:
-                embeddings = model.forced(inputs, "word")[2]
+                embeddings = model.forced(inputs, "word", dropout=True)[2]
             if not generate:
                 return embeddings, embeddings.new_zeros(())
             if settings.embedding == "prompt" or settings.summaries == "generated":
-                found, lengths, _ = model.forced(inputs, "summary", canonical, log_probs=True)
+                found, lengths, _ = model.forced(inputs, "summary", canonical, log_probs=True, dropout=True)
             return embeddings, generation_loss(found, lengths)
 
     def _input(self, row: _Row) -> Input:

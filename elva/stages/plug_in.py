@@ -91,7 +91,8 @@ class PlugIn:
         feedback = give_feedback(rolled, grades, settings, answers(self._pools, draws).to(drawn.device))
         if not np.isfinite(feedback.metrics["reward"]):
             raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
-        self._watch.see(feedback.metrics["zero_variance"])
+        if settings.gradient != "pathwise":  # which needs no differences
+            self._watch.see(feedback.metrics["zero_variance"])
         advantages, gradient = feedback.advantages.flatten(0, 1), feedback.gradient.flatten(0, 1)
         reference = None
         if settings.beta:

@@ -20,8 +20,9 @@ from elva.config import Reinforcement
 from elva.data import Pool
 from elva.feedback import give_feedback
 from elva.grpo import VarianceWatch, clipped_loss, k3_divergence, masked_mean
-from elva.model import Elva
+from elva.model import Elva, seeded_globally
 from elva.negatives import Floats
+from elva.processes import Processes
 from elva.prompts import Input
 from elva.rollouts import sample, seeded, teacher_forced
 from elva.sampler import Draw, Sampler, answers
@@ -39,8 +40,7 @@ class Learner:
         settings: Of stage 3.
         seed: Decides every draw.
         max_tokens: Most tokens of a summary.
-        rank: Of this process; it takes every ``world``-th query of a step.
-        world: Number of processes.
+        processes: Every ``world``-th query of a step is this process's.
 
     Raises:
         InputError: A query has no positive or fewer negatives than asked for.
@@ -54,11 +54,10 @@ class Learner:
         *,
         seed: int,
         max_tokens: int,
-        rank: int = 0,
-        world: int = 1,
+        processes: Processes | None = None,
     ) -> None:
         self._model, self._pools, self._settings, self._seed = model, pools, settings, seed
-        self._max_tokens, self._rank, self._world = max_tokens, rank, world
+        self._max_tokens, self._processes = max_tokens, processes or Processes()
         self._rows = max(1, settings.chunk // settings.rollouts)
         self._watch = VarianceWatch(settings.patience)
         self._held: dict[str, Tensor] = {}
@@ -78,42 +77,47 @@ class Learner:
         """
         updates = self._settings.updates
         everyone = self.sampler.draws(step // updates)
-        draws = everyone[self._rank :: self._world]
+        draws = everyone[self._processes.rank :: self._processes.world]
         places = [place for draw in draws for place in _places(draw)]
         metrics: dict[str, float] = {}
         if step % updates == 0:
-            metrics = self._roll_out(draws, places, step)
-        return metrics | self._learn(places, len(draws) / len(everyone))
+            metrics = self._roll_out(everyone, places, step)
+        return metrics | self._learn(places, len(draws) / len(everyone), step // updates)
 
-    def _roll_out(self, draws: Sequence[Draw], places: Sequence[Place], step: int) -> dict[str, float]:
+    def _roll_out(self, everyone: Sequence[Draw], places: Sequence[Place], step: int) -> dict[str, float]:
         # One stream an item, by its place in the whole step: the draws do not depend on chunks or processes.
-        width = len(places) // len(draws)
+        rank, world, device = self._processes.rank, self._processes.world, self._model.device
+        width = 1 + len(everyone[0].candidates)
         streams = [
-            seeded(
-                self._seed, step, self._rank + place // width * self._world, place % width, device=self._model.device
-            )
+            seeded(self._seed, step, rank + place // width * world, place % width, device=device)
             for place in range(len(places))
         ]
         parts = [self._sample(self._inputs(places[part]), streams[part]) for part in self._chunks(len(places))]
         embeddings = torch.cat([part.pop("embeddings") for part in parts])
-        width = max(part["tokens"].shape[-1] for part in parts)
+        longest = max(part["tokens"].shape[-1] for part in parts)
         for part in parts:
-            gap = width - part["tokens"].shape[-1]
+            gap = longest - part["tokens"].shape[-1]
             part["tokens"] = torch.nn.functional.pad(part["tokens"], (0, gap), value=self._model.end)
             part["mask"] = torch.nn.functional.pad(part["mask"], (0, gap))
         held = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        grades = torch.from_numpy(np.stack([draw.grades for draw in draws])).to(embeddings.device)
-        rolled = embeddings.reshape(len(draws), -1, *embeddings.shape[1:])
-        feedback = give_feedback(rolled, grades, self._settings, answers(self._pools, draws).to(embeddings.device))
+        grades = torch.from_numpy(np.stack([draw.grades for draw in everyone])).to(device)
+        # Of all processes: the candidates of one's queries may be negatives of the queries of another.
+        rolled = self._processes.gather_shares(embeddings.reshape(-1, width, *embeddings.shape[1:]), len(everyone))
+        feedback = give_feedback(rolled, grades, self._settings, answers(self._pools, everyone).to(device))
         if not np.isfinite(feedback.metrics["reward"]):
             raise ModelError("the reward is not finite", where=f"stage 3, step {step}", hint="lower stage3.lr")
-        self._watch.see(feedback.metrics["zero_variance"])
-        held["advantages"], held["gradient"] = feedback.advantages.flatten(0, 1), feedback.gradient.flatten(0, 1)
+        if self._settings.gradient != "pathwise":  # which needs no differences
+            self._watch.see(feedback.metrics["zero_variance"])
+        held["advantages"] = feedback.advantages[rank::world].flatten(0, 1)
+        # The gradient of the mean over everyone; what is learned from it is weighed by this process's share.
+        own = feedback.gradient[rank::world]
+        held["gradient"] = (own * (len(everyone) / len(own))).flatten(0, 1)
         self._held = held
         sampled = held["mask"].sum(-1)
         ended = (sampled == held["lengths"]).float().mean()
         return {**feedback.metrics, "length": float(sampled.mean()), "ended": float(ended)}
 
+    @torch.no_grad()  # the prompts too: dropout and checkpointing are for passes under gradient
     def _sample(self, inputs: Sequence[Input], generators: Sequence[torch.Generator] | None) -> dict[str, Tensor]:
         """Sample with generators; without, take one summary of the likeliest tokens."""
         rolled = sample(
@@ -129,13 +133,14 @@ class Learner:
         )
         return {name: getattr(rolled, name) for name in ("tokens", "lengths", "mask", "embeddings")}
 
-    def _learn(self, places: Sequence[Place], weight: float) -> dict[str, float]:
+    def _learn(self, places: Sequence[Place], weight: float, batch: int) -> dict[str, float]:
         settings, held, total, old = self._settings, self._held, 0.0, []
         for part in self._chunks(len(places)):
             if settings.beta:  # before the pass under gradient: it leaves the model without dropout
                 with torch.no_grad(), self._model.reference():
                     reference = self._forced(places[part], part)[0].flatten(0, 1)
-            log_probs, embeddings = self._forced(places[part], part)
+            with seeded_globally(self._seed, batch, self._processes.rank, part.start):  # dropout, one for all updates
+                log_probs, embeddings = self._forced(places[part], part)
             mask = held["mask"][part].flatten(0, 1)
             share = len(log_probs) / len(places)
             loss = (embeddings * held["gradient"][part]).sum()  # zero unless the reward's own gradient is asked for

@@ -60,9 +60,9 @@ def test_what_is_masked_is_what_keeps_all_grains(model, data, recipe):
     objective = InfoNCE(model, data.pools, replace(recipe.stage2, batch=16), seed=0)
     rows, positives = objective._batch(0)
     embeddings = torch.nn.functional.normalize(torch.randn(len(rows), 8), dim=-1)
-    loss, _ = objective._loss(embeddings, rows, positives)
+    loss, top = objective._loss(embeddings, rows, positives)
     queries, candidates = rows[:16], rows[16:]
-    total = 0.0
+    total, hits = 0.0, 0
     for number, query in enumerate(queries):
         asked = data.pools[query.pool].query_grains[query.row]
         scores = []
@@ -73,7 +73,9 @@ def test_what_is_masked_is_what_keeps_all_grains(model, data, recipe):
                 scores.append(float(embeddings[number] @ embeddings[16 + place]) / recipe.stage2.temperature)
         target = float(embeddings[number] @ embeddings[16 + positives[number]]) / recipe.stage2.temperature
         total += float(torch.tensor(scores).logsumexp(0)) - target
+        hits += target == max(scores)
     assert float(loss) == pytest.approx(total / 16, rel=1e-4)
+    assert float(top) == hits / 16 > 0
 
 
 def test_balanced_negatives_take_the_place_of_the_ladder(model, data, recipe):

@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from elva.data import Summaries, read_benchmarks, read_pairs, read_pools
+from elva.data import Summaries, read_benchmarks, read_pools
 from elva.negatives import grades
-from elva.sampler import balanced, order
+from elva.sampler import Draw, answers, balanced, order
+from elva.sentences import read_pairs
 from mrbench.errors import InputError
 from mrbench.records import Grain
 
@@ -68,12 +69,41 @@ def test_pairs_of_a_file(tmp_path, suffix):
     assert grades(pool.query_grains, pool.candidate_grains).tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"sent0": "a"}\n', '{"sent0": "a", "sent1": 3}\n', "[1]\n"])
-def test_malformed_pairs_are_one_line(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no pair to train on"),
+        ("{", "line 1"),
+        ("\n" + "[" * 100_000, "line 2"),
+        ('{"sent0": "a"}\n', "line 1"),
+        ('{"sent0": "a", "sent1": "b"}\n\n{"sent0": "a", "sent1": 3}\n', "line 3"),
+        ('{"sent0": "a", "sent1": " "}\n', "line 1"),
+        ('{"sent0": "a", "sent1": "b", "hard_neg": ["c"]}\n', "hard_neg"),
+        ('{"sent0": "a", "sent1": "\\ud800"}\n', "line 1"),
+        ("[1]\n", "line 1"),
+    ],
+)
+def test_malformed_pairs_are_one_line(tmp_path, text, said):
     path = tmp_path / "nli.jsonl"
     path.write_text(text)
-    with pytest.raises(InputError, match=r"nli\.jsonl"):
+    with pytest.raises(InputError, match=rf"nli\.jsonl.*{said}|{said}.*nli\.jsonl"):
         read_pairs(path)
+
+
+def test_a_table_that_is_none(tmp_path):
+    path = tmp_path / "nli.csv"
+    path.write_text('sent0,sent1\n"' + "a" * 200_000 + '",b\n')
+    with pytest.raises(InputError, match="field larger"):
+        read_pairs(path)
+    path.write_bytes(b"\xef\xbb\xbfsent0,sent1\nA dog runs.,It runs.\n")  # as spreadsheets write it
+    assert [item.text for item in read_pairs(path).queries] == ["A dog runs."]
+
+
+def test_pairs_of_one_sentence_are_not_each_others_negatives(tmp_path):
+    path = tmp_path / "nli.csv"
+    path.write_text("sent0,sent1,hard_neg\nA dog runs.,It runs.,It sleeps.\nA dog runs.,It moves.,\nIt snows.,Snow.,\n")
+    pool = read_pairs(path)
+    assert grades(pool.query_grains, pool.candidate_grains).tolist() == [[1, 0, 1, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
 
 
 def test_a_data_set_without_the_split_is_refused(scenes):
@@ -91,3 +121,22 @@ def test_every_row_comes_once_before_any_comes_again():
     assert sorted(places) == list(range(21))
     assert places != sorted(places)
     assert balanced([9, 1], 1.0).count((1, 0)) == 9
+
+
+def test_what_answers_a_query_keeps_all_its_grains(data):
+    """A query's own positive among the candidates of another pool's query is no negative of it; by loops."""
+    draws = []
+    for number, pool in enumerate(data.pools):
+        for query in range(2):
+            rows = np.array([pool.positives[query], pool.positives[query + 1], *pool.ladders[query][:2]])
+            draws.append(Draw(number, query, rows, rows * 0))
+    found = answers(data.pools, draws)
+    assert found.shape == (8, 8, 4)
+    for q, draw in enumerate(draws):
+        asked = data.pools[draw.pool].query_grains[draw.query]
+        for o, other in enumerate(draws):
+            for place, row in enumerate(other.candidates):
+                has = data.pools[other.pool].candidate_grains[row]
+                keeps = all(a in (-1, h) for a, h in zip(asked, has, strict=True))
+                assert bool(found[q, o, place]) == keeps
+        assert found[q, q].tolist() == [True, False, False, False]

@@ -77,6 +77,16 @@ def test_own_credit_counts_candidates_of_other_queries():
     assert float(credits[0, 0, 1]) == pytest.approx(expected)
 
 
+def test_advantages_of_own_credit_are_those_of_the_whole_list():
+    found, answers = embeddings().float(), torch.zeros(2, 2, 4, dtype=torch.bool)
+    reward = Reward(alpha=0, epsilon=0, listwise=1, in_batch=True)
+    settings = Reinforcement(reward=reward, credit="own", normalise=False)
+    credits = own_credits(found, GRADES, settings, other_scores(found, answers))
+    expected = group_advantages(credits, normalise=False)
+    assert torch.allclose(give_feedback(found, GRADES, settings, answers).advantages, expected, atol=1e-6)
+    assert not torch.allclose(give_feedback(found, GRADES, settings).advantages, expected, atol=1e-3)
+
+
 def test_the_gradient_is_that_of_the_mean_reward():
     found = embeddings().float()
     settings = Reinforcement(gradient="pathwise", pathwise=2.0, reward=Reward(softness=0.1))

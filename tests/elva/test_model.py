@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -21,10 +22,10 @@ from elva import checkpoints
 from elva.config import Lora, parse_recipe
 from elva.model import content
 from elva.prompts import RET, Input
-from elva.rollouts import sample, seeded
+from elva.rollouts import sample, seeded, teacher_forced
 from elva.tokenizer import build_tokenizer
 from elva.zoo import ElvaModel
-from mrbench.errors import ModelError
+from mrbench.errors import InputError, ModelError
 from mrbench.models.protocol import Item
 
 NOISE = np.random.default_rng(0).integers(0, 256, (3, 56, 84, 3), dtype=np.uint8)
@@ -221,8 +222,6 @@ def test_gradients_with_checkpointing_are_those_without(base):
 
 
 def test_a_missing_or_unexpected_key_is_an_error(base, tmp_path):
-    from safetensors.torch import load_file, save_file
-
     for change in ("missing", "unexpected"):
         folder = tmp_path / change
         shutil.copytree(base, folder)
@@ -240,3 +239,123 @@ def test_pickled_weights_are_refused(base, tmp_path):
     torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="safetensors"):
         checkpoints.load_base(recipe_of(folder), device="cpu")
+
+
+@pytest.mark.parametrize("token", [RET, "<|image_pad|>"])
+def test_a_template_with_tokens_of_its_own_is_refused(base, token):
+    template = "{image}{text}{ask}" + token
+    with pytest.raises(InputError, match="tokens of its own"):
+        checkpoints.load_base(recipe_of(base, prompt={"template": template}), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b"torn"),
+        ("config.json", b'{"model_type": "qwen2_vl", "text_config": 3}'),
+        ("config.json", b"{"),
+        ("tokenizer.json", b"{}"),
+        ("preprocessor_config.json", b"[]"),
+    ],
+)
+def test_a_broken_file_of_a_base_is_one_line(base, tmp_path, name, content):
+    folder = shutil.copytree(base, tmp_path / "broken")
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match="cannot load the model"):
+        checkpoints.load_base(recipe_of(folder), device="cpu")
+
+
+def test_a_weight_of_another_shape_is_named(base, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "shape")
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if "layers.1.mlp.up_proj" in name)
+    save_file(tensors | {name: tensors[name][:3].clone()}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"wrongly shaped keys: .*up_proj"):
+        checkpoints.load_base(recipe_of(folder), device="cpu")
+
+
+class Canary:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def test_an_adapter_that_was_tampered_with_is_refused(base, tmp_path):
+    recipe = recipe_of(base, lora={"rank": 2, "alpha": 4})
+    model = checkpoints.load_base(recipe, device="cpu")
+    model.adapt(recipe.lora)
+    checkpoints.save(model, tmp_path / "whole", recipe, stage=1, embedding="prompt", before=None)
+    checkpoints.load(tmp_path / "whole", device="cpu")
+
+    def broken(change):
+        folder = tmp_path / "broken"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "whole", folder)
+        change(folder)
+        with pytest.raises(ModelError) as error:
+            checkpoints.load(folder, device="cpu")
+        return str(error.value)
+
+    def names(*adapters):
+        def change(folder):
+            facts = json.loads((folder / "elva.json").read_text())
+            (folder / "elva.json").write_text(json.dumps(facts | {"adapters": adapters}))
+
+        return change
+
+    def weights(change):
+        def write_again(folder):
+            path = folder / "adapter-0/adapter_model.safetensors"
+            save_file(change(load_file(path)), path)
+
+        return write_again
+
+    def pickled(folder):
+        path = folder / "adapter-0/adapter_model.safetensors"
+        path.rename(path.with_name("other.safetensors"))
+        torch.save({"weight": Canary(tmp_path / "canary")}, path.with_suffix(".bin"))
+
+    for adapters in (("..",), (".",), ("adapter-0/../../x",), ("/adapter-0",), ("adapter-0\0",), (3,)):
+        assert "malformed ELVA model" in broken(names(*adapters))
+    assert "no safetensors weights" in broken(names("adapter-1"))
+    assert "lack keys" in broken(weights(lambda tensors: dict(list(tensors.items())[1:])))
+    assert "unexpected keys" in broken(weights(lambda tensors: tensors | {"extra": torch.zeros(1)}))
+    assert "cannot load" in broken(weights(lambda tensors: {name: t[:1, :1].clone() for name, t in tensors.items()}))
+    assert "cannot load" in broken(lambda folder: (folder / "adapter-0/adapter_config.json").write_text("{"))
+    assert "no safetensors weights" in broken(pickled)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_branches_of_every_family_compute_what_they_compute_alone(base):
+    """Sampled and teacher-forced branches behind one prompt, against the model's own forward on each sequence."""
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    generators = [seeded(3, row) for row in range(len(INPUTS))]
+    with torch.no_grad():
+        rolled = sample(
+            model.backbone, model.head, model.prompts(INPUTS, "summary"), rollouts=3, max_tokens=5, end=model.end,
+            forbidden=model.forbidden, generators=generators,
+        )  # fmt: skip
+        log_probs, embeddings = teacher_forced(
+            model.backbone, model.head, model.prompts(INPUTS, "summary"), rolled.tokens, rolled.lengths,
+            forbidden=model.forbidden,
+        )  # fmt: skip
+        assert torch.allclose(embeddings, rolled.embeddings, atol=1e-5)
+        for row, item in enumerate(INPUTS):
+            pixels = model.processor(images=[item.image], return_tensors="pt") if item.image else {}
+            number = int(pixels["image_grid_thw"].prod()) // 4 if item.image else 0
+            prompt = model.prompter.prompt_ids(item, "summary", number)
+            for branch in range(3):
+                tokens = rolled.tokens[row, branch, : rolled.lengths[row, branch]].tolist()
+                ids = torch.tensor([[*prompt, *tokens]])
+                kinds = (ids == model.tokenizer.convert_tokens_to_ids("<|image_pad|>")).int()
+                model.backbone.rope_deltas = None
+                more = {"mm_token_type_ids": kinds, **pixels} if item.image else {}
+                out = model.backbone(input_ids=ids, attention_mask=torch.ones_like(ids), **more)
+                hidden = out.last_hidden_state[0]
+                scores = model.head(hidden[len(prompt) - 1 : -1]).index_fill(-1, model.forbidden, -torch.inf)
+                expected = scores.log_softmax(-1)[range(len(tokens)), tokens]
+                assert torch.allclose(log_probs[row, branch, : len(tokens)], expected, atol=1e-4)
+                end = torch.nn.functional.normalize(hidden[-1], dim=-1)
+                assert torch.allclose(embeddings[row, branch], end, atol=1e-5)

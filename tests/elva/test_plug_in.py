@@ -14,6 +14,7 @@ from elva.negatives import code_grains
 from elva.prompts import Input
 from elva.stages.plug_in import PlugIn
 from elva.train import train_plug_in
+from mrbench.errors import InputError
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.zoo import load_model
 from mrbench.records import Grain
@@ -91,6 +92,38 @@ def test_the_reward_rises(folder, pool, gradient, policy):
     _, metrics = train(folder, pool, settings(gradient=gradient, policy=policy, credit="own"))
     assert mean(metrics[-8:], "reward") > mean(metrics[:8], "reward") + 0.05
     assert mean(metrics[-8:], "top") > mean(metrics[:8], "top") + 0.1
+
+
+@pytest.mark.parametrize("policy", ["gaussian", "fisher"])
+def test_the_divergence_pulls_back_to_the_encoder_as_it_was(folder, pool, policy):
+    far, near = (train(folder, pool, settings(beta=beta, policy=policy), steps=15)[1] for beta in (1e-6, 3.0))
+    assert far[0]["kl"] == pytest.approx(0, abs=1e-4)
+    assert 0 < near[-1]["kl"] < far[-1]["kl"] / 2
+
+
+def test_the_pathwise_gradient_is_that_of_the_mean_reward_of_the_same_draws(folder, pool):
+    """By differences: one weight moved a little, the noise as it was."""
+    options = settings(gradient="pathwise", rollouts=4, chunk=100, spread=2.0)
+    encoder = DualEncoder(str(folder), device="cpu")
+    encoder.module.double()
+    weight = encoder.module.text_projection.weight
+    PlugIn(encoder, [pool], options, seed=0).backward(0)
+    place = divmod(int(weight.grad.abs().argmax()), weight.shape[1])
+    objective, rewards = PlugIn(encoder, [pool], options, seed=0), []
+    objective.sampler.draws(0)  # negatives are mined before the weight moves
+    found = -float(weight.grad[place])
+    for move in (1e-3, -2e-3):
+        with torch.no_grad():
+            weight[place] += move
+        rewards.append(objective.backward(0)["reward"])
+    assert (rewards[0] - rewards[1]) / 2e-3 == pytest.approx(found, rel=0.02)
+
+
+def test_more_than_one_update_is_refused(folder, data, tmp_path):
+    recipe = parse_recipe(SMALL | {"stage3": SMALL["stage3"] | {"updates": 2}})
+    with pytest.raises(InputError, match="one update"):
+        train_plug_in(str(folder), recipe, data, tmp_path / "run", device="cpu", quiet=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_of_its_own_is_written_evaluated_and_continued(folder, scenes, data, tmp_path, monkeypatch):

@@ -97,6 +97,23 @@ def test_tokens_are_drawn_as_probable_as_they_are_and_special_ones_never(model):
     assert drawn[END] > 0
 
 
+def test_log_probabilities_are_those_at_the_temperature_of_sampling(model):
+    rolled = draw(model, INPUTS[:1], temperature=2.0)
+    with torch.no_grad():
+        prompts = model.prompts(INPUTS[:1], "summary")
+        found, _ = teacher_forced(
+            model.backbone, model.head, prompts, rolled.tokens, rolled.lengths, forbidden=SPECIAL, temperature=2.0
+        )
+        for rollout, length in enumerate(rolled.lengths[0].tolist()):
+            tokens = rolled.tokens[0, rollout, :length].tolist()
+            sequence = torch.tensor([[*model.tokens(INPUTS[0]), *tokens]])
+            model.plain.model.rope_deltas = None
+            hidden = model.plain.model(input_ids=sequence)[0][0, -length - 1 : -1]
+            scores = model.head(hidden).index_fill(-1, SPECIAL, -torch.inf) / 2
+            expected = scores.log_softmax(-1)[range(length), tokens]
+            assert torch.allclose(found[0, rollout, :length], expected, atol=1e-4)
+
+
 def test_the_likeliest_tokens_without_temperature(model):
     rolled = draw(model, temperature=0, rollouts=2)
     assert (rolled.tokens[:, 0] == rolled.tokens[:, 1]).all()

@@ -1,5 +1,8 @@
+import contextlib
+import fcntl
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from elva import checkpoints
 from elva.config import Optimiser, parse_recipe
 from elva.engine import Stage, run
 from elva.naming import naming
+from elva.stages.contrastive import InfoNCE
 from elva.train import train
 from elva.zoo import ElvaModel
 from mrbench.cli import main
@@ -145,19 +149,130 @@ def test_a_stage_can_start_from_a_folder(whole, data, tmp_path, recipe):
     assert same(weights_of(out), weights_of(whole / "stage3"))
 
 
-def test_more_negatives_than_there_are_is_one_line(whole, data, tmp_path, recipe):
+def test_what_a_later_stage_cannot_do_is_said_before_the_first(data, tmp_path, recipe):
     greedy = replace(recipe.stage3, sampling=replace(recipe.stage3.sampling, hard=5000))
+    with pytest.raises(InputError, match=r"fewer negatives than asked; where: scenes/.*got: 5002"):
+        train(replace(recipe, stage3=greedy), data, tmp_path / "run", device="cpu", quiet=True)
+    with pytest.raises(InputError, match="no stage"):
+        train(parse_recipe({"name": "x", "base": "B"}), data, tmp_path / "run", device="cpu", quiet=True)
+    with pytest.raises(InputError, match="no text query has a paraphrase"):
+        train(recipe, replace(data, sentences=None), tmp_path / "run", device="cpu", quiet=True)
+    with pytest.raises(InputError, match="lacks the device"):
+        train(recipe, data, tmp_path / "run", device="cuda:99", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_negatives_that_run_out_are_one_line(whole, data, tmp_path, recipe):
+    greedy = replace(recipe.stage3, sampling=replace(recipe.stage3.sampling, threshold=-1.0))
+    changed, start = replace(recipe, stage3=greedy), whole / "stage2"
     with pytest.raises(InputError, match="fewer negatives than asked"):
-        train(
-            replace(recipe, stage3=greedy),
-            data,
-            tmp_path / "run",
-            stages=[3],
-            start=whole / "stage2",
-            device="cpu",
-            quiet=True,
-        )
+        train(changed, data, tmp_path / "run", stages=[3], start=start, device="cpu", quiet=True)
     assert not (tmp_path / "run/stage3").exists()
+
+
+@pytest.fixture(scope="module")
+def stopped(data, tmp_path_factory):
+    """A run that was interrupted in stage 2."""
+    out = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        original = InfoNCE.backward
+
+        def stops(self, step):
+            if step == 2 and (out / "stage1").exists():
+                raise StoppedError
+            return original(self, step)
+
+        patch.setattr(InfoNCE, "backward", stops)
+        with pytest.raises(StoppedError):
+            train(parse_recipe(SMALL), data, out, device="cpu", quiet=True, save_every=1)
+    return out
+
+
+def test_a_line_of_metrics_torn_by_a_kill_is_written_again(stopped, whole, data, tmp_path, recipe):
+    out = shutil.copytree(stopped, tmp_path / "run")
+    lines = (out / "metrics.jsonl").read_text()
+    (out / ".stage2.partial-x").mkdir()
+    (out / "metrics.jsonl").write_text(lines + '{"stage": 2, "st')
+    train(recipe, data, out, device="cpu", quiet=True, resume=True)
+    assert metrics_of(out) == metrics_of(whole)
+    assert same(weights_of(whole / "stage3"), weights_of(out / "stage3"))
+    assert not (out / ".stage2.partial-x").exists()
+    again = shutil.copytree(stopped, tmp_path / "again")
+    (again / "metrics.jsonl").write_text("torn\n" + lines)
+    with pytest.raises(InputError, match=r"metrics\.jsonl:1"):
+        train(recipe, data, again, device="cpu", quiet=True, resume=True)
+
+
+def test_a_state_that_was_altered_is_refused(stopped, data, tmp_path, recipe):
+    out = shutil.copytree(stopped, tmp_path / "run")
+    path = out / "state.safetensors"
+    written = path.read_bytes()
+    flipped = bytearray(written)
+    flipped[-500] ^= 1
+    moved = written.replace(b'"step":"2"', b'"step":"1"')
+    assert moved != written
+    for raw in (bytes(flipped), moved, written[:300], b""):
+        path.write_bytes(raw)
+        with pytest.raises(ModelError, match="state to go on from"):
+            train(recipe, data, out, device="cpu", quiet=True, resume=True)
+
+
+def test_other_pairs_and_another_start_are_refused_and_the_known_start_is_taken(stopped, whole, data, tmp_path, recipe):
+    out = shutil.copytree(stopped, tmp_path / "run")
+    with pytest.raises(InputError, match="another file of pairs"):
+        train(recipe, replace(data, pairs="0" * 64), out, device="cpu", quiet=True, resume=True)
+    with pytest.raises(InputError, match="another start"):
+        train(recipe, data, out, start=whole / "stage0", device="cpu", quiet=True, resume=True)
+    begun = tmp_path / "begun"
+    train(recipe, data, begun, stages=[2], start=whole / "stage1", device="cpu", quiet=True)
+    shutil.rmtree(begun / "stage2")
+    train(recipe, data, begun, stages=[2], device="cpu", quiet=True, resume=True)
+    assert same(weights_of(begun / "stage2"), weights_of(whole / "stage2"))
+
+
+def test_one_run_at_a_time_is_at_a_folder(stopped, data, tmp_path, recipe):
+    out = shutil.copytree(stopped, tmp_path / "run")
+    handle = os.open(out, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(OutputError, match="another run is at this folder"):
+        train(recipe, data, out, device="cpu", quiet=True, resume=True)
+    os.close(handle)
+    train(recipe, data, out, device="cpu", quiet=True, resume=True)
+
+
+def test_a_run_goes_on_exactly_where_a_weight_sometimes_has_no_gradient(tmp_path):
+    """The plug-in mode has such steps: a batch of pictures leaves the text tower alone."""
+
+    class Sometimes:
+        def __init__(self, weight):
+            self.weight = weight
+
+        def backward(self, step):
+            if step % 3 == 2:
+                self.weight.grad = torch.full_like(self.weight, step + 1.0)
+            return {"loss": 1.0}
+
+        def state(self):
+            return {}
+
+        def load_state(self, state):
+            pass
+
+    found = []
+    for stops in ((9,), (4, 9)):
+        folder = tmp_path / str(len(stops))
+        for steps in stops:
+            weight = torch.nn.Parameter(torch.ones(2, 2))
+
+            def stop(done, steps=steps):
+                if done == steps < 9:
+                    raise StoppedError
+
+            stage = Stage(2, Optimiser(lr=0.1), 9, "digest", folder, save_every=1, quiet=True)
+            with contextlib.suppress(StoppedError):
+                run(stage, Sometimes(weight), {"w": weight}, resume=True, after=stop)
+        found.append(weight)
+    assert torch.equal(*found)
 
 
 def test_a_vocabulary_without_ret_is_refused(whole, tmp_path):
@@ -218,6 +333,11 @@ def test_the_zoo_takes_the_mean_over_summaries_where_the_recipe_asks_for_it(whol
         assert np.allclose(found, expected.numpy(), atol=1e-5)
 
 
+def test_no_summary_is_nothing_to_embed_after(whole):
+    with pytest.raises(InputError, match="no summary to embed after"):
+        ElvaModel(str(whole / "stage3"), device="cpu", samples=0)
+
+
 def command(*words):
     with pytest.raises(SystemExit) as stopped:
         main([*map(str, words)])
@@ -248,6 +368,8 @@ def test_the_command_trains_and_the_result_is_evaluated(scenes, tmp_path, capsys
         (["--data", "nowhere"], "nowhere"),
         (["--pairs", "nowhere.csv"], "nowhere.csv"),
         (["--stage", "0", "--recipe", "qwen2-vl-2b"], "lacks the stage"),
+        (["--stage", "0", "--recipe", "qwen2-vl-2b", "--dry-run"], "lacks the stage"),
+        (["--out", "/dev/null/run"], "/dev/null/run"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(scenes, tmp_path, capsys, words, said):

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from small_recipe import SMALL
 
 from elva import checkpoints
-from elva.config import parse_recipe
+from elva.config import Reward, parse_recipe
 from elva.model import seeded_globally
 from elva.processes import Processes
 from elva.train import make_objective, read_data
@@ -20,6 +21,9 @@ def main():
     recipe, data, processes = parse_recipe(SMALL), read_data([Path(folder)]), Processes.here()
     model = checkpoints.build(recipe, data.texts(), device="cpu")
     options = getattr(recipe, f"stage{stage}")
+    if stage == 3:  # each process's candidates are negatives of the other's queries; three queries for two processes
+        reward = Reward(listwise=1.0, in_batch=True)
+        options = replace(options, batch=3, gradient="both", credit="own", reward=reward)
     if options.train == "lora":
         with seeded_globally(0):
             model.adapt(recipe.lora)
