@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_benchmark import Oracle
 
 from mrbench import files
@@ -17,6 +20,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError
 from mrbench.evaluate import embed, evaluate
 from mrbench.retrieve import EmbeddingStore, Share, batches, encode
+from mrbench.retrieve import embed as embed_module
 from mrbench.retrieve.store import cached, clear
 
 TASKS = ("it2i", "i2i")
@@ -32,7 +36,7 @@ class Sensitive(Oracle):
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "WINDOW", 16)
+    monkeypatch.setattr(embed_module, "WINDOW", 16)
     monkeypatch.setattr(batches, "BATCH", 5)
 
 
@@ -81,7 +85,7 @@ def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     """Cache and run of one process that nothing disturbs."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encode, "WINDOW", 16)
+        patch.setattr(embed_module, "WINDOW", 16)
         patch.setattr(batches, "BATCH", 5)
         evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c", tasks=TASKS)
     return contents(folder / "c"), run_of(folder / "r")
@@ -223,16 +227,27 @@ def test_texts_of_like_length_meet(tiny: Benchmark) -> None:
         assert flat == sorted(flat)
 
 
-def test_the_next_batch_is_made_meanwhile() -> None:
-    def slow():
-        for number in range(4):
-            time.sleep(0.05)
-            yield number
-
-    start = time.perf_counter()
-    for _ in batches.ahead(slow()):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_batch_is_read_while_one_is_in_use(tiny: Benchmark, tmp_path: Path, workers: int) -> None:
+    records = list(tiny.corpus("image", "test"))[:10]
+    ready = batches.read_ahead(records, partial(note, tmp_path), workers)
+    first = next(ready)[0]
+    assert [record.id for record in first] == [record.id for record in records[:5]]
+    for _ in range(600):
+        if len(list(tmp_path.iterdir())) == 10:
+            break
         time.sleep(0.05)
-    assert time.perf_counter() - start < 0.38  # one after the other takes 0.4 at least
+    assert len(list(tmp_path.iterdir())) == 10  # the second batch too, though nobody asked for it
+    assert [item.image for item in next(ready)[1]] == [(9, 6)] * 5
+    assert (os.getpid() in {int(path.read_text()) for path in tmp_path.iterdir()}) == (workers == 0)
+
+
+def note(folder: Path, image: Image.Image) -> tuple[int, int]:
+    """Stands for what a model does to an image before its network; tells where it ran."""
+    handle, _ = tempfile.mkstemp(dir=folder)
+    os.write(handle, str(os.getpid()).encode())
+    os.close(handle)
+    return image.size
 
 
 def test_what_torchrun_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
