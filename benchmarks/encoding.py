@@ -121,7 +121,8 @@ def image_loops(
     model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, shown: list[bytes]
 ) -> dict[str, Callable]:
     records = [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(shown)]
-    pixels = torch.from_numpy(np.stack([model.prepare(image) for image in opened(shown[:BATCH])])).to(model.device)
+    ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:BATCH])]
+    pixels = torch.from_numpy(np.stack(ready)).to(model.device)
 
     @torch.inference_mode()
     def bare() -> None:

@@ -21,7 +21,7 @@ from mrbench.models.pretrained import load_error, load_transformer, resolve_devi
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
-Pixels = np.ndarray[Any, np.dtype[np.float32]]
+Pixels = dict[str, np.ndarray[Any, Any]]
 FAMILIES = ("clip", "siglip", "siglip2")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -102,8 +102,9 @@ class DualEncoder:
             images: Decoded images, or what ``prepare`` made of them.
         """
         ready = [self.prepare(image) if isinstance(image, Image.Image) else image for image in images]
-        pixels = torch.from_numpy(np.stack(ready)).to(self._device, dtype=self.module.dtype)
-        return _tensor(self.module.get_image_features(pixel_values=pixels))
+        inputs = {name: torch.from_numpy(np.stack([one[name] for one in ready])).to(self._device) for name in ready[0]}
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.module.dtype)
+        return _tensor(self.module.get_image_features(**inputs))
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -137,9 +138,8 @@ class DualEncoder:
 
 
 def _pixels(processor: Any, image: Image.Image) -> Pixels:
-    """Return what the image tower takes, shape ``(3, height, width)``."""
-    found: Pixels = processor(images=image.convert("RGB"), return_tensors="np")["pixel_values"][0]
-    return found
+    """Return what the image tower takes of one image: ``pixel_values``, and what else SigLIP 2 wants beside them."""
+    return {name: array[0] for name, array in processor(images=image.convert("RGB"), return_tensors="np").items()}
 
 
 def _tensor(features: Any) -> torch.Tensor:
