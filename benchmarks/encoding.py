@@ -27,7 +27,8 @@ from sentence_transformers import SentenceTransformer
 
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
-from mrbench.retrieve.encode import encode_records, unit_vectors
+from mrbench.retrieve.embed import encode_records
+from mrbench.retrieve.vectors import checked
 
 BATCH, LETTERS = 32, "abcdefghijklmnopqrstuvwxyz"
 
@@ -69,7 +70,7 @@ def opened(data: list[bytes]) -> list[Image.Image]:
 
 def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
     def embed(batch, items):
-        return unit_vectors(model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
+        return checked(model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
 
     return encode_records(model, lambda: iter(records), len(records), "records", embed, None)[1]
 
@@ -120,7 +121,8 @@ def image_loops(
     model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, shown: list[bytes]
 ) -> dict[str, Callable]:
     records = [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(shown)]
-    pixels = model._processor(images=opened(shown[:BATCH]), return_tensors="pt")["pixel_values"].to(model.device)
+    ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:BATCH])]
+    pixels = torch.from_numpy(np.stack(ready)).to(model.device)
 
     @torch.inference_mode()
     def bare() -> None:

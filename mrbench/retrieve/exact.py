@@ -17,6 +17,7 @@ from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
+TILE = 64  # queries in one product: its sums stay in the cache while they are rounded
 _U = 2.0**-53
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
@@ -45,15 +46,15 @@ def exact_scores(query: Embeddings, candidates: Embeddings, rows: Ints) -> Score
         candidates.take(part, axis=0, out=taken[: len(part)], mode="clip")  # the mode that needs no second buffer
         np.copyto(widened[: len(part)], taken[: len(part)])
         np.dot(widened[: len(part)], wide, out=sums[start : start + len(part)])
-    return settled(sums, query, candidates, rows)
+    return settled(sums, query[None], candidates, rows)
 
 
-def settled(sums: Floats, query: Embeddings, candidates: Embeddings, rows: Ints) -> Scores:
+def settled(sums: Floats, queries: Embeddings, candidates: Embeddings, rows: Ints) -> Scores:
     """Round sums in float64 to scores, and sum again without error where theirs could show.
 
     Args:
         sums: Inner products, summed in float64 in any order, shape ``(num_rows,)``.
-        query: Shape ``(dimension,)``.
+        queries: The query of each sum, shape ``(num_rows, dimension)``, or ``(1, dimension)`` where it is the same.
         candidates: Shape ``(num_candidates, dimension)``.
         rows: Which candidates the sums are of, shape ``(num_rows,)``.
 
@@ -64,15 +65,44 @@ def settled(sums: Floats, query: Embeddings, candidates: Embeddings, rows: Ints)
     ``n u / (1 - n u)`` times the sum of the absolute products.
     """
     scores = sums.astype(np.float32) + np.float32(0)  # -0 becomes 0: one number, one key
-    bound = 1.01 * _U * len(query)
+    bound = 1.01 * _U * queries.shape[1]
     unsure = np.flatnonzero((sums - bound).astype(np.float32) != (sums + bound).astype(np.float32))
     for start in range(0, len(unsure), ROWS):
         some = unsure[start : start + ROWS]
-        products = candidates[rows[some]].astype(np.float64) * query.astype(np.float64)
+        products = candidates[rows[some]].astype(np.float64) * (queries if len(queries) == 1 else queries[some])
         error = bound * np.abs(products).sum(axis=1)  # 0 where the vectors share no component
         still = (sums[some] - error).astype(np.float32) != (sums[some] + error).astype(np.float32)
         scores[some[still]] = [math.fsum(row) for row in products[still].tolist()]
     return scores + np.float32(0)
+
+
+def exact_products(queries: Embeddings, candidates: Embeddings) -> Scores:
+    """Score every query against every candidate.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``, lengths about 1.
+        candidates: Shape ``(num_candidates, dimension)``, lengths about 1.
+
+    Returns:
+        Shape ``(num_queries, num_candidates)``, the same numbers as :func:`exact_scores`.
+
+    >>> exact_products(np.float32([[0.6, 0.8]]), np.float32([[1, 0], [0, 1]]))
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    scores = np.empty((len(queries), len(candidates)), dtype=np.float32)
+    wide, bound = candidates.astype(np.float64).T, 1.01 * _U * queries.shape[1]
+    sums, above = np.empty((TILE, len(candidates))), np.empty((TILE, len(candidates)), dtype=np.float32)
+    for start in range(0, len(queries), TILE):
+        below = scores[start : start + TILE]
+        size = len(below)
+        np.matmul(queries[start : start + TILE].astype(np.float64), wide, out=sums[:size])
+        # Rounding is monotone: where both ends of what the sum may be round alike, so does the sum.
+        np.subtract(sums[:size], bound, out=below, casting="same_kind")
+        np.add(sums[:size], bound, out=above[:size], casting="same_kind")
+        unsure = below != above[:size]
+        row, column = np.nonzero(unsure)
+        below[row, column] = settled(sums[row, column], queries[start + row], candidates, column)
+    return scores
 
 
 def order_keys(scores: Scores, rows: Ints) -> Keys:
