@@ -17,6 +17,7 @@ from mrbench.errors import InputError, ModelError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.exact import Keys, Scores, exact_scores, key_parts, order_keys
+from mrbench.retrieve.gpu import best_keys
 
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
 _SLACK = 64  # candidates within the error of the product that are carried along before they are settled
@@ -32,6 +33,7 @@ def top_k(
     threads: int | None = None,
     block: int = BLOCK,
     chunk: int = CHUNK,
+    device: str = "cpu",
 ) -> tuple[Ints, Scores]:
     """Find the best candidates of every query.
 
@@ -42,6 +44,7 @@ def top_k(
         threads: Threads that search, each for its own queries; None takes one a core.
         block: Queries in one product.
         chunk: Candidates in one product. No argument but the first three changes the result.
+        device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
 
     Returns:
         Rows of the candidates and their scores, both of shape ``(num_queries, depth)``, by falling score, the tied by
@@ -61,6 +64,13 @@ def top_k(
     depth = min(depth, len(candidates))
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
+
+    if device != "cpu":
+        keys, unsure = best_keys(queries, candidates, depth, device)
+        rows, scores = key_parts(keys)
+        if len(unsure):
+            rows[unsure], scores[unsure] = top_k(queries[unsure], candidates, depth, threads=threads)
+        return rows, scores
 
     def work(start: int) -> None:
         best = _Best(queries[start : start + block], candidates, depth, chunk)
@@ -112,7 +122,9 @@ class _Best:
         if limit is None:
             return self._filled
         width = int(self._filled.max())
-        return ((self._values[:, :width] >= limit) & (np.arange(width) < self._filled[:, None])).sum(axis=1)
+        reach = (self._values[:, :width] >= limit) & (np.arange(width) < self._filled[:, None])
+        counts: Ints = reach.sum(axis=1)
+        return counts
 
     def _guess(self) -> Scores | None:
         """Guess from every n-th candidate a score that a few more than ``depth`` candidates reach.
@@ -167,7 +179,8 @@ class _Best:
         words = self._above.view(np.uint64)  # few reach it: eight are passed over at a time
         some = np.flatnonzero(words != 0)
         inside = np.flatnonzero(words[some].view(np.bool_))
-        return some[inside >> 3] * 8 + (inside & 7)
+        found: Ints = some[inside >> 3] * 8 + (inside & 7)
+        return found
 
     def _shrink(self) -> None:
         """Leave out who cannot be among the best; where too many are too close to tell, settle it."""
