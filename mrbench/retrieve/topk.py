@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from mrbench.errors import InputError, ModelError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Keys, Scores, exact_scores, key_parts, order_keys
+from mrbench.retrieve.exact import Keys, Scores, key_parts, order_keys, pair_scores
 from mrbench.retrieve.gpu import best_keys
 
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
@@ -202,14 +202,21 @@ class _Best:
 
     def _settle(self, some: Ints) -> Keys:
         """Score what some queries hold to the last bit, and return the keys of the best, shape ``(some, depth)``."""
-        keys = np.empty((len(some), self._depth), dtype=np.uint64)
-        for number, query in enumerate(some.tolist()):
-            values = self._values[query, : self._filled[query]]
-            kth = np.partition(values, len(values) - self._depth)[len(values) - self._depth]
-            rows = self._rows[query, np.flatnonzero(values >= kth - self._error)].astype(np.int64)
-            scores = exact_scores(self._queries[query], self._candidates, rows)
-            keys[number] = np.sort(order_keys(scores, rows))[: self._depth]
-        return keys
+        if not len(some):
+            return np.empty((0, self._depth), dtype=np.uint64)
+        width = int(self._filled[some].max())
+        values = self._values[some, :width]
+        values[np.arange(width) >= self._filled[some, None]] = -np.inf
+        kth = np.partition(values, width - self._depth, axis=1)[:, width - self._depth, None]
+        close = np.flatnonzero(values >= kth - self._error)
+        ends = np.searchsorted(close, np.arange(0, values.size + 1, width))
+        rows = self._rows[some, :width].reshape(-1)[close].astype(np.int64)
+        scores = pair_scores(self._queries[some], self._candidates, rows, ends)
+        counts = np.diff(ends)
+        keys = np.full((len(some), int(counts.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
+        keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(scores, rows)
+        keys.sort(axis=1)
+        return keys[:, : self._depth]
 
 
 def _check_lengths(name: str, vectors: Embeddings) -> None:

@@ -129,7 +129,7 @@ def test_a_sum_at_the_edge_of_rounding_is_summed_without_error() -> None:
     ):
         candidate = np.float32([[half, tiny, last]])
         wrong_by_one = np.array([0.5 + 2**-25 + 2**-52])
-        assert settled(wrong_by_one, query[None], candidate, np.array([0]))[0] == expected
+        assert settled(wrong_by_one, query[None], np.array([0]), candidate, np.array([0]))[0] == expected
 
 
 def test_scores_of_nothing_in_common_are_zero_without_sign() -> None:
