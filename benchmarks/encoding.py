@@ -21,13 +21,14 @@ import numpy as np
 import torch
 import transformers
 from mteb.models.model_implementations.clip_models import CLIPModel as MtebCLIP
-from peers import machine, medians
+from peers import machine, medians, record, write_records
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
-from mrbench.retrieve.encode import encode_records, unit_vectors
+from mrbench.retrieve.embed import encode_records
+from mrbench.retrieve.vectors import checked
 
 BATCH, LETTERS = 32, "abcdefghijklmnopqrstuvwxyz"
 
@@ -69,7 +70,7 @@ def opened(data: list[bytes]) -> list[Image.Image]:
 
 def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
     def embed(batch, items):
-        return unit_vectors(model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
+        return checked(model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
 
     return encode_records(model, lambda: iter(records), len(records), "records", embed, None)[1]
 
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     rng = np.random.default_rng(0)
     said, shown = texts(asked.texts, rng), pictures(asked.images, rng)
@@ -89,9 +91,11 @@ def main() -> None:
         path = write_clip(Path(folder))
         model = DualEncoder(str(path), batch_size=BATCH)
         peer, other = SentenceTransformer(str(path)), MtebCLIP(str(path), revision=None)
-    print(machine("torch", "transformers", "sentence-transformers", "mteb"))
+    said_of_machine = machine("torch", "transformers", "sentence-transformers", "mteb")
+    print(said_of_machine)
     compare("texts", asked.rounds, asked.texts, text_loops(model, peer, other, said))
     compare("images", asked.rounds, asked.images, image_loops(model, peer, other, shown))
+    write_records(asked.json, said_of_machine)
 
 
 def batched(values: list) -> Iterator[list]:
@@ -120,7 +124,8 @@ def image_loops(
     model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, shown: list[bytes]
 ) -> dict[str, Callable]:
     records = [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(shown)]
-    pixels = model._processor(images=opened(shown[:BATCH]), return_tensors="pt")["pixel_values"].to(model.device)
+    ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:BATCH])]
+    pixels = torch.from_numpy(np.stack(ready)).to(model.device)
 
     @torch.inference_mode()
     def bare() -> None:
@@ -139,6 +144,7 @@ def compare(what: str, rounds: int, number: int, loops: dict[str, Callable]) -> 
     found = medians(loops, rounds)
     print(f"{number:,} {what}, median of {rounds}")
     for name, seconds in found.items():
+        record(f"{number:,} {what}", name, "wall", seconds, items=number)
         print(f"  {name:<22} {number / seconds:8.1f} {what}/s; ours is {seconds / found['ours']:.2f} x as fast")
 
 

@@ -20,7 +20,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from harness import JUDGED
-from peers import machine, unit_vectors
+from peers import machine, record, unit_vectors, write_records
 
 from mrbench.measures.ranked import Judged, find_hits, ranked_measures
 from mrbench.retrieve.topk import top_k
@@ -61,11 +61,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=int, nargs="+", default=(10_000, 30_000, 100_000, 300_000, 1_000_000))
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--json", type=Path)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.once:
         return once(asked.once, asked.pools[0])
-    print(machine())
+    said = machine()
+    print(said)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidates.npy"
@@ -77,10 +79,12 @@ def main() -> None:
             words = [sys.executable, __file__, "--once", str(path), "--pools", str(pool)]
             run = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
             found.append((pool, run["seconds"], run["memory"]))
+            for what, value in run.items():
+                record(f"{QUERIES} x {pool:,} x {LENGTH}, depth {DEPTH}", "ours", what, value, pool=pool)
             print(f"  {pool:>9,} candidates: {run['seconds']:7.2f} s, {run['memory']:+6.1f} MiB")
     if asked.plot:
         draw(found, asked.plot)
-    return None
+    return write_records(asked.json, said)
 
 
 def draw(found: list[tuple[int, float, float]], path: Path) -> None:

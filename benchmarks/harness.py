@@ -21,9 +21,10 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
-from peers import machine, unit_vectors
+from peers import Median, machine, record, unit_vectors, write_records
 
 CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
 JUDGED = 5
@@ -169,15 +170,17 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=(1000, 100))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.once:
         return once(asked.only[0], asked.sizes[0], asked.depths[0])
-    print(machine("mteb", "torch", "faiss-cpu", "pytrec_eval-terrier"))
+    said = machine("mteb", "torch", "faiss-cpu", "pytrec_eval-terrier")
+    print(said)
     for sizes in asked.sizes or ([1000, 20_000, 256], [5000, 100_000, 256]):
         for depth in asked.depths:
             compare(asked.only, sizes, depth, asked.rounds)
-    return None
+    return write_records(asked.json, said)
 
 
 def compare(names: list[str], sizes: list[int], depth: int, rounds: int) -> None:
@@ -189,7 +192,9 @@ def compare(names: list[str], sizes: list[int], depth: int, rounds: int) -> None
             found = subprocess.run([*words, *map(str, sizes)], check=True, capture_output=True, text=True)
             runs[name].append(json.loads(found.stdout.splitlines()[-1]))
     for name in names:
-        middle = {key: statistics.median(run[key] for run in runs[name]) for key in ("wall", "cpu", "memory")}
+        middle = {key: Median.of([run[key] for run in runs[name]]) for key in ("wall", "cpu", "memory")}
+        for key, value in middle.items():
+            record(f"{sizes[0]:,} x {sizes[1]:,} x {sizes[2]}, depth {depth:,}", name, key, value)
         base = {key: statistics.median(run[key] for run in runs[names[0]]) for key in middle}
         ratio = ", ".join(f"{key} {middle[key] / max(base[key], 1e-3):.1f} x" for key in middle)
         said = f"{middle['wall']:7.2f} s wall {middle['cpu']:7.2f} s CPU {middle['memory']:+8.0f} MiB"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytrec_eval
 import ranx
-from peers import machine, medians
+from peers import machine, medians, record, write_records
 
 from mrbench.measures.ranked import Judged, find_hits, ranked_measures
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs=3, default=(5000, 1000, 100_000), help="queries, retrieved, pool")
     parser.add_argument("--judged", type=int, default=10, help="judged candidates per query")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     number, depth, pool = asked.sizes
     rng = np.random.default_rng(0)
@@ -61,11 +63,16 @@ def main() -> None:
     for name in ("ndcg", "recall", "precision", "mrr"):
         np.testing.assert_allclose(ours[f"{name}@10"].mean(), third[f"{name}@10"], atol=1e-9, err_msg=name)
     found = medians(results, asked.rounds)
-    print(machine("pytrec_eval-terrier", "ranx", "numba"))
+    said, case = machine("pytrec_eval-terrier", "ranx", "numba"), f"{number:,} queries x {depth:,} retrieved"
+    print(said)
+    for name, seconds in built.items():
+        record(case, name, "build", seconds)
     print(f"{number:,} queries x {depth:,} retrieved, {len(metrics)} measures, values equal")
     for name, seconds in found.items():
+        record(case, name, "wall", seconds)
         more = f"(+{built[name]:.1f} s to build)" if name in built else ""
         print(f"  {name:<12} {seconds:7.3f} s  {seconds / found['ours']:6.1f} x ours  {more}")
+    write_records(asked.json, said)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ ratio.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,35 @@ def unit_vectors(rows: int, dimension: int, seed: int) -> np.ndarray:
     return drawn
 
 
-def medians(runs: Runs, rounds: int) -> dict[str, float]:
+class Median(float):
+    """The median of some rounds, which remembers the lowest and the highest."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Median:
+        found = cls(statistics.median(values))
+        found.low, found.high = min(values), max(values)
+        return found
+
+
+RECORDS: list[dict[str, Any]] = []
+
+
+def record(case: str, who: str, what: str, value: float, **facts: Any) -> None:
+    """Note a figure for ``--json``: of which case, of whom, what it is, and lowest and highest where it is a median."""
+    spread = {"low": value.low, "high": value.high} if isinstance(value, Median) else {}
+    RECORDS.append({"case": case, "who": who, "what": what, "value": float(value), **spread, **facts})
+
+
+def write_records(path: Path | None, said: str) -> None:
+    """Write what was noted, and the line that says on what it was measured."""
+    if path is not None:
+        path.write_text(json.dumps({"machine": said, "figures": RECORDS}, indent=1) + "\n")
+
+
+def medians(runs: Runs, rounds: int) -> dict[str, Median]:
     """Run everything in turn and return the median seconds by name; a first round warms up and does not count."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
@@ -35,7 +65,7 @@ def medians(runs: Runs, rounds: int) -> dict[str, float]:
             run()
             if number:
                 seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return {name: Median.of(values) for name, values in seconds.items()}
 
 
 def machine(*packages: str) -> str:

@@ -6,11 +6,12 @@ pip install -e '.[benchmark]' && python benchmarks/search.py
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import faiss
 import numpy as np
 import torch
-from peers import machine, medians, unit_vectors
+from peers import machine, medians, record, unit_vectors, write_records
 
 from mrbench.retrieve.topk import top_k
 
@@ -47,13 +48,15 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs=3, default=(2000, 100_000, 256), help="queries, candidates, length")
     parser.add_argument("--depths", type=int, nargs="+", default=(100, 1000))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     number, pool, length = asked.sizes
     queries, candidates = unit_vectors(number, length, 0), unit_vectors(pool, length, 1)
     tensors = torch.from_numpy(queries), torch.from_numpy(candidates)
     index = faiss.IndexFlatIP(length)
     index.add(candidates)
-    print(machine("torch", "faiss-cpu"))
+    said = machine("torch", "faiss-cpu")
+    print(said)
     for depth in asked.depths:
         ours, _ = top_k(queries, candidates, depth)
         same = np.mean([len(np.intersect1d(*rows)) for rows in zip(ours, index.search(queries, depth)[1], strict=True)])
@@ -70,8 +73,10 @@ def main() -> None:
         limit = min(found["bare, numpy"], found["bare, torch"])
         print(f"{number:,} x {pool:,} x {length}, depth {depth}; {same / depth:.6f} of the rows are FAISS's too")
         for name, seconds in found.items():
+            record(f"{number:,} x {pool:,} x {length}, depth {depth:,}", name, "wall", seconds)
             beside = f"{seconds / limit:5.2f} x the bare product  {seconds / found['ours']:5.2f} x ours"
             print(f"  {name:<12} {seconds:7.3f} s  {beside}")
+    write_records(asked.json, said)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,21 @@ def decode(image: ImageData, *, where: object) -> Image.Image:
     return Image.alpha_composite(white, rgba).convert("RGB")
 
 
+def header_pixels(image: ImageData) -> int:
+    """Return width times height as the header has it, 0 where it cannot be read: :func:`decode` will say why.
+
+    >>> header_pixels(encode_png(Image.new("RGB", (3, 2))))
+    6
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            width, height = Image.open(io.BytesIO(image.data), formats=FORMATS).size
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        return 0
+    return width * height
+
+
 def pixel_sha256(image: Image.Image) -> str:
     """Return the SHA-256 over width, height and RGB pixels: equal for equal pictures, whatever the encoder.
 

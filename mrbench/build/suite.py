@@ -14,14 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-import signal
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 from PIL import Image
@@ -31,12 +26,10 @@ from mrbench.benchmark import BenchmarkWriter, encode_png
 from mrbench.build.splits import SplitLedger
 from mrbench.errors import BenchmarkError
 from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement, Ladder, Query, Variant, VariantKind, judge
+from mrbench.workers import Workers, ordered_map
 
 Render = Callable[[Any], Image.Image]
-Workers = int | Executor
-_CHUNKS_IN_FLIGHT = 32
 A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,63 +104,6 @@ def record_id(*parts: object) -> str:
     True
     """
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
-
-
-@contextmanager
-def worker_pool(workers: int) -> Iterator[Workers]:
-    """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends."""
-    if workers <= 1:
-        yield 1
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield pool
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Start workers that do not hear Ctrl-C, which reaches the whole process group: the parent alone answers it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def ordered_map(function: Callable[[A], B], items: Iterable[A], workers: Workers) -> Iterator[B]:
-    """Map in worker processes, in order, with a bounded number of items in flight.
-
-    Args:
-        function: What to apply; picklable unless there is one worker.
-        items: Its arguments.
-        workers: How many processes, started for this call, or a :func:`worker_pool`.
-    """
-    if isinstance(workers, int):
-        if workers <= 1:
-            yield from map(function, items)
-        else:
-            with worker_pool(workers) as pool:
-                yield from ordered_map(function, items, pool)
-        return
-    source = iter(items)
-    pending: deque[Future[list[B]]] = deque()
-    try:
-        while True:
-            while len(pending) < _CHUNKS_IN_FLIGHT and (chunk := list(islice(source, 32))):
-                with _interrupts_blocked():
-                    pending.append(workers.submit(_map_chunk, function, chunk))
-            if not pending:
-                return
-            yield from pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
-
-
-def _map_chunk(function: Callable[[A], B], chunk: list[A]) -> list[B]:
-    return [function(item) for item in chunk]
 
 
 @dataclass(frozen=True, slots=True)

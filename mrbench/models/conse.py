@@ -45,12 +45,13 @@ class ConSE:
     name = "conse"
     dimension = MiniLM.dimension
     modalities: frozenset[Modality] = frozenset(MODALITIES)
-    symmetric = True
+    symmetric = additive = True
     dtype = "float32"
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
         self._images = EfficientNetLite0(seed=seed, device=device, batch_size=batch_size)
         self._texts = MiniLM(seed=seed, device=device, batch_size=batch_size)
+        self.prepare = self._images.prepare
         names = class_names()
         self._names = self._texts.embed_texts(names)
         self.device = self._images.device

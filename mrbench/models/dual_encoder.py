@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mrbench.models.pretrained import load_error, load_transformer, resolve_devi
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
+Pixels = dict[str, np.ndarray[Any, Any]]
 FAMILIES = ("clip", "siglip", "siglip2")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -54,7 +56,7 @@ class DualEncoder:
     """
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
-    symmetric = True
+    symmetric = additive = True
 
     def __init__(
         self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32, dtype: str = "float32"
@@ -71,6 +73,7 @@ class DualEncoder:
         self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
         self.module.to(self._device)
         self._tokenizer, self._processor = _processors(source, local)
+        self.prepare = partial(_pixels, self._processor)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
         self.preprocessing = self._describe_preprocessing()
@@ -92,10 +95,16 @@ class DualEncoder:
         """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""
         return _tensor(self.module.get_text_features(**self._tokenize(texts).to(self._device)))
 
-    def image_features(self, images: list[Image.Image]) -> torch.Tensor:
-        """Return the features of images, with gradient where that is on, shape ``(len(images), dimension)``."""
-        pixels = self._processor(images=[image.convert("RGB") for image in images], return_tensors="pt")
-        return _tensor(self.module.get_image_features(**pixels.to(self._device, dtype=self.module.dtype)))
+    def image_features(self, images: Sequence[Image.Image | Pixels]) -> torch.Tensor:
+        """Return the features of images, with gradient where that is on, shape ``(len(images), dimension)``.
+
+        Args:
+            images: Decoded images, or what ``prepare`` made of them.
+        """
+        ready = [self.prepare(image) if isinstance(image, Image.Image) else image for image in images]
+        inputs = {name: torch.from_numpy(np.stack([one[name] for one in ready])).to(self._device) for name in ready[0]}
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.module.dtype)
+        return _tensor(self.module.get_image_features(**inputs))
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -126,6 +135,11 @@ class DualEncoder:
         tokens = self._tokenizer(lower, padding="max_length", return_attention_mask=False, **cut)
         tokens.pop("token_type_ids", None)
         return tokens
+
+
+def _pixels(processor: Any, image: Image.Image) -> Pixels:
+    """Return what the image tower takes of one image: ``pixel_values``, and what else SigLIP 2 wants beside them."""
+    return {name: array[0] for name, array in processor(images=image.convert("RGB"), return_tensors="np").items()}
 
 
 def _tensor(features: Any) -> torch.Tensor:

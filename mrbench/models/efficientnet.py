@@ -65,6 +65,7 @@ class EfficientNetLite0:
         network = fold(load_network(weights)).to(self._device)
         # oneDNN and cuDNN run narrow and depthwise convolutions faster with the channels innermost.
         self._network = network.to(memory_format=torch.channels_last)
+        self.prepare = _pixels
         self.device = str(self._device)
         self.revision = weights_digest([weights])
 
@@ -144,7 +145,10 @@ def fold(network: Any) -> Any:
     return network
 
 
-def _pixels(image: Image.Image) -> Any:
+def _pixels(image: Any) -> Any:
+    """Return the pixels that the network takes, shape ``(224, 224, 3)``; those that are ready, as they are."""
+    if isinstance(image, np.ndarray):
+        return image
     if image.size != (SIZE, SIZE):
         image = image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC)
     return rgb_array(image)

@@ -16,7 +16,7 @@ Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a model embeds: a text, a decoded RGB image, or both."""
+    """What a model embeds: a text, a decoded RGB image (or what the model's ``prepare`` made of it), or both."""
 
     text: str | None = None
     image: Image.Image | None = None
@@ -34,9 +34,12 @@ class EmbeddingModel(Protocol):
         device: Where it computes, for example ``cpu`` or ``cuda:0``.
         dtype: Number format that it computes in, for example ``float32``.
 
-    Three more attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded
-    alike and instructions are ignored, so that what is equal is embedded once. ``preprocessing`` and ``seed``: what
-    else decides a vector beside the revision; caches are keyed by them.
+    More attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded alike and
+    instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
+    embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
+    function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
+    ``Item.image`` is then what it returned. ``preprocessing`` and ``seed``: what else decides a vector beside the
+    revision; caches are keyed by them.
     """
 
     name: str

@@ -1,50 +1,64 @@
-"""Batches for a model: decoded ahead of it, of texts of like length, and halved when memory runs out."""
+"""Batches for a model: images read ahead of it, texts of like length, and no more at a time than memory holds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any, TypeVar
 
-from mrbench.benchmark import decode
+from mrbench.benchmark import decode, header_pixels
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Candidate, Query
+from mrbench.workers import ordered_map, processes
 
 BATCH = 256
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
-T = TypeVar("T")
+Prepare = Callable[[Any], Any]
 Record = TypeVar("Record", Query, Candidate)
 
 
-def batches(records: Sequence[Record]) -> Iterator[tuple[list[Record], list[Item]]]:
-    """Yield the records in order with their images decoded, as many at a time as the two limits allow."""
+def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield the records in order, as many at a time as the two limits allow; sizes are those of the headers."""
     batch: list[Record] = []
-    items: list[Item] = []
     pixels = 0
     for record in records:
-        image = None if record.image is None else decode(record.image, where=record.id)
+        more = 0 if record.image is None else header_pixels(record.image)
+        if batch and (len(batch) == BATCH or pixels + more > BATCH_PIXELS):
+            yield batch
+            batch, pixels = [], 0
         batch.append(record)
-        items.append(Item(record.text, image))
-        pixels += 0 if image is None else image.width * image.height
-        if len(batch) == BATCH or pixels >= BATCH_PIXELS:
-            yield batch, items
-            batch, items, pixels = [], [], 0
+        pixels += more
     if batch:
-        yield batch, items
+        yield batch
 
 
-def ahead(values: Iterator[T]) -> Iterator[T]:
-    """Yield what the iterator yields, the next one being made while this one is in use.
+def read_ahead(
+    records: Sequence[Record], prepare: Prepare | None = None, workers: int = 0
+) -> Iterator[tuple[list[Record], list[Item]]]:
+    """Yield batches of records with their items; while one is in use, images of the next are decoded and prepared.
 
-    >>> list(ahead(iter("abc")))
-    ['a', 'b', 'c']
+    Args:
+        records: The records.
+        prepare: What the model does to a decoded image before its network sees it; None leaves it as it is.
+        workers: Processes that do it; with 0 it is a thread, which is the better choice where a CPU runs the network.
+
+    Raises:
+        BenchmarkError: An image cannot be decoded.
     """
-    end = object()
-    with ThreadPoolExecutor(1) as worker:
-        following = worker.submit(next, values, end)
-        while (value := following.result()) is not end:
-            following = worker.submit(next, values, end)
-            yield value  # type: ignore[misc]
+    made = list(batches(records))
+    read = partial(_items, prepare)
+    if workers and any(record.image is not None for record in records):
+        ready = ordered_map(read, _eighths(made), _processes(workers), chunk=1, in_flight=2 * workers + 16)
+        for batch in made:
+            items: list[Item] = []
+            while len(items) < len(batch):
+                items += next(ready)
+            yield batch, items
+        return
+    with ThreadPoolExecutor(1) as thread:
+        yield from zip(made, ordered_map(read, made, thread, chunk=1, in_flight=2), strict=True)
 
 
 def by_length(texts: Sequence[str | None]) -> list[int]:
@@ -56,21 +70,36 @@ def by_length(texts: Sequence[str | None]) -> list[int]:
     return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
 
 
-def within_memory(
-    embed: Callable[[Sequence[Any], Sequence[Item]], Embeddings], batch: Sequence[Any], items: Sequence[Item]
-) -> Iterator[Embeddings]:
-    """Yield the vectors of a batch; where memory runs out, of its halves. Any other error passes through."""
-    try:
-        whole = embed(batch, items)
-    except Exception as error:
-        if len(batch) == 1 or not out_of_memory(error):
-            raise
-    else:
-        yield whole
-        return
-    half = len(batch) // 2  # outside the except block: the error holds the frames that hold the memory
-    yield from within_memory(embed, batch[:half], items[:half])
-    yield from within_memory(embed, batch[half:], items[half:])
+class WithinMemory:
+    """Embeds batches; where memory runs out, takes half as many at a time from then on. Other errors pass through.
+
+    Args:
+        embed: Records and their items to vectors.
+    """
+
+    def __init__(self, embed: Callable[[Sequence[Any], Sequence[Item]], Embeddings]) -> None:
+        self._embed, self.size = embed, BATCH
+
+    def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Embeddings]:
+        """Yield the vectors of a batch, in order."""
+        start = 0
+        while start < len(batch):
+            part = slice(start, start + self.size)
+            found = self._try(batch[part], items[part])
+            if found is None:  # outside the except block: the error holds the frames that hold the memory
+                self.size = len(batch[part]) // 2
+                _free()
+            else:
+                yield found
+                start += len(found)
+
+    def _try(self, batch: Sequence[Any], items: Sequence[Item]) -> Embeddings | None:
+        try:
+            return self._embed(batch, items)
+        except Exception as error:
+            if len(batch) == 1 or not out_of_memory(error):
+                raise
+            return None
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -84,3 +113,32 @@ def out_of_memory(error: Exception) -> bool:
     said = str(error).lower()
     signs = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
     return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
+
+
+def _items(prepare: Prepare | None, records: Sequence[Query | Candidate]) -> list[Item]:
+    return [Item(record.text, None if record.image is None else _image(prepare, record)) for record in records]
+
+
+def _image(prepare: Prepare | None, record: Query | Candidate) -> Any:
+    decoded = decode(record.image, where=record.id)  # type: ignore[arg-type]
+    return decoded if prepare is None else prepare(decoded)
+
+
+def _eighths(made: list[list[Record]]) -> Iterator[list[Record]]:
+    """Yield batches in eight parts, so that several processes work on the next one."""
+    for batch in made:
+        size = -(-len(batch) // 8)
+        for start in range(0, len(batch), size):
+            yield batch[start : start + size]
+
+
+@cache
+def _processes(workers: int) -> ProcessPoolExecutor:
+    """Start worker processes once: they serve all tasks, and end with this process."""
+    return processes(workers)
+
+
+def _free() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

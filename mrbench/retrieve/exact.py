@@ -9,6 +9,7 @@ no block shape, library, thread or machine.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
+TILE = 64  # queries in one product: its sums stay in the cache while they are rounded
 _U = 2.0**-53
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
@@ -36,26 +38,44 @@ def exact_scores(query: Embeddings, candidates: Embeddings, rows: Ints) -> Score
     >>> exact_scores(np.float32([0.6, 0.8]), np.float32([[1, 0], [0, 1]]), np.array([1, 0]))
     array([0.8, 0.6], dtype=float32)
     """
-    wide = query.astype(np.float64)
+    return pair_scores(query[None], candidates, rows, np.array([0, len(rows)]))
+
+
+def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -> Scores:
+    """Score queries, each against some candidates of its own.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``, lengths about 1.
+        candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
+        rows: Which candidates, those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``.
+        ends: Shape ``(num_queries + 1,)``, rising from 0 to ``len(rows)``.
+
+    Returns:
+        Shape ``(len(rows),)``, the same numbers as :func:`exact_scores`.
+    """
     sums = np.empty(len(rows))
-    taken = np.empty((min(ROWS, len(rows)), len(query)), dtype=np.float32)
+    taken = np.empty((min(ROWS, len(rows)), queries.shape[1]), dtype=np.float32)
     widened = np.empty(taken.shape)
-    for start in range(0, len(rows), ROWS):
-        part = rows[start : start + ROWS]
-        candidates.take(part, axis=0, out=taken[: len(part)], mode="clip")  # the mode that needs no second buffer
-        np.copyto(widened[: len(part)], taken[: len(part)])
-        np.dot(widened[: len(part)], wide, out=sums[start : start + len(part)])
-    return settled(sums, query, candidates, rows)
+    for query, (left, right) in zip(queries, pairwise(ends.tolist()), strict=True):
+        wide = query.astype(np.float64)
+        for start in range(left, right, ROWS):
+            stop = min(start + ROWS, right)
+            few, many = taken[: stop - start], widened[: stop - start]
+            candidates.take(rows[start:stop], axis=0, out=few, mode="clip")  # the mode that needs no second buffer
+            np.copyto(many, few)
+            np.dot(many, wide, out=sums[start:stop])
+    return settled(sums, queries, np.repeat(np.arange(len(queries)), np.diff(ends)), candidates, rows)
 
 
-def settled(sums: Floats, query: Embeddings, candidates: Embeddings, rows: Ints) -> Scores:
+def settled(sums: Floats, queries: Embeddings, query: Ints, candidates: Embeddings, rows: Ints) -> Scores:
     """Round sums in float64 to scores, and sum again without error where theirs could show.
 
     Args:
         sums: Inner products, summed in float64 in any order, shape ``(num_rows,)``.
-        query: Shape ``(dimension,)``.
+        queries: Shape ``(num_queries, dimension)``.
+        query: Which query each sum is of, shape ``(num_rows,)``.
         candidates: Shape ``(num_candidates, dimension)``.
-        rows: Which candidates the sums are of, shape ``(num_rows,)``.
+        rows: Which candidate each sum is of, shape ``(num_rows,)``.
 
     Returns:
         Shape ``(num_rows,)``.
@@ -64,15 +84,44 @@ def settled(sums: Floats, query: Embeddings, candidates: Embeddings, rows: Ints)
     ``n u / (1 - n u)`` times the sum of the absolute products.
     """
     scores = sums.astype(np.float32) + np.float32(0)  # -0 becomes 0: one number, one key
-    bound = 1.01 * _U * len(query)
+    bound = 1.01 * _U * queries.shape[1]
     unsure = np.flatnonzero((sums - bound).astype(np.float32) != (sums + bound).astype(np.float32))
     for start in range(0, len(unsure), ROWS):
         some = unsure[start : start + ROWS]
-        products = candidates[rows[some]].astype(np.float64) * query.astype(np.float64)
+        products = candidates[rows[some]].astype(np.float64) * queries[query[some]]
         error = bound * np.abs(products).sum(axis=1)  # 0 where the vectors share no component
         still = (sums[some] - error).astype(np.float32) != (sums[some] + error).astype(np.float32)
         scores[some[still]] = [math.fsum(row) for row in products[still].tolist()]
     return scores + np.float32(0)
+
+
+def exact_products(queries: Embeddings, candidates: Embeddings) -> Scores:
+    """Score every query against every candidate.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``, lengths about 1.
+        candidates: Shape ``(num_candidates, dimension)``, lengths about 1.
+
+    Returns:
+        Shape ``(num_queries, num_candidates)``, the same numbers as :func:`exact_scores`.
+
+    >>> exact_products(np.float32([[0.6, 0.8]]), np.float32([[1, 0], [0, 1]]))
+    array([[0.6, 0.8]], dtype=float32)
+    """
+    scores = np.empty((len(queries), len(candidates)), dtype=np.float32)
+    wide, bound = candidates.astype(np.float64).T, 1.01 * _U * queries.shape[1]
+    sums, above = np.empty((TILE, len(candidates))), np.empty((TILE, len(candidates)), dtype=np.float32)
+    for start in range(0, len(queries), TILE):
+        below = scores[start : start + TILE]
+        size = len(below)
+        np.matmul(queries[start : start + TILE].astype(np.float64), wide, out=sums[:size])
+        # Rounding is monotone: where both ends of what the sum may be round alike, so does the sum.
+        np.subtract(sums[:size], bound, out=below, casting="same_kind")
+        np.add(sums[:size], bound, out=above[:size], casting="same_kind")
+        unsure = below != above[:size]
+        row, column = np.nonzero(unsure)
+        below[row, column] = settled(sums[row, column], queries, start + row, candidates, column)
+    return scores
 
 
 def order_keys(scores: Scores, rows: Ints) -> Keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from time import perf_counter
@@ -15,13 +16,15 @@ from tqdm import tqdm
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import exact_products
 from mrbench.retrieve.places import TILE, Places, Scores, place_tables
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF, TaskRun
 from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
+from mrbench.workers import ordered_map
 
 CHUNK = 4096
-_FLOATS = 1 << 26
+_FLOATS = 1 << 25
 
 Columns = dict[str, list[np.ndarray[Any, Any]]]
 
@@ -72,22 +75,20 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
 def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, block: int | None = None) -> TaskRun:
     """Score every query, variant and part against every candidate of the pool.
 
-    A score is the cosine of two float32 unit vectors: summed in float64, rounded once to float32. Candidates with
-    the same vector are scored once, so that they tie exactly.
+    A score is the exact sum of the products of two float32 unit vectors, rounded
+    (:mod:`mrbench.retrieve.exact`): nothing else shows in it. Candidates with the same vector are scored once.
 
     Args:
         embeddings: Unit vectors.
         pool: The task.
         depth: Candidates per query that are kept, those of equal score by id. No measure depends on this order.
-        block: Queries scored at a time; None takes what fits into 256 MiB. The result does not depend on it.
+        block: Queries scored at a time; None takes what fits into 128 MiB, twice. The result does not depend on it.
 
     Returns:
         The run of the task.
     """
     candidates = embeddings.candidates
     first, copy_of = _distinct(candidates)
-    if len(first) < len(candidates):
-        candidates = candidates[first]
     column = copy_of[pool.row]
     size = max(1, (block or min(256, _FLOATS // len(column))) // TILE) * TILE
     asked = (embeddings.queries, embeddings.variants, *embeddings.parts.values())
@@ -95,7 +96,7 @@ def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, bloc
     places = Places(pool)
     with tqdm(total=sum(map(len, asked)), desc=f"{pool.task}: search", leave=False, disable=None) as progress:
         for kind, vectors in enumerate(asked):
-            for start, scores in _score_blocks(vectors, candidates, size):
+            for start, scores in _score_blocks(vectors, candidates, first, size):
                 for number, distinct in enumerate(scores, start):
                     row = distinct[column]
                     if kind == 0:
@@ -108,20 +109,22 @@ def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, bloc
     return TaskRun(**named, **place_tables(embeddings, pool, places, wrong))
 
 
-def _score_blocks(queries: Embeddings, candidates: Embeddings, size: int) -> Iterator[tuple[int, Scores]]:
-    """Yield the first query of each block and its scores, shape ``(queries of the block, num_candidates)``.
+def _score_blocks(queries: Embeddings, candidates: Embeddings, rows: Ints, size: int) -> Iterator[tuple[int, Scores]]:
+    """Yield the first query of each block and its scores over some rows of the candidates, one block ahead.
 
-    Every matrix product is of one tile of queries and one chunk of candidates, whatever the block: the last bit of
-    a product depends on the shape of the matrices.
+    Scores have the shape ``(queries of the block, len(rows))``.
     """
-    for start in range(0, len(queries), size):
-        block = queries[start : start + size].astype(np.float64)
-        scores = np.empty((len(block), len(candidates)), dtype=np.float32)
-        for left in range(0, len(candidates), CHUNK):
-            chunk = candidates[left : left + CHUNK].astype(np.float64).T
-            for top in range(0, len(block), TILE):
-                scores[top : top + TILE, left : left + CHUNK] = block[top : top + TILE] @ chunk
-        yield start, scores
+
+    def score(start: int) -> tuple[int, Scores]:
+        block = queries[start : start + size]
+        scores = np.empty((len(block), len(rows)), dtype=np.float32)
+        for left in range(0, len(rows), CHUNK):
+            part = slice(left, left + CHUNK)
+            scores[:, part] = exact_products(block, candidates[rows[part]])
+        return start, scores
+
+    with ThreadPoolExecutor(1) as thread:
+        yield from ordered_map(score, range(0, len(queries), size), thread, chunk=1, in_flight=2)
 
 
 def _note(tables: dict[str, Columns], pool: TaskPool, query: int, scores: Scores, depth: int) -> tuple[Ints, Scores]:

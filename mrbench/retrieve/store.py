@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ import numpy as np
 
 from mrbench.errors import InputError, OutputError
 from mrbench.files import canonical_json, read_versioned_json, write_atomic, write_json_atomic
+from mrbench.measures.ties import Ints
 from mrbench.models.protocol import EmbeddingModel, Embeddings
 
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
-_MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB01", 32, 32, ".unit"
+_MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB02", 32, 32, ".unit"
 _POLL = 0.05
+MAPPED = 1 << 28  # bytes of vectors from which on they are gathered in a file and mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,13 @@ class Share:
         process: 0 to ``processes - 1``.
         processes: How many share the work and the folder, on one machine or several.
         patience: Seconds without a new unit after which the work of others is taken over. Doing it twice does no harm.
+        workers: Processes of this process that decode and prepare images ahead of the model; 0 takes a thread.
     """
 
     process: int = 0
     processes: int = 1
     patience: float = 300.0
+    workers: int = 0
 
     @classmethod
     def from_environment(cls) -> Share:
@@ -70,7 +75,7 @@ def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
 
 
 class EmbeddingStore:
-    """The vectors of one model by the content of what they embed.
+    """What one model returned, by the content of what it embeds: float32, of any length.
 
     Args:
         model: The model.
@@ -117,14 +122,38 @@ class EmbeddingStore:
         write_atomic(path, _pack(keys, vectors))
         self._take(path)
 
-    def gather(self, keys: Sequence[bytes]) -> Embeddings:
-        """Return the vectors of items that are there, shape ``(len(keys), dimension)``."""
-        found = np.empty((len(keys), self._dimension), dtype=np.float32)
-        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
-        for part in np.unique(places[:, 0]).tolist():
-            at = np.flatnonzero(places[:, 0] == part)
-            found[at] = self._parts[part][places[at, 1]]
+    def gather(self, keys: Sequence[bytes], more: Sequence[tuple[int, bytes]] = ()) -> Embeddings:
+        """Return the vectors of items that are there; what is larger than memory likes, in a file without a name.
+
+        Args:
+            keys: The item of each row.
+            more: Rows, each at most once, and the item whose vector is added there.
+
+        Returns:
+            float32, shape ``(len(keys), dimension)``.
+        """
+        found = self._room(len(keys))
+        for at, vectors in self._look_up(keys):
+            found[at] = vectors
+        rows = np.array([row for row, _ in more], dtype=np.int64)
+        for at, vectors in self._look_up([key for _, key in more]):
+            found[rows[at]] += vectors
         return found
+
+    def _look_up(self, keys: Sequence[bytes]) -> Iterator[tuple[Ints, Embeddings]]:
+        """Yield positions of keys and their vectors, a part of the store at a time."""
+        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        order = np.argsort(places[:, 0], kind="stable")
+        for at in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
+            if len(at):
+                yield at, self._parts[places[at[0], 0]][places[at, 1]]
+
+    def _room(self, rows: int) -> Embeddings:
+        shape = (rows, self._dimension)
+        if self._folder is None or 4 * rows * self._dimension < MAPPED:
+            return np.empty(shape, dtype=np.float32)
+        with tempfile.TemporaryFile(dir=self._folder) as nameless:
+            return np.memmap(nameless, dtype=np.float32, mode="w+", shape=shape)
 
     def wait(self, units: Iterable[str]) -> set[str]:
         """Wait for units that other processes make, and return those that did not come.

@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from mrbench.errors import InputError, ModelError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Keys, Scores, exact_scores, key_parts, order_keys
+from mrbench.retrieve.exact import Keys, Scores, key_parts, order_keys, pair_scores
+from mrbench.retrieve.gpu import best_keys
 
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
 _SLACK = 64  # candidates within the error of the product that are carried along before they are settled
@@ -32,6 +33,7 @@ def top_k(
     threads: int | None = None,
     block: int = BLOCK,
     chunk: int = CHUNK,
+    device: str = "cpu",
 ) -> tuple[Ints, Scores]:
     """Find the best candidates of every query.
 
@@ -42,6 +44,7 @@ def top_k(
         threads: Threads that search, each for its own queries; None takes one a core.
         block: Queries in one product.
         chunk: Candidates in one product. No argument but the first three changes the result.
+        device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
 
     Returns:
         Rows of the candidates and their scores, both of shape ``(num_queries, depth)``, by falling score, the tied by
@@ -61,6 +64,13 @@ def top_k(
     depth = min(depth, len(candidates))
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
+
+    if device != "cpu":
+        keys, unsure = best_keys(queries, candidates, depth, device)
+        rows, scores = key_parts(keys)
+        if len(unsure):
+            rows[unsure], scores[unsure] = top_k(queries[unsure], candidates, depth, threads=threads)
+        return rows, scores
 
     def work(start: int) -> None:
         best = _Best(queries[start : start + block], candidates, depth, chunk)
@@ -91,13 +101,30 @@ class _Best:
         self._values = np.empty((len(queries), room), dtype=np.float32)
         self._rows = np.empty((len(queries), room), dtype=np.uint32)
 
-    def search(self) -> Keys:
-        """Return the keys of the best, shape ``(num_queries, depth)``, ascending."""
-        guess = self._guess()
-        self._scan(guess)
-        if guess is not None and ((self._values >= guess).sum(axis=1) < self._depth).any():
-            self._scan(None)
-        return self._settle(np.arange(len(self._queries)))
+    def search(self, *, guess: bool = True) -> Keys:
+        """Return the keys of the best, shape ``(num_queries, depth)``, ascending.
+
+        Args:
+            guess: Whether to guess first how high the best reach.
+        """
+        limit = self._guess() if guess else None
+        self._scan(limit)
+        enough = self._reached(limit) >= self._depth
+        keys = np.empty((len(self._queries), self._depth), dtype=np.uint64)
+        keys[enough] = self._settle(np.flatnonzero(enough))
+        if not enough.all():
+            again = _Best(self._queries[~enough], self._candidates, self._depth, self._chunk)
+            keys[~enough] = again.search(guess=False)
+        return keys
+
+    def _reached(self, limit: Scores | None) -> Ints:
+        """Count for each query what it holds at or above a limit."""
+        if limit is None:
+            return self._filled
+        width = int(self._filled.max())
+        reach = (self._values[:, :width] >= limit) & (np.arange(width) < self._filled[:, None])
+        counts: Ints = reach.sum(axis=1)
+        return counts
 
     def _guess(self) -> Scores | None:
         """Guess from every n-th candidate a score that a few more than ``depth`` candidates reach.
@@ -114,7 +141,6 @@ class _Best:
         return np.partition(scores, -rank, axis=1)[:, -rank, None]
 
     def _scan(self, guess: Scores | None) -> None:
-        self._values.fill(-np.inf)
         self._filled = np.zeros(len(self._queries), dtype=np.int64)
         nothing = np.full((len(self._queries), 1), -np.inf, dtype=np.float32)
         self._limit = nothing if guess is None else guess - self._error
@@ -134,15 +160,15 @@ class _Best:
         self._limit = np.maximum(self._limit, limit)
 
     def _add(self, scores: Scores, start: int) -> None:
-        found = self._reaching(scores)
-        query, column = np.divmod(found, scores.shape[1])
-        new = np.bincount(query, minlength=len(scores))
+        found, width = self._reaching(scores), scores.shape[1]
+        ends = np.searchsorted(found, np.arange(0, scores.size + 1, width))
+        new = np.diff(ends)
         if (self._filled + new).max() > self._values.shape[1]:
             self._shrink()
-        place = np.arange(len(found)) + np.repeat(self._filled - np.cumsum(new) + new, new)
-        place += query * self._values.shape[1]
+        query = np.arange(len(scores))
+        place = np.arange(len(found)) + np.repeat(query * self._values.shape[1] + self._filled - ends[:-1], new)
         self._values.reshape(-1)[place] = scores.reshape(-1)[found]
-        self._rows.reshape(-1)[place] = column + start
+        self._rows.reshape(-1)[place] = found + np.repeat(start - query * width, new)
         self._filled += new
 
     def _reaching(self, scores: Scores) -> Ints:
@@ -150,13 +176,16 @@ class _Best:
         size = scores.size
         np.greater_equal(scores, self._limit, out=self._above[:size].reshape(scores.shape))
         self._above[size:] = False
-        words = np.flatnonzero(self._above.view(np.uint64) != 0)  # few reach it: eight are passed over at a time
-        word, byte = np.nonzero(self._above.reshape(-1, 8)[words])
-        return words[word] * 8 + byte
+        words = self._above.view(np.uint64)  # few reach it: eight are passed over at a time
+        some = np.flatnonzero(words != 0)
+        inside = np.flatnonzero(words[some].view(np.bool_))
+        found: Ints = some[inside >> 3] * 8 + (inside & 7)
+        return found
 
     def _shrink(self) -> None:
         """Leave out who cannot be among the best; where too many are too close to tell, settle it."""
         width = int(self._filled.max())
+        self._values[:, :width][np.arange(width) >= self._filled[:, None]] = -np.inf
         if width > self._depth:
             self._raise_limit(self._values[:, :width])
         kept = (self._values[:, :width] >= self._limit) & (np.arange(width) < self._filled[:, None])
@@ -164,25 +193,30 @@ class _Best:
         self._filled = np.bincount(query, minlength=len(self._queries))
         to = np.arange(len(query)) - np.repeat(np.cumsum(self._filled) - self._filled, self._filled)
         values, rows = self._values[query, place], self._rows[query, place]
-        self._values.fill(-np.inf)
         self._values[query, to], self._rows[query, to] = values, rows
         many = np.flatnonzero(self._filled > self._depth + _SLACK)
         if len(many):
             best = self._settle(many)
-            self._values[many] = -np.inf
             self._rows[many, : self._depth], self._values[many, : self._depth] = key_parts(best)
             self._filled[many] = self._depth
 
     def _settle(self, some: Ints) -> Keys:
         """Score what some queries hold to the last bit, and return the keys of the best, shape ``(some, depth)``."""
-        keys = np.empty((len(some), self._depth), dtype=np.uint64)
-        for number, query in enumerate(some.tolist()):
-            values = self._values[query, : self._filled[query]]
-            kth = np.partition(values, len(values) - self._depth)[len(values) - self._depth]
-            rows = self._rows[query, np.flatnonzero(values >= kth - self._error)].astype(np.int64)
-            scores = exact_scores(self._queries[query], self._candidates, rows)
-            keys[number] = np.sort(order_keys(scores, rows))[: self._depth]
-        return keys
+        if not len(some):
+            return np.empty((0, self._depth), dtype=np.uint64)
+        width = int(self._filled[some].max())
+        values = self._values[some, :width]
+        values[np.arange(width) >= self._filled[some, None]] = -np.inf
+        kth = np.partition(values, width - self._depth, axis=1)[:, width - self._depth, None]
+        close = np.flatnonzero(values >= kth - self._error)
+        ends = np.searchsorted(close, np.arange(0, values.size + 1, width))
+        rows = self._rows[some, :width].reshape(-1)[close].astype(np.int64)
+        scores = pair_scores(self._queries[some], self._candidates, rows, ends)
+        counts = np.diff(ends)
+        keys = np.full((len(some), int(counts.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
+        keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(scores, rows)
+        keys.sort(axis=1)
+        return keys[:, : self._depth]
 
 
 def _check_lengths(name: str, vectors: Embeddings) -> None:

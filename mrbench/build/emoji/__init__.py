@@ -15,9 +15,10 @@ from mrbench.build import art
 from mrbench.build.emoji.plan import Planner
 from mrbench.build.emoji.world import World, draw, make_world
 from mrbench.build.splits import Shares, SplitLedger
-from mrbench.build.suite import worker_pool, write_split
+from mrbench.build.suite import write_split
 from mrbench.errors import InputError
 from mrbench.records import SPLITS
+from mrbench.workers import worker_pool
 
 __all__ = ["EmojiConfig", "build_emoji"]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrbench.build import art
 from mrbench.build.emoji.grains import Item
-from mrbench.build.suite import Workers, ordered_map
+from mrbench.workers import Workers, ordered_map
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -34,7 +34,7 @@ def lookalikes(artist: str, items: Sequence[Item], workers: Workers = 1) -> froz
     Args:
         artist: Whose drawings to compare.
         items: Items of different grain combinations.
-        workers: What draws, see :func:`mrbench.build.suite.ordered_map`.
+        workers: What draws, see :func:`mrbench.workers.ordered_map`.
 
     Returns:
         Positions in ``items``; all members of a group of look-alikes, since none of them can be told.

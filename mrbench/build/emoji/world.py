@@ -14,7 +14,7 @@ from mrbench.build import art
 from mrbench.build.emoji.grains import Item, Key, objects, people
 from mrbench.build.emoji.looks import lookalikes
 from mrbench.build.splits import Shares
-from mrbench.build.suite import Workers
+from mrbench.workers import Workers
 
 _UNASKED = 0.05  # weight of a value that no query asks for
 

@@ -13,8 +13,9 @@ from mrbench.build.scenes.picture import draw
 from mrbench.build.scenes.plan import SplitPlanner
 from mrbench.build.scenes.vocabulary import BACKGROUNDS, ENTITIES, ENTITY, LANDMARKS
 from mrbench.build.splits import SplitLedger
-from mrbench.build.suite import worker_pool, write_split
+from mrbench.build.suite import write_split
 from mrbench.errors import InputError
+from mrbench.workers import worker_pool
 
 __all__ = ["ScenesConfig", "build_scenes"]
 

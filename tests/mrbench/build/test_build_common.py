@@ -17,13 +17,13 @@ from mrbench.build.suite import (
     PlannedCandidate,
     PlannedQuery,
     SplitPlan,
-    ordered_map,
     record_id,
     select_queries,
     write_split,
 )
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import Grain
+from mrbench.workers import ordered_map
 
 ALL_TEST = Shares(0, 0, 1)
 

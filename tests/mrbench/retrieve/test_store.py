@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_benchmark import Oracle
 
 from mrbench import files
-from mrbench.benchmark import Benchmark
+from mrbench.benchmark import Benchmark, decode, encode_png
 from mrbench.errors import InputError
 from mrbench.evaluate import embed, evaluate
+from mrbench.models.common import embed_items
+from mrbench.models.protocol import Item
+from mrbench.records import Candidate
 from mrbench.retrieve import EmbeddingStore, Share, batches, encode
+from mrbench.retrieve import embed as embed_module
+from mrbench.retrieve import store as store_module
 from mrbench.retrieve.store import cached, clear
 
 TASKS = ("it2i", "i2i")
@@ -32,7 +45,7 @@ class Sensitive(Oracle):
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "WINDOW", 16)
+    monkeypatch.setattr(embed_module, "WINDOW", 16)
     monkeypatch.setattr(batches, "BATCH", 5)
 
 
@@ -40,8 +53,22 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def run_of(folder: Path) -> dict[str, bytes]:
-    return {name: data for name, data in contents(folder).items() if not name.endswith(".json")}  # those tell times
+def whole_files(cache: Path) -> dict[str, bytes]:
+    """What a cache holds but the temporary files that a killed process has left."""
+    return {name: data for name, data in contents(cache).items() if not Path(name).name.startswith(".")}
+
+
+def run_of(folder: Path) -> dict[str, object]:
+    """Every byte of a run and a result; of the JSON files all but the times."""
+    found: dict[str, object] = dict(contents(folder))
+    return found | {name: without_times(json.loads(found[name])) for name in ("result.json", "run.json")}
+
+
+def without_times(value: object) -> object:
+    if isinstance(value, dict):
+        timed = ("seconds", "started", "environment")
+        return {name: without_times(part) for name, part in value.items() if name not in timed}
+    return value
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -62,48 +89,62 @@ def result_of(child: int) -> int:
 
 
 def kill_at(point: int) -> None:
-    """Die at the n-th point of a write: before the rename, with a whole temporary file, and right after it."""
-    true_replace, passed = os.replace, [0]
+    """Die at the n-th point of a write: with half a temporary file, with a whole one, and right after the rename."""
+    passed = [0]
 
-    def replace(*paths) -> None:
-        for action in (None, lambda: true_replace(*paths)):
-            if action:
-                action()
-            passed[0] += 1
-            if passed[0] == point:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def pass_point(*, half: int | None = None) -> None:
+        passed[0] += 1
+        if passed[0] == point:
+            if half is not None:
+                os.truncate(half, os.fstat(half).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    files.os.replace = replace  # the child's own copy
+    def dangerous(name: str) -> Callable[..., None]:
+        true_call = getattr(os, name)
+
+        def call(*args) -> None:
+            pass_point(half=args[0] if name == "fsync" and os.access(f"/proc/self/fd/{args[0]}", os.W_OK) else None)
+            true_call(*args)
+            pass_point()
+
+        return call
+
+    for name in ("fsync", "replace", "rename"):  # the child's own copies
+        setattr(files.os, name, dangerous(name))
 
 
 @pytest.fixture(scope="module")
-def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, bytes]]:
+def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, object]]:
     """Cache and run of one process that nothing disturbs."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encode, "WINDOW", 16)
+        patch.setattr(embed_module, "WINDOW", 16)
         patch.setattr(batches, "BATCH", 5)
         evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c", tasks=TASKS)
     return contents(folder / "c"), run_of(folder / "r")
 
 
-def test_a_kill_at_any_write_changes_nothing(tiny: Benchmark, tmp_path: Path, whole) -> None:
-    point = 0
-    while True:
-        point += 1
+def test_a_kill_at_any_write_changes_nothing(tiny: Benchmark, tmp_path: Path) -> None:
+    def run(cache: Path, output: Path) -> None:
+        evaluate(tiny, Sensitive(), output, cache=cache, tasks=["i2i"], overwrite=True)
+
+    run(tmp_path / "c", tmp_path / "r")
+    cached_files, results = contents(tmp_path / "c"), run_of(tmp_path / "r")
+    for point in count(1):
         cache, output = tmp_path / f"c{point}", tmp_path / f"r{point}"
 
         def dying(point: int = point, cache: Path = cache, output: Path = output) -> None:
             kill_at(point)
-            evaluate(tiny, Sensitive(), output, cache=cache, tasks=TASKS)
+            run(cache, output)
 
         if result_of(forked(dying)) == 0:
             break
-        assert not output.exists() or run_of(output) == whole[1]
-        evaluate(tiny, Sensitive(), output, cache=cache, tasks=TASKS, overwrite=True)
-        assert {name: data for name, data in contents(cache).items() if not Path(name).name.startswith(".")} == whole[0]
-        assert run_of(output) == whole[1]
-    assert point > 2 * len(whole[0])
+        assert not output.exists() or run_of(output) == results
+        run(cache, output)
+        assert whole_files(cache) == cached_files
+        assert run_of(output) == results
+        shutil.rmtree(cache)
+    assert point > 4 * len(cached_files) + 2 * len(results)
 
 
 @pytest.mark.parametrize("processes", [1, 3, 8])
@@ -132,7 +173,7 @@ def test_any_number_of_processes_gives_the_same(
     evaluate(tiny, Sensitive(), output, cache=cache, tasks=TASKS, share=share(0))
     codes = [result_of(child) for child in children]
     assert codes == [-signal.SIGKILL if accident == "lost" and n == 0 else 0 for n in range(processes - 1)]
-    assert {name: data for name, data in contents(cache).items() if not Path(name).name.startswith(".")} == whole[0]
+    assert whole_files(cache) == whole[0]
     assert run_of(output) == whole[1]
 
 
@@ -159,6 +200,71 @@ def test_a_broken_unit_is_made_again(tiny: Benchmark, tmp_path: Path, whole) -> 
     assert run_of(tmp_path / "r2") == whole[1]
 
 
+def test_other_content_is_embedded_and_what_is_known_is_not(tiny: Benchmark, tmp_path: Path) -> None:
+    records = list(tiny.corpus("image", "test"))[:6]
+
+    def embedded(wanted: list[Candidate]) -> int:
+        model = Oracle()
+        store = EmbeddingStore(model, tmp_path / "c")
+
+        def embed(_, items):
+            return model.embed_candidates(items)
+
+        embed_module.encode_records(model, lambda: iter(wanted), len(wanted), "records", embed, store)
+        return model.items
+
+    assert embedded(records) == 6
+    renamed = [replace(record, id=f"another-{record.id}") for record in records]
+    assert embedded(renamed[::-1]) == 0
+    changed = decode(records[0].image, where="")
+    changed.putpixel((0, 0), (1, 2, 3))
+    picture = encode_png(changed)
+    assert embedded([replace(records[0], image=picture), *records[1:]]) == 1
+    assert embedded([replace(records[0], text="more")]) == 1
+
+
+def test_parts_that_add_up_are_embedded_once(tiny: Benchmark, tmp_path: Path) -> None:
+    """Queries of picture and text, their variants and each half alone: every picture and every text once."""
+    seen: list[Item] = []
+
+    class Adding(Oracle):
+        additive = symmetric = True
+
+        def embed_candidates(self, items):
+            seen.extend(items)
+            return embed_items("adding", items, 8, embed_texts=hashed, embed_images=hashed)
+
+        def embed_queries(self, items, instruction):
+            return self.embed_candidates(items)
+
+    model = Adding()
+    model.dimension = 8
+    evaluate(tiny, model, tmp_path / "r", tasks=["it2i", "i2i"])
+    apart = [item.text if item.image is None else item.image.tobytes() for item in seen]
+    assert all(item.text is None or item.image is None for item in seen)
+    assert len(set(apart)) == len(apart)
+    separate = Adding()
+    separate.additive, separate.dimension = False, 8
+    evaluate(tiny, separate, tmp_path / "whole", tasks=["it2i", "i2i"])
+    assert contents(tmp_path / "r")["it2i.run.parquet"] == contents(tmp_path / "whole")["it2i.run.parquet"]
+
+
+def hashed(parts: list) -> np.ndarray:
+    """Any vectors that tell the parts apart."""
+    data = [part.encode() if isinstance(part, str) else part.tobytes() for part in parts]
+    digests = [np.frombuffer(hashlib.sha256(part).digest()[:8], np.uint8) for part in data]
+    return np.stack(digests).astype(np.float32) - 127.5
+
+
+def test_large_embeddings_are_mapped(tiny: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "MAPPED", 1)
+    folder = tmp_path / "c"
+    found = encode.encode_corpus(Oracle(), tiny, "image", "test", EmbeddingStore(Oracle(), folder))
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, encode.encode_corpus(Oracle(), tiny, "image", "test"))
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".unit", ".json"}
+
+
 @pytest.mark.parametrize("what", ["revision", "dtype", "preprocessing", "seed", "name"])
 def test_another_model_has_another_folder(tiny: Benchmark, tmp_path: Path, what: str) -> None:
     first, second = Oracle(), Oracle()
@@ -176,10 +282,11 @@ def test_another_model_has_another_folder(tiny: Benchmark, tmp_path: Path, what:
 class Small(Oracle):
     """Has memory for so many items."""
 
-    room, error = 3, MemoryError
+    room, error, refused = 1, MemoryError, 0
 
     def embed_candidates(self, items):
         if len(items) > self.room:
+            self.refused += 1
             raise self.error("CUDA out of memory")
         return super().embed_candidates(items)
 
@@ -190,6 +297,7 @@ def test_a_batch_is_halved_until_it_fits(tiny: Benchmark) -> None:
         model.error = error
         found = encode.encode_corpus(model, tiny, "image", "test")
         np.testing.assert_array_equal(found, encode.encode_corpus(Oracle(), tiny, "image", "test"))
+        assert model.refused == 2  # 5 and 2 fit no more; later batches are small from the start
     model.room = 0
     with pytest.raises(RuntimeError, match="out of memory"):
         encode.encode_corpus(model, tiny, "image", "test")
@@ -223,16 +331,27 @@ def test_texts_of_like_length_meet(tiny: Benchmark) -> None:
         assert flat == sorted(flat)
 
 
-def test_the_next_batch_is_made_meanwhile() -> None:
-    def slow():
-        for number in range(4):
-            time.sleep(0.05)
-            yield number
-
-    start = time.perf_counter()
-    for _ in batches.ahead(slow()):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_next_batch_is_read_while_one_is_in_use(tiny: Benchmark, tmp_path: Path, workers: int) -> None:
+    records = list(tiny.corpus("image", "test"))[:10]
+    ready = batches.read_ahead(records, partial(note, tmp_path), workers)
+    first = next(ready)[0]
+    assert [record.id for record in first] == [record.id for record in records[:5]]
+    for _ in range(600):
+        if len(list(tmp_path.iterdir())) == 10:
+            break
         time.sleep(0.05)
-    assert time.perf_counter() - start < 0.38  # one after the other takes 0.4 at least
+    assert len(list(tmp_path.iterdir())) == 10  # the second batch too, though nobody asked for it
+    assert [item.image for item in next(ready)[1]] == [(9, 6)] * 5
+    assert (os.getpid() in {int(path.read_text()) for path in tmp_path.iterdir()}) == (workers == 0)
+
+
+def note(folder: Path, image: Image.Image) -> tuple[int, int]:
+    """Stands for what a model does to an image before its network; tells where it ran."""
+    handle, _ = tempfile.mkstemp(dir=folder)
+    os.write(handle, str(os.getpid()).encode())
+    os.close(handle)
+    return image.size
 
 
 def test_what_torchrun_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mrbench.errors import InputError, ModelError
 from mrbench.retrieve import topk
 from mrbench.retrieve.exact import exact_scores, key_parts, order_keys, settled
+from mrbench.retrieve.gpu import best_keys
 from mrbench.retrieve.topk import top_k
 
 
@@ -128,7 +129,7 @@ def test_a_sum_at_the_edge_of_rounding_is_summed_without_error() -> None:
     ):
         candidate = np.float32([[half, tiny, last]])
         wrong_by_one = np.array([0.5 + 2**-25 + 2**-52])
-        assert settled(wrong_by_one, query, candidate, np.array([0]))[0] == expected
+        assert settled(wrong_by_one, query[None], np.array([0]), candidate, np.array([0]))[0] == expected
 
 
 def test_scores_of_nothing_in_common_are_zero_without_sign() -> None:
@@ -156,3 +157,19 @@ def test_what_cannot_be_searched_is_named() -> None:
         bad[1] = value
         with pytest.raises(ModelError, match="not of length 1; where: candidate 1"):
             top_k(good, bad, 3)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("depth", [1, 10, 150])
+def test_products_on_a_device_of_torch_give_the_same_answer(case: str, depth: int) -> None:
+    pytest.importorskip("torch")
+    candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
+    rows, scores = top_k(queries, candidates, depth)
+    keys, unsure = best_keys(queries, candidates, depth, "cpu", block=4, chunk=100, slack=20)
+    sure = np.setdiff1d(np.arange(9), unsure)
+    np.testing.assert_array_equal(key_parts(keys[sure])[0], rows[sure])
+    np.testing.assert_array_equal(key_parts(keys[sure])[1], scores[sure])
+    assert (len(sure) == 9) == (case == "spread")  # where more are too near than are carried, it says so
+    found = top_k(queries, candidates, depth, device="cpu:0")
+    np.testing.assert_array_equal(found[0], rows)
+    np.testing.assert_array_equal(found[1], scores)

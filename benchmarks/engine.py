@@ -1,0 +1,225 @@
+"""Measure the evaluation engine against its targets, and write the table of docs/design/engine.md.
+
+pip install -e '.[benchmark,models]'
+python benchmarks/engine.py measure    # about 25 minutes on two quiet cores; writes docs/engine/
+python benchmarks/engine.py table      # from what was measured into the document
+
+Every part is a command of its own in this folder, run here with the sizes of PARTS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+DOCS = HERE.parent / "docs"
+FIGURES, DOCUMENT = DOCS / "engine" / "figures.json", DOCS / "design" / "engine.md"
+MARKS = "<!-- figures: python benchmarks/engine.py table -->", "<!-- end of figures -->"
+SMALL, LARGE, HUGE = "1,000 x 20,000 x 256", "5,000 x 100,000 x 256", "10,000 x 1,000,000 x 512"
+SEARCHED = "2,000 x 100,000 x 256"
+PARTS = {
+    "harness, small": "harness.py --sizes 1000 20000 256 --rounds 3",
+    "harness, large": "harness.py --sizes 5000 100000 256 --rounds 3 --only ours mteb faiss",
+    "harness, huge": "harness.py --sizes 10000 1000000 512 --depths 100 --rounds 1 --only ours",
+    "search": "search.py --rounds 5",
+    "measures": "measures.py --rounds 3",
+    "encoding": "encoding.py --images 160 --texts 640 --rounds 3",
+    "growth": f"growth.py --plot {DOCS / 'engine' / 'growth.png'}",
+}
+Row = tuple[str, str, str, str, str]
+
+
+def measure(only: list[str]) -> None:
+    known: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {"parts": {}}
+    for name in only:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "figures.json"
+            script, *words = PARTS[name].split(" ")
+            start = time.perf_counter()
+            subprocess.run([sys.executable, str(HERE / script), *words, "--json", str(path)], check=True)
+            command = f"python benchmarks/{PARTS[name]}".replace(f"{DOCS.parent}/", "")
+            facts = {"command": command, "date": str(date.today()), "seconds": round(time.perf_counter() - start)}
+            known["parts"][name] = facts | json.loads(path.read_text())
+        FIGURES.parent.mkdir(parents=True, exist_ok=True)
+        FIGURES.write_text(json.dumps(known, indent=1) + "\n")
+
+
+class Figures:
+    """What was measured, by part, case, who and what."""
+
+    def __init__(self, path: Path = FIGURES) -> None:
+        self.parts = json.loads(path.read_text())["parts"]
+
+    def row(self, part: str, case: str, who: str, what: str = "wall") -> dict[str, Any]:
+        rows = self.parts[part]["figures"]
+        return next(r for r in rows if (r["case"], r["who"], r["what"]) == (case, who, what))
+
+    def value(self, *key: str) -> float:
+        return float(self.row(*key)["value"])
+
+    def cases(self, part: str) -> list[str]:
+        return list(dict.fromkeys(r["case"] for r in self.parts[part]["figures"]))
+
+
+def seconds(row: dict[str, Any]) -> str:
+    """Return a median with its lowest and highest."""
+    spread = f" ({row['low']:.3g} to {row['high']:.3g})" if row.get("high") != row.get("low") else ""
+    return f"{row['value']:.3g} s{spread}"
+
+
+def met(found: float, wanted: float, *, at_least: bool) -> str:
+    return "yes" if (found >= wanted if at_least else found <= wanted) else "**no**"
+
+
+def harness_rows(figures: Figures) -> Iterator[Row]:
+    for part, size, wanted in (("harness, small", SMALL, 6.0), ("harness, large", LARGE, 3.5)):
+        for depth in ("1,000", "100"):
+            case = f"{size}, depth {depth}"
+            own, mteb, faiss = (figures.row(part, case, who) for who in ("ours", "mteb", "faiss"))
+            ratio = mteb["value"] / own["value"]
+            yield (f"1. harness, {case}: wall, MTEB's over ours", f"{seconds(own)}; MTEB {seconds(mteb)}",
+                   f"{ratio:.1f}", f"≥ {wanted:g}", met(ratio, wanted, at_least=True))  # fmt: skip
+            memory = {who: figures.value(part, case, who, "memory") for who in ("ours", "mteb", "faiss")}
+            share = memory["ours"] / memory["mteb"]
+            said = f"{memory['ours']:+.0f} MiB; MTEB {memory['mteb']:+.0f} MiB, FAISS {memory['faiss']:+.0f} MiB"
+            yield (
+                "1. growth of peak memory, ours over MTEB's",
+                said,
+                f"{share:.2f}",
+                "≤ 0.2",
+                met(share, 0.2, at_least=False),
+            )
+            cpu = {who: figures.value(part, case, who, "cpu") for who in ("ours", "mteb", "faiss")}
+            said = ", ".join(f"{who} {value:.3g} s" for who, value in cpu.items())
+            yield "1. CPU time, MTEB's over ours", said, f"{cpu['mteb'] / cpu['ours']:.1f}", "", ""
+            ratio = faiss["value"] / own["value"]
+            yield "1. wall, FAISS with Python loops over ours", f"FAISS {seconds(faiss)}", f"{ratio:.1f}", "", ""
+    case = f"{HUGE}, depth 100"
+    if "harness, huge" in figures.parts:
+        own = figures.row("harness, huge", case, "ours")
+        rate = 2 * 10_000 * 1_000_000 * 512 / own["value"] / 1e9
+        memory = figures.value("harness, huge", case, "ours", "memory")
+        yield f"1. harness, {case}: wall", seconds(own), f"{rate:.0f} GFLOP/s", "", ""
+        yield "1. growth of peak memory", f"{memory:+.0f} MiB", "", "", ""
+
+
+def search_rows(figures: Figures) -> Iterator[Row]:
+    for depth, wanted in (("100", 1.1), ("1,000", 1.4)):
+        case = f"{SEARCHED}, depth {depth}"
+        found = {
+            who: figures.row("search", case, who)
+            for who in ("ours", "faiss", "torch topk", "bare, numpy", "bare, torch")
+        }
+        limit = min(found["bare, numpy"]["value"], found["bare, torch"]["value"])
+        ratio = found["ours"]["value"] / limit
+        said = f"{seconds(found['ours'])}; bare product {limit:.3g} s"
+        yield (
+            f"2. search, {case}, over the bare product",
+            said,
+            f"{ratio:.2f}",
+            f"≤ {wanted}",
+            met(ratio, wanted, at_least=False),
+        )
+        others = {who: found[who]["value"] for who in ("faiss", "torch topk")}
+        best = min(others, key=others.__getitem__)
+        ratio = found["ours"]["value"] / others[best]
+        said = f"FAISS {seconds(found['faiss'])}, torch {seconds(found['torch topk'])}"
+        yield f"2. over the better peer ({best})", said, f"{ratio:.2f}", "≤ 1", met(ratio, 1.0, at_least=False)
+
+
+def measure_rows(figures: Figures) -> Iterator[Row]:
+    (case,) = figures.cases("measures")
+    own = figures.row("measures", case, "ours")
+    for who, wanted in (("pytrec_eval", 15.0), ("ranx", 4.0)):
+        ratio = figures.value("measures", case, who) / own["value"]
+        built = figures.value("measures", case, who, "build")
+        said = f"{seconds(own)}; {seconds(figures.row('measures', case, who))}, and {built:.1f} s to build its input"
+        yield (
+            f"3. measures, {case}: {who}'s over ours",
+            said,
+            f"{ratio:.1f}",
+            f"≥ {wanted:g}",
+            met(ratio, wanted, at_least=True),
+        )
+
+
+def encoding_rows(figures: Figures) -> Iterator[Row]:
+    for case in figures.cases("encoding"):
+        what = case.split(" ")[1]
+        found = {who: figures.row("encoding", case, who) for who in ("ours", "sentence-transformers", "mteb")}
+        rate = {who: row["items"] / row["value"] for who, row in found.items()}
+        bare = figures.row("encoding", case, "bare forward pass")
+        said = ", ".join(f"{who} {value:.1f}/s" for who, value in rate.items())
+        wanted = 1.0 if what == "images" else 1.3
+        ratio = rate["ours"] / max(rate["sentence-transformers"], rate["mteb"])
+        yield (
+            f"4. encoding, {case}: ours over the better peer",
+            said,
+            f"{ratio:.2f}",
+            f"≥ {wanted}",
+            met(ratio, wanted, at_least=True),
+        )
+        share = bare["value"] / found["ours"]["value"]
+        said = f"bare forward pass {bare['items'] / bare['value']:.1f}/s"
+        yield "4. share of the bare forward pass", said, f"{share:.2f}", "≥ 0.95", met(share, 0.95, at_least=True)
+
+
+def growth_rows(figures: Figures) -> Iterator[Row]:
+    rows = figures.parts["growth"]["figures"]
+    wall = {r["pool"]: r["value"] for r in rows if r["what"] == "seconds"}
+    memory = {r["pool"]: r["value"] for r in rows if r["what"] == "memory"}
+    said = ", ".join(f"{pool:,}: {wall[pool]:.2f} s, {memory[pool]:+.0f} MiB" for pool in wall)
+    low, high = sorted(wall)[-3], max(wall)
+    ratio = (wall[high] / wall[low]) / (high / low)
+    yield (
+        f"5. growth, 512 queries: time from {low:,} to {high:,} over proportional",
+        said,
+        f"{ratio:.2f}",
+        "≤ 1.1",
+        met(ratio, 1.1, at_least=False),
+    )
+    ratio = memory[high] / memory[low]
+    yield f"5. memory at {high:,} over that at {low:,}", "", f"{ratio:.2f}", "≤ 1.1", met(ratio, 1.1, at_least=False)
+
+
+def table(figures: Figures) -> str:
+    lines = [
+        "| what | measured: median (lowest to highest) | ratio | target | met |",
+        "| --- | --- | ---: | ---: | --- |",
+    ]
+    for rows in (harness_rows, search_rows, measure_rows, encoding_rows, growth_rows):
+        lines += [f"| {' | '.join(row)} |" for row in rows(figures)]
+    lines += ["", "| part | command | date | seconds | machine |", "| --- | --- | --- | ---: | --- |"]
+    for name, part in figures.parts.items():
+        lines.append(f"| {name} | `{part['command']}` | {part['date']} | {part['seconds']} | {part['machine']} |")
+    return "\n".join(lines)
+
+
+def write_table(document: str, figures: Figures) -> str:
+    """Return the document with the table between its marks."""
+    start, end = map(re.escape, MARKS)
+    return re.sub(f"(?<={start}\n).*?(?={end})", lambda _: f"\n{table(figures)}\n\n", document, flags=re.S)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step", choices=["measure", "table"])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    asked = parser.parse_args()
+    if asked.step == "measure":
+        measure(asked.only)
+    DOCUMENT.write_text(write_table(DOCUMENT.read_text(), Figures()))
+
+
+if __name__ == "__main__":
+    main()
