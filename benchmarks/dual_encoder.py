@@ -21,11 +21,11 @@ from transformers import CLIPConfig, CLIPModel
 from elva.config import Contrastive, load_recipe
 from elva.data import Pool
 from elva.engine import Stage, run
+from elva.inputs import Data, read_data
 from elva.prompts import RET, Input
 from elva.stages.contrastive import InfoNCE
 from elva.stages.plug_in import embed
 from elva.tokenizer import build_tokenizer
-from elva.train import Data, read_data
 from mrbench.files import replaced_folder
 from mrbench.models.dual_encoder import DualEncoder
 

@@ -33,7 +33,7 @@ PARTS = {
     "harness, huge": "harness.py --sizes 10000 1000000 512 --depths 100 --rounds 1 --only ours",
     "search": "search.py --rounds 5",
     "measures": "measures.py --rounds 3",
-    "encoding": "encoding.py --images 160 --texts 640 --rounds 3",
+    "encoding": "encoding.py --images 320 --texts 640 --rounds 3",
     "growth": f"growth.py --plot {DOCS / 'engine' / 'growth.png'}",
 }
 Row = tuple[str, str, str, str, str]

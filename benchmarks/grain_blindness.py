@@ -24,8 +24,9 @@ import torch
 
 from elva import checkpoints
 from elva.config import Recipe, load_recipe, parse_recipe
+from elva.inputs import Data, read_data
 from elva.naming import naming
-from elva.train import Data, read_data, train, train_plug_in
+from elva.train import train, train_plug_in
 from elva.zoo import ElvaModel
 from mrbench.benchmark import Benchmark
 from mrbench.evaluate import evaluate

@@ -23,7 +23,8 @@ from grain_blindness import SUITES
 from peers import machine
 
 from elva.config import load_recipe
-from elva.train import read_data, train
+from elva.inputs import read_data
+from elva.train import train
 from mrbench.benchmark import Benchmark
 from mrbench.evaluate import evaluate
 from mrbench.models.zoo import load_model

@@ -64,8 +64,9 @@ def elva(
     from elva.checkpoints import read_facts
     from elva.config import load_recipe
     from elva.estimate import estimate
+    from elva.inputs import check, read_data
     from elva.processes import Processes
-    from elva.train import check, read_data, train
+    from elva.train import train
     from mrbench.errors import InputError
 
     if stage not in ("all", "0", "1", "2", "3"):
@@ -109,7 +110,8 @@ def plug_in(
     Example: mrbench train plug-in --model clip-vit-base-patch32 --data scenes --out run
     """
     from elva.config import load_recipe
-    from elva.train import read_data, train_plug_in
+    from elva.inputs import read_data
+    from elva.train import train_plug_in
     from mrbench.errors import InputError
 
     if part not in ("all", "language"):

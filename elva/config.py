@@ -119,6 +119,8 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield "architecture.hidden: no multiple of 4 * heads"
     if shape and shape.image_size < shape.patch * shape.merge:
         yield "architecture.image_size: less than patch * merge"
+    if shape and recipe.dtype != "float32":
+        yield f"dtype={recipe.dtype!r} (accepted with an architecture: float32)"
     pieces = Counter(re.findall(r"\{(\w+)\}", recipe.prompt.template))
     wanted = Counter(["image", "text", "ask", *["instruction"] * min(1, pieces["instruction"])])
     if pieces != wanted:

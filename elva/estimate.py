@@ -11,8 +11,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 
 from elva import checkpoints
 from elva.config import Optimiser, Recipe, Reinforcement, Sampling
+from elva.inputs import Data
 from elva.sampler import balanced
-from elva.train import Data, steps_of
+from elva.train import steps_of
 from mrbench.models.pretrained import load_error, resolve_device
 
 UTILISATION = 0.35  # of what one large matrix product reaches, of a training step in practice

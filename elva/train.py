@@ -3,71 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from elva import checkpoints
-from elva.config import Contrastive, Embedding, Optimiser, Recipe, Reinforcement
-from elva.data import Pool, Summaries, read_benchmarks, read_pools
+from elva.config import Contrastive, Embedding, Optimiser, Recipe
 from elva.engine import STATE, Objective, Stage, run
+from elva.inputs import Data, check, check_summaries
 from elva.model import Elva, seeded_globally
 from elva.naming import naming
 from elva.processes import Processes
 from elva.runs import MARKER, claim, facts_of, look
-from elva.sentences import read_pairs, sentence_pool
 from elva.stages.contrastive import InfoNCE
 from elva.stages.generative import Generation
 from elva.stages.plug_in import PlugIn
 from elva.stages.reinforcement import Learner
-from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError
-from mrbench.files import replaced_folder, sha256_file
+from mrbench.files import replaced_folder
 from mrbench.models.dual_encoder import DualEncoder
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a run trains on.
-
-    Attributes:
-        benchmarks: Data sets with a train split.
-        pools: Their tasks.
-        sentences: Pairs of stage 1; None where there are none.
-        summaries: What is said of a set of grains.
-        pairs: SHA-256 of the file of the pairs, if they are of a file.
-    """
-
-    benchmarks: Sequence[Benchmark]
-    pools: Sequence[Pool]
-    sentences: Pool | None
-    summaries: Summaries
-    pairs: str | None = None
-
-    def texts(self) -> list[str]:
-        """Everything that a model from nothing has to know the words of."""
-        sides = (self.sentences.queries, self.sentences.candidates) if self.sentences else ()
-        found: set[str] = {item.text for side in sides for item in side if item.text}
-        for benchmark in self.benchmarks:
-            for task in benchmark.manifest.tasks:
-                queries = benchmark.queries(task, "train")
-                if len(queries):
-                    table = queries.table(["instruction", *(["text"] if "text" in queries[0].modality else [])])
-                    found |= {text for name in table.column_names for text in table[name].to_pylist()}
-            if any(benchmark.task(task).candidate_modality == "text" for task in benchmark.manifest.tasks):
-                found |= set(benchmark.corpus("text", "train").table(["text"])["text"].to_pylist())
-        for pool in self.pools:
-            found |= {*pool.query_summaries, *pool.candidate_summaries}
-        return sorted(found)
-
-
-def read_data(folders: Sequence[Path], pairs: Path | None = None) -> Data:
-    """Read the train splits of MRBench folders, and pairs of sentences from a file if there is one."""
-    benchmarks = read_benchmarks(folders)
-    pools, summaries = read_pools(benchmarks)
-    if pairs is not None:
-        return Data(benchmarks, pools, read_pairs(pairs), summaries, sha256_file(pairs))
-    return Data(benchmarks, pools, sentence_pool(benchmarks), summaries)
 
 
 def steps_of(options: Optimiser, rows: int) -> int:
@@ -101,7 +55,7 @@ def train(
         quiet: No progress bar.
 
     Raises:
-        InputError: Of :func:`check`, or the folder is of another recipe, data, pairs of sentences or start.
+        InputError: Of :func:`elva.inputs.check`, or the folder is of another recipe, data, pairs of sentences or start.
         OutputError: The folder is in use.
     """
     wanted = sorted(recipe.stages() if stages is None else stages)
@@ -115,6 +69,7 @@ def train(
     if known["start"] is not None:
         start = Path(known["start"])
     model, before = _begin(recipe, data, out, wanted[0], start, device)
+    check_summaries(recipe, data, model, wanted)
     with claim(out, facts, processes, resume=resume):
         for number in wanted:
             folder = out / f"stage{number}"
@@ -125,36 +80,6 @@ def train(
                 number, recipe, data, model, before, folder, resume, processes, save_every, quiet
             )
     return out / f"stage{wanted[-1]}"
-
-
-def check(recipe: Recipe, data: Data, stages: Sequence[int]) -> None:
-    """Say before the first stage runs what a later one would fail of.
-
-    Raises:
-        InputError: The recipe lacks the stage or has none, stage 1 has no pairs of sentences, or a pool has fewer
-            candidates than negatives are asked for.
-    """
-    if not stages:
-        raise InputError("the recipe has no stage", where=recipe.name, accepted="stage0 to stage3")
-    for number in stages:
-        options = getattr(recipe, f"stage{number}")
-        if options is None:
-            accepted = ", ".join(map(str, recipe.stages()))
-            raise InputError("the recipe lacks the stage", where=recipe.name, got=number, accepted=accepted)
-        if number == 1 and data.sentences is None:
-            where = ", ".join(str(b.folder) for b in data.benchmarks)
-            raise InputError("no text query has a paraphrase for stage 1", where=where, hint="name pairs with --pairs")
-        if isinstance(options, Contrastive | Reinforcement) and options.sampling is not None:
-            wanted = options.sampling.hard + options.sampling.random
-            for pool in [data.sentences] if number == 1 and data.sentences else data.pools:
-                if len(pool.candidates) <= wanted:
-                    raise InputError(
-                        "fewer negatives than asked",
-                        where=f"{pool.task}, {len(pool.candidates)} candidates",
-                        got=wanted,
-                        accepted=f"up to {len(pool.candidates) - 1}",
-                        hint=f"lower stage{number}.sampling.hard or .random",
-                    )
 
 
 def _begin(

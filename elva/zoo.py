@@ -48,7 +48,8 @@ class ElvaModel:
         self._samples = recipe.samples if samples is None else samples
         if self._samples < 1:
             raise InputError("no summary to embed after", where="samples", got=samples, accepted="1 or more")
-        self.name = f"elva-{recipe.name}-{self._how}"
+        averaged = self._how == "summary" and self._samples > 1
+        self.name = f"elva-{recipe.name}-{self._how}" + (f"-{self._samples}" if averaged else "")
         self.revision = weights_digest(sorted(folder.rglob("*.safetensors")))
         self.dimension = self._model.dimension
         self.device = str(self._model.device)
@@ -58,7 +59,7 @@ class ElvaModel:
             self._how,
             asdict(recipe.prompt),
             recipe.max_summary,
-            *([self._samples, seed] if self._samples > 1 and self._how == "summary" else []),
+            *([self._samples, seed] if averaged else []),
             self._model.processor.to_dict(),
             transformers_version,
         ]

@@ -1,5 +1,5 @@
 """Lets ``python -m mrbench`` do what ``mrbench`` does."""
 
-from mrbench.cli import main
+from mrbench.cli.app import main
 
 main()

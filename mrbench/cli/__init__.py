@@ -1,7 +1,1 @@
-"""The command line: one typer app, a file a command, in the order of the work."""
-
-from __future__ import annotations
-
-from mrbench.cli.app import app, main
-
-__all__ = ["app", "main"]
+"""The command line: one typer app in `app.py`, a file a command, in the order of the work."""

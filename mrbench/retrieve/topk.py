@@ -22,6 +22,7 @@ from mrbench.retrieve.gpu import best_keys
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
 _SLACK = 64  # candidates within the error of the product that are carried along before they are settled
 _SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+_SETTLED = 64  # queries that are settled at a time, so that their pairs take little memory
 _U = 2.0**-24
 
 
@@ -111,7 +112,10 @@ class _Best:
         self._scan(limit)
         enough = self._reached(limit) >= self._depth
         keys = np.empty((len(self._queries), self._depth), dtype=np.uint64)
-        keys[enough] = self._settle(np.flatnonzero(enough))
+        sure = np.flatnonzero(enough)
+        for start in range(0, len(sure), _SETTLED):
+            some = sure[start : start + _SETTLED]
+            keys[some] = self._settle(some)
         if not enough.all():
             again = _Best(self._queries[~enough], self._candidates, self._depth, self._chunk)
             keys[~enough] = again.search(guess=False)

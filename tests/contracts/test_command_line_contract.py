@@ -32,7 +32,7 @@ def test_the_reference_page_is_what_the_commands_say() -> None:
 def test_the_reference_page_names_every_command() -> None:
     import typer
 
-    from mrbench.cli import app
+    from mrbench.cli.app import app
 
     assert sorted(names(typer.main.get_command(app))) == sorted(generate_cli.COMMANDS)
 
@@ -40,7 +40,7 @@ def test_the_reference_page_names_every_command() -> None:
 def test_every_command_has_a_summary_an_example_and_help_for_each_option() -> None:
     import typer
 
-    from mrbench.cli import app
+    from mrbench.cli.app import app
 
     def walk(command: object, path: str) -> None:
         for parameter in command.params:  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def test_every_command_has_a_summary_an_example_and_help_for_each_option() -> No
 def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import json, sys\n"
-        "from mrbench.cli import main\n"
+        "from mrbench.cli.app import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit as stop: assert stop.code == 0\n"
         "heavy = {'torch', 'transformers', 'datasets', 'pandas', 'sklearn', 'matplotlib', 'scipy', 'pyarrow'}\n"

@@ -5,13 +5,18 @@ import torch
 from small_recipe import SMALL
 
 from elva.config import parse_recipe
-from elva.train import read_data
+from elva.inputs import read_data
 from mrbench.build.scenes import ScenesConfig, build_scenes
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)  # small products: more threads only wait for each other
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)  # what a test draws does not depend on the tests before it
 
 
 @pytest.fixture(scope="session")

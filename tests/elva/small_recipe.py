@@ -3,7 +3,7 @@
 SMALL = {
     "name": "small",
     "architecture": {"hidden": 32, "layers": 2, "vision_layers": 1, "intermediate": 48, "heads": 2, "patch": 16},
-    "max_summary": 6,
+    "max_summary": 24,
     "prompt": {"template": "{image}{text}{ask}", "summary": "summary", "word": "word", "instructions": False},
     "lora": {"rank": 4, "alpha": 8},
     "stage0": {"steps": 4, "batch": 6, "chunk": 4, "lr": 1e-3, "train": "all"},

@@ -45,6 +45,7 @@ def test_the_recipes_of_the_package_are_sound():
         ({"base": "B"}, "exactly one of them"),
         ({"architecture__heads": 3}, "no multiple of 4"),
         ({"architecture__patch": 64}, "less than patch"),
+        ({"dtype": "bfloat16"}, r"dtype='bfloat16' \(accepted with an architecture: float32"),
         ({"stage3__sampling": {"hard": 0, "random": 0}}, r"stage3.sampling: hard \+ random is 0"),
         ({"stage2__sampling": {"hard": 4, "random": 4, "pool": 6}}, "stage2.sampling.pool=6"),
         ({"stage3__reward": {"alpha": 0, "epsilon": 0}}, "no part has a weight"),

@@ -22,7 +22,7 @@ from elva.naming import naming
 from elva.stages.contrastive import InfoNCE
 from elva.train import train
 from elva.zoo import ElvaModel
-from mrbench.cli import main
+from mrbench.cli.app import main
 from mrbench.errors import InputError, ModelError, OutputError
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model
@@ -333,6 +333,18 @@ def test_the_zoo_takes_the_mean_over_summaries_where_the_recipe_asks_for_it(whol
         assert np.allclose(found, expected.numpy(), atol=1e-5)
 
 
+def test_the_name_tells_how_many_summaries_are_averaged(whole):
+    names = [ElvaModel(str(whole / "stage3"), device="cpu", samples=samples).name for samples in (1, 4)]
+    assert names == ["elva-small-summary", "elva-small-summary-4"]
+
+
+def test_a_limit_that_cuts_summaries_is_refused(data, tmp_path):
+    recipe = parse_recipe({**SMALL, "max_summary": 5})
+    with pytest.raises(InputError, match=r"a summary is longer than the recipe allows.*got: 5"):
+        train(recipe, data, tmp_path / "run", device="cpu", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_summary_is_nothing_to_embed_after(whole):
     with pytest.raises(InputError, match="no summary to embed after"):
         ElvaModel(str(whole / "stage3"), device="cpu", samples=0)
@@ -382,7 +394,13 @@ def test_bad_input_is_one_line_and_exit_code_2(scenes, tmp_path, capsys, words, 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("module", ["elva.cli", "mrbench.cli", "mrbench.cli.app"])
+def test_each_command_line_module_is_imported_alone(module):
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
+
+
 def test_help_starts_without_torch():
-    code = "import sys; from mrbench.cli import main\ntry: main(['train', 'elva', '--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from mrbench.cli.app import main\n"
+    code += "try: main(['train', 'elva', '--help'])\nexcept SystemExit: pass\n"
     code += "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

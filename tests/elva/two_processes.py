@@ -10,9 +10,10 @@ from small_recipe import SMALL
 
 from elva import checkpoints
 from elva.config import Reward, parse_recipe
+from elva.inputs import read_data
 from elva.model import seeded_globally
 from elva.processes import Processes
-from elva.train import make_objective, read_data
+from elva.train import make_objective
 
 
 def main():
