@@ -7,6 +7,14 @@ from mrbench.registry import Entry
 _ALL = (("modalities", "text, image, image+text"),)
 
 MODELS = [
+    Entry("elva:tiny", "1.6 M parameters, trained by all stages; comes with the package", "elva.zoo:tiny", "elva", _ALL),
+    Entry(
+        "elva:tiny-contrastive",
+        "the same trained by contrast alone, a baseline; comes with the package",
+        "elva.zoo:tiny_contrastive",
+        "elva",
+        _ALL,
+    ),
     Entry(
         "elva:PATH", "a folder that `mrbench train elva` wrote, such as RUN/stage3", "elva.zoo:ElvaModel", "elva", _ALL
     ),

@@ -93,7 +93,7 @@ class Packaged:
     """Loads a checkpoint that comes with the package.
 
     Args:
-        name: Name of its folder in ``elva/checkpoints``.
+        name: Name of its folder in ``elva/weights``.
     """
 
     def __init__(self, name: str) -> None:
