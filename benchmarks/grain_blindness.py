@@ -90,6 +90,8 @@ ARMS = {
     "generation-elva": Arm("generation", (3,), {"stage3": PAPER}),
     "generation-elva-graded": Arm("generation", (3,), {"stage3": GRADED}),
     "generation-several": Arm("generation", (), samples=4),
+    "generation-continued-several": Arm("generation-continued", (), samples=4),
+    "generation-balanced-several": Arm("generation-balanced", (), samples=4),
     "best-likeliest": Arm("best", ()),
     "best": Arm("generation", (3,), samples=4),
     # Encoders that generate nothing.

@@ -38,6 +38,7 @@ SHOWN = ("contrastive", "continued", "generation", "generation-elva", "best")
 PAIRS = [
     *(("best", arm) for arm in ("contrastive", "continued", "balanced", "generation", "generation-continued")),
     *(("best", arm) for arm in ("generation-balanced", "generation-several")),
+    *(("best", f"generation-{arm}-several") for arm in ("continued", "balanced")),
     *(("best-likeliest", arm) for arm in ("generation", "generation-continued", "generation-balanced")),
     *(("elva", "contrastive"), ("elva-graded", "contrastive")),
     *(("generation-elva", "generation"), ("generation-elva-graded", "generation")),
