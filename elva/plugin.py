@@ -7,7 +7,9 @@ from mrbench.registry import Entry
 _ALL = (("modalities", "text, image, image+text"),)
 
 MODELS = [
-    Entry("elva:tiny", "1.6 M parameters, trained by all stages; comes with the package", "elva.zoo:tiny", "elva", _ALL),
+    Entry(
+        "elva:tiny", "1.6 M parameters, trained by all stages; comes with the package", "elva.zoo:tiny", "elva", _ALL
+    ),
     Entry(
         "elva:tiny-contrastive",
         "the same trained by contrast alone, a baseline; comes with the package",
