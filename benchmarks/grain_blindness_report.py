@@ -121,7 +121,7 @@ def heading(frame: pd.DataFrame) -> list[str]:
     return [
         *("# What training does to grain blindness", ""),
         "Written by `python benchmarks/grain_blindness_report.py OUT`, after `grain_blindness.py data` and `train`",
-        "(and `train --seeds 0 --arms ablations`, `parts`) in the same folder; `grain_blindness.py` says what each arm is.",
+        "(and `train --seeds 0 --arms ablations`, `parts`) in one folder; `grain_blindness.py` says what each arm is.",
         f"Seeds {seeds}; an arm with fewer says so. Test splits at 64 pixels, mean over four tasks. ± is half the 95 %",
         "interval over seeds (Student). Sequences are those with a gradient since the model that all seeds share.",
         "Versions: " + ", ".join(f"{name} {version(name)}" for name in names) + ".",
