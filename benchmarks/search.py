@@ -6,13 +6,17 @@ pip install -e '.[benchmark]' && python benchmarks/search.py
 from __future__ import annotations
 
 import argparse
+import cProfile
+import pstats
 from pathlib import Path
 
 import faiss
 import numpy as np
 import torch
 from peers import machine, medians, record, unit_vectors, write_records
+from threadpoolctl import threadpool_limits
 
+from mrbench.retrieve import topk
 from mrbench.retrieve.topk import top_k
 
 CHUNK = 8192
@@ -43,15 +47,39 @@ def torch_topk(queries: torch.Tensor, candidates: torch.Tensor, depth: int) -> t
     return rows
 
 
+def profile(queries: np.ndarray, candidates: np.ndarray, depth: int, block: int = 256) -> None:
+    """Print where one thread spends its time: share by function, with and without what it calls."""
+    profiler = cProfile.Profile()
+    with threadpool_limits(1, user_api="blas"):
+        profiler.enable()
+        for start in range(0, len(queries), block):
+            topk._Best(queries[start : start + block], candidates, depth, topk.CHUNK).search()
+        profiler.disable()
+    stats = pstats.Stats(profiler)
+    print(f"depth {depth}, one thread, {stats.total_tt:.2f} s")  # type: ignore[attr-defined]
+    rows = [
+        (whole / stats.total_tt, own / stats.total_tt, name)  # type: ignore[attr-defined]
+        for (_, _, name), (_, _, own, whole, _) in stats.stats.items()  # type: ignore[attr-defined]
+    ]
+    for whole, own, name in sorted(rows, reverse=True):
+        if whole > 0.02:
+            print(f"  {whole:4.0%} with what it calls  {own:4.0%} itself  {name}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs=3, default=(2000, 100_000, 256), help="queries, candidates, length")
     parser.add_argument("--depths", type=int, nargs="+", default=(100, 1000))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--profile", action="store_true", help="say where our time goes, and measure nothing else")
     asked = parser.parse_args()
     number, pool, length = asked.sizes
     queries, candidates = unit_vectors(number, length, 0), unit_vectors(pool, length, 1)
+    if asked.profile:
+        for depth in asked.depths:
+            profile(queries, candidates, depth)
+        return
     tensors = torch.from_numpy(queries), torch.from_numpy(candidates)
     index = faiss.IndexFlatIP(length)
     index.add(candidates)
