@@ -49,8 +49,11 @@ PAPER = {
     "lr": 5e-5,
     "gradient": "score",
     "credit": "joint",
+    "sampling": {"hard": 4, "random": 4},
     "reward": {"alpha": 0.4, "epsilon": 0.6, "listwise": 0.0, "in_batch": False},
 }
+# The same number of sequences from fewer queries, each with more negatives of its own.
+FEW = {"batch": 16, "sampling": {"hard": 4, "random": 4}}
 GRADED = {**PAPER, "reward": {**PAPER["reward"], "alpha": 0.0, "epsilon": 0.0, "graded": 1.0}}
 
 
@@ -92,6 +95,8 @@ ARMS = {
     "generation-several": Arm("generation", (), samples=4),
     "generation-continued-several": Arm("generation-continued", (), samples=4),
     "generation-balanced-several": Arm("generation-balanced", (), samples=4),
+    "few-queries": Arm("generation", (3,), {"stage3": FEW}, samples=4),
+    "few-queries-likeliest": Arm("few-queries", ()),
     "best-likeliest": Arm("best", ()),
     "best": Arm("generation", (3,), samples=4),
     # Encoders that generate nothing.
@@ -100,7 +105,7 @@ ARMS = {
     "dual-encoder-balanced": Arm("dual-encoder", (2,), {"stage2": BALANCED}, kind="dual"),
     "plug-in": Arm("dual-encoder", (3,), {"stage3": PAPER}, kind="plug-in"),
     "plug-in-graded": Arm("dual-encoder", (3,), {"stage3": GRADED}, kind="plug-in"),
-    "plug-in-best": Arm("dual-encoder", (3,), kind="plug-in"),
+    "plug-in-best": Arm("dual-encoder", (3,), {"stage3": FEW}, kind="plug-in"),
 }
 ABLATIONS = {
     "no-ranking": {"reward": {"epsilon": 0.0}},
@@ -114,14 +119,14 @@ ABLATIONS = {
     "lr-3e-4": {"lr": 3e-4},
     "lr-1e-3": {"lr": 1e-3},
 }
-# What of the best combination does what; without the mean over summaries, to compare with best-likeliest.
+# What of the listwise stage does what; without the mean over summaries, to compare with few-queries-likeliest.
 PARTS = {
-    "best-pathwise": {"gradient": "pathwise"},
-    "best-score": {"gradient": "score"},
-    "best-joint": {"credit": "joint"},
-    "best-own-candidates": {"reward": {"in_batch": False}},
-    "best-paper-reward": {"reward": {"alpha": 0.4, "epsilon": 0.6, "listwise": 0.0}},
-    "best-lr-3e-4": {"lr": 3e-4},
+    "few-queries-pathwise": {"gradient": "pathwise"},
+    "few-queries-score": {"gradient": "score"},
+    "few-queries-joint": {"credit": "joint"},
+    "few-queries-own-candidates": {"reward": {"in_batch": False}},
+    "few-queries-paper-reward": {"reward": {"alpha": 0.4, "epsilon": 0.6, "listwise": 0.0}},
+    "few-queries-lr-3e-4": {"lr": 3e-4},
 }
 ALL = ARMS | {
     name: Arm(
@@ -129,7 +134,7 @@ ALL = ARMS | {
     )
     for name, changes in ABLATIONS.items()
 }
-ALL |= {name: Arm("generation", (3,), {"stage3": changes}) for name, changes in PARTS.items()}
+ALL |= {name: Arm("generation", (3,), {"stage3": {**FEW, **changes}}) for name, changes in PARTS.items()}
 
 
 def build_data(out: Path) -> None:

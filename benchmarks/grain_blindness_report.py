@@ -40,6 +40,7 @@ PAIRS = [
     *(("best", arm) for arm in ("contrastive", "continued", "balanced", "generation", "generation-continued")),
     *(("best", arm) for arm in ("generation-balanced", "generation-several")),
     *(("best", f"generation-{arm}-several") for arm in ("continued", "balanced")),
+    ("best", "few-queries"),
     *(("best-likeliest", arm) for arm in ("generation", "generation-continued", "generation-balanced")),
     *(("elva", "contrastive"), ("elva-graded", "contrastive")),
     *(("generation-elva", "generation"), ("generation-elva-graded", "generation")),
