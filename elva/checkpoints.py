@@ -24,7 +24,7 @@ from elva.prompts import IMAGE, IMAGE_END, IMAGE_START, PAD, RET
 from elva.tokenizer import SPECIAL, build_tokenizer
 from mrbench.errors import InputError, ModelError
 from mrbench.files import read_versioned_json, replaced_folder, write_json_atomic
-from mrbench.models.pretrained import check_keys, load_error, quiet, resolve_device
+from mrbench.models.pretrained import check_keys, load_error, quiet, resolve_device, writing_weights
 
 MARKER = "elva.json"
 FORMAT, FORMAT_VERSION = "mrbench-elva", 1
@@ -190,7 +190,7 @@ def save(
     with replaced_folder(folder, marker=MARKER, overwrite=True) as target:
         adapters: list[str] = []
         if recipe.base is None:
-            with quiet():
+            with writing_weights(folder):
                 model.network.save_pretrained(target)
             model.tokenizer.save_pretrained(target)
             model.processor.save_pretrained(target)
@@ -199,7 +199,8 @@ def save(
                 adapters.append(f"adapter-{len(adapters)}")
                 shutil.copytree(path, target / adapters[-1])
             adapters.append(f"adapter-{len(adapters)}")
-            model.adapted.save_pretrained(target / adapters[-1])
+            with writing_weights(folder):
+                model.adapted.save_pretrained(target / adapters[-1])
         facts: dict[str, Any] = {"stage": stage, "embedding": embedding, "adapters": adapters, "named": named or {}}
         facts["recipe"] = asdict(recipe)
         write_json_atomic(target / MARKER, {"format": FORMAT, "format_version": FORMAT_VERSION, **facts})

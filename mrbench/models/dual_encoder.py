@@ -17,7 +17,7 @@ from PIL import Image
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches, embed_items, weights_digest
-from mrbench.models.pretrained import load_error, load_transformer, quiet, resolve_device
+from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
@@ -108,7 +108,7 @@ class DualEncoder:
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
-        with quiet():
+        with writing_weights(folder):
             for part in (self.module, self._tokenizer, self._processor):
                 part.save_pretrained(folder)
 

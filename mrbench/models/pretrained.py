@@ -7,13 +7,15 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from logging import CRITICAL
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModel
 from transformers.utils import logging
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, ModelError, OutputError
 
 
 def resolve_device(device: str) -> torch.device:
@@ -96,3 +98,17 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def writing_weights(folder: Path) -> Iterator[None]:
+    """Write a checkpoint quietly.
+
+    Raises:
+        OutputError: The weights cannot be written, for example because the disk is full.
+    """
+    try:
+        with quiet():
+            yield
+    except SafetensorError as error:
+        raise OutputError(f"cannot write the weights: {error}", where=folder) from error

@@ -3,10 +3,12 @@ import fcntl
 import itertools
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -336,6 +338,18 @@ def test_the_zoo_takes_the_mean_over_summaries_where_the_recipe_asks_for_it(whol
 def test_the_name_tells_how_many_summaries_are_averaged(whole):
     names = [ElvaModel(str(whole / "stage3"), device="cpu", samples=samples).name for samples in (1, 4)]
     assert names == ["elva-small-summary", "elva-small-summary-4"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
+    model, recipe, _ = checkpoints.load(Path(checkpoints.__file__).parent / "weights/tiny", device="cpu")
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write the weights: .*File too large.*; where: .*stage1"):
+            checkpoints.save(model, tmp_path / "stage1", recipe, stage=1, embedding="prompt", before=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_limit_that_cuts_summaries_is_refused(data, tmp_path):
