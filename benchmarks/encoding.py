@@ -1,4 +1,6 @@
-"""Texts and images a second through our loop, sentence-transformers', MTEB's, and the bare forward pass.
+"""Texts and images a second: our loop, sentence-transformers', MTEB's, the bare forward pass, and matrix products.
+
+The last are square products of as many operations as the forward pass counts: no loop over the model can exceed them.
 
 A CLIP ViT-B/32 of random weights: speed does not depend on what it has learned. Every loop starts from the same PNG
 bytes and texts.
@@ -24,6 +26,7 @@ from mteb.models.model_implementations.clip_models import CLIPModel as MtebCLIP
 from peers import machine, medians, record, write_records
 from PIL import Image
 from sentence_transformers import SentenceTransformer
+from torch.utils.flop_counter import FlopCounterMode
 
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
@@ -107,7 +110,7 @@ def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, s
     records = [Candidate(str(number), (), text) for number, text in enumerate(said)]
     ready = [model._tokenize(batch).to(model.device) for batch in batched(sorted(said, key=len))]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def bare() -> None:
         for tokens in ready:
             model.module.get_text_features(**tokens)
@@ -117,6 +120,7 @@ def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, s
         "sentence-transformers": lambda: peer.encode(said, batch_size=BATCH, show_progress_bar=False),
         "mteb": lambda: other.get_text_embeddings([{"text": batch} for batch in batched(said)], False),
         "bare forward pass": bare,
+        "matrix products": products_like(bare),
     }
 
 
@@ -127,7 +131,7 @@ def image_loops(
     ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:BATCH])]
     pixels = torch.from_numpy(np.stack(ready)).to(model.device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def bare() -> None:
         for batch in batched(shown):
             model.module.get_image_features(pixel_values=pixels[: len(batch)])
@@ -137,7 +141,23 @@ def image_loops(
         "sentence-transformers": lambda: peer.encode(opened(shown), batch_size=BATCH, show_progress_bar=False),
         "mteb": lambda: other.get_image_embeddings(({"image": opened(batch)} for batch in batched(shown)), False),
         "bare forward pass": bare,
+        "matrix products": products_like(bare),
     }
+
+
+def products_like(work: Callable, side: int = 2048) -> Callable:
+    """Return a loop of square float32 products with as many operations as `work` counts, to one product more."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    times = round(counter.get_total_flops() / (2 * side**3)) + 1
+    left, right = torch.rand(side, side), torch.rand(side, side)
+    out = torch.empty(side, side)
+
+    def loop() -> None:
+        for _ in range(times):
+            torch.matmul(left, right, out=out)
+
+    return loop
 
 
 def compare(what: str, rounds: int, number: int, loops: dict[str, Callable]) -> None:

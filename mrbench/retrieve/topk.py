@@ -1,8 +1,8 @@
 """Exact top k, streamed over embeddings that may be larger than memory.
 
-A product in float32 finds who may be among the best, with a bound on its error; these few are scored to the last bit
-(:mod:`mrbench.retrieve.exact`) and ordered by score, the tied by row. So the answer is one, whatever the blocks, the
-threads, the linear algebra library and the shards that the candidates came in.
+A product (:mod:`mrbench.retrieve.products`) finds who may be among the best, with a bound on its error; these few are
+scored to the last bit (:mod:`mrbench.retrieve.exact`) and ordered by score, the tied by row. So the answer is one,
+whatever the blocks, the threads, the linear algebra library and the shards that the candidates came in.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mrbench.errors import InputError, ModelError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.exact import Keys, Scores, key_parts, order_keys, pair_scores
 from mrbench.retrieve.gpu import best_keys
+from mrbench.retrieve.products import Bfloat16Product, Float32Product, Product, one_thread, pays, residual, usable
 
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
-_SLACK = 64  # candidates within the error of the product that are carried along before they are settled
+_SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
 _SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
 _SETTLED = 64  # queries that are settled at a time, so that their pairs take little memory
-_U = 2.0**-24
 
 
 def top_k(
@@ -35,6 +34,7 @@ def top_k(
     block: int = BLOCK,
     chunk: int = CHUNK,
     device: str = "cpu",
+    bfloat16: bool | None = None,
 ) -> tuple[Ints, Scores]:
     """Find the best candidates of every query.
 
@@ -46,6 +46,8 @@ def top_k(
         block: Queries in one product.
         chunk: Candidates in one product. No argument but the first three changes the result.
         device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
+        bfloat16: Whether products may be of vectors rounded to bfloat16, where few candidates more are carried along
+            for it; None asks this where the processor is faster so.
 
     Returns:
         Rows of the candidates and their scores, both of shape ``(num_queries, depth)``, by falling score, the tied by
@@ -73,13 +75,18 @@ def top_k(
             rows[unsure], scores[unsure] = top_k(queries[unsure], candidates, depth, threads=threads)
         return rows, scores
 
-    def work(start: int) -> None:
-        best = _Best(queries[start : start + block], candidates, depth, chunk)
-        part = slice(start, start + block)
-        rows[part], scores[part] = key_parts(best.search())
-
+    if bfloat16 is None:
+        bfloat16 = usable(2.0 * len(queries) * candidates.size, candidates.shape[1])
     # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or _cores()) as pool:
+    with one_thread(), ThreadPoolExecutor(threads or _cores()) as pool:
+        parts = (candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK))
+        lost = max(pool.map(residual, parts)) if bfloat16 else None
+
+        def work(start: int) -> None:
+            best = _Best(queries[start : start + block], candidates, depth, chunk, lost)
+            part = slice(start, start + block)
+            rows[part], scores[part] = key_parts(best.search())
+
         list(pool.map(work, range(0, len(queries), block)))
     return rows, scores
 
@@ -91,14 +98,13 @@ class _Best:
     query is in ``values`` and ``rows``.
     """
 
-    def __init__(self, queries: Embeddings, candidates: Embeddings, depth: int, chunk: int) -> None:
+    def __init__(self, queries: Embeddings, candidates: Embeddings, depth: int, chunk: int, lost: float | None) -> None:
         self._queries, self._candidates, self._depth = queries, candidates, depth
         self._chunk = min(chunk, len(candidates))
-        # Two values that are compared may both err, by d u times the lengths and by the rounding to float32.
-        self._error = np.float32(2.1 * (queries.shape[1] + 2) * _U)
-        self._product = np.empty(len(queries) * self._chunk, dtype=np.float32)
-        self._above = np.zeros(-(-self._product.size // 8) * 8, dtype=np.bool_)
-        room = depth + _SLACK + self._chunk  # so much is left after shrinking, and comes with the next chunk
+        self._lost = lost  # the most that rounding to bfloat16 takes from a candidate; None: no bfloat16
+        self._product: Product = Float32Product(queries, self._chunk)
+        self._most = 2 * depth + _SLACK  # so much is left after shrinking
+        room = self._most + self._chunk
         self._values = np.empty((len(queries), room), dtype=np.float32)
         self._rows = np.empty((len(queries), room), dtype=np.uint32)
 
@@ -117,7 +123,7 @@ class _Best:
             some = sure[start : start + _SETTLED]
             keys[some] = self._settle(some)
         if not enough.all():
-            again = _Best(self._queries[~enough], self._candidates, self._depth, self._chunk)
+            again = _Best(self._queries[~enough], self._candidates, self._depth, self._chunk, None)
             keys[~enough] = again.search(guess=False)
         return keys
 
@@ -141,50 +147,41 @@ class _Best:
         rank = round(expected + 3.5 * expected**0.5 + 2)
         if 2 * rank > len(sample):
             return None
-        scores = self._multiply(sample)
-        return np.partition(scores, -rank, axis=1)[:, -rank, None]
+        exact = Float32Product(self._queries, len(sample))
+        exact.multiply(sample)
+        limit: Scores = np.partition(exact.scores, -rank, axis=1)[:, -rank, None]
+        if self._lost is not None:
+            coarse = Bfloat16Product(self._queries, self._chunk, self._lost)
+            if pays(exact.scores, limit, coarse.error(limit)):
+                self._product = coarse
+        return limit
 
     def _scan(self, guess: Scores | None) -> None:
         self._filled = np.zeros(len(self._queries), dtype=np.int64)
         nothing = np.full((len(self._queries), 1), -np.inf, dtype=np.float32)
-        self._limit = nothing if guess is None else guess - self._error
+        self._limit = nothing if guess is None else guess - self._product.error(guess)
         for start in range(0, len(self._candidates), self._chunk):
-            scores = self._multiply(self._candidates[start : start + self._chunk])
-            if start == 0 and guess is None and scores.shape[1] > self._depth:
-                self._raise_limit(scores)
-            self._add(scores, start)
-
-    def _multiply(self, candidates: Embeddings) -> Scores:
-        scores = self._product[: len(self._queries) * len(candidates)].reshape(len(self._queries), -1)
-        return np.matmul(self._queries, candidates.T, out=scores)
+            height, width = self._product.multiply(self._candidates[start : start + self._chunk])
+            if start == 0 and guess is None and width > self._depth:
+                self._raise_limit(self._product.values(np.arange(height * width)).reshape(height, width))
+            self._add(start, height, width)
 
     def _raise_limit(self, values: Scores) -> None:
         kth = values.shape[1] - self._depth
-        limit = np.partition(values, kth, axis=1)[:, kth, None] - self._error
-        self._limit = np.maximum(self._limit, limit)
+        level = np.partition(values, kth, axis=1)[:, kth, None]
+        self._limit = np.maximum(self._limit, level - self._product.error(level))
 
-    def _add(self, scores: Scores, start: int) -> None:
-        found, width = self._reaching(scores), scores.shape[1]
-        ends = np.searchsorted(found, np.arange(0, scores.size + 1, width))
+    def _add(self, start: int, height: int, width: int) -> None:
+        found = self._product.reaching(self._limit)
+        ends = np.searchsorted(found, np.arange(0, height * width + 1, width))
         new = np.diff(ends)
         if (self._filled + new).max() > self._values.shape[1]:
             self._shrink()
-        query = np.arange(len(scores))
+        query = np.arange(height)
         place = np.arange(len(found)) + np.repeat(query * self._values.shape[1] + self._filled - ends[:-1], new)
-        self._values.reshape(-1)[place] = scores.reshape(-1)[found]
+        self._values.reshape(-1)[place] = self._product.values(found)
         self._rows.reshape(-1)[place] = found + np.repeat(start - query * width, new)
         self._filled += new
-
-    def _reaching(self, scores: Scores) -> Ints:
-        """Return the flat positions of the scores that reach the limit, ascending."""
-        size = scores.size
-        np.greater_equal(scores, self._limit, out=self._above[:size].reshape(scores.shape))
-        self._above[size:] = False
-        words = self._above.view(np.uint64)  # few reach it: eight are passed over at a time
-        some = np.flatnonzero(words != 0)
-        inside = np.flatnonzero(words[some].view(np.bool_))
-        found: Ints = some[inside >> 3] * 8 + (inside & 7)
-        return found
 
     def _shrink(self) -> None:
         """Leave out who cannot be among the best; where too many are too close to tell, settle it."""
@@ -198,7 +195,7 @@ class _Best:
         to = np.arange(len(query)) - np.repeat(np.cumsum(self._filled) - self._filled, self._filled)
         values, rows = self._values[query, place], self._rows[query, place]
         self._values[query, to], self._rows[query, to] = values, rows
-        many = np.flatnonzero(self._filled > self._depth + _SLACK)
+        many = np.flatnonzero(self._filled > self._most)
         if len(many):
             best = self._settle(many)
             self._rows[many, : self._depth], self._values[many, : self._depth] = key_parts(best)
@@ -212,7 +209,7 @@ class _Best:
         values = self._values[some, :width]
         values[np.arange(width) >= self._filled[some, None]] = -np.inf
         kth = np.partition(values, width - self._depth, axis=1)[:, width - self._depth, None]
-        close = np.flatnonzero(values >= kth - self._error)
+        close = np.flatnonzero(values >= kth - self._product.error(kth))
         ends = np.searchsorted(close, np.arange(0, values.size + 1, width))
         rows = self._rows[some, :width].reshape(-1)[close].astype(np.int64)
         scores = pair_scores(self._queries[some], self._candidates, rows, ends)

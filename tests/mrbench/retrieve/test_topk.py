@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrbench.errors import InputError, ModelError
-from mrbench.retrieve import topk
+from mrbench.retrieve import products, topk
 from mrbench.retrieve.exact import exact_scores, key_parts, order_keys, settled
 from mrbench.retrieve.gpu import best_keys
+from mrbench.retrieve.products import Bfloat16Product, pays, residual
 from mrbench.retrieve.topk import top_k
 
 
@@ -57,6 +59,53 @@ def test_it_is_a_full_sort_of_exact_scores(case: str, depth: int) -> None:
     expected = slow_top_k(queries, candidates, depth)
     np.testing.assert_array_equal(rows, expected[0])
     np.testing.assert_array_equal(scores, expected[1])
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("depth", "length"), [(1, 24), (10, 24), (60, 256)])
+def test_bfloat16_finds_the_same(case: str, depth: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_COST", 0)  # however many candidates are carried along
+    used = []
+    multiply = Bfloat16Product.multiply
+    monkeypatch.setattr(
+        Bfloat16Product, "multiply", lambda self, part: (used.append(len(part)), multiply(self, part))[1]
+    )
+    candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
+    if length != 24:
+        candidates, queries = units(9000, length, seed=1), units(9, length, seed=2)
+    before = torch.get_num_threads()
+    first = top_k(queries, candidates, depth, bfloat16=False)
+    assert not used
+    second = top_k(queries, candidates, depth, bfloat16=True, block=5, chunk=500, threads=2)
+    assert used or case != "spread"
+    assert torch.get_num_threads() == before
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 300), st.integers(0, 2**32 - 1), st.floats(0.001, 3))
+def test_no_product_in_bfloat16_errs_by_more_than_it_says(length: int, seed: int, offset: float) -> None:
+    rng = np.random.default_rng(seed)
+    queries, candidates = (v + np.float32(offset) for v in rng.standard_normal((2, 40, length)).astype(np.float32))
+    queries, candidates = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, candidates))
+    product = Bfloat16Product(queries, 40, residual(candidates))
+    shape = product.multiply(candidates)
+    found = product.values(np.arange(1600)).reshape(shape).astype(float)
+    exact = queries.astype(float) @ candidates.astype(float).T
+    # Each of two that are compared may err by half of it.
+    assert (np.abs(found - exact) <= product.error(found.astype(np.float32)) / 2).all()
+    limit = np.sort(found, axis=1)[:, 30:31].astype(np.float32)
+    reach = np.zeros(1600, dtype=bool)
+    reach[product.reaching(limit)] = True
+    assert reach[((found >= limit) & (limit > 0)).reshape(-1)].all()
+
+
+def test_bfloat16_is_left_where_too_many_are_near() -> None:
+    sample = np.float32([[0.9] * 50 + [0.91] * 50])
+    assert pays(sample, np.float32([[0.95]]), np.float32([[0.01]]))
+    assert not pays(sample, np.float32([[0.91]]), np.float32([[0.02]]))  # fifty more of a hundred
+    assert not pays(sample - 1, np.float32([[0.0]]), np.float32([[0.01]]))  # bits of negative numbers fall
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,0 +1,221 @@
+"""Products of queries and candidates that say how far they may err: in float32, and in bfloat16.
+
+A processor that multiplies bfloat16 does it several times faster. Its products tell less apart, so more candidates are
+carried along and scored exactly; the answer is the same.
+"""
+
+from __future__ import annotations
+
+import sys
+import timeit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any, Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mrbench.measures.ties import Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import Scores
+
+WORTH = 1e12  # operations of a search for which torch is loaded, where it is not yet
+_COST = 100  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
+_U, _U_BFLOAT16 = 2.0**-24, 2.0**-8
+_Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Product(Protocol):
+    """The products of some queries with one chunk of candidates after another."""
+
+    def error(self, level: Scores) -> Scores:
+        """Return how much lower than `level` a product may be whose score is as high as that of one at `level`.
+
+        Args:
+            level: Shape ``(num_queries, 1)``.
+        """
+
+    def multiply(self, candidates: Embeddings) -> tuple[int, int]:
+        """Multiply with a chunk, hold the products until the next, and return their shape."""
+
+    def reaching(self, limit: Scores) -> Ints:
+        """Return flat positions of the products held, ascending: all that reach the limits, and maybe a few below.
+
+        Args:
+            limit: One a query, shape ``(num_queries, 1)``; above 0 for products in bfloat16 (:func:`pays`).
+        """
+
+    def values(self, places: Ints) -> Scores:
+        """Return the products at flat positions."""
+
+
+class Float32Product:
+    """Products by numpy."""
+
+    def __init__(self, queries: Embeddings, chunk: int) -> None:
+        self._queries = queries
+        self._out = np.empty(len(queries) * chunk, dtype=np.float32)
+        self._marks = Marks(self._out.size)
+        # Two values that are compared may both err, by d u times the lengths and by the rounding to float32.
+        self._error = np.float32(2.1 * (queries.shape[1] + 2) * _U)
+
+    def error(self, level: Scores) -> Scores:
+        """See :class:`Product`."""
+        return np.full_like(level, self._error)
+
+    def multiply(self, candidates: Embeddings) -> tuple[int, int]:
+        """See :class:`Product`."""
+        self.scores = self._out[: len(self._queries) * len(candidates)].reshape(len(self._queries), -1)
+        np.matmul(self._queries, candidates.T, out=self.scores)
+        return len(self._queries), len(candidates)
+
+    def reaching(self, limit: Scores) -> Ints:
+        """See :class:`Product`."""
+        np.greater_equal(self.scores, limit, out=self._marks.of(self.scores.shape))
+        return self._marks.places()
+
+    def values(self, places: Ints) -> Scores:
+        """See :class:`Product`."""
+        return self.scores.reshape(-1)[places]
+
+
+class Bfloat16Product:
+    """Products by torch of vectors rounded to bfloat16, summed in float32 and rounded again.
+
+    Args:
+        queries: Unit vectors, shape ``(num_queries, dimension)``.
+        chunk: Candidates in one product.
+        residual: The length of what rounding takes from a candidate at most (:func:`residual`).
+    """
+
+    def __init__(self, queries: Embeddings, chunk: int, residual: float) -> None:
+        self._queries = _tensor(queries).bfloat16()
+        dimension = queries.shape[1]
+        self._chunk = self._queries.new_empty(chunk, dimension)
+        self._out = self._queries.new_empty(len(queries) * chunk)
+        self._marks = Marks(len(queries) * chunk)
+        # q c - q' c' = (q - q') c + q' (c - c'), each at most the product of two lengths, which may be 1.001.
+        self._input = 1.01 * (_residual(queries) + residual) + 2.1 * (dimension + 2) * _U
+
+    def error(self, level: Scores) -> Scores:
+        """See :class:`Product`."""
+        return np.float32(1.02) * (2 * np.float32(self._input) + 2 * np.float32(_U_BFLOAT16) * np.abs(level))
+
+    def multiply(self, candidates: Embeddings) -> tuple[int, int]:
+        """See :class:`Product`."""
+        import torch
+
+        shape = len(self._queries), len(candidates)
+        part = self._chunk[: len(candidates)].copy_(_tensor(candidates))
+        held = self._out[: shape[0] * shape[1]].view(shape)
+        torch.mm(self._queries, part.T, out=held)
+        # A bfloat16 is the upper half of a float32; so those of positive numbers are in the order of the numbers.
+        self._bits = held.view(torch.int16).numpy()
+        return shape
+
+    def reaching(self, limit: Scores) -> Ints:
+        """See :class:`Product`."""
+        lowest = limit.astype(np.float32).view(np.uint32) >> 16
+        np.greater_equal(self._bits, lowest.astype(np.int16), out=self._marks.of(self._bits.shape))
+        return self._marks.places()
+
+    def values(self, places: Ints) -> Scores:
+        """See :class:`Product`."""
+        upper = self._bits.reshape(-1)[places].view(np.uint16).astype(np.uint32) << 16
+        found: Scores = upper.view(np.float32)
+        return found
+
+
+class Marks:
+    """Flags of a table, and where they stand."""
+
+    def __init__(self, size: int) -> None:
+        self._flags = np.zeros(-(-size // 8) * 8, dtype=np.bool_)
+
+    def of(self, shape: tuple[int, ...]) -> _Flags:
+        """Return the flags of a table of a shape, to be written."""
+        size = int(np.prod(shape))
+        self._flags[size:] = False
+        self._used = -(-size // 8) * 8
+        return self._flags[:size].reshape(shape)
+
+    def places(self) -> Ints:
+        """Return the flat positions of those that are set, ascending."""
+        words = self._flags[: self._used].view(np.uint64)  # few are: eight are passed over at a time
+        some = np.flatnonzero(words != 0)
+        inside = np.flatnonzero(words[some].view(np.bool_))
+        found: Ints = some[inside >> 3] * 8 + (inside & 7)
+        return found
+
+
+def pays(sample: Scores, limit: Scores, error: Scores) -> bool:
+    """Say whether what bfloat16 saves is more than the candidates cost that it carries along, by a sample of scores.
+
+    Args:
+        sample: Of the scores of each query, shape ``(num_queries, num_sampled)``.
+        limit: What the best reach, shape ``(num_queries, 1)``.
+        error: Of the products in bfloat16, shape ``(num_queries, 1)``.
+
+    >>> sample, limit = np.float32([[0.5, 0.1, 0.2, 0.3]]), np.float32([[0.4]])
+    >>> pays(sample, limit, np.float32([[0.01]])), pays(sample, limit, np.float32([[0.3]]))
+    (True, False)
+    """
+    if (limit <= error).any():  # the order of bits is that of numbers for positive ones alone
+        return False
+    more = np.count_nonzero((sample >= limit - error) & (sample < limit))
+    return bool(more * _COST < sample.size)
+
+
+def usable(operations: float, dimension: int) -> bool:
+    """Say whether products in bfloat16 are faster here, and a search is large enough to find out."""
+    return ("torch" in sys.modules or operations >= WORTH) and operations >= WORTH / 1000 and _faster(dimension)
+
+
+@cache
+def _faster(dimension: int, queries: int = 128, candidates: int = 1024) -> bool:
+    vectors = np.full((queries, dimension), dimension**-0.5, dtype=np.float32)
+    others = np.full((candidates, dimension), dimension**-0.5, dtype=np.float32)
+    with one_thread():
+        slow, fast = (
+            min(timeit.repeat(partial(of.multiply, others), number=1, repeat=8))
+            for of in (Float32Product(vectors, candidates), Bfloat16Product(vectors, candidates, 0.0))
+        )
+    return fast < 0.7 * slow
+
+
+def residual(candidates: Embeddings) -> float:
+    """Return the length of what rounding to bfloat16 takes from a vector, the largest of some.
+
+    >>> residual(np.float32([[1.0, 0.0], [0.6, 0.8]])) > residual(np.float32([[1.0, 0.0]])) == 0.0
+    True
+    """
+    return max((_residual(candidates[start : start + 1024]) for start in range(0, len(candidates), 1024)), default=0.0)
+
+
+def _residual(vectors: Embeddings) -> float:
+    whole = _tensor(vectors)
+    return float((whole - whole.bfloat16()).square_().sum(1).max().sqrt()) * 1.001
+
+
+def _tensor(vectors: Embeddings) -> Any:
+    import torch
+
+    # Torch warns of arrays that must not be written, such as memory maps.
+    flags = vectors.flags
+    return torch.from_numpy(vectors if flags.writeable and flags.c_contiguous else np.array(vectors))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let numpy use one thread a product, and torch, where it is loaded at all."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        if torch:
+            torch.set_num_threads(1)
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
