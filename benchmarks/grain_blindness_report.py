@@ -20,7 +20,7 @@ from grain_blindness import ALL, ARMS, SUITES, folder_of, model_of, recipe_of
 from scipy.stats import t
 from sklearn.manifold import TSNE
 
-from elva.config import Recipe
+from elva.config import Contrastive, Recipe
 from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.models.protocol import Item
@@ -58,6 +58,8 @@ def sequences(recipe: Recipe, arm: str) -> int:
         sampling = getattr(options, "sampling", None)
         if sampling is not None:
             each = (2 + sampling.hard + sampling.random) * getattr(options, "rollouts", 1)
+        if isinstance(options, Contrastive) and options.doubled:
+            each *= 2
         total += options.steps * options.batch * each
     return total
 

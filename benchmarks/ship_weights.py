@@ -12,10 +12,11 @@ import shutil
 from pathlib import Path
 
 import torch
-from grain_blindness import SUITES, model_of, recipe_of
+from grain_blindness import SUITES, model_of
 from safetensors.torch import load_file, save_file
 
 from elva.checkpoints import MARKER
+from elva.config import parse_recipe
 from mrbench.benchmark import Benchmark
 from mrbench.evaluate import evaluate
 from mrbench.models.zoo import load_model
@@ -71,10 +72,9 @@ def main() -> None:
     for name, arm in SHIPPED.items():
         digest = ship(args.out, name, arm, args.seed)
         found = hits(args.out, name)
-        recipe = json.loads((WEIGHTS / name / MARKER).read_text())["recipe"]["name"]
+        recipe = parse_recipe(json.loads((WEIGHTS / name / MARKER).read_text())["recipe"])
         scores = " | ".join(f"{found[suite]:.3f}" for suite in SUITES)
-        own = recipe_of(arm, args.seed, recipe).digest[:16]
-        lines.append(f"| `elva:{name}` | {arm} | {recipe}, digest {own} | `{digest}` | {scores} |")
+        lines.append(f"| `elva:{name}` | {arm} | {recipe.name}, digest {recipe.digest[:16]} | `{digest}` | {scores} |")
     (WEIGHTS / "README.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

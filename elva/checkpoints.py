@@ -150,6 +150,12 @@ def _read(source: str, dtype: torch.dtype) -> tuple[Any, Any, Any]:
     check_keys(source, info["missing_keys"], info["unexpected_keys"], [k[0] for k in info["mismatched_keys"]])
     if not hasattr(getattr(network, "model", None), "get_rope_index"):
         raise ModelError("not a model of the Qwen2-VL kind", where=source, got=type(network).__name__)
+    for name, theirs in (("patch_size", "patch_size"), ("merge_size", "spatial_merge_size")):
+        cut, taken = getattr(processor, name, None), getattr(network.config.vision_config, theirs, None)
+        if cut != taken:
+            raise ModelError(
+                f"the processor has another {name} than the network", where=source, got=cut, accepted=taken
+            )
     return network, tokenizer, processor
 
 

@@ -132,11 +132,17 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         if isinstance(options, Contrastive | Reinforcement) and options.sampling is not None:
             yield from _impossible(options.sampling, f"stage{number}.sampling")
     if recipe.stage3 is not None:
-        reward = recipe.stage3.reward
-        if not (reward.alpha or reward.epsilon or reward.graded or reward.listwise):
-            yield "stage3.reward: no part has a weight"
-        if recipe.stage3.beta and recipe.stage3.train != "lora":
-            yield "stage3.beta: the reference is the model without its adapters, so train has to be lora"
+        yield from _unrewarded(recipe.stage3)
+
+
+def _unrewarded(options: Reinforcement) -> Iterator[str]:
+    reward = options.reward
+    if options.rollouts < 2 and options.gradient != "pathwise":
+        yield f"stage3.rollouts={options.rollouts} (accepted with gradient={options.gradient!r}: 2 or more)"
+    if not (reward.alpha or reward.epsilon or reward.graded or reward.listwise):
+        yield "stage3.reward: no part has a weight"
+    if options.beta and options.train != "lora":
+        yield "stage3.beta: the reference is the model without its adapters, so train has to be lora"
 
 
 def _impossible(sampling: Sampling, name: str) -> Iterator[str]:
@@ -182,6 +188,8 @@ def _value(hint: Any, value: Any, name: str, limits: Any, problems: list[str]) -
             value = float(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         problems.append(f"{name}={_short(value)} (accepted: {'a finite number' if kind is float else kind.__name__})")
+    elif kind is str and value != value.encode("utf-8", "replace").decode():  # half a surrogate pair
+        problems.append(f"{name}={_short(value)} (accepted: text in Unicode)")
     elif limits:
         high = min(limits["high"], MOST) if kind is int else limits["high"]
         if not limits["low"] <= value <= high:

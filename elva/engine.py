@@ -104,7 +104,7 @@ def run(
         after: Called with the number of steps done.
 
     Raises:
-        InputError: The state is of another recipe.
+        InputError: The state is of another recipe or number of processes.
         ModelError: A loss or gradient is not finite, or the state does not fit the weights.
     """
     names = sorted(weights)
@@ -185,12 +185,13 @@ def _metrics(stage: Stage, start: int) -> Iterator[Callable[[dict[str, Any]], No
 
 
 def _read_metrics(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
             rows.append(json.loads(line))
-            _ = rows[-1]["stage"], rows[-1]["step"]
+            if not all(type(rows[-1][name]) is int for name in ("stage", "step")):
+                raise ValueError("no whole number")
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):  # torn when the run was killed: its step is run again
                 return rows[: number - 1]
@@ -223,10 +224,11 @@ def _save(
     stage.processes.wait()
 
 
-def _state(stage: Stage) -> Path:
+def _state(stage: Stage, rank: int | None = None) -> Path:
     path = stage.folder / STATE
     # Each process has its own rollouts and negatives.
-    return path.with_suffix(f".{stage.processes.rank}.safetensors") if stage.processes.world > 1 else path
+    rank = stage.processes.rank if rank is None else rank
+    return path.with_suffix(f".{rank}.safetensors") if stage.processes.world > 1 else path
 
 
 def _sha256(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
@@ -239,6 +241,11 @@ def _sha256(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
 
 def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any) -> int:
     path = _state(stage)
+    own = {_state(stage, rank) for rank in range(stage.processes.world)}
+    others = sorted(set(stage.folder.glob(f"{Path(STATE).stem}*.safetensors")) - own)
+    if others:
+        hint = "run as many, or remove state*.safetensors to start the stage anew"
+        raise InputError("the state is of another number of processes", where=others[0], hint=hint)
     facts, tensors = _read_state(path, stage) if path.exists() else ({}, {})
     step = int(facts.get("step", 0))
     if not stage.processes.same(step):

@@ -10,10 +10,9 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText
 
 from elva import checkpoints
-from elva.config import Optimiser, Recipe, Reinforcement, Sampling
+from elva.config import Contrastive, Optimiser, Recipe, Reinforcement, Sampling
 from elva.inputs import Data
-from elva.sampler import balanced
-from elva.train import steps_of
+from elva.sampler import balanced, steps_of
 from mrbench.models.pretrained import load_error, resolve_device
 
 UTILISATION = 0.35  # of what one large matrix product reaches, of a training step in practice
@@ -41,6 +40,8 @@ def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str =
         if isinstance(options, Reinforcement):
             sequences, passes = sequences * options.rollouts, 5.0  # sampling, reference, forward and backward
             length = tokens / options.rollouts + recipe.max_summary
+        elif number == 2 and isinstance(options, Contrastive) and options.doubled:
+            sequences *= 2
         trained = _trained(recipe, options, language, vision, hidden, layers)
         flops = 2 * language * passes * sequences * length * (4 / 3 if recipe.gradient_checkpointing else 1)
         kept = 2 if recipe.gradient_checkpointing else 34  # numbers a token, layer and unit of width

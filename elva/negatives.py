@@ -105,13 +105,13 @@ def sample_negatives(
         scores = query_embeddings[part] @ pool.T
         allowed = grades(query_grains[part], pool_grains) < asked[part, None]
         near = scores if sampling.against == "query" else candidate_embeddings[positives[part]] @ pool.T
+        allowed &= shuffled != positives[part, None]
         under = (
             allowed & (near <= sampling.threshold) if sampling.threshold < 1 else allowed
         )  # 1 + rounding is near too
         hard = _hardest(np.where(under, scores, -np.inf), sampling.hard)
         for row, query in enumerate(range(part.start, part.stop)):
             picked = hard[row][hard[row] >= 0]
-            allowed[row, shuffled == positives[query]] = False
             allowed[row, picked] = False
             left = np.flatnonzero(allowed[row])
             _check_enough(len(picked), len(left), sampling, names[query])

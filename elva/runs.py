@@ -16,6 +16,7 @@ from elva.processes import Processes
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError, OutputError
 from mrbench.files import output_error, read_versioned_json, write_json_atomic
+from mrbench.models.common import weights_digest
 
 try:
     import fcntl
@@ -24,19 +25,27 @@ except ImportError:  # not on Windows: there nothing keeps two runs apart
 
 MARKER = "run.json"
 FORMAT, FORMAT_VERSION = "mrbench-elva-run", 1
-SAME = {"digest": "recipe", "data": "data", "pairs": "file of pairs", "start": "start"}
+SAME = {"digest": "recipe", "data": "data", "pairs": "file of pairs", "start": "start", "weights": "weights"}
 
 
 def facts_of(recipe: Recipe, benchmarks: Sequence[Benchmark], pairs: str | None, start: Path | None) -> dict[str, Any]:
-    """Return what decides a run; ``pairs`` is the digest of their file."""
+    """Return what decides a run; ``pairs`` is the digest of their file, ``start`` the model that it starts from."""
     return {
         "recipe": asdict(recipe),
         "digest": recipe.digest,
         "data": {b.name: b.digest for b in benchmarks},
         "pairs": pairs,
-        "start": None if start is None else str(start),
+        "start": None if start is None else str(start.resolve() if start.is_dir() else start),
+        "weights": _weights(start or (None if recipe.base is None else Path(recipe.base))),
         "versions": {name: version(name) for name in ("mrbench", "torch", "transformers", "peft", "accelerate")},
     }
+
+
+def _weights(folder: Path | None) -> str | None:
+    """Return the digest of the weights in a folder and below; None for a model of the hub, which has its revision."""
+    if folder is None or not folder.is_dir():
+        return None
+    return weights_digest(sorted(folder.rglob("*.safetensors")))
 
 
 def look(out: Path, facts: Mapping[str, Any], *, resume: bool) -> dict[str, Any]:
@@ -56,8 +65,10 @@ def look(out: Path, facts: Mapping[str, Any], *, resume: bool) -> dict[str, Any]
     if not resume:
         raise OutputError("the output folder is in use", where=out, hint="add --resume, or choose another --out")
     known = read_versioned_json(out / MARKER, what="run", name=FORMAT, newest=FORMAT_VERSION, error=InputError)
+    if facts["start"] is None and known.get("start") is not None:
+        facts = {**facts, "start": known["start"], "weights": _weights(Path(known["start"]))}
     for name, what in SAME.items():
-        if known.get(name) != facts[name] and not (name == "start" and facts[name] is None):
+        if known.get(name) != facts[name]:
             message, hint = f"the run was started with another {what}", "choose another --out"
             raise InputError(message, where=out, got=facts[name], accepted=known.get(name), hint=hint)
     return known

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from elva.config import Contrastive, Reinforcement, Sampling
+from elva.config import Contrastive, Optimiser, Reinforcement, Sampling
 from elva.data import Chosen, Pool
 from elva.negatives import Floats, Ints, grades, sample_negatives
 from elva.prompts import Input
@@ -67,8 +67,9 @@ class Sampler:
         return len(self._places)
 
     def draws(self, step: int) -> list[Draw]:
-        """Return the step's queries. Every query comes once before any comes again."""
+        """Return the queries of a batch, 0, 1, ... Every query comes once before any comes again."""
         every = self._sampling.refresh or steps_of(self._settings, len(self))
+        every = -(-every // updates_of(self._settings))  # of batches
         refresh = step // every
         if self._refresh != refresh:
             ahead = range(refresh * every, (refresh + 1) * every)
@@ -152,14 +153,18 @@ def embed_pools(pools: Sequence[Pool], embed: Embed) -> list[tuple[Floats, Float
     return [(found[id(pool.queries)], found[id(pool.candidates)]) for pool in pools]
 
 
-def steps_of(settings: Contrastive | Reinforcement, rows: int) -> int:
-    """Return how many times a stage draws a batch from so many rows.
+def steps_of(settings: Optimiser, rows: int) -> int:
+    """Return the number of steps of a stage over so many rows.
 
-    >>> steps_of(Contrastive(epochs=2, batch=10), 50), steps_of(Reinforcement(steps=10, updates=2), 50)
-    (10, 5)
+    >>> steps_of(Contrastive(epochs=2, batch=10), 50), steps_of(Reinforcement(epochs=2, batch=10, updates=2), 50)
+    (10, 20)
     """
-    steps = settings.steps or max(1, round(settings.epochs * rows / settings.batch))
-    return -(-steps // getattr(settings, "updates", 1))
+    return settings.steps or max(1, round(settings.epochs * rows / settings.batch)) * updates_of(settings)
+
+
+def updates_of(settings: Optimiser) -> int:
+    """Return the number of steps with one batch."""
+    return settings.updates if isinstance(settings, Reinforcement) else 1
 
 
 def order(total: int, batch: int, step: int, seed: int) -> list[int]:

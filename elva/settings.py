@@ -94,10 +94,10 @@ class Optimiser:
     """
 
     steps: int = _ranged(0, 0)
-    epochs: float = _ranged(1.0, 0)
+    epochs: float = _ranged(1.0, 0, 1e6)
     batch: int = _ranged(64, 1)
     chunk: int = _ranged(64, 1)
-    lr: float = _ranged(1e-4, 0)
+    lr: float = _ranged(1e-4, 0, 10)
     warmup: float = _ranged(0.03, 0, 1)
     decay: bool = True
     weight_decay: float = _ranged(0.0, 0)
@@ -128,7 +128,7 @@ class Sampling:
             right where false negatives are known from the grains.
         against: Near to what: the ``query`` or its ``positive``.
         pool: Candidates of each modality, drawn at random, that negatives are mined among; 0 takes all.
-        refresh: Steps after which negatives are mined anew with the current model; 0 mines once.
+        refresh: Steps after which negatives are mined anew with the current model, to the next batch; 0 mines once.
     """
 
     hard: int = _ranged(50, 0)
@@ -158,6 +158,11 @@ class Contrastive(Optimiser):
     summaries: Literal["canonical", "generated"] = "canonical"
     generation: float = _ranged(0.0, 0)
     sampling: Sampling | None = None
+
+    @property
+    def doubled(self) -> bool:
+        """Whether sequences run twice: the generation loss needs the canonical summary beside what is embedded."""
+        return bool(self.generation) and (self.embedding == "prompt" or self.summaries == "generated")
 
 
 @dataclass(frozen=True, slots=True)

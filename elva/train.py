@@ -15,6 +15,7 @@ from elva.model import Elva, seeded_globally
 from elva.naming import naming
 from elva.processes import Processes
 from elva.runs import MARKER, claim, facts_of, look
+from elva.sampler import steps_of
 from elva.stages.contrastive import InfoNCE
 from elva.stages.generative import Generation
 from elva.stages.plug_in import PlugIn
@@ -22,11 +23,6 @@ from elva.stages.reinforcement import Learner
 from mrbench.errors import InputError
 from mrbench.files import replaced_folder
 from mrbench.models.dual_encoder import DualEncoder
-
-
-def steps_of(options: Optimiser, rows: int) -> int:
-    """Return the number of steps of a stage over so many queries."""
-    return options.steps or max(1, round(options.epochs * rows / options.batch))
 
 
 def train(

@@ -158,13 +158,13 @@ class InfoNCE:
             if settings.embedding == "summary":
                 summaries = canonical if settings.summaries == "canonical" else model.summarise(inputs)[0]
                 found, lengths, embeddings = model.forced(
-                    inputs, "summary", summaries, log_probs=generate, dropout=True
+                    inputs, "summary", summaries, log_probs=generate and not settings.doubled, dropout=True
                 )
             else:
                 embeddings = model.forced(inputs, "word", dropout=True)[2]
             if not generate:
                 return embeddings, embeddings.new_zeros(())
-            if settings.embedding == "prompt" or settings.summaries == "generated":
+            if settings.doubled:
                 found, lengths, _ = model.forced(inputs, "summary", canonical, log_probs=True, dropout=True)
             return embeddings, generation_loss(found, lengths)
 

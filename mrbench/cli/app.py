@@ -71,6 +71,13 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         sys.stderr.write(f"{_line(error)}\n")
         sys.exit(2)
+    except RuntimeError as error:  # as torch says that memory ran out
+        from mrbench.retrieve.batches import out_of_memory
+
+        if "--debug" in arguments or not out_of_memory(error):
+            raise
+        sys.stderr.write(f"{_line(MemoryError())}\n")
+        sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     if code == _INTERRUPTED:  # newer versions of typer answer Ctrl-C with this code, older ones raise

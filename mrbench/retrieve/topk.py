@@ -31,7 +31,7 @@ def top_k(
     depth: int,
     *,
     threads: int | None = None,
-    block: int = BLOCK,
+    block: int | None = None,
     chunk: int = CHUNK,
     device: str = "cpu",
     bfloat16: bool | None = None,
@@ -43,7 +43,7 @@ def top_k(
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``, fewer than 2**32; may be a memory map.
         depth: Candidates wanted per query, 1 or more; all of them where there are fewer.
         threads: Threads that search, each for its own queries; None takes one a core.
-        block: Queries in one product.
+        block: Queries in one product; None takes 256, fewer where the threads would have fewer than four blocks each.
         chunk: Candidates in one product. No argument but the first three changes the result.
         device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
         bfloat16: Whether products may be of vectors rounded to bfloat16, where few candidates more are carried along
@@ -75,10 +75,13 @@ def top_k(
             rows[unsure], scores[unsure] = top_k(queries[unsure], candidates, depth, threads=threads)
         return rows, scores
 
+    threads = threads or _cores()
+    if block is None:
+        block = min(BLOCK, max(64, -(-len(queries) // (4 * threads))))
     if bfloat16 is None:
         bfloat16 = usable(2.0 * len(queries) * candidates.size, candidates.shape[1])
     # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
-    with one_thread(), ThreadPoolExecutor(threads or _cores()) as pool:
+    with one_thread(), ThreadPoolExecutor(threads) as pool:
         parts = (candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK))
         lost = max(pool.map(residual, parts)) if bfloat16 else None
 

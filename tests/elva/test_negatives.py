@@ -53,6 +53,13 @@ def test_hard_are_the_most_similar_under_the_threshold_and_never_keep_all_grains
     assert above  # random ones are of the whole pool
 
 
+def test_a_positive_is_never_a_negative_even_if_it_lacks_a_grain(pool):
+    _, _, query_vectors, vectors = pool
+    positives = np.argsort(-(query_vectors @ vectors.T), axis=1)[:, 3]  # near, and most lack a grain
+    drawn = draw(pool, Sampling(hard=5, random=7), positives=positives)
+    assert not (drawn == positives[:, None]).any()
+
+
 def test_a_threshold_against_the_positive(pool):
     _, _, _, vectors = pool
     hard = draw(pool, Sampling(hard=8, random=0, threshold=0.3, against="positive"))

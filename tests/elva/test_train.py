@@ -232,6 +232,47 @@ def test_other_pairs_and_another_start_are_refused_and_the_known_start_is_taken(
     assert same(weights_of(begun / "stage2"), weights_of(whole / "stage2"))
 
 
+def test_another_model_in_the_folder_that_a_run_started_from_is_refused(whole, data, tmp_path, recipe):
+    start = shutil.copytree(whole / "stage1", tmp_path / "start")
+    train(recipe, data, tmp_path / "run", stages=[2], start=start, device="cpu", quiet=True)
+    shutil.copy(whole / "stage0/model.safetensors", start / "model.safetensors")
+    for given in (start, None):
+        with pytest.raises(InputError, match="another weights"):
+            train(recipe, data, tmp_path / "run", stages=[2], start=given, device="cpu", quiet=True, resume=True)
+
+
+def test_the_state_of_another_number_of_processes_is_refused(stopped, data, tmp_path, recipe):
+    out = shutil.copytree(stopped, tmp_path / "run")
+    for name in ("state.0.safetensors", "state.1.safetensors"):
+        shutil.copy(out / "state.safetensors", out / name)
+    (out / "state.safetensors").unlink()
+    with pytest.raises(InputError, match="another number of processes"):
+        train(recipe, data, out, device="cpu", quiet=True, resume=True)
+    assert (out / "state.0.safetensors").exists()
+
+
+@pytest.mark.parametrize("line", [b'{"stage": "a", "step": 1}', b'{"stage": 1, "step": "\xff\xfe"}', b"[]", b"\xff"])
+def test_metrics_that_are_none_are_one_line(stopped, data, tmp_path, recipe, line):
+    out = shutil.copytree(stopped, tmp_path / "run")
+    (out / "metrics.jsonl").write_bytes(line + b"\n" + (out / "metrics.jsonl").read_bytes())
+    with pytest.raises(InputError, match=r"metrics\.jsonl:1"):
+        train(recipe, data, out, device="cpu", quiet=True, resume=True)
+
+
+def test_a_processor_that_cuts_otherwise_than_the_network_is_refused(whole, tmp_path):
+    folder = shutil.copytree(whole / "stage2", tmp_path / "model")
+    (folder / "preprocessor_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="patch_size"):
+        checkpoints.load(folder, device="cpu")
+
+
+def test_a_model_past_memory_is_one_line(scenes, tmp_path, capsys):
+    (tmp_path / "r.yaml").write_text(json.dumps({**SMALL, "architecture": {**SMALL["architecture"], "hidden": 2**30}}))
+    assert command("train", "elva", "--data", scenes, "--out", tmp_path / "run", "--recipe", tmp_path / "r.yaml") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "error: out of memory"
+    assert not (tmp_path / "run").exists()
+
+
 def test_one_run_at_a_time_is_at_a_folder(stopped, data, tmp_path, recipe):
     out = shutil.copytree(stopped, tmp_path / "run")
     handle = os.open(out, os.O_RDONLY)
