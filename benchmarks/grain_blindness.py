@@ -106,8 +106,8 @@ ARMS = {
     "best": Arm("generation", (3,), samples=4),
     # Encoders that generate nothing.
     "dual-encoder": Arm(None, (2,), kind="dual", shared=True),
-    "dual-encoder-continued": Arm("dual-encoder", (2,), {"stage2": {"steps": 250}}, kind="dual"),
-    "dual-encoder-balanced": Arm("dual-encoder", (2,), {"stage2": BALANCED}, kind="dual"),
+    "dual-encoder-continued": Arm("dual-encoder", (2,), {"stage2": {**WORD, "steps": 250}}, kind="dual"),
+    "dual-encoder-balanced": Arm("dual-encoder", (2,), {"stage2": {**WORD, **BALANCED}}, kind="dual"),
     "plug-in": Arm("dual-encoder", (3,), {"stage3": PAPER}, kind="plug-in"),
     "plug-in-graded": Arm("dual-encoder", (3,), {"stage3": GRADED}, kind="plug-in"),
     "plug-in-best": Arm("dual-encoder", (3,), {"stage3": FEW}, kind="plug-in"),

@@ -14,9 +14,9 @@ import faiss
 import numpy as np
 import torch
 from peers import machine, medians, record, unit_vectors, write_records
-from threadpoolctl import threadpool_limits
 
 from mrbench.retrieve import topk
+from mrbench.retrieve.products import one_thread, residual, usable
 from mrbench.retrieve.topk import top_k
 
 CHUNK = 8192
@@ -50,10 +50,11 @@ def torch_topk(queries: torch.Tensor, candidates: torch.Tensor, depth: int) -> t
 def profile(queries: np.ndarray, candidates: np.ndarray, depth: int, block: int = 256) -> None:
     """Print where one thread spends its time: share by function, with and without what it calls."""
     profiler = cProfile.Profile()
-    with threadpool_limits(1, user_api="blas"):
+    lost = residual(candidates) if usable(2.0 * len(queries) * candidates.size, candidates.shape[1]) else None
+    with one_thread():
         profiler.enable()
         for start in range(0, len(queries), block):
-            topk._Best(queries[start : start + block], candidates, depth, topk.CHUNK).search()
+            topk._Best(queries[start : start + block], candidates, depth, topk.CHUNK, lost).search()
         profiler.disable()
     stats = pstats.Stats(profiler)
     print(f"depth {depth}, one thread, {stats.total_tt:.2f} s")  # type: ignore[attr-defined]
