@@ -15,7 +15,7 @@ from transformers import __version__ as transformers_version
 from elva import checkpoints
 from elva.prompts import Input
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import weights_digest
+from mrbench.models.common import files_digest, weights_digest
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
@@ -56,6 +56,7 @@ class ElvaModel:
         self.dtype = str(self._model.network.dtype).removeprefix("torch.")
         self.symmetric = not recipe.prompt.instructions
         said = [
+            files_digest(folder),
             self._how,
             asdict(recipe.prompt),
             recipe.max_summary,

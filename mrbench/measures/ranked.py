@@ -25,8 +25,8 @@ class Judged:
 
     Attributes:
         query: Index of the query, 0 to ``num_queries - 1``.
-        candidate: Row of the candidate.
-        grade: 0 or more; relevant above 0.
+        candidate: Row of the candidate, 0 or more.
+        grade: 0 to ``2**31 - 1``; relevant above 0.
         num_queries: Number of queries; each has a relevant candidate.
     """
 
@@ -36,8 +36,13 @@ class Judged:
     num_queries: int
 
     def __post_init__(self) -> None:
-        if (np.diff(self.query) < 0).any() or (self.grade < 0).any():
-            raise ResultError("malformed judgements", accepted="grades of 0 or more, sorted by query")
+        arrays = (self.query, self.candidate, self.grade)
+        if any(array.shape != (len(self.query),) or array.dtype.kind not in "iu" for array in arrays):
+            raise ResultError("malformed judgements", accepted="three arrays of integers, of one length")
+        if any(array.size and array.min() < 0 for array in arrays) or self.grade.max(initial=0) >= 1 << 31:
+            raise ResultError("malformed judgements", accepted=f"numbers of 0 or more, grades below {1 << 31}")
+        if (np.diff(self.query) < 0).any() or self.query.max(initial=0) >= max(1, self.num_queries):
+            raise ResultError("malformed judgements", accepted=f"sorted by query, 0 to {self.num_queries - 1}")
         order = np.lexsort((self.candidate, self.query))
         query, candidate = self.query[order], self.candidate[order]
         if ((query[1:] == query[:-1]) & (candidate[1:] == candidate[:-1])).any():
@@ -54,38 +59,57 @@ class Hits:
         query: Index of the query.
         rank: 1 is best.
         grade: 1 or more.
-        depth: How many candidates of each query were kept.
+        depth: How many candidates of each query were kept; None where these were all there are.
     """
 
     query: Ints
     rank: Ints
     grade: Ints
-    depth: int
+    depth: int | None
 
 
 def find_hits(rows: Ints, judged: Judged, num_candidates: int) -> Hits:
     """Look the retrieved candidates up in the judgements.
 
     Args:
-        rows: Candidates by rank, no one twice, shape ``(num_queries, depth)``.
+        rows: Candidates by rank, no one twice, shape ``(num_queries, depth)``; -1 where nothing was found.
         judged: The judgements.
         num_candidates: Size of the pool.
+
+    Raises:
+        ResultError: Another shape, a candidate beyond the pool, or a relevant one that a query has twice.
 
     >>> hits = find_hits(np.array([[4, 2, 0]]), Judged(np.array([0]), np.array([2]), np.array([3]), 1), 5)
     >>> hits.rank, hits.grade
     (array([2]), array([3]))
     """
-    grade_of = np.zeros(num_candidates, dtype=np.int32)
+    if rows.ndim != 2 or rows.dtype.kind not in "iu" or len(rows) != judged.num_queries:
+        raise ResultError(
+            "malformed rankings",
+            got=(str(rows.dtype), *rows.shape),
+            accepted=f"integers, ({judged.num_queries}, depth)",
+        )
+    lowest, highest = int(rows.min(initial=0)), int(rows.max(initial=0))
+    most = max(highest, int(judged.candidate.max(initial=0)))
+    if lowest < -1 or most >= num_candidates:
+        bad = lowest if lowest < -1 else most
+        raise ResultError("a candidate is not in the pool", got=bad, accepted=f"0 to {num_candidates - 1}, or -1")
+    grade_of = np.zeros(num_candidates + 1, dtype=np.int32)  # the last is what -1 stands for
     grades = np.zeros(rows.shape, dtype=np.int32)
     bounds = np.searchsorted(judged.query, np.arange(judged.num_queries + 1)).tolist()
     for number, (start, stop) in enumerate(pairwise(bounds)):
         known = judged.candidate[start:stop]
         grade_of[known] = judged.grade[start:stop]
-        np.take(grade_of, rows[number], out=grades[number], mode="clip")
+        np.take(grade_of, rows[number], out=grades[number], mode="wrap")
         grade_of[known] = 0
     found = np.flatnonzero(grades > 0)
     query, rank = np.divmod(found, rows.shape[1])
-    return Hits(query, rank + 1, grades.reshape(-1)[found].astype(np.int64), rows.shape[1])
+    pairs = np.sort(query * num_candidates + rows.reshape(-1)[found].astype(np.int64))
+    if (pairs[1:] == pairs[:-1]).any():
+        twice = int(pairs[:-1][pairs[1:] == pairs[:-1]][0]) // num_candidates
+        raise ResultError("a candidate is ranked twice", where=f"query {twice}", accepted="each candidate once")
+    whole = rows.shape[1] == num_candidates and lowest >= 0
+    return Hits(query, rank + 1, grades.reshape(-1)[found].astype(np.int64), None if whole else rows.shape[1])
 
 
 def ranked_measures(hits: Hits, judged: Judged, cutoffs: Sequence[int]) -> dict[str, Floats]:
@@ -98,7 +122,7 @@ def ranked_measures(hits: Hits, judged: Judged, cutoffs: Sequence[int]) -> dict[
     Args:
         hits: What was retrieved.
         judged: What could have been.
-        cutoffs: Numbers of places, 1 to the depth that was kept.
+        cutoffs: Numbers of places, 1 to the depth that was kept; any where the whole pool was.
 
     Returns:
         By name, shape ``(num_queries,)``, 0 to 1, higher is better.
@@ -116,7 +140,7 @@ def ranked_measures(hits: Hits, judged: Judged, cutoffs: Sequence[int]) -> dict[
     number = judged.num_queries
     for k in cutoffs:
         check_cutoff(k)
-        if k > hits.depth:
+        if hits.depth is not None and k > hits.depth:
             raise ResultError("a cutoff is beyond the depth that was kept", got=k, accepted=f"1 to {hits.depth}")
     nth = _place(hits.query)
     best = np.lexsort((-judged.grade, judged.query))

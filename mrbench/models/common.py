@@ -97,6 +97,19 @@ def weights_digest(paths: Iterable[Path]) -> str:
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
+def files_digest(folder: Path) -> str:
+    """Return 16 hexadecimal digits over names and bytes of what a checkpoint says beside its weights.
+
+    Configuration, tokenizer, templates: ``*.json``, ``*.txt``, ``*.model``, ``*.jinja``, in the folder and below.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".json", ".txt", ".model", ".jinja") and path.is_file():
+            for part in (path.relative_to(folder).as_posix().encode(), path.read_bytes()):
+                digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:16]
+
+
 def package_folder(package: str, model: str) -> Path:
     """Return the folder of an installed package that carries weights, without importing it.
 

@@ -56,6 +56,7 @@ class ConSE:
         self._names = self._texts.embed_texts(names)
         self.device = self._images.device
         parts = (self._images.revision, self._texts.revision, *names)
+        self.preprocessing = self._texts.preprocessing
         self.revision = f"sha256:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:

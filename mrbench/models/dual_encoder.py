@@ -16,7 +16,8 @@ import transformers
 from PIL import Image
 
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import batches, embed_items, weights_digest
+from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.forward import CPU_BATCH, embed_batches
 from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
@@ -43,7 +44,7 @@ class DualEncoder:
         source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass.
+        batch_size: Items per forward pass; on a CPU at most 16.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
 
     Raises:
@@ -64,7 +65,7 @@ class DualEncoder:
         if dtype not in DTYPES:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
         self._device = resolve_device(device)
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
         local = bool(source) and Path(source).is_dir()
         weights = _weights(Path(source)) if local else _check_hub_id(source)
         config = _config(source, local)
@@ -76,7 +77,7 @@ class DualEncoder:
         self.prepare = partial(_pixels, self._processor)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
-        self.preprocessing = self._describe_preprocessing()
+        self.preprocessing = self._describe_preprocessing(files_digest(Path(source)) if local else "")
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = int(self._embed_texts(["a"]).shape[1])
@@ -112,20 +113,17 @@ class DualEncoder:
             for part in (self.module, self._tokenizer, self._processor):
                 part.save_pretrained(folder)
 
-    @torch.inference_mode()
     def _embed_texts(self, texts: list[str]) -> Embeddings:
-        features = [self.text_features(list(batch)) for batch in batches(texts, self._batch_size)]
-        return np.concatenate([part.float().cpu().numpy() for part in features])
+        tokens = [self._tokenize(list(batch)).to(self._device) for batch in batches(texts, self._batch_size)]
+        return embed_batches(lambda batch: _tensor(self.module.get_text_features(**batch)), tokens, self._device)
 
-    @torch.inference_mode()
     def _embed_images(self, images: list[Image.Image]) -> Embeddings:
-        features = [self.image_features(list(batch)) for batch in batches(images, self._batch_size)]
-        return np.concatenate([part.float().cpu().numpy() for part in features])
+        return embed_batches(self.image_features, list(batches(images, self._batch_size)), self._device)
 
-    def _describe_preprocessing(self) -> str:
-        """Return a digest of the image processor's settings, the vocabulary and the length that texts are cut at."""
+    def _describe_preprocessing(self, files: str) -> str:
+        """Return a digest of all that is not weights: the checkpoint's other files, and what was made of them."""
         said = [self._processor.to_json_string(), json.dumps(self._tokenizer.get_vocab(), sort_keys=True)]
-        said += [self._family, str(self._max_tokens), transformers.__version__]
+        said += [files, self._family, str(self._max_tokens), transformers.__version__]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
     def _tokenize(self, texts: list[str]) -> Any:

@@ -17,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mrbench.errors import ModelError
 from mrbench.models.common import batches, embed_items, package_folder, rgb_array, weights_digest
+from mrbench.models.forward import embed_batches
 from mrbench.models.pretrained import check_keys, load_error, resolve_device
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Modality
@@ -77,22 +78,24 @@ class EfficientNetLite0:
         """Embed candidate pictures, shape ``(len(items), 1280)``."""
         return embed_items(self.name, items, self.dimension, embed_images=self.features)
 
-    @torch.inference_mode()
     def features(self, images: Sequence[Image.Image]) -> Embeddings:
         """Return the pooled features, shape ``(len(images), 1280)``; a picture that it has seen is looked up."""
         pixels = [_pixels(image) for image in images]
         keys = [(self.revision, self.device, hashlib.blake2b(array, digest_size=16).digest()) for array in pixels]
         found = {key: _SEEN[key] for key in keys if key in _SEEN}
         new = {key: array for key, array in zip(keys, pixels, strict=True) if key not in found}
-        for batch in batches(list(new), self._batch_size):
-            stacked = torch.from_numpy(np.stack([new[key] for key in batch])).to(self._device)
-            inputs = (stacked.permute(0, 3, 1, 2).float() - 127) / 128
-            pooled = self._network.extract_features(inputs).mean((2, 3)).cpu().numpy()
-            found.update(zip(batch, pooled, strict=True))
+        if new:
+            stacks = [np.stack([new[key] for key in batch]) for batch in batches(list(new), self._batch_size)]
+            found.update(zip(new, embed_batches(self._pooled, stacks, self._device), strict=True))
         _SEEN.update(found)
         while len(_SEEN) > MOST_SEEN:
             del _SEEN[next(iter(_SEEN))]
         return np.stack([found[key] for key in keys])
+
+    def _pooled(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
+        inputs = (torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() - 127) / 128
+        pooled: torch.Tensor = self._network.extract_features(inputs).mean((2, 3))
+        return pooled
 
     @torch.inference_mode()
     def probabilities(self, images: Sequence[Image.Image]) -> Embeddings:

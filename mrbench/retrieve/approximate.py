@@ -16,6 +16,7 @@ from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.exact import Scores, exact_scores, key_parts, order_keys
 from mrbench.retrieve.topk import top_k
+from mrbench.retrieve.vectors import check_units
 
 ADDED = 65_536  # candidates that go into the index at a time: a memory map is never read whole
 TRAINED = 262_144  # candidates that an index learns its cells from
@@ -49,8 +50,11 @@ def build_index(candidates: Embeddings, factory: str, *, seed: int = 0) -> Any:
 
     Raises:
         MissingExtraError: FAISS is not installed.
-        InputError: FAISS does not know the string, or cannot build it for so few candidates or this dimension.
+        InputError: FAISS does not know the string, or cannot build it for so few candidates or this dimension, or
+            the vectors are not as above.
+        ModelError: A vector is not of length 1.
     """
+    check_units(candidate=candidates)
     try:
         import faiss
     except ModuleNotFoundError as error:
@@ -62,6 +66,7 @@ def build_index(candidates: Embeddings, factory: str, *, seed: int = 0) -> Any:
             index.train(np.ascontiguousarray(candidates[np.sort(rows)]))
         for start in range(0, len(candidates), ADDED):
             index.add(np.ascontiguousarray(candidates[start : start + ADDED]))
+        index.search(np.ascontiguousarray(candidates[:1]), 1)  # IVF0 is built, and fails here
     except RuntimeError as error:
         reason = str(error).rpartition("Error: ")[2].splitlines()[0]
         raise InputError(
@@ -84,15 +89,18 @@ def approximate_top_k(
         seed: Of that draw.
 
     Raises:
-        InputError: The depth or the number of queries to check is below 1, or the index is over other candidates.
+        InputError: The depth or the number of queries to check is below 1, the index is over other candidates, or
+            the vectors are not as above.
+        ModelError: A vector is not of length 1.
 
     >>> Found(np.array([[1]]), np.float32([[0.5]]), recall=1.0, checked=1).recall
     1.0
     """
+    check_units(query=queries, candidate=candidates)
     if depth < 1 or check < 1 or not len(queries):
         raise InputError("nothing to search for", got=(depth, check, len(queries)), accepted="1 or more of each")
-    if index.ntotal != len(candidates):
-        raise InputError("the index is over other candidates", got=index.ntotal, accepted=len(candidates))
+    if (index.ntotal, index.d) != candidates.shape:
+        raise InputError("the index is over other candidates", got=(index.ntotal, index.d), accepted=candidates.shape)
     depth = min(depth, len(candidates))
     rows = np.full((len(queries), depth), -1, dtype=np.int64)
     scores = np.full((len(queries), depth), -np.inf, dtype=np.float32)

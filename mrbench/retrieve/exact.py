@@ -53,6 +53,7 @@ def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: I
     Returns:
         Shape ``(len(rows),)``, the same numbers as :func:`exact_scores`.
     """
+    whole = candidates.flags.c_contiguous  # take() would copy all of what is not
     sums = np.empty(len(rows))
     taken = np.empty((min(ROWS, len(rows)), queries.shape[1]), dtype=np.float32)
     widened = np.empty(taken.shape)
@@ -61,7 +62,10 @@ def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: I
         for start in range(left, right, ROWS):
             stop = min(start + ROWS, right)
             few, many = taken[: stop - start], widened[: stop - start]
-            candidates.take(rows[start:stop], axis=0, out=few, mode="clip")  # the mode that needs no second buffer
+            if whole:
+                candidates.take(rows[start:stop], axis=0, out=few, mode="clip")  # the mode that needs no second buffer
+            else:
+                few[:] = candidates[rows[start:stop]]
             np.copyto(many, few)
             np.dot(many, wide, out=sums[start:stop])
     return settled(sums, queries, np.repeat(np.arange(len(queries)), np.diff(ends)), candidates, rows)

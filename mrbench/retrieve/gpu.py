@@ -6,10 +6,13 @@ these is so near that one left behind could be better, the processor searches th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.exact import Keys, exact_scores, order_keys
@@ -43,15 +46,23 @@ def best_keys(
     Returns:
         Keys of the best (:func:`mrbench.retrieve.exact.order_keys`), ascending, shape ``(num_queries, depth)``, and
         the queries that are not settled: too many candidates are too near to tell in float32.
+
+    Raises:
+        InputError: Torch has no such device here.
     """
     import torch
+
+    try:
+        place = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as fault:
+        raise InputError("torch has no such device", got=device, accepted="cpu, cuda, cuda:N, where there") from fault
 
     # Two values that are compared may both err: inputs are exact, so this is the summation alone.
     error = 2.1 * (queries.shape[1] + 2) * _U
     keys, unsure = np.empty((len(queries), depth), dtype=np.uint64), []
-    with torch.inference_mode(), _full_precision(torch):
+    with torch.inference_mode(), torch.autocast(place.type, enabled=False), _full_precision(torch):
         for start in range(0, len(queries), block):
-            some = torch.from_numpy(np.ascontiguousarray(queries[start : start + block])).to(device)
+            some = torch.from_numpy(np.ascontiguousarray(queries[start : start + block])).to(place)
             values, rows = _scan(torch, some, candidates, depth + slack, chunk)
             # What was left behind is below the last that was carried along.
             near = values >= values[:, depth - 1 : depth] - error
@@ -81,15 +92,23 @@ def _scan(torch: Any, queries: Any, candidates: Embeddings, wanted: int, chunk: 
     return values, rows
 
 
-class _full_precision:  # noqa: N801
+@contextmanager
+def _full_precision(torch: Any) -> Iterator[None]:
     """Keep products of float32 in float32: TensorFloat-32 errs by more than the bound."""
-
-    def __init__(self, torch: Any) -> None:
-        self._torch = torch
-
-    def __enter__(self) -> None:
-        self._before = self._torch.get_float32_matmul_precision()
-        self._torch.set_float32_matmul_precision("highest")
-
-    def __exit__(self, *_: object) -> None:
-        self._torch.set_float32_matmul_precision(self._before)
+    settings = [getattr(torch.backends, name).matmul for name in ("cuda", "mkldnn")]
+    if not all(hasattr(setting, "fp32_precision") for setting in settings):  # before torch 2.9
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+        return
+    said = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, value in zip(settings, said, strict=True):
+            setting.fp32_precision = value

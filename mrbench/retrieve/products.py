@@ -7,15 +7,18 @@ carried along and scored exactly; the answer is the same.
 from __future__ import annotations
 
 import sys
+import threading
 import timeit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mrbench.errors import MissingExtraError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.exact import Scores
@@ -169,7 +172,25 @@ def pays(sample: Scores, limit: Scores, error: Scores) -> bool:
 
 def usable(operations: float, dimension: int) -> bool:
     """Say whether products in bfloat16 are faster here, and a search is large enough to find out."""
-    return ("torch" in sys.modules or operations >= WORTH) and operations >= WORTH / 1000 and _faster(dimension)
+    loaded = sys.modules.get("torch") is not None
+    if operations < WORTH / 1000 or not (loaded or (operations >= WORTH and find_spec("torch"))):
+        return False
+    need_torch()  # before anything is timed
+    return _faster(dimension)
+
+
+def need_torch() -> None:
+    """Load torch.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "products in bfloat16 or on a device need torch", hint='pip install "mrbench[models]"'
+        ) from error
 
 
 @cache
@@ -206,16 +227,32 @@ def _tensor(vectors: Embeddings) -> Any:
     return torch.from_numpy(vectors if flags.writeable and flags.c_contiguous else np.array(vectors))
 
 
+class _Threads:
+    """How many threads numpy and torch had before the first of the searches that run now."""
+
+    lock = threading.Lock()
+    searches = 0
+    blas: threadpool_limits
+    torch: int
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let numpy use one thread a product, and torch, where it is loaded at all."""
+    """Let numpy use one thread a product, and torch, where it is loaded at all; searches may overlap."""
     torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
-    try:
+    with _Threads.lock:
+        if not _Threads.searches:
+            _Threads.blas = threadpool_limits(1, user_api="blas")
+            _Threads.torch = torch.get_num_threads() if torch else 0
+        _Threads.searches += 1
         if torch:
             torch.set_num_threads(1)
-        with threadpool_limits(1, user_api="blas"):
-            yield
+    try:
+        yield
     finally:
-        if torch:
-            torch.set_num_threads(before)
+        with _Threads.lock:
+            _Threads.searches -= 1
+            if torch and _Threads.torch:  # each thread has a number of its own, so each sets it back
+                torch.set_num_threads(_Threads.torch)
+            if not _Threads.searches:
+                _Threads.blas.restore_original_limits()

@@ -25,6 +25,7 @@ from mrbench.workers import ordered_map
 
 CHUNK = 4096
 _FLOATS = 1 << 25
+_FEWEST = 16  # queries in one block: fewer would convert candidates to float64 more than they multiply
 
 Columns = dict[str, list[np.ndarray[Any, Any]]]
 
@@ -82,7 +83,8 @@ def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, bloc
         embeddings: Unit vectors.
         pool: The task.
         depth: Candidates per query that are kept, those of equal score by id. No measure depends on this order.
-        block: Queries scored at a time; None takes what fits into 128 MiB, twice. The result does not depend on it.
+        block: Queries scored at a time; None takes what fits into 128 MiB, twice, but 16 at least. The result does
+            not depend on it.
 
     Returns:
         The run of the task.
@@ -90,7 +92,7 @@ def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, bloc
     candidates = embeddings.candidates
     first, copy_of = _distinct(candidates)
     column = copy_of[pool.row]
-    size = max(1, (block or min(256, _FLOATS // len(column))) // TILE) * TILE
+    size = block or max(_FEWEST, min(256, _FLOATS // len(column) // TILE * TILE))
     asked = (embeddings.queries, embeddings.variants, *embeddings.parts.values())
     tables: dict[str, Columns] = {name: {} for name in ("top", "ladder", "relevant", "gains", "first", "wrong")}
     places = Places(pool)

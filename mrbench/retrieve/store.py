@@ -1,14 +1,16 @@
 """Embeddings by content: each distinct item is embedded once, in this run, and with a folder, ever.
 
 A folder holds for every model one folder of *units*: files of some hundred vectors, each written whole or not at all,
-with a digest at its end. A unit is named after the content of its items, so that any process that makes it makes the
-same file. A unit whose digest is wrong counts as absent, and is made again. It holds numbers; nothing in it can run.
+with a digest of it and the model at its end. A unit is named after the content of its items, so that any process that
+makes it makes the same file. One whose digest or name is wrong counts as absent, and is made again. It holds numbers;
+nothing in it can run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -20,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from mrbench.errors import InputError, OutputError
-from mrbench.files import canonical_json, read_versioned_json, write_atomic, write_json_atomic
+from mrbench.files import canonical_json, output_error, read_versioned_json, write_atomic, write_json_atomic
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import EmbeddingModel, Embeddings
 
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
-_MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB02", 32, 32, ".unit"
+_MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB03", 32, 32, ".unit"
 _POLL = 0.05
 MAPPED = 1 << 28  # bytes of vectors from which on they are gathered in a file and mapped
 
@@ -47,16 +49,16 @@ class Share:
     workers: int = 0
 
     @classmethod
-    def from_environment(cls) -> Share:
+    def from_environment(cls, *, patience: float = 300.0, workers: int = 0) -> Share:
         """Return what ``torchrun`` and ``accelerate launch`` say in ``RANK`` and ``WORLD_SIZE``; all, without them.
 
         Raises:
             InputError: They are no numbers, or the rank is not below the size.
         """
         said = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-        if not (said[0].isdecimal() and said[1].isdecimal() and int(said[0]) < int(said[1])):
+        if not all(re.fullmatch("[0-9]{1,9}", word) for word in said) or int(said[0]) >= int(said[1]):
             raise InputError("malformed RANK or WORLD_SIZE", where="environment", got=said, accepted="0 <= RANK < SIZE")
-        return cls(int(said[0]), int(said[1]))
+        return cls(int(said[0]), int(said[1]), patience, workers)
 
 
 def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
@@ -97,12 +99,10 @@ class EmbeddingStore:
         self._read: set[str] = set()
         self._folder: Path | None = None
         if folder is not None:
-            said = fingerprint(model)
-            self._folder = folder / hashlib.sha256(canonical_json(said).encode()).hexdigest()[:32]
-            if not (self._folder / MODEL).exists():
-                write_json_atomic(
-                    self._folder / MODEL, {"format": FORMAT, "format_version": FORMAT_VERSION, "model": said}
-                )
+            self._said = fingerprint(model)
+            self._model = hashlib.sha256(canonical_json(self._said).encode()).digest()
+            self._folder = folder / self._model.hex()[:32]
+            self._name()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
@@ -119,7 +119,8 @@ class EmbeddingStore:
             self._add(keys, vectors)
             return
         path = self._folder / unit_name(keys)
-        write_atomic(path, _pack(keys, vectors))
+        write_atomic(path, _pack(keys, vectors, self._model))
+        self._name()  # again, where the cache was cleared meanwhile
         self._take(path)
 
     def gather(self, keys: Sequence[bytes], more: Sequence[tuple[int, bytes]] = ()) -> Embeddings:
@@ -153,7 +154,12 @@ class EmbeddingStore:
         if self._folder is None or 4 * rows * self._dimension < MAPPED:
             return np.empty(shape, dtype=np.float32)
         with tempfile.TemporaryFile(dir=self._folder) as nameless:
-            return np.memmap(nameless, dtype=np.float32, mode="w+", shape=shape)
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
+                try:
+                    os.posix_fallocate(nameless.fileno(), 0, 4 * rows * self._dimension)
+                except OSError as error:
+                    raise output_error(error, self._folder) from error
+            return np.memmap(nameless, dtype=np.float32, mode="r+", shape=shape)
 
     def wait(self, units: Iterable[str]) -> set[str]:
         """Wait for units that other processes make, and return those that did not come.
@@ -171,10 +177,19 @@ class EmbeddingStore:
                 time.sleep(_POLL)
         return left
 
+    def _name(self) -> None:
+        """Write whose vectors these are, where it is not written."""
+        if self._folder and not (self._folder / MODEL).exists():
+            write_json_atomic(
+                self._folder / MODEL, {"format": FORMAT, "format_version": FORMAT_VERSION, "model": self._said}
+            )
+
     def _take(self, path: Path) -> None:
-        unit = _unpack(path, self._dimension)
-        if unit is None:
-            path.unlink(missing_ok=True)  # broken: it is made again
+        if path.exists() and not path.is_file():
+            raise OutputError("the cache holds what is not a file", where=path, hint="remove it")
+        unit = _unpack(path, self._dimension, self._model)
+        if unit is None or path.name != unit_name(unit[0]):
+            path.unlink(missing_ok=True)  # broken, or not what it says: it is made again
             return
         self._read.add(path.name)
         self._add(*unit)
@@ -190,14 +205,14 @@ def unit_name(keys: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(keys)).hexdigest()[:32] + _SUFFIX
 
 
-def _pack(keys: Sequence[bytes], vectors: Embeddings) -> bytes:
-    """Header (magic, rows, length), keys, vectors as little-endian float32, SHA-256 of all that."""
+def _pack(keys: Sequence[bytes], vectors: Embeddings, model: bytes) -> bytes:
+    """Header (magic, rows, length), keys, vectors as little-endian float32, SHA-256 of all that and the model."""
     shape = np.array(vectors.shape, dtype="<u8").tobytes()
     data = _MAGIC + shape + b"".join(keys) + np.ascontiguousarray(vectors, dtype="<f4").tobytes()
-    return data + hashlib.sha256(data).digest()
+    return data + hashlib.sha256(data + model).digest()
 
 
-def _unpack(path: Path, dimension: int) -> tuple[list[bytes], Embeddings] | None:
+def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embeddings] | None:
     """Return keys and memory-mapped vectors of a unit; None where it is not whole, or not what it was."""
     try:
         raw = np.memmap(path, dtype=np.uint8, mode="r")
@@ -210,7 +225,9 @@ def _unpack(path: Path, dimension: int) -> tuple[list[bytes], Embeddings] | None
     ends = header + rows * _KEY, header + rows * (_KEY + 4 * length)
     if length != dimension or len(raw) != ends[1] + _DIGEST:
         return None
-    if hashlib.sha256(raw[: ends[1]].data).digest() != raw[ends[1] :].tobytes():
+    digest = hashlib.sha256(raw[: ends[1]].data)
+    digest.update(model)
+    if digest.digest() != raw[ends[1] :].tobytes():
         return None
     keys = raw[header : ends[0]].tobytes()
     vectors = raw[ends[0] : ends[1]].view("<f4").reshape(rows, length)

@@ -7,17 +7,28 @@ whatever the blocks, the threads, the linear algebra library and the shards that
 
 from __future__ import annotations
 
+import operator
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.exact import Keys, Scores, key_parts, order_keys, pair_scores
 from mrbench.retrieve.gpu import best_keys
-from mrbench.retrieve.products import Bfloat16Product, Float32Product, Product, one_thread, pays, residual, usable
+from mrbench.retrieve.products import (
+    Bfloat16Product,
+    Float32Product,
+    Product,
+    need_torch,
+    one_thread,
+    pays,
+    residual,
+    usable,
+)
+from mrbench.retrieve.vectors import check_units
 
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
 _SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
@@ -42,7 +53,7 @@ def top_k(
         queries: float32 unit vectors, shape ``(num_queries, dimension)``.
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``, fewer than 2**32; may be a memory map.
         depth: Candidates wanted per query, 1 or more; all of them where there are fewer.
-        threads: Threads that search, each for its own queries; None takes one a core.
+        threads: Threads that search, each for its own queries; None or 0 takes one a core.
         block: Queries in one product; None takes 256, fewer where the threads would have fewer than four blocks each.
         chunk: Candidates in one product. No argument but the first three changes the result.
         device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
@@ -54,17 +65,22 @@ def top_k(
         rising row.
 
     Raises:
-        InputError: The depth is below 1, or there is no candidate.
+        InputError: The depth is below 1, there is no candidate, or the vectors are not as above.
         ModelError: A vector is not of length 1.
+        MissingExtraError: A device or bfloat16 is asked for, and torch is not installed.
 
     >>> top_k(np.float32([[1, 0]]), np.float32([[0, 1], [1, 0], [0.6, 0.8]]), 2)
     (array([[1, 2]]), array([[1. , 0.6]], dtype=float32))
     """
+    check_units(query=queries, candidate=candidates)
     if depth < 1 or not len(candidates):
         raise InputError("nothing to search for", got=(depth, len(candidates)), accepted="depth and candidates >= 1")
-    for name, vectors in (("query", queries), ("candidate", candidates)):
-        _check_lengths(name, vectors)
-    depth = min(depth, len(candidates))
+    for name, value, least in (("threads", threads, 0), ("block", block, 1), ("chunk", chunk, 1)):
+        if value is not None and value < least:
+            raise InputError("a number is too small", where=name, got=value, accepted=f"{least} or more")
+    if bfloat16 or device != "cpu":
+        need_torch()
+    depth = operator.index(min(depth, len(candidates)))
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
 
@@ -86,7 +102,7 @@ def top_k(
         lost = max(pool.map(residual, parts)) if bfloat16 else None
 
         def work(start: int) -> None:
-            best = _Best(queries[start : start + block], candidates, depth, chunk, lost)
+            best = _Best(np.ascontiguousarray(queries[start : start + block]), candidates, depth, chunk, lost)
             part = slice(start, start + block)
             rows[part], scores[part] = key_parts(best.search())
 
@@ -221,14 +237,6 @@ class _Best:
         keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(scores, rows)
         keys.sort(axis=1)
         return keys[:, : self._depth]
-
-
-def _check_lengths(name: str, vectors: Embeddings) -> None:
-    for start in range(0, len(vectors), CHUNK):
-        part = vectors[start : start + CHUNK]
-        wrong = ~(np.abs(np.einsum("ij,ij->i", part, part) - 1) < 1e-3)  # NaN is wrong too
-        if wrong.any():
-            raise ModelError("a vector is not of length 1", where=f"{name} {start + int(np.argmax(wrong))}")
 
 
 def _cores() -> int:

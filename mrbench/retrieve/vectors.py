@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.errors import ModelError
+from mrbench.errors import InputError, ModelError
 from mrbench.models.protocol import Embeddings
 
 ROWS = 1024  # vectors that are checked and divided at a time
@@ -46,6 +46,38 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
         )
     _lengths(vectors, names, where)
     return vectors
+
+
+def check_units(**named: Embeddings) -> None:
+    """Raise unless all are float32 unit vectors of one dimension.
+
+    Args:
+        named: By what to call them in an error, each of shape ``(number, dimension)``.
+
+    Raises:
+        InputError: Another type or number format, another number of axes, or two dimensions that differ.
+        ModelError: A vector is not of length 1.
+
+    >>> check_units(query=np.float32([[0, 1]]), candidate=np.float32([[1, 0], [0.6, 0.8]]))
+    """
+    dimension = None
+    for name, vectors in named.items():
+        if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.ndim != 2:
+            shape, kind = getattr(vectors, "shape", ""), getattr(vectors, "dtype", type(vectors).__name__)
+            raise InputError(
+                "the vectors cannot be searched",
+                where=name,
+                got=f"{kind} {tuple(shape) if shape else ''}".strip(),
+                accepted="a numpy array, float32, shape (number, dimension)",
+            )
+        if dimension not in (None, vectors.shape[1]):
+            raise InputError("the vectors differ in dimension", where=name, got=vectors.shape[1], accepted=dimension)
+        dimension = vectors.shape[1]
+        for start in range(0, len(vectors), ROWS):
+            part = vectors[start : start + ROWS]
+            wrong = ~(np.abs(np.einsum("ij,ij->i", part, part) - 1) < 1e-3)  # NaN is wrong too
+            if wrong.any():
+                raise ModelError("a vector is not of length 1", where=f"{name} {start + int(np.argmax(wrong))}")
 
 
 def unit_vectors(vectors: Embeddings, names: Sequence[str], where: str) -> Embeddings:
