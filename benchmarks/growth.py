@@ -1,6 +1,8 @@
-"""Time and memory of search and measures as the pool grows, over a memory map; draws docs/images/growth.png.
+"""Time and memory of search and measures as the pool grows, over a memory map; draws docs/engine/growth.png.
 
-pip install -e '.[benchmark]' && python benchmarks/growth.py --plot docs/images/growth.png
+The largest pool takes 10 GB of disk in the folder for temporary files.
+
+pip install -e '.[benchmark]' && python benchmarks/growth.py --plot docs/engine/growth.png
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from mrbench.measures.ranked import Judged, find_hits, ranked_measures
 from mrbench.retrieve.topk import top_k
 
 QUERIES, LENGTH, DEPTH, PART = 512, 256, 100, 50_000
+POOLS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 
 
 def anonymous() -> float:
@@ -59,7 +62,7 @@ def once(path: Path, pool: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pools", type=int, nargs="+", default=(10_000, 30_000, 100_000, 300_000, 1_000_000))
+    parser.add_argument("--pools", type=int, nargs="+", default=POOLS)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)

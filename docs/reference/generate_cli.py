@@ -21,6 +21,7 @@ COMMANDS = (
     "train elva",
     "train plug-in",
     "evaluate",
+    "rescore",
     "cache",
     "cache info",
     "cache clear",

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, show, validate
+from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
 from mrbench.errors import MRBenchError
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
@@ -51,6 +51,7 @@ app.command("audit")(audit.audit)
 app.command("show")(show.show)
 app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)
+app.command("rescore")(rescore.rescore)
 app.add_typer(cache.app, name="cache")
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("demo")(demo.demo)

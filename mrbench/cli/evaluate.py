@@ -37,6 +37,15 @@ def evaluate(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Items per batch of the model.")] = 32,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache: Cache = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes that decode images ahead of the model; 0: a thread.")
+    ] = 0,
+    patience: Annotated[
+        float,
+        typer.Option(
+            "--patience", min=0, help="Seconds without news of other processes, then their part is done here."
+        ),
+    ] = 300,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -55,7 +64,7 @@ def evaluate(
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
-    share = Share.from_environment()
+    share = Share.from_environment(patience=patience, workers=workers)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
     benchmark = Benchmark(folder)

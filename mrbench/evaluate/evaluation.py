@@ -99,7 +99,7 @@ def evaluate(
         seed=seed,
         limit=limit,
         depth=depth,
-        tasks=run_tasks(source, pools, depth=depth),
+        tasks=run_tasks(source, pools, depth=depth, folder=cache),
         not_supported={task: reason for task, reason in reasons.items() if reason},
     )
     result = Result(

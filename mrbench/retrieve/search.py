@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +22,7 @@ from mrbench.retrieve.places import TILE, Places, Scores, place_tables
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF, TaskRun
 from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
+from mrbench.retrieve.store import room
 from mrbench.workers import ordered_map
 
 CHUNK = 4096
@@ -30,13 +32,16 @@ _FEWEST = 16  # queries in one block: fewer would convert candidates to float64 
 Columns = dict[str, list[np.ndarray[Any, Any]]]
 
 
-def run_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool], *, depth: int = 100) -> dict[str, TaskRun]:
+def run_tasks(
+    source: EmbeddingSource, pools: Mapping[str, TaskPool], *, depth: int = 100, folder: Path | None = None
+) -> dict[str, TaskRun]:
     """Embed and search every task; each corpus is embedded once, whatever the number of tasks that search it.
 
     Args:
         source: Where vectors come from.
         pools: By task.
         depth: As in :func:`search`.
+        folder: Where a large pool of two modalities is put together; None does it in memory.
     """
     corpora: dict[str, Embeddings] = {}
     runs = {}
@@ -47,7 +52,10 @@ def run_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool], *, depth: 
                 corpora[modality] = source.corpus(modality)
         clock.append(perf_counter())  # 0 where an earlier task embedded them
         stacked = [corpora[modality] for modality in pool.modalities]
-        candidates = stacked[0] if len(stacked) == 1 else np.concatenate(stacked)
+        candidates = stacked[0]
+        if len(stacked) > 1:
+            candidates = room(sum(map(len, stacked)), candidates.shape[1], folder)
+            np.concatenate(stacked, out=candidates)
         queries = source.queries(pool)
         clock.append(perf_counter())
         variants, parts = source.variants(pool), source.parts(pool)

@@ -133,7 +133,7 @@ class EmbeddingStore:
         Returns:
             float32, shape ``(len(keys), dimension)``.
         """
-        found = self._room(len(keys))
+        found = room(len(keys), self._dimension, self._folder)
         for at, vectors in self._look_up(keys):
             found[at] = vectors
         rows = np.array([row for row, _ in more], dtype=np.int64)
@@ -148,18 +148,6 @@ class EmbeddingStore:
         for at in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
             if len(at):
                 yield at, self._parts[places[at[0], 0]][places[at, 1]]
-
-    def _room(self, rows: int) -> Embeddings:
-        shape = (rows, self._dimension)
-        if self._folder is None or 4 * rows * self._dimension < MAPPED:
-            return np.empty(shape, dtype=np.float32)
-        with tempfile.TemporaryFile(dir=self._folder) as nameless:
-            if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
-                try:
-                    os.posix_fallocate(nameless.fileno(), 0, 4 * rows * self._dimension)
-                except OSError as error:
-                    raise output_error(error, self._folder) from error
-            return np.memmap(nameless, dtype=np.float32, mode="r+", shape=shape)
 
     def wait(self, units: Iterable[str]) -> set[str]:
         """Wait for units that other processes make, and return those that did not come.
@@ -198,6 +186,24 @@ class EmbeddingStore:
         for row, key in enumerate(keys):
             self._places.setdefault(key, (len(self._parts), row))
         self._parts.append(vectors)
+
+
+def room(rows: int, dimension: int, folder: Path | None) -> Embeddings:
+    """Return space for vectors: in memory, or where there is a folder, from 256 MiB on, in a file without a name.
+
+    Raises:
+        OutputError: The folder cannot be written, or its disk is full.
+    """
+    size = 4 * rows * dimension
+    if folder is None or size < MAPPED:
+        return np.empty((rows, dimension), dtype=np.float32)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as nameless:
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
+                os.posix_fallocate(nameless.fileno(), 0, size)
+            return np.memmap(nameless, dtype=np.float32, mode="r+", shape=(rows, dimension))
+    except OSError as error:
+        raise output_error(error, folder) from error
 
 
 def unit_name(keys: Sequence[bytes]) -> str:

@@ -1,0 +1,39 @@
+"""``mrbench rescore``: the measures of a kept run again, without the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, print_json
+from mrbench.cli.evaluate import summary
+
+
+def rescore(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="A folder of `evaluate`.", show_default=False)],
+    folder: BenchmarkFolder,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the scores of a result again from its run; no model is read.
+
+    With --overwrite, result.json is written anew, for a run that an older version of MRBench has scored.
+
+    Example: mrbench rescore results/emoji/conse emoji
+    """
+    from mrbench.benchmark import Benchmark
+    from mrbench.evaluate import RESULT
+    from mrbench.evaluate import rescore as run
+    from mrbench.results import write_result
+
+    found = run(result, Benchmark(folder))
+    if overwrite:
+        write_result(result / RESULT, found)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        typer.echo(summary(found))
+        if overwrite:
+            typer.echo(f"result: {result / RESULT}")
