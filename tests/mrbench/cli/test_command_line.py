@@ -32,6 +32,7 @@ def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProc
         (["validate", "no-such-folder"], "no-such-folder"),
         (["show", "no-such-folder", "q"], "no-such-folder"),
         (["evaluate", "no-such-folder", "--model", "random"], "no-such-folder"),
+        (["rescore", "no-such-folder", "no-such-benchmark"], "no-such-benchmark"),
         (["leaderboard", "no-such-folder"], "no-such-folder"),
     ],
 )
@@ -103,6 +104,8 @@ def test_an_interrupted_build_leaves_nothing(number: signal.Signals, tmp_path: P
         (["--model", "random", "--pool", "all"], "got: 'all'"),
         (["--model", "random", "--device", "abacus"], "abacus"),
         (["--model", "random", "--limit", "0"], "--limit"),
+        (["--model", "random", "--workers", "-1"], "--workers"),
+        (["--model", "random", "--patience", "-1"], "--patience"),
         (["--model", "hf:no/such/folder/at/all"], "no/such/folder/at/all"),
     ],
 )
@@ -131,6 +134,31 @@ def test_evaluate_prints_json_and_publishes(tiny: Benchmark, tmp_path: Path) -> 
     again = mrbench("evaluate", tiny.folder, "--model", "constant", "--output", tmp_path / "r")
     assert again.returncode == 2
     assert "--overwrite" in again.stderr
+
+
+def test_rescore_reads_no_model(tiny: Benchmark, tmp_path: Path) -> None:
+    assert mrbench("evaluate", tiny.folder, "--model", "random", "--output", tmp_path / "r").returncode == 0
+    result = tmp_path / "r" / "result.json"
+    written = result.read_bytes()
+    program = (
+        "import sys; from mrbench.cli.app import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", program, "rescore", str(tmp_path / "r"), str(tiny.folder)]
+    run = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "False\n")
+    assert "random on" in run.stdout
+    told = mrbench("rescore", tmp_path / "r", tiny.folder, "--json")
+    assert json.loads(told.stdout) == json.loads(written)
+    older = json.loads(written)
+    task = next(iter(older["tasks"].values()))
+    task["scores"]["mrr"] = 0.123
+    result.write_text(json.dumps(older))
+    assert json.loads(mrbench("rescore", tmp_path / "r", tiny.folder, "--json").stdout) == json.loads(written)
+    assert json.loads(result.read_text()) == older
+    assert mrbench("rescore", tmp_path / "r", tiny.folder, "--overwrite").returncode == 0
+    assert result.read_bytes() == written
 
 
 def test_help_has_no_colour_when_piped() -> None:

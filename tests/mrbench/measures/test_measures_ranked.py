@@ -74,3 +74,41 @@ def test_what_cannot_be_measured_is_refused() -> None:
         Judged(np.array([1, 0]), np.array([1, 1]), np.array([1, 1]), 2)
     with pytest.raises(ResultError, match="judged twice"):
         Judged(np.array([0, 0]), np.array([3, 3]), np.array([1, 2]), 1)
+    three = np.array([0, 1, 2])
+    for wrong in (
+        (np.array([0.0]), one, one + 1, 1),
+        (one, one - 1, one + 1, 1),
+        (one, one, np.array([1, 1]), 1),
+        (one, one, np.array([1 << 31]), 1),
+        (np.array([5]), one, one + 1, 1),
+    ):
+        with pytest.raises(ResultError, match="malformed judgements"):
+            Judged(*wrong)
+    for rows, said in (
+        (three[None, :] * 1.0, "malformed rankings"),
+        (three, "malformed rankings"),
+        (np.array([[0], [1]]), "malformed rankings"),
+        (np.array([[0, 9]]), "not in the pool.*9"),
+        (np.array([[0, -2]]), "not in the pool.*-2"),
+        (np.array([[0, 1, 0]]), "ranked twice"),
+    ):
+        with pytest.raises(ResultError, match=said):
+            find_hits(rows, judged, 9)
+
+
+def test_nothing_found_is_no_candidate() -> None:
+    judged = Judged(np.array([0, 1]), np.array([8, 8]), np.array([1, 2]), 2)
+    hits = find_hits(np.array([[3, -1, -1], [-1, 8, -1]]), judged, 9)  # the last of the pool is 8, which -1 is not
+    assert (hits.query.tolist(), hits.rank.tolist(), hits.grade.tolist()) == ([1], [2], [2])
+
+
+def test_where_the_whole_pool_was_kept_any_cutoff_is_known() -> None:
+    judged = Judged(np.array([0]), np.array([2]), np.array([1]), 1)
+    rows = np.array([[0, 2, 1]])
+    values = ranked_measures(find_hits(rows, judged, 3), judged, [3, 10])
+    assert values["recall@10"].tolist() == values["recall@3"].tolist() == [1.0]
+    assert values["precision@10"].tolist() == [0.1]
+    with pytest.raises(ResultError, match="beyond the depth"):
+        ranked_measures(find_hits(rows, judged, 4), judged, [10])
+    with pytest.raises(ResultError, match="beyond the depth"):
+        ranked_measures(find_hits(np.array([[0, 2, -1]]), judged, 3), judged, [10])

@@ -330,3 +330,31 @@ def _copy(folder: Path, tmp_path: Path) -> Path:
     for path in folder.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
     return copy
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "merges.txt", "preprocessor_config.json"])
+def test_every_file_of_a_checkpoint_enters_the_key_of_its_embeddings(tmp_path: Path, name: str) -> None:
+    before = DualEncoder(str(write_clip(tmp_path)))
+    path = tmp_path / name
+    path.write_text(path.read_text() + "\n")
+    after = DualEncoder(str(tmp_path))
+    assert after.revision == before.revision  # the same weights
+    assert after.preprocessing != before.preprocessing
+    (tmp_path / "notes.md").write_text("read by nobody")
+    assert DualEncoder(str(tmp_path)).preprocessing == after.preprocessing
+
+
+def test_a_large_batch_is_cut_for_a_processor(tmp_path: Path) -> None:
+    model = DualEncoder(str(write_clip(tmp_path)), batch_size=64)
+    sizes: list[int] = []
+    pass_images = model.image_features
+    model.image_features = lambda batch: (sizes.append(len(batch)), pass_images(batch))[1]
+    images = pictures() * 14
+    found = model.embed_candidates([Item(image=image) for image in images])
+    assert sorted(sizes) == [10, 16, 16]
+    np.testing.assert_allclose(
+        found,
+        DualEncoder(str(tmp_path), batch_size=3).embed_candidates([Item(image=image) for image in images]),
+        rtol=1e-4,
+        atol=1e-6,
+    )

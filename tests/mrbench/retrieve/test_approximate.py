@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mrbench.errors import InputError, MissingExtraError
+from mrbench.measures.ranked import Judged, find_hits, ranked_measures
 from mrbench.retrieve.approximate import approximate_top_k, build_index
 from mrbench.retrieve.topk import top_k
 
@@ -53,6 +54,12 @@ def test_where_the_index_finds_fewer_the_rest_is_empty():
     assert (found.scores[empty] == -np.inf).all()
     assert np.isfinite(found.scores[~empty]).all()
     assert (np.diff(empty.astype(int), axis=1) >= 0).all()
+    best = top_k(QUERIES, CANDIDATES, 1)[0][:, 0]
+    judged = Judged(np.arange(40), best, np.ones(40, dtype=np.int64), 40)
+    places = [np.flatnonzero(row == one) for row, one in zip(found.rows, best, strict=True)]
+    ranks = ranked_measures(find_hits(found.rows, judged, 2000), judged, [100])["mrr@100"]
+    np.testing.assert_array_equal(ranks, [1 / (place[0] + 1) if len(place) else 0 for place in places])
+    assert 0 < ranks.mean() < 1
 
 
 def test_bad_input_is_named(monkeypatch):
@@ -60,8 +67,15 @@ def test_bad_input_is_named(monkeypatch):
         build_index(CANDIDATES, "WHAT")
     with pytest.raises(InputError, match="FAISS cannot build the index"):
         build_index(CANDIDATES[:3], "IVF64,Flat")
+    with pytest.raises(InputError, match="FAISS cannot build the index"):
+        build_index(CANDIDATES, "IVF0,Flat")
+    with pytest.raises(InputError, match="float64"):
+        build_index(CANDIDATES.astype(float), "Flat")
     with pytest.raises(InputError, match="other candidates"):
         approximate_top_k(QUERIES, CANDIDATES[:5], 1, build_index(CANDIDATES, "Flat"))
+    narrow = CANDIDATES[:, :8] / np.linalg.norm(CANDIDATES[:, :8], axis=1, keepdims=True)
+    with pytest.raises(InputError, match="other candidates"):
+        approximate_top_k(QUERIES, CANDIDATES, 1, build_index(narrow, "Flat"))
     with pytest.raises(InputError, match="nothing to search for"):
         approximate_top_k(QUERIES, CANDIDATES, 0, build_index(CANDIDATES, "Flat"))
     monkeypatch.setitem(sys.modules, "faiss", None)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
-from tiny_benchmark import write_tiny
+from tiny_benchmark import Oracle, write_tiny
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import judge
-from mrbench.retrieve import TaskPool, load_pool
+from mrbench.retrieve import TaskPool, load_pool, run_tasks
+from mrbench.retrieve import search as search_module
+from mrbench.retrieve import store as store_module
 from mrbench.retrieve.places import TILE
 from mrbench.retrieve.pool import sample
+from mrbench.retrieve.run import TaskRun
 from mrbench.retrieve.search import _distinct, search
-from mrbench.retrieve.source import TaskEmbeddings
+from mrbench.retrieve.source import ModelSource, TaskEmbeddings
 
 TABLES = ("top", "ladder", "relevant", "gains")
 
@@ -204,3 +209,25 @@ def test_one_id_in_both_corpora_is_refused(tmp_path, monkeypatch) -> None:
     load_pool(benchmark, "i2i", "test")
     with pytest.raises(BenchmarkError, match="duplicate id"):
         load_pool(benchmark, "i2i", "test", pool="union")
+
+
+def test_two_modalities_are_mapped_where_they_are_large(tiny, tmp_path, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(search_module, "search", lambda found, *a, **k: (seen.append(found.candidates), _nothing())[1])
+    pools = {"t2i": load_pool(tiny, "t2i", "test", pool="union")}
+    source = ModelSource(Oracle(), tiny, "test")
+    run_tasks(source, pools, folder=tmp_path)
+    monkeypatch.setattr(store_module, "MAPPED", 1)
+    run_tasks(source, pools, folder=tmp_path)
+    run_tasks(source, pools)
+    in_memory, mapped, without_folder = seen
+    assert isinstance(mapped, np.memmap)
+    assert not isinstance(in_memory, np.memmap)
+    assert not isinstance(without_folder, np.memmap)
+    assert len(mapped) == sum(1 for modality in pools["t2i"].modalities for _ in tiny.corpus(modality, "test"))
+    np.testing.assert_array_equal(mapped, in_memory)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _nothing() -> TaskRun:
+    return TaskRun(**dict.fromkeys((field.name for field in fields(TaskRun)), None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from tiny_benchmark import Oracle
 
 from mrbench import files
 from mrbench.benchmark import Benchmark, decode, encode_png
-from mrbench.errors import InputError
+from mrbench.errors import InputError, OutputError
 from mrbench.evaluate import embed, evaluate
 from mrbench.models.common import embed_items
 from mrbench.models.protocol import Item
@@ -364,5 +365,70 @@ def test_what_torchrun_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="RANK"):
         Share.from_environment()
+    assert Share(0, 2, 7.0, 4).patience == 7.0
+    monkeypatch.setenv("WORLD_SIZE", "9")
+    assert Share.from_environment(patience=7.0, workers=4) == Share(2, 9, 7.0, 4)
+    for wrong in ("٣", "9" * 5000, "-1", "2.0", ""):
+        monkeypatch.setenv("RANK", wrong)
+        with pytest.raises(InputError, match="RANK"):
+            Share.from_environment()
     with pytest.raises(InputError, match="a folder to share"):
         EmbeddingStore(Oracle(), None, Share(0, 2))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_unit_of_another_model_or_name_is_made_again(tiny: Benchmark, tmp_path: Path, whole, processes: int) -> None:
+    """Whole files, but not what stands on them: copied from another model's folder, or under another unit's name."""
+    other = Sensitive()
+    other.revision = "another"
+    evaluate(tiny, other, tmp_path / "r0", cache=tmp_path / "other", tasks=TASKS)
+    shutil.copytree(tmp_path / "other", tmp_path / "c")
+    (of_other,) = (tmp_path / "c").iterdir()
+    name = next(iter(whole[0])).split("/")[0]
+    for path, data in whole[0].items():
+        (tmp_path / "c" / path).parent.mkdir(exist_ok=True)
+        (tmp_path / "c" / path).write_bytes(data)
+    units = sorted((tmp_path / "c" / name).glob("*.unit"))
+    shutil.copy(of_other / units[0].name, units[0])
+    shutil.copy(units[2], units[1])
+    children = [
+        forked(lambda n=n: embed(tiny, Sensitive(), tmp_path / "c", Share(n, processes, 60.0), tasks=TASKS))
+        for n in range(1, processes)
+    ]
+    evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c", tasks=TASKS, share=Share(0, processes, 60.0))
+    assert [result_of(child) for child in children] == [0] * (processes - 1)
+    assert {path: data for path, data in contents(tmp_path / "c").items() if path.startswith(name)} == whole[0]
+    assert run_of(tmp_path / "r") == whole[1]
+
+
+def test_a_cache_that_is_cleared_meanwhile_says_again_whose_it_is(tmp_path: Path) -> None:
+    model = Oracle()
+    store = EmbeddingStore(model, tmp_path / "c")
+    keys = [hashlib.sha256(bytes([n])).digest() for n in range(3)]
+    vectors = np.ones((3, model.dimension), dtype=np.float32)
+    store.put(keys[:2], vectors[:2])
+    clear(cached(tmp_path / "c")[0])
+    store.put(keys[2:], vectors[2:])
+    (entry,) = cached(tmp_path / "c")
+    assert (entry.units, entry.model["name"]) == (1, model.name)
+    np.testing.assert_array_equal(store.gather(keys), vectors)
+
+
+def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store_module, "MAPPED", 1)
+    monkeypatch.setattr(store_module.os, "posix_fallocate", full)
+    with pytest.raises(OutputError, match="No space left"):
+        store_module.room(10, 10, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    store = EmbeddingStore(Oracle(), tmp_path / "c")
+    (folder,) = (tmp_path / "c").iterdir()
+    make(folder / f"{'0' * 32}.unit")
+    with pytest.raises(OutputError, match=r"not a file.*000\.unit"):
+        store.refresh()

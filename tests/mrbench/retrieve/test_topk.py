@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.retrieve import products, topk
 from mrbench.retrieve.exact import exact_scores, key_parts, order_keys, settled
 from mrbench.retrieve.gpu import best_keys
-from mrbench.retrieve.products import Bfloat16Product, pays, residual
+from mrbench.retrieve.products import Bfloat16Product, one_thread, pays, residual
 from mrbench.retrieve.topk import top_k
 
 
@@ -222,3 +224,85 @@ def test_products_on_a_device_of_torch_give_the_same_answer(case: str, depth: in
     found = top_k(queries, candidates, depth, device="cpu:0")
     np.testing.assert_array_equal(found[0], rows)
     np.testing.assert_array_equal(found[1], scores)
+
+
+WRONG = {
+    "float64": (lambda v: v.astype(np.float64), "float64"),
+    "a list": (lambda v: v.tolist(), "list"),
+    "one axis": (lambda v: v[0], "candidate"),
+    "another dimension": (lambda v: units(3, length=7), "7"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_are_no_vectors_is_named(case: str) -> None:
+    spoil, said = WRONG[case]
+    good = units(3)
+    with pytest.raises(InputError, match=said):
+        top_k(good, spoil(good), 2)
+    with pytest.raises(InputError):
+        top_k(spoil(good), good, 2)
+
+
+@pytest.mark.parametrize("wrong", [{"threads": -1}, {"block": 0}, {"chunk": 0}], ids=str)
+def test_numbers_below_what_makes_sense_are_named(wrong: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=f"too small; where: {next(iter(wrong))}"):
+        top_k(units(3), units(3), 2, **wrong)
+
+
+def test_an_unknown_device_is_named() -> None:
+    for device in ("abacus", "cuda:77"):
+        with pytest.raises(InputError, match="no such device.*" + device):
+            top_k(units(3), units(3), 2, device=device)
+
+
+def test_search_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates, queries = units(700, seed=1), units(9, seed=2)
+    expected = top_k(queries, candidates, 10)[0]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(products, "WORTH", 0)
+    monkeypatch.setattr(products, "find_spec", lambda name: None)
+    np.testing.assert_array_equal(top_k(queries, candidates, 10)[0], expected)
+    for asked in ({"bfloat16": True}, {"device": "cuda"}):
+        with pytest.raises(MissingExtraError, match="torch"):
+            top_k(queries, candidates, 10, **asked)
+
+
+def test_overlapping_searches_give_the_threads_back() -> None:
+    def threads() -> tuple[list[int], int]:
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"], torch.get_num_threads()
+
+    before = threads()
+    first, second = one_thread(), one_thread()
+    first.__enter__()
+    second.__enter__()
+    assert set(threads()[0]) == {1}
+    first.__exit__(None, None, None)
+    assert set(threads()[0]) == {1}  # the second still runs
+    second.__exit__(None, None, None)
+    assert threads() == before
+
+
+def test_views_of_other_arrays_are_searched() -> None:
+    candidates, queries = units(700, seed=1), units(9, seed=2)
+    wide = np.zeros((1400, 48), dtype=np.float32)
+    wide[::2, ::2] = candidates
+    expected = top_k(queries, candidates, 10)
+    for view in (wide[::2, ::2], np.asfortranarray(candidates)):
+        for mine in (queries, np.asfortranarray(queries)):
+            for found, wanted in zip(top_k(mine, view, 10), expected, strict=True):
+                np.testing.assert_array_equal(found, wanted)
+
+
+def test_settings_of_the_caller_do_not_show_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates, queries = units(9000, 64, seed=1, spread=0.03), units(30, 64, seed=2, spread=0.03)
+    expected = top_k(queries, candidates, 10)[0]
+    np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+        assert torch.is_autocast_enabled("cpu")
+    matmul = getattr(torch.backends.mkldnn, "matmul", None)
+    if hasattr(matmul, "fp32_precision"):
+        monkeypatch.setattr(matmul, "fp32_precision", "bf16")
+        np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+        assert matmul.fp32_precision == "bf16"
