@@ -336,7 +336,8 @@ def _copy(folder: Path, tmp_path: Path) -> Path:
 def test_every_file_of_a_checkpoint_enters_the_key_of_its_embeddings(tmp_path: Path, name: str) -> None:
     before = DualEncoder(str(write_clip(tmp_path)))
     path = tmp_path / name
-    path.write_text(path.read_text() + "\n")
+    changed = path.read_text().replace("#version: 0.2", "#version: 0.3") + "\n" * (name != "merges.txt")
+    path.write_text(changed)
     after = DualEncoder(str(tmp_path))
     assert after.revision == before.revision  # the same weights
     assert after.preprocessing != before.preprocessing

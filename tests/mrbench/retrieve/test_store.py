@@ -420,7 +420,7 @@ def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(store_module, "MAPPED", 1)
     monkeypatch.setattr(store_module.os, "posix_fallocate", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match="disk full"):
         store_module.room(10, 10, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

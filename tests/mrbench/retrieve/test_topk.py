@@ -294,7 +294,7 @@ def test_views_of_other_arrays_are_searched() -> None:
                 np.testing.assert_array_equal(found, wanted)
 
 
-def test_settings_of_the_caller_do_not_show_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_caller_do_not_show_on_a_device() -> None:
     candidates, queries = units(9000, 64, seed=1, spread=0.03), units(30, 64, seed=2, spread=0.03)
     expected = top_k(queries, candidates, 10)[0]
     np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
@@ -303,6 +303,10 @@ def test_settings_of_the_caller_do_not_show_on_a_device(monkeypatch: pytest.Monk
         assert torch.is_autocast_enabled("cpu")
     matmul = getattr(torch.backends.mkldnn, "matmul", None)
     if hasattr(matmul, "fp32_precision"):
-        monkeypatch.setattr(matmul, "fp32_precision", "bf16")
-        np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
-        assert matmul.fp32_precision == "bf16"
+        usual = matmul.fp32_precision
+        matmul.fp32_precision = "bf16"
+        try:
+            np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+            assert matmul.fp32_precision == "bf16"
+        finally:
+            matmul.fp32_precision = usual
