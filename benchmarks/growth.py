@@ -22,7 +22,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from harness import JUDGED
-from peers import machine, record, unit_vectors, write_records
+from peers import Median, machine, record, unit_vectors, write_records
 
 from mrbench.measures.ranked import Judged, find_hits, ranked_measures
 from mrbench.retrieve.topk import top_k
@@ -42,7 +42,7 @@ def once(path: Path, pool: int) -> None:
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.choice(pool, JUDGED, replace=False) for _ in range(QUERIES)])
     judged = Judged(np.repeat(np.arange(QUERIES), JUDGED), rows, np.ones(len(rows), dtype=np.int64), QUERIES)
-    top_k(queries[:2], candidates[:5000], 10)  # what is loaded on first use
+    top_k(queries[:2], candidates[:5000], 10, bfloat16=True)  # what is loaded on first use; torch, as by any model
     peak, over = [anonymous()], threading.Event()
 
     def watch() -> None:
@@ -63,6 +63,7 @@ def once(path: Path, pool: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=int, nargs="+", default=POOLS)
+    parser.add_argument("--rounds", type=int, default=3, help="processes for each pool; the median counts")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
@@ -71,7 +72,7 @@ def main() -> None:
         return once(asked.once, asked.pools[0])
     said = machine()
     print(said)
-    found = []
+    found: list[tuple[int, Median, Median]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "candidates.npy"
         mapped = np.lib.format.open_memmap(path, "w+", np.float32, (max(asked.pools), LENGTH))
@@ -80,25 +81,33 @@ def main() -> None:
         mapped.flush()
         for pool in asked.pools:
             words = [sys.executable, __file__, "--once", str(path), "--pools", str(pool)]
-            run = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+            runs = [
+                json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
+                for _ in range(asked.rounds)
+            ]
+            run = {what: Median.of([one[what] for one in runs]) for what in runs[0]}
             found.append((pool, run["seconds"], run["memory"]))
             for what, value in run.items():
                 record(f"{QUERIES} x {pool:,} x {LENGTH}, depth {DEPTH}", "ours", what, value, pool=pool)
-            print(f"  {pool:>9,} candidates: {run['seconds']:7.2f} s, {run['memory']:+6.1f} MiB")
+            seconds, memory = run["seconds"], run["memory"]
+            spread = f"{memory.low:+.1f} to {memory.high:+.1f}"
+            print(f"  {pool:>9,} candidates: {seconds:7.2f} s, {memory:+6.1f} MiB ({spread})")
     if asked.plot:
         draw(found, asked.plot)
     return write_records(asked.json, said)
 
 
-def draw(found: list[tuple[int, float, float]], path: Path) -> None:
+def draw(found: list[tuple[int, Median, Median]], path: Path) -> None:
     pools, seconds, memory = zip(*found, strict=True)
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     left.loglog(pools, seconds, "o-", label="measured")
     left.loglog(pools, [seconds[-1] * pool / pools[-1] for pool in pools], ":", label="proportional")
     left.set(xlabel="candidates", ylabel="seconds", title=f"{QUERIES} queries, depth {DEPTH}, {LENGTH} d")
     left.legend()
-    right.semilogx(pools, memory, "o-")
-    right.set(xlabel="candidates", ylabel="MiB beside the memory map", ylim=(0, 1.5 * max(memory)), title="memory")
+    spread = [[value - value.low for value in memory], [value.high - value for value in memory]]
+    right.errorbar(pools, memory, spread, fmt="o-", capsize=3)
+    right.set(xscale="log", xlabel="candidates", ylabel="MiB beside the memory map", title="memory")
+    right.set_ylim(0, 1.5 * max(value.high for value in memory))
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 

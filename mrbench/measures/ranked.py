@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from mrbench.errors import ResultError
 from mrbench.measures.ties import Floats, Ints, check_cutoff
+
+_SLOTS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +97,37 @@ def find_hits(rows: Ints, judged: Judged, num_candidates: int) -> Hits:
     if lowest < -1 or most >= num_candidates:
         bad = lowest if lowest < -1 else most
         raise ResultError("a candidate is not in the pool", got=bad, accepted=f"0 to {num_candidates - 1}, or -1")
-    grade_of = np.zeros(num_candidates + 1, dtype=np.int32)  # the last is what -1 stands for
-    grades = np.zeros(rows.shape, dtype=np.int32)
-    bounds = np.searchsorted(judged.query, np.arange(judged.num_queries + 1)).tolist()
-    for number, (start, stop) in enumerate(pairwise(bounds)):
-        known = judged.candidate[start:stop]
-        grade_of[known] = judged.grade[start:stop]
-        np.take(grade_of, rows[number], out=grades[number], mode="wrap")
-        grade_of[known] = 0
-    found = np.flatnonzero(grades > 0)
-    query, rank = np.divmod(found, rows.shape[1])
-    pairs = np.sort(query * num_candidates + rows.reshape(-1)[found].astype(np.int64))
-    if (pairs[1:] == pairs[:-1]).any():
-        twice = int(pairs[:-1][pairs[1:] == pairs[:-1]][0]) // num_candidates
+    query, place = np.nonzero(_maybe_judged(rows, judged))
+    candidate = rows[query, place].astype(np.int64)
+    pair, judged_pair = query * num_candidates + candidate, judged.query.astype(np.int64) * num_candidates
+    judged_pair += judged.candidate.astype(np.int64)
+    order = np.argsort(judged_pair)
+    at = order[np.searchsorted(judged_pair, pair, sorter=order).clip(max=len(order) - 1)]
+    kept = (candidate >= 0) & (judged_pair[at] == pair) & (judged.grade[at] > 0)
+    query, place, pair, at = query[kept], place[kept], np.sort(pair[kept]), at[kept]
+    if (pair[1:] == pair[:-1]).any():
+        twice = int(pair[:-1][pair[1:] == pair[:-1]][0]) // num_candidates
         raise ResultError("a candidate is ranked twice", where=f"query {twice}", accepted="each candidate once")
     whole = rows.shape[1] == num_candidates and lowest >= 0
-    return Hits(query, rank + 1, grades.reshape(-1)[found].astype(np.int64), None if whole else rows.shape[1])
+    return Hits(query, place + 1, judged.grade[at].astype(np.int64), None if whole else rows.shape[1])
+
+
+def _maybe_judged(rows: Ints, judged: Judged) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Mark what may be judged for its query: all that is, and by the way of equal low bits a few more.
+
+    A table of fixed size stays in the cache and does not grow with the pool.
+    """
+    marks, marked = np.empty(rows.shape, dtype=np.bool_), np.zeros(_SLOTS, dtype=np.bool_)
+    slots, low = np.empty(rows.shape[1], dtype=np.int64), np.int64(_SLOTS - 1)
+    judged_slots = judged.candidate.astype(np.int64) & low
+    bounds = np.searchsorted(judged.query, np.arange(judged.num_queries + 1)).tolist()
+    for number, (start, stop) in enumerate(pairwise(bounds)):
+        known = judged_slots[start:stop]
+        marked[known] = True
+        np.bitwise_and(rows[number], low, out=slots, dtype=np.int64, casting="unsafe")
+        np.take(marked, slots, out=marks[number], mode="clip")
+        marked[known] = False
+    return marks
 
 
 def ranked_measures(hits: Hits, judged: Judged, cutoffs: Sequence[int]) -> dict[str, Floats]:

@@ -33,6 +33,7 @@ from mrbench.retrieve.vectors import check_units
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
 _SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
 _SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+_PARTS = 256  # of the candidates, looked at by all threads before the search
 _SETTLED = 64  # queries that are settled at a time, so that their pairs take little memory
 
 
@@ -98,7 +99,8 @@ def top_k(
         bfloat16 = usable(2.0 * len(queries) * candidates.size, candidates.shape[1])
     # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
     with one_thread(), ThreadPoolExecutor(threads) as pool:
-        parts = (candidates[start : start + CHUNK] for start in range(0, len(candidates), CHUNK))
+        step = max(CHUNK, -(-len(candidates) // _PARTS))
+        parts = (candidates[start : start + step] for start in range(0, len(candidates), step))
         lost = max(pool.map(residual, parts)) if bfloat16 else None
 
         def work(start: int) -> None:

@@ -102,6 +102,33 @@ def test_nothing_found_is_no_candidate() -> None:
     assert (hits.query.tolist(), hits.rank.tolist(), hits.grade.tolist()) == ([1], [2], [2])
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_rows_and_judgements_may_be_of_any_integer(dtype: type[np.integer]) -> None:
+    rows = np.array([[3, 0, 8], [8, 1, 5]], dtype=dtype)
+    judged = Judged(np.array([0, 0, 1], dtype=np.int8), np.array([8, 2, 1], np.uint8), np.array([3, 1, 2], np.int16), 2)
+    hits = find_hits(rows, judged, 1 << 31)
+    assert (hits.query.tolist(), hits.rank.tolist(), hits.grade.tolist()) == ([0, 1], [3, 2], [3, 2])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_candidates_of_equal_low_bits_are_told_apart(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    near = np.add.outer(np.arange(6) * 65_536, [0, 3, 65_535]).reshape(-1)  # three low words
+    rows = np.array([np.where(rng.random(9) < 0.2, -1, rng.permutation(near)[:9]) for _ in range(8)])
+    known = np.array([rng.permutation(near)[:5] for _ in range(8)])
+    grade = rng.integers(0, 3, known.shape)
+    grade[:, 0] = 1
+    judged = Judged(np.repeat(np.arange(8), 5), known.reshape(-1), grade.reshape(-1), 8)
+    hits = find_hits(rows, judged, 6 * 65_536)
+    expected = [
+        (query, rank, int(grade[query, known[query] == row][0]))
+        for query, rank, row in ((q, r, rows[q, r - 1]) for q in range(8) for r in range(1, 10))
+        if row >= 0 and row in known[query] and grade[query, known[query] == row][0] > 0
+    ]
+    assert list(zip(hits.query.tolist(), hits.rank.tolist(), hits.grade.tolist(), strict=True)) == expected
+
+
 def test_where_the_whole_pool_was_kept_any_cutoff_is_known() -> None:
     judged = Judged(np.array([0]), np.array([2]), np.array([1]), 1)
     rows = np.array([[0, 2, 1]])
