@@ -20,6 +20,11 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def worker_pool(workers: int) -> Iterator[Workers]:
     """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends."""

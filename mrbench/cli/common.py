@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -11,13 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
+from mrbench.workers import cores
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of text.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that MRBench wrote before.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
 Workers = Annotated[
     int, typer.Option("--workers", min=1, help="Processes that draw. The bytes written do not depend on it.")
 ]
-WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = cores()
 Cache = Annotated[
     Path | None,
     typer.Option(

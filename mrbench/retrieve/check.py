@@ -65,11 +65,11 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         raise ResultError("a score is not a number", where=f"{where}, {pool.query_ids[query[~np.isfinite(score)][0]]}")
     key = query
     if "corpus-id" in table.column_names:
-        ids = np.array(table["corpus-id"].to_pylist(), dtype=np.str_)
-        position = find(pool.candidate_ids, ids)
-        if (position < 0).any():
-            raise ResultError("the run has a candidate that is not in the pool", where=where, got=ids[position < 0][0])
-        key = query * len(pool.candidate_ids) + position
+        known = pc.index_in(table["corpus-id"], pa.array(pool.candidate_ids.tolist(), pa.string()))
+        if known.null_count:
+            stranger = table["corpus-id"].filter(pc.is_null(known))[0].as_py()
+            raise ResultError("the run has a candidate that is not in the pool", where=where, got=stranger)
+        key = query * len(pool.candidate_ids) + known.to_numpy().astype(np.int64)
         if len(np.unique(key)) < len(key):
             raise ResultError("the run has a candidate twice", where=where)
     order = np.lexsort((-score, query))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,50 +11,46 @@ import pyarrow as pa
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import Scores
 from mrbench.retrieve.pool import TaskPool
+from mrbench.retrieve.row import places_of
 from mrbench.retrieve.source import TaskEmbeddings
 
 TILE = 32
-Scores = np.ndarray[Any, np.dtype[np.float32]]
+Place = tuple[np.float32, int, int]
 
 
+@dataclass(slots=True)
 class Places:
-    """Where the own positive of each query stands, for everything that was asked in turn.
+    """Where the own positives stand: queries first, then variants, then parts.
 
     Attributes:
         rows: Score, candidates above and candidates beside it: those that are not relevant to the query.
         spread: Mean and standard deviation of the scores of each query.
-        targets: For each variant the score of the candidate that it asks for.
+        wrong: For each query the share of its first ten results of another modality than the task asks for.
+        targets: For each variant the score of the candidate that it asks for, for each part that of the positive.
     """
 
-    def __init__(self, pool: TaskPool) -> None:
-        self._own, self._target = pool.positives, pool.variants.target
-        self._relevant: list[Ints] = []
-        self.rows: list[tuple[np.float32, int, int]] = []
-        self.spread: list[tuple[float, float]] = []
-        self.targets: list[np.float32] = []
-
-    def ask(self, query: int, scores: Scores, relevant: Ints, ascending: Scores) -> None:
-        """Note a query: its scores over the pool, the positions of its relevant candidates, and the sorted scores."""
-        self._relevant.append(relevant)
-        # Summed in sorted order, so that the order of the candidates does not show in the last digit.
-        self.spread.append((float(ascending.mean(dtype=np.float64)), float(ascending.std(dtype=np.float64))))
-        self._add(query, scores)
-
-    def ask_again(self, query: int, scores: Scores) -> None:
-        """Note the next variant or part of a query: variants first, in their order."""
-        if len(self.targets) < len(self._target):
-            self.targets.append(scores[self._target[len(self.targets)]])
-        self._add(query, scores)
-
-    def _add(self, query: int, scores: Scores) -> None:
-        own, relevant = scores[self._own[query]], scores[self._relevant[query]]
-        above = int((scores > own).sum()) - int((relevant > own).sum())
-        beside = int((scores == own).sum()) - int((relevant == own).sum())
-        self.rows.append((own, above, beside))
+    rows: list[Place] = field(default_factory=list)
+    spread: list[tuple[float, float]] = field(default_factory=list)
+    wrong: list[float] = field(default_factory=list)
+    targets: list[np.float32] = field(default_factory=list)
 
 
-def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places, wrong: Any) -> dict[str, pa.Table]:
+def own_place(own: np.float32, greater: int, same: int, relevant: Scores) -> Place:
+    """Return a positive's score, and how many of the candidates that are not relevant score higher, and the same.
+
+    Args:
+        own: Its score.
+        greater: How many of all score higher.
+        same: How many score the same, itself included.
+        relevant: The scores of the relevant candidates.
+    """
+    above, beside = places_of(relevant, own)
+    return own, greater - above, same - beside
+
+
+def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places) -> dict[str, pa.Table]:
     """Return the tables ``queries``, ``variants`` and ``parts`` of a run."""
     number, variants = len(pool.query_ids), pool.variants
     score, above, beside = (np.array(column) for column in zip(*places.rows, strict=True))
@@ -70,7 +67,7 @@ def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places, wro
     parts = list(embeddings.parts)
     every = np.arange(number)
     return {
-        "queries": table(0, every, mean=mean, deviation=deviation, unrelated=far, wrong=wrong),
+        "queries": table(0, every, mean=mean, deviation=deviation, unrelated=far, wrong=places.wrong),
         "variants": table(
             number,
             variants.query,
@@ -79,7 +76,7 @@ def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places, wro
             number=variants.number,
             distance=moved.sum(axis=1)
             / 2,  # half the squared chord of unit vectors is 1 - cosine, and exactly 0 for equals
-            target=np.array(places.targets, dtype=np.float32),
+            target=np.array(places.targets[: len(variants.query)], dtype=np.float32),
         ),
         "parts": table(
             number + len(variants.query),

@@ -86,10 +86,10 @@ class TaskPool:
         """Position of each query's own positive, shape ``(num_queries,)``."""
         return np.array([positive for positive, _ in self.ladders], dtype=np.int64)
 
-    def grades(self, query: int) -> Ints:
+    def grades(self, query: int) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Return how many of a query's grains each candidate keeps, shape ``(num_candidates,)``."""
         asked = self.query_grains[query]
-        grades = np.zeros(len(self.candidate_ids), dtype=np.int64)
+        grades = np.zeros(len(self.candidate_ids), dtype=np.int16)
         for kind in np.flatnonzero(asked != _NONE):
             grades += self.candidate_grains[kind] == asked[kind]
         return grades

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,18 +18,21 @@ from tqdm import tqdm
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import exact_products
-from mrbench.retrieve.places import TILE, Places, Scores, place_tables
+from mrbench.retrieve.exact import TILE, Scores, exact_products
+from mrbench.retrieve.places import Place, Places, own_place, place_tables
 from mrbench.retrieve.pool import TaskPool
+from mrbench.retrieve.products import one_thread
+from mrbench.retrieve.row import Row, places_of
 from mrbench.retrieve.run import CUTOFF, TaskRun
 from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
 from mrbench.retrieve.store import room
-from mrbench.workers import ordered_map
+from mrbench.workers import cores, ordered_map
 
 CHUNK = 4096
-_FLOATS = 1 << 25
+_FLOATS = 1 << 26  # scores that all threads hold together
 _FEWEST = 16  # queries in one block: fewer would convert candidates to float64 more than they multiply
 
+T = TypeVar("T")
 Columns = dict[str, list[np.ndarray[Any, Any]]]
 
 
@@ -81,7 +85,14 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
         source.parts(pool)
 
 
-def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, block: int | None = None) -> TaskRun:
+def search(
+    embeddings: TaskEmbeddings,
+    pool: TaskPool,
+    *,
+    depth: int = 100,
+    block: int | None = None,
+    threads: int | None = None,
+) -> TaskRun:
     """Score every query, variant and part against every candidate of the pool.
 
     A score is the exact sum of the products of two float32 unit vectors, rounded
@@ -91,96 +102,133 @@ def search(embeddings: TaskEmbeddings, pool: TaskPool, *, depth: int = 100, bloc
         embeddings: Unit vectors.
         pool: The task.
         depth: Candidates per query that are kept, those of equal score by id. No measure depends on this order.
-        block: Queries scored at a time; None takes what fits into 128 MiB, twice, but 16 at least. The result does
-            not depend on it.
+        block: Queries that a thread scores at a time; None takes as many as fit into 256 MiB with those of the other
+            threads, but 16 at least.
+        threads: Threads that search, each for its own queries; None takes one a core, fewer where 256 MiB do not hold
+            so many, but two at least. Neither block nor threads change the result.
 
     Returns:
         The run of the task.
     """
-    candidates = embeddings.candidates
-    first, copy_of = _distinct(candidates)
-    column = copy_of[pool.row]
-    size = block or max(_FEWEST, min(256, _FLOATS // len(column) // TILE * TILE))
-    asked = (embeddings.queries, embeddings.variants, *embeddings.parts.values())
-    tables: dict[str, Columns] = {name: {} for name in ("top", "ladder", "relevant", "gains", "first", "wrong")}
-    places = Places(pool)
-    with tqdm(total=sum(map(len, asked)), desc=f"{pool.task}: search", leave=False, disable=None) as progress:
-        for kind, vectors in enumerate(asked):
-            for start, scores in _score_blocks(vectors, candidates, first, size):
-                for number, distinct in enumerate(scores, start):
-                    row = distinct[column]
-                    if kind == 0:
-                        places.ask(number, row, *_note(tables, pool, number, row, depth))
-                    else:
-                        places.ask_again(pool.variants.query[number] if kind == 1 else number, row)
-                progress.update(len(scores))
-    wrong = np.concatenate(tables.pop("wrong")["wrong"])
+    scorer = _Scorer(embeddings.candidates, pool)
+    threads = threads or max(2, min(cores(), _FLOATS // (_FEWEST * scorer.width)))
+    own, every = pool.positives, np.arange(len(pool.query_ids))
+    again = [(embeddings.variants, pool.variants.query, pool.variants.target)]
+    again += [(vectors, every, own) for vectors in embeddings.parts.values()]
+    relevant: list[Ints] = []  # of each query, once it has been asked
+    tables: dict[str, Columns] = {name: {} for name in ("top", "ladder", "relevant", "gains", "first")}
+    places = Places()
+
+    def ask(part: slice) -> list[_Note]:
+        rows = enumerate(scorer.rows(embeddings.queries[part]), part.start)
+        return [_note(pool, query, Row(scores, max(depth, CUTOFF)), depth) for query, scores in rows]
+
+    def ask_again(part: slice, vectors: Embeddings, query: Ints, target: Ints) -> list[tuple[Place, np.float32]]:
+        found = []
+        for scores, of, to in zip(scorer.rows(vectors[part]), query[part].tolist(), target[part].tolist(), strict=True):
+            value = scores[own[of]]
+            found.append((own_place(value, *places_of(scores, value), scores[relevant[of]]), scores[to]))
+        return found
+
+    number = len(own) + sum(len(query) for _, query, _ in again)
+    bar = tqdm(total=number, desc=f"{pool.task}: search", leave=False, disable=None)
+    with one_thread(), ThreadPoolExecutor(threads) as pool_of_threads, bar as progress:
+
+        def each(work: Callable[[slice], list[T]], number: int) -> Iterator[T]:
+            size = block or _block(number, scorer.width, threads)
+            parts = (slice(start, min(start + size, number)) for start in range(0, number, size))
+            for found in ordered_map(work, parts, pool_of_threads, chunk=1, in_flight=2 * threads):
+                progress.update(len(found))
+                yield from found
+
+        for query, note in enumerate(each(ask, len(own))):
+            relevant.append(note.relevant)
+            for name, values in note.tables.items():
+                _add(tables[name], query, **values)
+            places.rows.append(note.place)
+            places.spread.append(note.spread)
+            places.wrong.append(note.wrong)
+        for vectors, query_of, target in again:
+            work = partial(ask_again, vectors=vectors, query=query_of, target=target)
+            for place, score in each(work, len(query_of)):
+                places.rows.append(place)
+                places.targets.append(score)
     named = {name: _table(columns, pool) for name, columns in tables.items()}
-    return TaskRun(**named, **place_tables(embeddings, pool, places, wrong))
+    return TaskRun(**named, **place_tables(embeddings, pool, places))
 
 
-def _score_blocks(queries: Embeddings, candidates: Embeddings, rows: Ints, size: int) -> Iterator[tuple[int, Scores]]:
-    """Yield the first query of each block and its scores over some rows of the candidates, one block ahead.
+class _Scorer:
+    """Scores over the pool; candidates with the same vector are scored once.
 
-    Scores have the shape ``(queries of the block, len(rows))``.
+    Attributes:
+        width: Scores that are computed for a query.
     """
 
-    def score(start: int) -> tuple[int, Scores]:
-        block = queries[start : start + size]
-        scores = np.empty((len(block), len(rows)), dtype=np.float32)
-        for left in range(0, len(rows), CHUNK):
+    def __init__(self, candidates: Embeddings, pool: TaskPool) -> None:
+        self._candidates = candidates
+        self._first, copy_of = _distinct(candidates)
+        self._column = copy_of[pool.row]
+        self._in_order = np.array_equal(self._column, np.arange(len(self._first)))
+        self.width = len(self._first)
+
+    def rows(self, queries: Embeddings) -> Iterator[Scores]:
+        """Yield the scores of each query over the pool, in the order of ids, shape ``(num_candidates,)``."""
+        scores = np.empty((len(queries), self.width), dtype=np.float32)
+        for left in range(0, self.width, CHUNK):
             part = slice(left, left + CHUNK)
-            scores[:, part] = exact_products(block, candidates[rows[part]])
-        return start, scores
-
-    with ThreadPoolExecutor(1) as thread:
-        yield from ordered_map(score, range(0, len(queries), size), thread, chunk=1, in_flight=2)
+            scores[:, part] = exact_products(queries, self._candidates[self._first[part]])
+        for row in scores:
+            yield row if self._in_order else row[self._column]
 
 
-def _note(tables: dict[str, Columns], pool: TaskPool, query: int, scores: Scores, depth: int) -> tuple[Ints, Scores]:
-    """Append what is kept of one query's scores over the pool, which is sorted by id.
+def _block(number: int, width: int, threads: int) -> int:
+    """Return how many queries a thread scores at a time: as many as fit, and no thread is left without."""
+    fit = _FLOATS // (width * threads) // TILE * TILE
+    return max(_FEWEST, min(256, fit, -(-number // threads)))
 
-    Returns:
-        Positions of the relevant candidates, and the scores in ascending order.
-    """
-    ascending = np.sort(scores)
 
-    def greater(values: Scores) -> Ints:
-        return len(ascending) - np.searchsorted(ascending, values, side="right")
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What is kept of a query's scores: rows of the tables, and what :class:`Places` has of it."""
 
-    def equal(values: Scores) -> Ints:
-        return len(ascending) - np.searchsorted(ascending, values, side="left") - greater(values)
+    tables: dict[str, dict[str, Any]]
+    relevant: Ints
+    place: Place
+    spread: tuple[float, float]
+    wrong: float
 
-    grades = pool.grades(query)
-    top = _top(scores, ascending, depth)
+
+def _note(pool: TaskPool, query: int, row: Row, depth: int) -> _Note:
+    grades, members = pool.grades(query), pool.ladders[query][1]
     relevant = np.flatnonzero(grades == pool.number_of_grains(query))
-    members = pool.ladders[query][1]
-    into = np.flatnonzero(scores >= ascending[-min(CUTOFF, len(ascending))])
-    values, group = np.unique(scores[into], return_inverse=True)
-    gain = np.bincount(group, weights=grades[into]).astype(np.int64)
-    _add(tables["top"], query, candidate=top, rank=np.arange(1, len(top) + 1), score=scores[top])
-    steps = scores[members]
-    _add(tables["ladder"], query, candidate=members, score=steps, greater=greater(steps), equal=equal(steps))
-    found = scores[relevant]
-    _add(tables["relevant"], query, candidate=relevant, score=found, greater=greater(found), equal=equal(found))
-    _add(tables["gains"], query, score=values, greater=greater(values), equal=equal(values), gain=gain)
-    weight = np.clip((CUTOFF - greater(scores[into])) / equal(scores[into]), 0, 1)  # how surely it is in the first ten
-    best = scores[into] == ascending[-1]
+    top = row.best[:depth]
+    tenth = row.scores[row.best[min(CUTOFF, len(row.best)) - 1]]
+    into = np.sort(row.best[row.scores[row.best] >= tenth])
+    values, group = np.unique(row.scores[into], return_inverse=True)
+
+    steps, found, own = row.scores[members], row.scores[relevant], row.scores[pool.positives[query]]
+    greater, equal = row.places(np.concatenate([steps, found, values, [own]]))
+    ends = np.cumsum([len(steps), len(found), len(values)])
+    (above, above_found, above_values, _), (same, same_found, same_values, _) = (
+        np.split(counts, ends) for counts in (greater, equal)
+    )
+    # How surely a candidate is among the first ten: the tied share the places that are left.
+    weight = np.clip((CUTOFF - above_values[group]) / same_values[group], 0, 1)
+    best = group == len(values) - 1
     kinds = np.flatnonzero(pool.query_grains[query] >= 0)
     keeps = pool.candidate_grains[kinds][:, into] == pool.query_grains[query][kinds, None]
     kept, lost = (keeps * weight).sum(axis=1) / weight.sum(), (~keeps & best).sum(axis=1) / best.sum()
-    _add(tables["first"], query, grain=kinds, kept=kept, lost=lost)
-    _add(tables["wrong"], query, wrong=[((pool.modality[into] != pool.own_modality) * weight).sum() / weight.sum()])
-    return relevant, ascending
-
-
-def _top(scores: Scores, ascending: Scores, depth: int) -> Ints:
-    """Return the positions of the best, by falling score, the tied by id."""
-    depth = min(depth, len(scores))
-    last = ascending[-depth]
-    above = np.flatnonzero(scores > last)
-    tied = np.flatnonzero(scores == last)[: depth - len(above)]
-    return np.concatenate([above[np.argsort(-scores[above], kind="stable")], tied])
+    gain = np.bincount(group, weights=grades[into]).astype(np.int64)
+    tables: dict[str, dict[str, Any]] = {
+        "top": {"candidate": top, "rank": np.arange(1, len(top) + 1), "score": row.scores[top]},
+        "ladder": {"candidate": members, "score": steps, "greater": above, "equal": same},
+        "relevant": {"candidate": relevant, "score": found, "greater": above_found, "equal": same_found},
+        "gains": {"score": values, "greater": above_values, "equal": same_values, "gain": gain},
+        "first": {"grain": kinds, "kept": kept, "lost": lost},
+    }
+    wrong = ((pool.modality[into] != pool.own_modality) * weight).sum() / weight.sum()
+    place = own_place(own, int(greater[-1]), int(equal[-1]), found)
+    return _Note(tables, relevant, place, row.spread(), float(wrong))
 
 
 def _add(columns: Columns, query: int, **values: Any) -> None:
@@ -191,12 +239,16 @@ def _add(columns: Columns, query: int, **values: Any) -> None:
 
 def _table(columns: Columns, pool: TaskPool) -> pa.Table:
     arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns.items()}
-    named = {"query-id": pa.array(pool.query_ids[arrays.pop("query")].tolist(), pa.string())}
+    named = {"query-id": _named(pool.query_ids, arrays.pop("query"))}
     if "grain" in arrays:
-        named["grain"] = pa.array(np.array(pool.grain_types)[arrays.pop("grain")].tolist(), pa.string())
+        named["grain"] = _named(np.array(pool.grain_types), arrays.pop("grain"))
     if "candidate" in arrays:
-        named["corpus-id"] = pa.array(pool.candidate_ids[arrays.pop("candidate")].tolist(), pa.string())
+        named["corpus-id"] = _named(pool.candidate_ids, arrays.pop("candidate"))
     return pa.table(named | {name: pa.array(values) for name, values in arrays.items()})
+
+
+def _named(names: np.ndarray[Any, np.dtype[np.str_]], at: Ints) -> pa.Array:
+    return pa.array(names.tolist(), pa.string()).take(pa.array(at))
 
 
 def _distinct(vectors: Embeddings) -> tuple[Ints, Ints]:

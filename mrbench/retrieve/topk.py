@@ -8,7 +8,6 @@ whatever the blocks, the threads, the linear algebra library and the shards that
 from __future__ import annotations
 
 import operator
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -29,6 +28,7 @@ from mrbench.retrieve.products import (
     usable,
 )
 from mrbench.retrieve.vectors import check_units
+from mrbench.workers import cores
 
 BLOCK, CHUNK = 256, 2048  # queries and candidates in one product: 2 MiB of scores stay in the cache
 _SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
@@ -92,7 +92,7 @@ def top_k(
             rows[unsure], scores[unsure] = top_k(queries[unsure], candidates, depth, threads=threads)
         return rows, scores
 
-    threads = threads or _cores()
+    threads = threads or cores()
     if block is None:
         block = min(BLOCK, max(64, -(-len(queries) // (4 * threads))))
     if bfloat16 is None:
@@ -239,7 +239,3 @@ class _Best:
         keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(scores, rows)
         keys.sort(axis=1)
         return keys[:, : self._depth]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

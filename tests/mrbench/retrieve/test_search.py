@@ -14,7 +14,7 @@ from mrbench.records import judge
 from mrbench.retrieve import TaskPool, load_pool, run_tasks
 from mrbench.retrieve import search as search_module
 from mrbench.retrieve import store as store_module
-from mrbench.retrieve.places import TILE
+from mrbench.retrieve.exact import TILE
 from mrbench.retrieve.pool import sample
 from mrbench.retrieve.run import TaskRun
 from mrbench.retrieve.search import _distinct, search
@@ -148,7 +148,7 @@ def test_first_results_hold_in_each_place_the_mean_of_the_tied(pool: TaskPool, d
             assert lost == pytest.approx(1 - keeps[tied[0]].mean())
 
 
-def test_block_size_changes_nothing(pool: TaskPool) -> None:
+def test_block_size_and_threads_change_nothing(pool: TaskPool) -> None:
     number = 3 * TILE + 5
     many = TaskPool(**{**vars(pool), "query_ids": np.array([f"q{n}" for n in range(number)])})
     for name in ("query_grains", "ladders"):
@@ -156,6 +156,7 @@ def test_block_size_changes_nothing(pool: TaskPool) -> None:
         many = TaskPool(**{**vars(many), name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
     everything = asked(many, vectors(number, seed=1), vectors(len(pool.candidate_ids)))
     runs = [search(everything, many, block=block) for block in (1, TILE, 2 * TILE, None)]
+    runs += [search(everything, many, block=block, threads=threads) for block, threads in ((None, 1), (7, 5))]
     assert all(run == runs[0] for run in runs)
 
 
