@@ -146,7 +146,46 @@ def faiss(data: Data) -> Callable[[], dict[str, float]]:
     return run
 
 
-PEERS = {"ours": ours, "mteb": mteb, "mteb without nAUC": partial(mteb, nauc=False), "faiss": faiss}
+def evaluate(data: Data) -> Callable[[], dict[str, float]]:
+    """What `mrbench evaluate` does with vectors: it counts over all scores, here for the five judged of each query."""
+    from mrbench.retrieve.pool import TaskPool, Variants
+    from mrbench.retrieve.search import search
+    from mrbench.retrieve.source import TaskEmbeddings
+
+    number, pool = len(data.queries), len(data.candidates)
+    grains = np.random.default_rng(3).integers(0, 40, (3, pool)).astype(np.int32)
+    none, nowhere = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_)
+    names = np.array([f"q{n:09}" for n in range(number)])
+    task = TaskPool(
+        task="t2i",
+        modalities=("image",),
+        query_ids=names,
+        query_grains=grains[:, data.judged[:, 0]].T.copy(),
+        candidate_ids=np.array([f"c{n:09}" for n in range(pool)]),
+        candidate_grains=grains,
+        row=np.arange(pool),
+        modality=np.zeros(pool, dtype=np.int64),
+        own_modality=0,
+        grain_types=("action", "attribute", "entity"),
+        ladders=tuple((int(row[0]), row) for row in data.judged),
+        variants=Variants(none, nowhere, nowhere, none, none, none),
+        clusters=names,
+    )
+
+    def run() -> dict[str, float]:
+        search(TaskEmbeddings(data.candidates, data.queries, data.candidates[:0]), task, depth=data.depth)
+        return {}
+
+    return run
+
+
+PEERS = {
+    "ours": ours,
+    "evaluate": evaluate,
+    "mteb": mteb,
+    "mteb without nAUC": partial(mteb, nauc=False),
+    "faiss": faiss,
+}
 
 
 def once(name: str, sizes: list[int], depth: int) -> None:

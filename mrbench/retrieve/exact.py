@@ -18,10 +18,11 @@ from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
-TILE = 64  # queries in one product: its sums stay in the cache while they are rounded
+TILE = 128  # queries in one product: its sums stay in the cache while they are rounded
 _U = 2.0**-53
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
+_Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def exact_scores(query: Embeddings, candidates: Embeddings, rows: Ints) -> Scores:
@@ -99,12 +100,13 @@ def settled(sums: Floats, queries: Embeddings, query: Ints, candidates: Embeddin
     return scores + np.float32(0)
 
 
-def exact_products(queries: Embeddings, candidates: Embeddings) -> Scores:
+def exact_products(queries: Embeddings, candidates: Embeddings, out: Scores | None = None) -> Scores:
     """Score every query against every candidate.
 
     Args:
         queries: Shape ``(num_queries, dimension)``, lengths about 1.
         candidates: Shape ``(num_candidates, dimension)``, lengths about 1.
+        out: Where to write the scores; None makes room.
 
     Returns:
         Shape ``(num_queries, num_candidates)``, the same numbers as :func:`exact_scores`.
@@ -112,9 +114,10 @@ def exact_products(queries: Embeddings, candidates: Embeddings) -> Scores:
     >>> exact_products(np.float32([[0.6, 0.8]]), np.float32([[1, 0], [0, 1]]))
     array([[0.6, 0.8]], dtype=float32)
     """
-    scores = np.empty((len(queries), len(candidates)), dtype=np.float32)
+    scores = np.empty((len(queries), len(candidates)), dtype=np.float32) if out is None else out
     wide, bound = candidates.astype(np.float64).T, 1.01 * _U * queries.shape[1]
     sums, above = np.empty((TILE, len(candidates))), np.empty((TILE, len(candidates)), dtype=np.float32)
+    unsure = Marks(sums.size)
     for start in range(0, len(queries), TILE):
         below = scores[start : start + TILE]
         size = len(below)
@@ -122,10 +125,32 @@ def exact_products(queries: Embeddings, candidates: Embeddings) -> Scores:
         # Rounding is monotone: where both ends of what the sum may be round alike, so does the sum.
         np.subtract(sums[:size], bound, out=below, casting="same_kind")
         np.add(sums[:size], bound, out=above[:size], casting="same_kind")
-        unsure = below != above[:size]
-        row, column = np.nonzero(unsure)
+        np.not_equal(below, above[:size], out=unsure.of(below.shape))
+        row, column = np.divmod(unsure.places(), len(candidates))
         below[row, column] = settled(sums[row, column], queries, start + row, candidates, column)
     return scores
+
+
+class Marks:
+    """Flags of a table, and where they stand."""
+
+    def __init__(self, size: int) -> None:
+        self._flags = np.zeros(-(-size // 8) * 8, dtype=np.bool_)
+
+    def of(self, shape: tuple[int, ...]) -> _Flags:
+        """Return the flags of a table of a shape, to be written."""
+        size = int(np.prod(shape))
+        self._flags[size:] = False
+        self._used = -(-size // 8) * 8
+        return self._flags[:size].reshape(shape)
+
+    def places(self) -> Ints:
+        """Return the flat positions of those that are set, ascending."""
+        words = self._flags[: self._used].view(np.uint64)  # few are: eight are passed over at a time
+        some = np.flatnonzero(words != 0)
+        inside = np.flatnonzero(words[some].view(np.bool_))
+        found: Ints = some[inside >> 3] * 8 + (inside & 7)
+        return found
 
 
 def order_keys(scores: Scores, rows: Ints) -> Keys:

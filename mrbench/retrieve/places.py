@@ -109,7 +109,10 @@ def has_unrelated(pool: TaskPool) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def _strangers(pool: TaskPool) -> Iterator[tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]]:
     """Yield blocks of queries, and which of all queries share no grain with each of them."""
-    grains = pool.query_grains
-    for start in range(0, len(grains), TILE):
+    grains = np.ascontiguousarray(pool.query_grains.T)
+    for start in range(0, grains.shape[1], TILE):
         block = slice(start, start + TILE)
-        yield block, ~((grains[block, None] == grains[None]) & (grains[None] >= 0)).any(axis=2)
+        strange = np.ones((len(grains[0, block]), grains.shape[1]), dtype=np.bool_)
+        for codes in grains:
+            strange &= (codes[block, None] != codes) | (codes < 0)
+        yield block, strange

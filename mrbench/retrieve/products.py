@@ -21,12 +21,11 @@ from threadpoolctl import threadpool_limits
 from mrbench.errors import MissingExtraError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Scores
+from mrbench.retrieve.exact import Marks, Scores
 
 WORTH = 1e12  # operations of a search for which torch is loaded, where it is not yet
 _COST = 100  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
 _U, _U_BFLOAT16 = 2.0**-24, 2.0**-8
-_Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Product(Protocol):
@@ -127,28 +126,6 @@ class Bfloat16Product:
         """See :class:`Product`."""
         upper = self._bits.reshape(-1)[places].view(np.uint16).astype(np.uint32) << 16
         found: Scores = upper.view(np.float32)
-        return found
-
-
-class Marks:
-    """Flags of a table, and where they stand."""
-
-    def __init__(self, size: int) -> None:
-        self._flags = np.zeros(-(-size // 8) * 8, dtype=np.bool_)
-
-    def of(self, shape: tuple[int, ...]) -> _Flags:
-        """Return the flags of a table of a shape, to be written."""
-        size = int(np.prod(shape))
-        self._flags[size:] = False
-        self._used = -(-size // 8) * 8
-        return self._flags[:size].reshape(shape)
-
-    def places(self) -> Ints:
-        """Return the flat positions of those that are set, ascending."""
-        words = self._flags[: self._used].view(np.uint64)  # few are: eight are passed over at a time
-        some = np.flatnonzero(words != 0)
-        inside = np.flatnonzero(words[some].view(np.bool_))
-        found: Ints = some[inside >> 3] * 8 + (inside & 7)
         return found
 
 

@@ -10,7 +10,8 @@ from mrbench.measures.ties import Ints
 from mrbench.retrieve.exact import Scores
 
 _SAMPLE = 32  # every so many scores are looked at first, to guess how high the best reach
-_PASSES = 64  # so many passes over the scores take as long as it takes to sort them
+_PASSES = 64  # so many values are counted by passes over the scores; for more, the scores are sorted
+_WIDTH = 1 << 16  # scores in one pass
 
 
 class Row:
@@ -40,12 +41,12 @@ class Row:
     def places(self, values: Scores) -> tuple[Ints, Ints]:
         """Count for each value the candidates that score higher, and those that score the same."""
         distinct, back = np.unique(values, return_inverse=True)
-        if np.count_nonzero(distinct < self._falling[-1]) > _PASSES:
+        low = int(np.searchsorted(distinct, self._falling[-1]))
+        if low > _PASSES:
             greater, same = _among(np.sort(self.scores), distinct)
         else:
             greater, same = _among(self._falling[::-1], distinct)
-            for number in np.flatnonzero(distinct < self._falling[-1]):
-                greater[number], same[number] = places_of(self.scores, distinct[number])
+            greater[:low], same[:low] = _by_passes(self.scores, distinct[:low])
         return greater[back], same[back]
 
     def spread(self) -> tuple[float, float]:
@@ -80,6 +81,22 @@ def _among(ascending: Scores, values: Scores) -> tuple[Ints, Ints]:
     reach = len(ascending) - np.searchsorted(ascending, values, side="left")
     greater = len(ascending) - np.searchsorted(ascending, values, side="right")
     return greater, reach - greater
+
+
+def _by_passes(scores: Scores, values: Scores) -> tuple[Ints, Ints]:
+    """Count for each value the scores above it, and those that are the same."""
+    flags = np.zeros((len(values), -(-min(_WIDTH, len(scores)) // 8) * 8), dtype=np.bool_)
+    counts = np.zeros((2, len(values)), dtype=np.int64)
+    for start in range(0, len(scores), _WIDTH):
+        part = scores[start : start + _WIDTH]
+        flags[:, len(part) :] = False
+        for count, compare in zip(counts, (np.greater, np.equal), strict=True):
+            compare(part, values[:, None], out=flags[:, : len(part)])
+            # Eight flags are added at a time: no byte of a sum of 255 words carries into the next.
+            words = flags.view(np.uint64)
+            sums = np.add.reduceat(words, np.arange(0, words.shape[1], 255), axis=1)
+            count += sums.view(np.uint8).sum(axis=1, dtype=np.int64)
+    return counts[0], counts[1]
 
 
 def _exact_sum(values: np.ndarray[tuple[int], np.dtype[np.float64]], shift: float) -> float:

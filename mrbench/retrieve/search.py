@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import TILE, Scores, exact_products
+from mrbench.retrieve.exact import Scores, exact_products
 from mrbench.retrieve.places import Place, Places, own_place, place_tables
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.products import one_thread
@@ -28,7 +27,7 @@ from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
 from mrbench.retrieve.store import room
 from mrbench.workers import cores, ordered_map
 
-CHUNK = 4096
+CHUNK = 1024  # candidates in one product
 _FLOATS = 1 << 26  # scores that all threads hold together
 _FEWEST = 16  # queries in one block: fewer would convert candidates to float64 more than they multiply
 
@@ -141,10 +140,10 @@ def search(
                 progress.update(len(found))
                 yield from found
 
-        for query, note in enumerate(each(ask, len(own))):
+        for note in each(ask, len(own)):
             relevant.append(note.relevant)
             for name, values in note.tables.items():
-                _add(tables[name], query, **values)
+                _add(tables[name], **values)
             places.rows.append(note.place)
             places.spread.append(note.spread)
             places.wrong.append(note.wrong)
@@ -176,15 +175,14 @@ class _Scorer:
         scores = np.empty((len(queries), self.width), dtype=np.float32)
         for left in range(0, self.width, CHUNK):
             part = slice(left, left + CHUNK)
-            scores[:, part] = exact_products(queries, self._candidates[self._first[part]])
+            exact_products(queries, self._candidates[self._first[part]], scores[:, part])
         for row in scores:
             yield row if self._in_order else row[self._column]
 
 
 def _block(number: int, width: int, threads: int) -> int:
     """Return how many queries a thread scores at a time: as many as fit, and no thread is left without."""
-    fit = _FLOATS // (width * threads) // TILE * TILE
-    return max(_FEWEST, min(256, fit, -(-number // threads)))
+    return max(_FEWEST, min(256, _FLOATS // (width * threads), -(-number // threads)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,15 +229,14 @@ def _note(pool: TaskPool, query: int, row: Row, depth: int) -> _Note:
     return _Note(tables, relevant, place, row.spread(), float(wrong))
 
 
-def _add(columns: Columns, query: int, **values: Any) -> None:
-    length = len(next(iter(values.values())))
-    for name, part in {"query": np.full(length, query), **values}.items():
+def _add(columns: Columns, **values: Any) -> None:
+    for name, part in {"rows": [len(next(iter(values.values())))], **values}.items():
         columns.setdefault(name, []).append(part)
 
 
 def _table(columns: Columns, pool: TaskPool) -> pa.Table:
     arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns.items()}
-    named = {"query-id": _named(pool.query_ids, arrays.pop("query"))}
+    named = {"query-id": _named(pool.query_ids, np.repeat(np.arange(len(pool.query_ids)), arrays.pop("rows")))}
     if "grain" in arrays:
         named["grain"] = _named(np.array(pool.grain_types), arrays.pop("grain"))
     if "candidate" in arrays:
@@ -252,16 +249,21 @@ def _named(names: np.ndarray[Any, np.dtype[np.str_]], at: Ints) -> pa.Array:
 
 
 def _distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
-    """Return the first row of every distinct vector, and for each row the index of its vector among them."""
-    seen: dict[bytes, int] = {}
-    first: list[int] = []
-    copy_of = np.empty(len(vectors), dtype=np.int64)
-    width = vectors.shape[1] * vectors.itemsize
-    for start in range(0, len(vectors), CHUNK):
-        data = (vectors[start : start + CHUNK] + np.float32(0)).tobytes()  # -0 and 0 are one number
-        for row in range(start, start + len(data) // width):
-            key = hashlib.blake2b(data[(row - start) * width : (row - start + 1) * width], digest_size=16).digest()
-            copy_of[row] = seen.setdefault(key, len(first))
-            if copy_of[row] == len(first):
-                first.append(row)
-    return np.array(first, dtype=np.int64), copy_of
+    """Return the first row of every distinct vector, and for each row the index of its vector among them.
+
+    Rows are grouped by a number that is drawn for their bits; whether those of a group are equal is looked at.
+    """
+    rng, numbers = np.random.default_rng(0), np.empty(len(vectors), dtype=np.uint64)
+    while True:
+        factors = rng.integers(1 << 64, size=vectors.shape[1], dtype=np.uint64)
+        for start in range(0, len(vectors), CHUNK):
+            part = vectors[start : start + CHUNK] + np.float32(0)  # -0 and 0 are one number
+            numbers[start : start + CHUNK] = (part.view(np.uint32) * factors).sum(axis=1)
+        _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
+        copies = np.flatnonzero(first[group] != np.arange(len(vectors)))
+        blocks = (copies[start : start + CHUNK] for start in range(0, len(copies), CHUNK))
+        if all(np.array_equal(vectors[rows], vectors[first[group[rows]]]) for rows in blocks):
+            order = np.argsort(first)
+            place = np.empty(len(order), dtype=np.int64)
+            place[order] = np.arange(len(order))
+            return first[order], place[group]

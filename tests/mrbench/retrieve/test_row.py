@@ -42,10 +42,11 @@ def test_the_best_are_those_of_a_sort(kind: str, number: int, depth: int) -> Non
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("asked", [1, 20, 300])
-def test_places_are_those_of_a_sort(kind: str, asked: int) -> None:
-    scores = drawn(kind, 3000)
-    values = np.append(scores[np.random.default_rng(1).integers(3000, size=asked)], scores.max())
+@pytest.mark.parametrize(("number", "asked"), [(3, 2), (3000, 1), (3000, 20), (3001, 300), (70_001, 20)])
+def test_places_are_those_of_a_sort(kind: str, number: int, asked: int) -> None:
+    scores = drawn(kind, number)
+    values = np.append(scores[np.random.default_rng(1).integers(number, size=asked)], scores[[0, -1]])
+    values = np.append(values, [scores.max(), scores.min()])
     greater, same = Row(scores, 10).places(values)
     assert greater.tolist() == [(scores > value).sum() for value in values]
     assert same.tolist() == [(scores == value).sum() for value in values]

@@ -172,6 +172,31 @@ def test_equal_vectors_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) 
     assert (first.tolist(), copy_of.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
 
 
+def test_different_vectors_of_one_number_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = np.random.default_rng
+
+    class Unlucky:
+        """Draws zeros first, under which all vectors fall together."""
+
+        def __init__(self, seed: int) -> None:
+            self.rng, self.times = drawn(seed), 0
+
+        def integers(self, *given: int, **more: int) -> np.ndarray:
+            self.times += 1
+            return self.rng.integers(*given, **more) * (self.times > 2)
+
+    monkeypatch.setattr(np.random, "default_rng", Unlucky)
+    first, copy_of = _distinct(np.array([[0, 1], [1, 0], [-0.0, 1], [1, 1], [1, 0]], dtype=np.float32))
+    assert (first.tolist(), copy_of.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
+
+
+def test_vectors_that_differ_in_signs_are_different() -> None:
+    signs = np.array([[1 - 2 * (n >> bit & 1) for bit in range(8)] for n in range(256)], dtype=np.float32)
+    first, copy_of = _distinct(np.concatenate([signs, signs[::-1]]) / np.float32(8**0.5))
+    assert first.tolist() == list(range(256))
+    assert copy_of.tolist() == [*range(256), *range(255, -1, -1)]
+
+
 def test_pairs_are_those_of_one_grain(tiny: Benchmark) -> None:
     pool = load_pool(tiny, "t2i", "test")
     images = {c.id: {g.type: g.value for g in c.grains} for c in tiny.corpus("image", "test")}
