@@ -63,7 +63,7 @@ def once(path: Path, pool: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pools", type=int, nargs="+", default=POOLS)
-    parser.add_argument("--rounds", type=int, default=3, help="processes for each pool; the median counts")
+    parser.add_argument("--rounds", type=int, default=3, help="processes for each pool: median time, highest peak")
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--once", type=Path, help=argparse.SUPPRESS)
