@@ -3,57 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from mrbench.measures.ties import Ints
+from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.asked import Asked
 from mrbench.retrieve.exact import Scores
 from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.row import places_of
 from mrbench.retrieve.source import TaskEmbeddings
 
 TILE = 32
-Place = tuple[np.float32, int, int]
 
 
-@dataclass(slots=True)
 class Places:
     """Where the own positives stand: queries first, then variants, then parts.
 
     Attributes:
         rows: Score, candidates above and candidates beside it: those that are not relevant to the query.
-        spread: Mean and standard deviation of the scores of each query.
-        wrong: For each query the share of its first ten results of another modality than the task asks for.
         targets: For each variant the score of the candidate that it asks for, for each part that of the positive.
     """
 
-    rows: list[Place] = field(default_factory=list)
-    spread: list[tuple[float, float]] = field(default_factory=list)
-    wrong: list[float] = field(default_factory=list)
-    targets: list[np.float32] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.rows: list[tuple[Scores, Ints, Ints]] = []
+        self.targets: list[Scores] = []
+
+    def add(self, own: Asked, relevant: Asked, target: Asked | None = None) -> None:
+        """Add the places of some positives.
+
+        Args:
+            own: The positives, counted, one for each asked.
+            relevant: The relevant candidates of each asked.
+            target: The candidates asked for.
+        """
+        higher, same = (
+            np.bincount(relevant.query, weights=true, minlength=len(own.query)).astype(np.int64)
+            for true in (
+                relevant.score > own.score[relevant.query],
+                relevant.score == own.score[relevant.query],
+            )
+        )
+        self.rows.append((own.score, own.greater - higher, own.equal - same))
+        if target is not None:
+            self.targets.append(target.score)
 
 
-def own_place(own: np.float32, greater: int, same: int, relevant: Scores) -> Place:
-    """Return a positive's score, and how many of the candidates that are not relevant score higher, and the same.
-
-    Args:
-        own: Its score.
-        greater: How many of all score higher.
-        same: How many score the same, itself included.
-        relevant: The scores of the relevant candidates.
-    """
-    above, beside = places_of(relevant, own)
-    return own, greater - above, same - beside
-
-
-def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places) -> dict[str, pa.Table]:
+def place_tables(
+    embeddings: TaskEmbeddings, pool: TaskPool, places: Places, mean: Floats, deviation: Floats, wrong: Floats
+) -> dict[str, pa.Table]:
     """Return the tables ``queries``, ``variants`` and ``parts`` of a run."""
     number, variants = len(pool.query_ids), pool.variants
-    score, above, beside = (np.array(column) for column in zip(*places.rows, strict=True))
+    score, above, beside = (np.concatenate(column) for column in zip(*places.rows, strict=True))
     ids = pool.query_ids
 
     def table(start: int, query: Ints, **columns: Any) -> pa.Table:
@@ -61,13 +63,12 @@ def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places) -> 
         places = {"score": score[part], "above": above[part], "beside": beside[part]}
         return pa.table({"query-id": pa.array(ids[query].tolist(), pa.string()), **columns, **places})
 
-    mean, deviation = np.array(places.spread).T
     far = unrelated(embeddings.queries, pool)
     moved = (embeddings.variants.astype(np.float64) - embeddings.queries[variants.query]) ** 2
     parts = list(embeddings.parts)
     every = np.arange(number)
     return {
-        "queries": table(0, every, mean=mean, deviation=deviation, unrelated=far, wrong=places.wrong),
+        "queries": table(0, every, mean=mean, deviation=deviation, unrelated=far, wrong=wrong),
         "variants": table(
             number,
             variants.query,
@@ -76,7 +77,7 @@ def place_tables(embeddings: TaskEmbeddings, pool: TaskPool, places: Places) -> 
             number=variants.number,
             distance=moved.sum(axis=1)
             / 2,  # half the squared chord of unit vectors is 1 - cosine, and exactly 0 for equals
-            target=np.array(places.targets[: len(variants.query)], dtype=np.float32),
+            target=places.targets[0],
         ),
         "parts": table(
             number + len(variants.query),

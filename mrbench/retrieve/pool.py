@@ -99,6 +99,14 @@ class TaskPool:
         return int((self.query_grains[query] != _NONE).sum())
 
     @cached_property
+    def relevant(self) -> tuple[Ints, Ints]:
+        """Query and position of every candidate that keeps all grains of a query, by query and position.
+
+        Each of shape ``(num_relevant,)``.
+        """
+        return _relevant(self.query_grains, self.candidate_grains)
+
+    @cached_property
     def pairs(self) -> tuple[Ints, Ints, Ints]:
         """Query, grain type and position of every ladder member that differs from its positive in one grain only.
 
@@ -296,6 +304,30 @@ def _clusters(
     kind = benchmark.manifest.builder.get("cluster_grain")
     values = [next((g["value"] for g in row if g["type"] == kind), None) for row in grains.to_pylist()]
     return np.array([value or name for value, name in zip(values, query_ids.tolist(), strict=True)], dtype=np.str_)
+
+
+def _relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
+    """Find the candidates of each query by sorting them once for every set of grain types that queries ask for."""
+    patterns, pattern_of = np.unique(queries != _NONE, axis=0, return_inverse=True)
+    found: list[Ints] = [np.empty((2, 0), dtype=np.int64)]
+    for number, pattern in enumerate(patterns):
+        asking = np.flatnonzero(pattern_of.reshape(-1) == number)
+        keys, wanted = np.zeros(candidates.shape[1], dtype=np.int64), np.zeros(len(asking), dtype=np.int64)
+        for kind in np.flatnonzero(pattern):
+            pair = candidates[kind], queries[asking, kind]
+            span = 2 + max(int(codes.max(initial=0)) for codes in pair)
+            keys, wanted = keys * span + pair[0] + 1, wanted * span + pair[1] + 1
+            # Numbered anew, so that the next product stays small.
+            _, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
+            keys, wanted = codes[: len(keys)], codes[len(keys) :]
+        order = np.argsort(keys, kind="stable")
+        left, right = (np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right"))
+        counts = right - left
+        at = np.repeat(left - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+        found.append(np.stack([np.repeat(asking, counts), order[at]]))
+    query, position = np.concatenate(found, axis=1)
+    by_query = np.lexsort((position, query))
+    return query[by_query], position[by_query]
 
 
 def _pairs(pool: TaskPool) -> tuple[Ints, Ints, Ints]:

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from mrbench.errors import MissingExtraError
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Marks, Scores
+from mrbench.retrieve.exact import Marks, Scores, exact_products
 
 WORTH = 1e12  # operations of a search for which torch is loaded, where it is not yet
 _COST = 100  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
@@ -53,14 +53,24 @@ class Product(Protocol):
 
 
 class Float32Product:
-    """Products by numpy."""
+    """Products by numpy.
+
+    Attributes:
+        scores: The products held, shape ``(num_queries, num_in_chunk)``.
+        margin: How far a product may be from the score, both rounded; 0 once they are exact.
+    """
 
     def __init__(self, queries: Embeddings, chunk: int) -> None:
         self._queries = queries
         self._out = np.empty(len(queries) * chunk, dtype=np.float32)
         self._marks = Marks(self._out.size)
-        # Two values that are compared may both err, by d u times the lengths and by the rounding to float32.
-        self._error = np.float32(2.1 * (queries.shape[1] + 2) * _U)
+        # A product errs by d u times the lengths and by the rounding to float32; so may both of two that are compared.
+        self.margin = np.float32(1.05 * (queries.shape[1] + 2) * _U)
+        self._error = 2 * self.margin
+
+    def sharpen(self) -> None:
+        """From the next chunk on, make the products exact, which takes twice the time and more."""
+        self.margin = np.float32(0)
 
     def error(self, level: Scores) -> Scores:
         """See :class:`Product`."""
@@ -69,7 +79,10 @@ class Float32Product:
     def multiply(self, candidates: Embeddings) -> tuple[int, int]:
         """See :class:`Product`."""
         self.scores = self._out[: len(self._queries) * len(candidates)].reshape(len(self._queries), -1)
-        np.matmul(self._queries, candidates.T, out=self.scores)
+        if self.margin:
+            np.matmul(self._queries, candidates.T, out=self.scores)
+        else:
+            exact_products(self._queries, candidates, self.scores)
         return len(self._queries), len(candidates)
 
     def reaching(self, limit: Scores) -> Ints:
@@ -211,6 +224,17 @@ class _Threads:
     searches = 0
     blas: threadpool_limits
     torch: int
+
+
+@contextmanager
+def short_rows() -> Iterator[None]:
+    """Let numpy compare a table with one value a row as fast as with one value, in this thread.
+
+    For rows shorter than its buffer numpy copies the value to every place first, which doubles the time.
+    """
+    with np.errstate():  # puts back what it finds, the size of the buffer too
+        np.setbufsize(512)
+        yield
 
 
 @contextmanager

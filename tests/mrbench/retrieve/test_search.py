@@ -17,7 +17,7 @@ from mrbench.retrieve import store as store_module
 from mrbench.retrieve.exact import TILE
 from mrbench.retrieve.pool import sample
 from mrbench.retrieve.run import TaskRun
-from mrbench.retrieve.search import _distinct, search
+from mrbench.retrieve.search import search
 from mrbench.retrieve.source import ModelSource, TaskEmbeddings
 
 TABLES = ("top", "ladder", "relevant", "gains")
@@ -164,37 +164,6 @@ def test_equal_vectors_tie_exactly_wherever_they_are(pool: TaskPool) -> None:
     candidates = vectors(len(pool.candidate_ids), distinct=1)
     run = search(asked(pool, vectors(len(pool.query_ids), seed=1), candidates), pool)
     assert set(run.relevant["equal"].to_pylist()) == {len(pool.candidate_ids)}
-
-
-def test_equal_vectors_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mrbench.retrieve.search.CHUNK", 2)
-    first, copy_of = _distinct(np.array([[0, 1], [1, 0], [-0.0, 1], [1, 1], [1, 0]], dtype=np.float32))
-    assert (first.tolist(), copy_of.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
-
-
-def test_different_vectors_of_one_number_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = np.random.default_rng
-
-    class Unlucky:
-        """Draws zeros first, under which all vectors fall together."""
-
-        def __init__(self, seed: int) -> None:
-            self.rng, self.times = drawn(seed), 0
-
-        def integers(self, *given: int, **more: int) -> np.ndarray:
-            self.times += 1
-            return self.rng.integers(*given, **more) * (self.times > 2)
-
-    monkeypatch.setattr(np.random, "default_rng", Unlucky)
-    first, copy_of = _distinct(np.array([[0, 1], [1, 0], [-0.0, 1], [1, 1], [1, 0]], dtype=np.float32))
-    assert (first.tolist(), copy_of.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
-
-
-def test_vectors_that_differ_in_signs_are_different() -> None:
-    signs = np.array([[1 - 2 * (n >> bit & 1) for bit in range(8)] for n in range(256)], dtype=np.float32)
-    first, copy_of = _distinct(np.concatenate([signs, signs[::-1]]) / np.float32(8**0.5))
-    assert first.tolist() == list(range(256))
-    assert copy_of.tolist() == [*range(256), *range(255, -1, -1)]
 
 
 def test_pairs_are_those_of_one_grain(tiny: Benchmark) -> None:

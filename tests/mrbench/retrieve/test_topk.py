@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
-from mrbench.retrieve import products, topk
+from mrbench.retrieve import best, products
 from mrbench.retrieve.exact import exact_scores, key_parts, order_keys, settled
 from mrbench.retrieve.gpu import best_keys
 from mrbench.retrieve.products import Bfloat16Product, one_thread, pays, residual
@@ -144,11 +144,11 @@ def test_the_order_of_candidates_shows_in_rows_only() -> None:
 
 def test_a_wrong_guess_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     candidates, queries = units(6000, seed=1), units(3, seed=2)
-    candidates[:: topk._SAMPLE] = queries[0]  # what is looked at first is all as good as it gets
+    candidates[:: best.SAMPLE] = queries[0]  # what is looked at first is all as good as it gets
     scans = []
-    scan = topk._Best._scan
-    monkeypatch.setattr(topk._Best, "_scan", lambda self, guess: (scans.append(guess is None), scan(self, guess)))
-    rows, _ = top_k(queries, candidates, 200)
+    scan = best.Best._scan
+    monkeypatch.setattr(best.Best, "_scan", lambda self, guess: (scans.append(guess is None), scan(self, guess)))
+    rows, _ = top_k(queries, candidates, 200, threads=1)
     assert scans == [False, True]
     np.testing.assert_array_equal(rows, slow_top_k(queries, candidates, 200)[0])
 

@@ -1,0 +1,201 @@
+"""The best candidates of a block of queries, found in one pass over the pool.
+
+A product (:mod:`mrbench.retrieve.products`) finds who may be among the best, with a bound on its error; these few are
+scored to the last bit (:mod:`mrbench.retrieve.exact`) and ordered by score, the tied by their place in an order that
+is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mrbench.measures.ties import Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import Keys, Scores, key_parts, order_keys, pair_scores
+from mrbench.retrieve.products import Bfloat16Product, Float32Product, Product, pays
+
+CHUNK = 1024  # candidates in one product
+SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
+SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+_SETTLED = 64  # queries that are settled at a time, so that their pairs take little memory
+Watch = Callable[[int, Float32Product], None]
+
+
+class Best:
+    """The search of a block of queries.
+
+    Invariant, once the guess has proved right: every candidate seen so far that is among the ``depth`` best of its
+    query is held.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``, lengths about 1.
+        candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
+        depth: Candidates wanted per query, at most ``num_candidates``.
+        chunk: Candidates in one product.
+        lost: The most that rounding to bfloat16 takes from a candidate; None does without bfloat16.
+        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        watch: What looks at each product in float32 too, with the row of its first candidate.
+    """
+
+    def __init__(
+        self,
+        queries: Embeddings,
+        candidates: Embeddings,
+        depth: int,
+        *,
+        chunk: int = CHUNK,
+        lost: float | None = None,
+        place: Ints | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._queries, self._candidates, self._depth = queries, candidates, depth
+        self._chunk = min(chunk, len(candidates))
+        self._lost, self._place, self._watch = lost, place, watch
+        self._product: Product = Float32Product(queries, self._chunk)
+        self._most = 2 * depth + SLACK  # so much is left after shrinking
+        self._room = len(queries) * (self._most + self._chunk)
+        self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product, in the order of the rows
+        self._number = 0
+        self._kind: Any = np.uint16 if len(queries) <= 1 << 16 else np.uint32  # sixteen bits sort faster
+
+    def search(self, *, guess: bool = True) -> Keys:
+        """Return the keys of the best, shape ``(num_queries, depth)``, ascending.
+
+        Args:
+            guess: Whether to guess first how high the best reach.
+        """
+        limit = self._guess() if guess else None
+        self._scan(limit)
+        self._gather()
+        query, rows, values = self._held[0]
+        ends = self._ends(query)
+        enough = np.ones(len(self._queries), dtype=np.bool_)
+        if limit is not None:
+            enough = np.bincount(query[values >= limit[query, 0]], minlength=len(enough)) >= self._depth
+        keys = np.empty((len(self._queries), self._depth), dtype=np.uint64)
+        for start in range(0, len(keys), _SETTLED):
+            some = np.arange(start, min(start + _SETTLED, len(keys)))
+            some = some[enough[some]]
+            if len(some):
+                keys[some] = self._settle(some, *_segments(some, ends, rows, values))
+        if not enough.all():
+            again = Best(
+                self._queries[~enough], self._candidates, self._depth, chunk=self._chunk, place=self._place
+            )  # the watch has seen all
+            keys[~enough] = again.search(guess=False)
+        return keys
+
+    def _guess(self) -> Scores | None:
+        """Guess from every n-th candidate a score that a few more than ``depth`` candidates reach.
+
+        A guess that is too high is seen when too few are found; one that is too low costs time only.
+        """
+        step = max(SAMPLE, -(-len(self._candidates) // (2 * self._chunk)))
+        sample = self._candidates[::step]
+        expected = self._depth / step
+        rank = round(expected + 3.5 * expected**0.5 + 3)
+        if 2 * rank > len(sample):
+            return None
+        exact = Float32Product(self._queries, len(sample))
+        exact.multiply(sample)
+        limit: Scores = np.partition(exact.scores, -rank, axis=1)[:, -rank, None]
+        if self._lost is not None and self._watch is None:
+            coarse = Bfloat16Product(self._queries, self._chunk, self._lost)
+            if pays(exact.scores, limit, coarse.error(limit)):
+                self._product = coarse
+        return limit
+
+    def _scan(self, guess: Scores | None) -> None:
+        nothing = np.full((len(self._queries), 1), -np.inf, dtype=np.float32)
+        self._limit = nothing if guess is None else guess - self._product.error(guess)
+        for start in range(0, len(self._candidates), self._chunk):
+            height, width = self._product.multiply(self._candidates[start : start + self._chunk])
+            if self._watch is not None and isinstance(self._product, Float32Product):
+                self._watch(start, self._product)
+            if start == 0 and guess is None and width > self._depth:
+                self._raise_limit(self._product.values(np.arange(height * width)).reshape(height, width))
+            found = self._product.reaching(self._limit)
+            if self._number + len(found) > self._room:
+                self._shrink()
+            query, column = np.divmod(found.astype(np.uint32), np.uint32(width))
+            self._held.append((query.astype(self._kind), column + np.uint32(start), self._product.values(found)))
+            self._number += len(found)
+
+    def _raise_limit(self, values: Scores) -> None:
+        kth = values.shape[1] - self._depth
+        level = np.partition(values, kth, axis=1)[:, kth, None]
+        self._limit = np.maximum(self._limit, level - self._product.error(level))
+
+    def _gather(self) -> None:
+        """Put what is held together, by query, and for each query by row."""
+        query, rows, values = (np.concatenate(parts) for parts in zip(*self._held, strict=True))
+        self._held = []
+        order = np.argsort(query, kind="stable").astype(np.uint32)
+        self._held = [(query[order], rows[order], values[order])]
+
+    def _ends(self, query: Ints) -> Ints:
+        counts = np.bincount(query, minlength=len(self._queries))
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def _shrink(self) -> None:
+        """Leave out who cannot be among the best; where too many are too close to tell, settle it."""
+        self._gather()
+        query, rows, values = self._held[0]
+        every = np.arange(len(self._queries))
+        if int(np.diff(self._ends(query)).max()) > self._depth:
+            self._raise_limit(_segments(every, self._ends(query), rows, values)[1])
+        kept = values >= self._limit[query, 0]
+        query, rows, values = query[kept], rows[kept], values[kept]
+        ends = self._ends(query)
+        many = np.flatnonzero(np.diff(ends) > self._most)
+        if len(many):
+            best = self._settle(many, *_segments(many, ends, rows, values))
+            place, scores = key_parts(best.reshape(-1))
+            rest = ~np.isin(query, many)
+            query = np.concatenate([query[rest], np.repeat(many, self._depth).astype(query.dtype)])
+            rows = np.concatenate([rows[rest], self._row(place).astype(rows.dtype)])
+            values = np.concatenate([values[rest], scores])
+        self._held, self._number = [(query, rows, values)], len(query)
+
+    def _row(self, place: Ints) -> Ints:
+        if self._place is None:
+            return place
+        row = np.empty(int(self._place.max()) + 1, dtype=np.int64)
+        row[self._place] = np.arange(len(self._place))
+        found: Ints = row[place]
+        return found
+
+    def _settle(self, some: Ints, rows: Ints, values: Scores) -> Keys:
+        """Score what some queries hold to the last bit, and return the keys of the best, shape ``(some, depth)``.
+
+        Args:
+            some: The queries.
+            rows: What each holds, shape ``(some, width)``.
+            values: The products, -inf where it holds less.
+        """
+        width = values.shape[1]
+        kth = np.partition(values, width - self._depth, axis=1)[:, width - self._depth, None]
+        close = values >= kth - self._product.error(kth)
+        close &= values > -np.inf
+        counts = np.count_nonzero(close, axis=1)
+        near = rows[close].astype(np.int64)
+        scores = pair_scores(self._queries[some], self._candidates, near, np.concatenate([[0], np.cumsum(counts)]))
+        keys = np.full((len(some), int(counts.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
+        keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(
+            scores, near if self._place is None else self._place[near]
+        )
+        keys.sort(axis=1)
+        return keys[:, : self._depth]
+
+
+def _segments(some: Ints, ends: Ints, rows: Ints, values: Scores) -> tuple[Ints, Scores]:
+    """Return what some queries hold as tables, one row a query, filled up with -inf."""
+    counts = ends[some + 1] - ends[some]
+    inside = np.arange(int(counts.max())) < counts[:, None]
+    at = np.repeat(ends[some] - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+    tables: tuple[Any, Any] = np.zeros(inside.shape, dtype=rows.dtype), np.full(inside.shape, -np.inf, np.float32)
+    tables[0][inside], tables[1][inside] = rows[at], values[at]
+    return tables

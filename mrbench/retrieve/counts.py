@@ -1,0 +1,132 @@
+"""How many candidates score higher than a value, and how many the same, without the scores of all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mrbench.measures.ties import Floats, Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import Scores, pair_scores
+from mrbench.retrieve.products import Float32Product
+
+CHUNK = 2040  # candidates in one product: as many flags are added eight at a time before a byte is full
+_ONES = np.ones(8, dtype=np.int64)
+_PAIRS = 1 << 18  # pairs that wait to be settled
+_DENSE = 32  # one in so many pairs to settle costs more than products that are exact
+
+
+class Counter:
+    """Counts over the whole pool for a block of queries, a product at a time.
+
+    A product in float32 tells all but the candidates that are within its error of a value; these are scored to the
+    last bit. Where they are many, the products are made exact from there on.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``, lengths about 1.
+        candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
+        values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity.
+        weights: How often each candidate counts; None counts each once.
+        collect: Whether to note which candidates score the same.
+
+    Attributes:
+        greater: How many candidates score higher, shape ``(num_queries, num_values)``.
+        equal: How many score the same, the same shape.
+    """
+
+    def __init__(
+        self,
+        queries: Embeddings,
+        candidates: Embeddings,
+        values: Scores,
+        *,
+        weights: Ints | None = None,
+        collect: bool = False,
+    ) -> None:
+        self._queries, self._candidates, self._values, self._weights = queries, candidates, values, weights
+        self.greater = np.zeros(values.shape, dtype=np.int64)
+        self.equal = np.zeros(values.shape, dtype=np.int64)
+        self._unsure: list[Ints] = []  # query, value and row
+        self._waiting = self._settled = self._seen = 0
+        self._same: list[Ints] | None = [] if collect else None
+        self._flags = np.zeros((2, len(queries), CHUNK), dtype=np.bool_)
+
+    def count(self) -> None:
+        """Look at the whole pool."""
+        product = Float32Product(self._queries, min(CHUNK, len(self._candidates)))
+        for start in range(0, len(self._candidates), CHUNK):
+            product.multiply(self._candidates[start : start + CHUNK])
+            self.look(start, product)
+        self.finish()
+
+    def look(self, start: int, product: Float32Product) -> None:
+        """Look at the products with the candidates from a row on, at most :data:`CHUNK`."""
+        scores, margin = product.scores, product.margin
+        height, width = scores.shape
+        whole = -(-width // 8) * 8
+        reach, above = self._flags.reshape(2, -1)[:, : height * whole].reshape(2, height, whole)
+        reach[:, width:] = above[:, width:] = False
+        # Values stand one after the other in memory, since numpy is faster so.
+        low, high = (np.ascontiguousarray(self._values.T + by)[..., None] for by in (-margin, margin))
+        weights = None if self._weights is None else self._weights[start : start + width].astype(np.float64)
+        for number in range(len(low)):
+            np.greater(scores, high[number], out=above[:, :width])
+            np.greater_equal(scores, low[number], out=reach[:, :width])
+            self.greater[:, number] += _sums(above, weights)
+            words = reach.reshape(-1).view(np.uint64)
+            words ^= above.reshape(-1).view(np.uint64)
+            if not margin:
+                self.equal[:, number] += _sums(reach, weights)
+            if margin or self._same is not None:
+                self._note(number, start, words, whole, self._same if not margin else self._unsure)
+        self._seen += scores.size * len(low)
+        if self._waiting > _PAIRS:
+            self.finish()
+        if margin and (self._settled + self._waiting) * _DENSE > self._seen + (1 << 20):
+            product.sharpen()
+
+    def _note(self, number: int, start: int, words: np.ndarray[Any, Any], width: int, into: list[Ints] | None) -> None:
+        some = np.flatnonzero(words != 0)  # few are: eight are passed over at a time
+        inside = np.flatnonzero(words[some].view(np.bool_))
+        query, column = np.divmod(some[inside >> 3] * 8 + (inside & 7), width)
+        if len(query) and into is not None:
+            into.append(np.stack([query, np.full(len(query), number), column + start]))
+            self._waiting += len(query) if into is self._unsure else 0
+
+    def finish(self) -> None:
+        """Settle what was too close to tell."""
+        if not self._unsure:
+            return
+        query, number, row = np.concatenate(self._unsure, axis=1)
+        self._unsure, self._settled, self._waiting = [], self._settled + len(query), 0
+        order = np.argsort(query, kind="stable")
+        query, number, row = query[order], number[order], row[order]
+        ends = np.searchsorted(query, np.arange(len(self._queries) + 1))
+        scores, values = pair_scores(self._queries, self._candidates, row, ends), self._values[query, number]
+        for counts, true in ((self.greater, scores > values), (self.equal, scores == values)):
+            weights = None if self._weights is None else self._weights[row[true]]
+            at = query[true] * self._values.shape[1] + number[true]
+            counts += np.bincount(at, weights, minlength=counts.size).astype(np.int64).reshape(counts.shape)
+        if self._same is not None:
+            same = scores == values
+            self._same.append(np.stack([query[same], number[same], row[same]]))
+
+    def same(self) -> tuple[Ints, Ints, Ints]:
+        """Return query, number of the value, and row of each candidate that scores the same, by query and row."""
+        found = np.concatenate(self._same or [np.empty((3, 0), dtype=np.int64)], axis=1)
+        query, number, row = found[:, np.lexsort((found[2], found[1], found[0]))]
+        return query, number, row
+
+
+def _sums(flags: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats | None) -> Ints:
+    """Return how many flags of each row are set, each times its weight.
+
+    Eight flags are added at a time: no byte of a sum of 255 words carries into the next.
+    """
+    found: Any
+    if weights is not None:
+        found = (flags[:, : len(weights)] @ weights).astype(np.int64)
+    else:
+        found = np.add.reduce(flags.view(np.uint64), axis=1).view(np.uint8).reshape(-1, 8) @ _ONES
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,100 @@
+"""The candidates' vectors as they are searched, and which candidates of the pool each stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrbench.measures.ties import Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.exact import Scores
+
+ROWS = 1024
+_FEWER = 7 / 8  # vectors are searched once each where this share of them or fewer differ
+
+
+class Vectors:
+    """What is searched: the embeddings as they are, or each distinct vector once where many are copies.
+
+    Candidates with the same vector tie, whether it is searched once or several times; once is faster, and where a model
+    gives everything the same vector, by as much as there are candidates.
+
+    Args:
+        candidates: Unit vectors, shape ``(num_candidates, dimension)``; may be memory-mapped.
+        row: Row of each candidate of the pool, in the order of ids, shape ``(num_candidates,)``.
+
+    Attributes:
+        rows: What is searched, shape ``(num_rows, dimension)``.
+        row: Row in it of each candidate of the pool.
+        place: Of each row the first place in the pool; None where it is the row.
+        weights: How many candidates each row stands for; None where it is one.
+    """
+
+    def __init__(self, candidates: Embeddings, row: Ints) -> None:
+        self.rows, self.row = candidates, row
+        self.place: Ints | None = None
+        self.weights: Ints | None = None
+        first, copy_of = distinct(candidates)
+        if len(first) <= _FEWER * len(candidates):
+            self.rows, self.row = candidates[first], copy_of[row]
+            self.weights = np.bincount(self.row, minlength=len(first))
+            self._order = np.argsort(self.row, kind="stable")
+            self._starts = np.cumsum(self.weights) - self.weights
+            self.place = self._order[self._starts]
+        elif not np.array_equal(row, np.arange(len(row))):
+            self.place = np.empty(len(row), dtype=np.int64)
+            self.place[row] = np.arange(len(row))
+
+    def top(self, places: Ints, scores: Scores, number: int) -> tuple[Ints, Scores]:
+        """Return the best candidates from the best rows.
+
+        Args:
+            places: First place of the best rows of each query, by falling score, the tied by place, shape
+                ``(num_queries, num_best)``, where ``num_best`` is ``number`` or all rows.
+            scores: Their scores.
+            number: Candidates wanted, at most as many as there are.
+
+        Returns:
+            Places and scores of the best candidates, shape ``(num_queries, number)``, the tied by place.
+        """
+        if self.weights is None:
+            return places, scores
+        found = np.empty((len(places), number), dtype=np.int64), np.empty((len(places), number), dtype=np.float32)
+        for query, (some, falling) in enumerate(zip(places, scores, strict=True)):
+            rows = self.row[some]
+            enough = int(np.searchsorted(np.cumsum(self.weights[rows]), number)) + 1
+            # Rows that are tied with the last may have places before some of it.
+            reach = int(np.searchsorted(-falling, -falling[min(enough, len(rows)) - 1], side="right"))
+            candidates, of = self.copies(rows[:reach])
+            order = np.lexsort((candidates, -falling[of]))[:number]
+            found[0][query], found[1][query] = candidates[order], falling[of[order]]
+        return found
+
+    def copies(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return the places of all candidates that some rows stand for, and which of the rows each is of."""
+        if self.weights is None:
+            return rows if self.place is None else self.place[rows], np.arange(len(rows))
+        counts = self.weights[rows]
+        of = np.repeat(np.arange(len(rows)), counts)
+        at = np.repeat(self._starts[rows] - np.cumsum(counts) + counts, counts) + np.arange(len(of))
+        return self._order[at], of
+
+
+def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
+    """Return the first row of every distinct vector, and for each row the index of its vector among them.
+
+    Rows are grouped by a number that is drawn for their bits; whether those of a group are equal is looked at.
+    """
+    rng, numbers = np.random.default_rng(0), np.empty(len(vectors), dtype=np.uint64)
+    while True:
+        factors = rng.integers(1 << 64, size=vectors.shape[1], dtype=np.uint64)
+        for start in range(0, len(vectors), ROWS):
+            part = vectors[start : start + ROWS] + np.float32(0)  # -0 and 0 are one number
+            numbers[start : start + ROWS] = (part.view(np.uint32) * factors).sum(axis=1)
+        _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
+        copies = np.flatnonzero(first[group] != np.arange(len(vectors)))
+        blocks = (copies[start : start + ROWS] for start in range(0, len(copies), ROWS))
+        if all(np.array_equal(vectors[rows], vectors[first[group[rows]]]) for rows in blocks):
+            order = np.argsort(first)
+            place = np.empty(len(order), dtype=np.int64)
+            place[order] = np.arange(len(order))
+            return first[order], place[group]

@@ -1,0 +1,115 @@
+"""What the first ten results of each query are worth, the tied sharing the places that are left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mrbench.measures.ties import Floats, Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.asked import Searcher
+from mrbench.retrieve.exact import Scores
+from mrbench.retrieve.pool import TaskPool
+from mrbench.retrieve.run import CUTOFF
+
+Columns = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """The first results of all queries.
+
+    Attributes:
+        gains: Every group of tied candidates that reaches into the first ten places: query, score, how many candidates
+            score higher and the same, sum of grades; by query and rising score.
+        grains: For every grain of a query: query, grain, share of the first ten results that keep it, share of those
+            tied for the first place that lose it.
+        wrong: For each query the share of its first ten results of another modality than the task asks for.
+        only: For each query the score of all candidates where it is one, else NaN.
+    """
+
+    gains: Columns
+    grains: Columns
+    wrong: Floats
+    only: Floats
+
+
+def first_results(pool: TaskPool, searcher: Searcher, queries: Embeddings, top: Ints, scores: Scores) -> First:
+    """Look at the first ten results, and at all that are tied with the tenth.
+
+    Args:
+        pool: The task.
+        searcher: Finds the tied that are not among the best.
+        queries: Shape ``(num_queries, dimension)``.
+        top: The best candidates of each query, ten or more where there are as many, shape ``(num_queries, num_best)``.
+        scores: Their scores, falling.
+    """
+    tenth = scores[:, min(CUTOFF, scores.shape[1]) - 1]
+    open_end = (scores[:, -1] == tenth) & (scores.shape[1] < len(pool.candidate_ids))
+    query, column = np.nonzero((scores >= tenth[:, None]) & ~open_end[:, None])
+    parts = [_first(pool, np.flatnonzero(~open_end), query, top[query, column], scores[query, column])]
+    some = np.flatnonzero(open_end)
+    for mine, of, places in searcher.tied(queries, some, tenth[some]):
+        above, column = np.nonzero(scores[mine] > tenth[mine, None])
+        query = np.concatenate([mine[above], mine[of]])
+        found = np.concatenate([top[mine][above, column], places])
+        values = np.concatenate([scores[mine][above, column], tenth[mine[of]]])
+        order = np.argsort(query, kind="stable")
+        parts.append(_first(pool, mine, query[order], found[order], values[order]))
+    order = np.argsort(np.concatenate([np.flatnonzero(~open_end), some]))
+    wrong, only = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("wrong", "only"))
+    return First(_by_query([part.gains for part in parts]), _by_query([part.grains for part in parts]), wrong, only)
+
+
+def _by_query(parts: list[Columns]) -> Columns:
+    order = np.argsort(np.concatenate([part["query"] for part in parts]), kind="stable")
+    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+
+
+def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Scores) -> First:
+    """Return the first results of some queries.
+
+    Args:
+        pool: The task.
+        asked: The queries, ascending.
+        query: Query of each candidate that reaches into the first ten places, ascending.
+        candidate: Its place.
+        score: Its score.
+    """
+    order = np.lexsort((score, query))
+    query, candidate, score = query[order], candidate[order], score[order]
+    new = np.ones(len(query), dtype=np.bool_)
+    new[1:] = (np.diff(query) != 0) | (np.diff(score) != 0)
+    first, group = np.flatnonzero(new), np.cumsum(new) - 1
+    equal, of = np.bincount(group, minlength=len(first)), query[first]
+    greater = np.searchsorted(query, of, side="right") - first - equal
+    # How surely a candidate is among the first ten: the tied share the places that are left.
+    weight = np.clip((CUTOFF - greater) / equal, 0, 1)[group]
+    best = (greater == 0)[group]
+
+    at = np.searchsorted(asked, query)
+    whole = _sums(at, weight, asked)
+    firsts = _sums(at, best, asked)
+    grades = np.zeros(len(query))
+    kept, lost = np.empty((2, len(asked), len(pool.grain_types)))
+    for kind, codes in enumerate(pool.candidate_grains):
+        wanted = pool.query_grains[query, kind]
+        keeps = (codes[candidate] == wanted) & (wanted >= 0)
+        grades += keeps
+        kept[:, kind] = _sums(at, keeps * weight, asked) / whole
+        lost[:, kind] = _sums(at, ~keeps & best, asked) / firsts
+    row, grain = np.nonzero(pool.query_grains[asked] >= 0)
+    gain = np.bincount(group, weights=grades, minlength=len(first)).astype(np.int64)
+    wrong = _sums(at, (pool.modality[candidate] != pool.own_modality) * weight, asked) / whole
+    only = np.full(len(asked), np.nan)
+    alone = equal == len(pool.candidate_ids)
+    only[np.searchsorted(asked, of[alone])] = score[first[alone]]
+    gains: Columns = {"query": of, "score": score[first], "greater": greater, "equal": equal, "gain": gain}
+    grains: Columns = {"query": asked[row], "grain": grain, "kept": kept[row, grain], "lost": lost[row, grain]}
+    return First(gains, grains, wrong, only)
+
+
+def _sums(at: Ints, values: np.ndarray[Any, Any], asked: Ints) -> Floats:
+    return np.bincount(at, weights=values, minlength=len(asked)).astype(np.float64)

@@ -1,0 +1,91 @@
+"""Mean and standard deviation of every query's scores over the pool, without the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mrbench.measures.ties import Floats, Ints
+from mrbench.models.protocol import Embeddings
+from mrbench.workers import ordered_map
+
+ROWS = 1024  # candidates in one product
+SPANS = 64  # parts that are summed by themselves; their number and order depend on the pool alone
+
+
+def spread(
+    queries: Embeddings, candidates: Embeddings, pool: Executor, weights: Ints | None = None
+) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of the products of each query with all candidates.
+
+    The mean is the product with the mean candidate. The variance is the query's form of the candidates' covariance;
+    where there are fewer queries than dimensions, it is summed from the products with the centred candidates. Either
+    costs at most twice the operations of all scores, and the covariance the less the more queries there are. Summed is
+    in float64 and in an order that only the number of candidates decides.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``.
+        candidates: Shape ``(num_candidates, dimension)``; may be memory-mapped.
+        pool: Threads to use.
+        weights: How often each candidate counts; None counts each once.
+
+    Returns:
+        Two arrays of shape ``(num_queries,)``, rounded to float32, below which the libraries of machines differ.
+    """
+    number = len(candidates) if weights is None else int(weights.sum())
+    wide = queries.astype(np.float64)
+    few = len(queries) < queries.shape[1]
+    span = -(-len(candidates) // (SPANS * ROWS)) * ROWS
+
+    def total(work: Callable[[Floats], Floats], centre: Floats | float) -> Any:
+        parts = ordered_map(
+            partial(_sum, candidates=candidates, weights=weights, centre=centre, work=work, span=span),
+            range(0, len(candidates), span),
+            pool,
+            chunk=1,
+            in_flight=4,
+        )
+        result = next(parts)
+        for part in parts:
+            result += part
+        return result / number
+
+    centre = total(lambda rows: rows.sum(axis=0), 0.0) if weights is None else _weighted_mean(candidates, weights)
+    if few:
+        square = total(lambda rows: ((rows @ wide.T) ** 2).sum(axis=0), centre)
+    else:
+        square = np.einsum("ij,ij->i", wide @ total(lambda rows: rows.T @ rows, centre), wide)
+    mean, deviation = wide @ centre, np.sqrt(np.maximum(square, 0.0))
+    return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
+
+
+def _sum(
+    start: int,
+    *,
+    candidates: Embeddings,
+    weights: Ints | None,
+    centre: Floats | float,
+    work: Callable[[Floats], Floats],
+    span: int,
+) -> Floats:
+    result: Any = 0.0
+    for row in range(start, min(start + span, len(candidates)), ROWS):
+        rows = candidates[row : min(row + ROWS, start + span)].astype(np.float64)
+        rows -= centre
+        if weights is not None:
+            rows *= np.sqrt(weights[row : row + len(rows), None])
+        result = result + work(rows)
+    return np.asarray(result)
+
+
+def _weighted_mean(candidates: Embeddings, weights: Ints) -> Floats:
+    result = np.zeros(candidates.shape[1])
+    for row in range(0, len(candidates), ROWS):
+        part = candidates[row : row + ROWS].astype(np.float64)
+        result += weights[row : row + len(part)].astype(np.float64) @ part
+    found: Floats = result / weights.sum()
+    return found
