@@ -56,9 +56,10 @@ class Best:
         self._lost, self._place, self._watch = lost, place, watch
         self._product: Product = Float32Product(queries, self._chunk)
         self._most = 2 * depth + SLACK  # so much is left after shrinking
-        self._room = len(queries) * (self._most + self._chunk)
+        self._room = 2 * len(queries) * self._most  # so much is held before, beside what one chunk may add
         self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product, in the order of the rows
         self._number = 0
+        self._exact = False  # whether all that is held is scored to the last bit
         self._kind: Any = np.uint16 if len(queries) <= 1 << 16 else np.uint32  # sixteen bits sort faster
 
     def search(self, *, guess: bool = True) -> Keys:
@@ -110,7 +111,7 @@ class Best:
 
     def _scan(self, guess: Scores | None) -> None:
         nothing = np.full((len(self._queries), 1), -np.inf, dtype=np.float32)
-        self._limit = nothing if guess is None else guess - self._product.error(guess)
+        self._limit = nothing if guess is None else guess - self._error(guess)
         for start in range(0, len(self._candidates), self._chunk):
             height, width = self._product.multiply(self._candidates[start : start + self._chunk])
             if self._watch is not None and isinstance(self._product, Float32Product):
@@ -118,16 +119,19 @@ class Best:
             if start == 0 and guess is None and width > self._depth:
                 self._raise_limit(self._product.values(np.arange(height * width)).reshape(height, width))
             found = self._product.reaching(self._limit)
-            if self._number + len(found) > self._room:
-                self._shrink()
             query, column = np.divmod(found.astype(np.uint32), np.uint32(width))
             self._held.append((query.astype(self._kind), column + np.uint32(start), self._product.values(found)))
             self._number += len(found)
+            if self._number > self._room:
+                self._shrink()
+
+    def _error(self, level: Scores) -> Scores:
+        return np.zeros_like(level) if self._exact else self._product.error(level)
 
     def _raise_limit(self, values: Scores) -> None:
         kth = values.shape[1] - self._depth
         level = np.partition(values, kth, axis=1)[:, kth, None]
-        self._limit = np.maximum(self._limit, level - self._product.error(level))
+        self._limit = np.maximum(self._limit, level - self._error(level))
 
     def _gather(self) -> None:
         """Put what is held together, by query, and for each query by row."""
@@ -141,7 +145,7 @@ class Best:
         return np.concatenate([[0], np.cumsum(counts)])
 
     def _shrink(self) -> None:
-        """Leave out who cannot be among the best; where too many are too close to tell, settle it."""
+        """Leave out who cannot be among the best; where too many are too close to tell, score exactly from there on."""
         self._gather()
         query, rows, values = self._held[0]
         every = np.arange(len(self._queries))
@@ -152,6 +156,9 @@ class Best:
         ends = self._ends(query)
         many = np.flatnonzero(np.diff(ends) > self._most)
         if len(many):
+            if not self._exact:
+                values = pair_scores(self._queries, self._candidates, rows.astype(np.int64), ends)
+                self._sharpen()
             best = self._settle(many, *_segments(many, ends, rows, values))
             place, scores = key_parts(best.reshape(-1))
             rest = ~np.isin(query, many)
@@ -159,6 +166,12 @@ class Best:
             rows = np.concatenate([rows[rest], self._row(place).astype(rows.dtype)])
             values = np.concatenate([values[rest], scores])
         self._held, self._number = [(query, rows, values)], len(query)
+
+    def _sharpen(self) -> None:
+        if not isinstance(self._product, Float32Product):
+            self._product = Float32Product(self._queries, self._chunk)
+        self._product.sharpen()
+        self._exact = True
 
     def _row(self, place: Ints) -> Ints:
         if self._place is None:
@@ -174,15 +187,16 @@ class Best:
         Args:
             some: The queries.
             rows: What each holds, shape ``(some, width)``.
-            values: The products, -inf where it holds less.
+            values: The products, or exact scores, -inf where it holds less.
         """
         width = values.shape[1]
         kth = np.partition(values, width - self._depth, axis=1)[:, width - self._depth, None]
-        close = values >= kth - self._product.error(kth)
+        close = values >= kth - self._error(kth)
         close &= values > -np.inf
         counts = np.count_nonzero(close, axis=1)
         near = rows[close].astype(np.int64)
-        scores = pair_scores(self._queries[some], self._candidates, near, np.concatenate([[0], np.cumsum(counts)]))
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        scores = values[close] if self._exact else pair_scores(self._queries[some], self._candidates, near, ends)
         keys = np.full((len(some), int(counts.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
         keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(
             scores, near if self._place is None else self._place[near]
