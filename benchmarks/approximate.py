@@ -13,8 +13,8 @@ import time
 import numpy as np
 from peers import machine, medians, unit_vectors
 
-from mrbench.retrieve.approximate import approximate_top_k, build_index
-from mrbench.retrieve.topk import top_k
+from mrbench.search.approximate import approximate_top_k, build_index
+from mrbench.search.topk import top_k
 
 
 def gathered(rows: int, length: int, centres: np.ndarray, seed: int) -> np.ndarray:

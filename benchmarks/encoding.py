@@ -33,7 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
 from mrbench.retrieve.embed import encode_records
-from mrbench.retrieve.vectors import checked
+from mrbench.search.vectors import checked
 
 BATCH, LETTERS = 32, "abcdefghijklmnopqrstuvwxyz"
 SPECIAL = 49406  # where CLIP has its two special tokens

@@ -25,7 +25,7 @@ from harness import JUDGED
 from peers import Median, machine, record, unit_vectors, write_records
 
 from mrbench.measures.ranked import Judged, find_hits, ranked_measures
-from mrbench.retrieve.topk import top_k
+from mrbench.search.topk import top_k
 
 QUERIES, LENGTH, DEPTH, PART = 512, 256, 100, 50_000
 POOLS = (10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)

@@ -51,7 +51,7 @@ class Data:
 
 def ours(data: Data) -> Callable[[], dict[str, float]]:
     from mrbench.measures.ranked import Judged, find_hits, ranked_measures
-    from mrbench.retrieve.topk import top_k
+    from mrbench.search.topk import top_k
 
     number = len(data.queries)
     judged = Judged(np.repeat(np.arange(number), JUDGED), data.judged.reshape(-1), data.grades.reshape(-1), number)
@@ -149,8 +149,8 @@ def faiss(data: Data) -> Callable[[], dict[str, float]]:
 def evaluate(data: Data) -> Callable[[], dict[str, float]]:
     """What `mrbench evaluate` does with vectors: it counts over all scores, here for the five judged of each query."""
     from mrbench.retrieve.pool import TaskPool, Variants
-    from mrbench.retrieve.search import search
     from mrbench.retrieve.source import TaskEmbeddings
+    from mrbench.retrieve.tasks import search_task
 
     number, pool = len(data.queries), len(data.candidates)
     grains = np.random.default_rng(3).integers(0, 40, (3, pool)).astype(np.int32)
@@ -173,7 +173,7 @@ def evaluate(data: Data) -> Callable[[], dict[str, float]]:
     )
 
     def run() -> dict[str, float]:
-        search(TaskEmbeddings(data.candidates, data.queries, data.candidates[:0]), task, depth=data.depth)
+        search_task(TaskEmbeddings(data.candidates, data.queries, data.candidates[:0]), task, depth=data.depth)
         return {}
 
     return run

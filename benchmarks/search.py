@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from peers import machine, medians, record, unit_vectors, write_records
 
-from mrbench.retrieve import topk
-from mrbench.retrieve.products import one_thread, residual, usable
-from mrbench.retrieve.topk import top_k
+from mrbench.search import topk
+from mrbench.search.products import one_thread, residual, usable
+from mrbench.search.topk import top_k
 
 CHUNK = 8192
 

@@ -28,8 +28,8 @@ from sentence_transformers import SentenceTransformer
 from mrbench.benchmark import Benchmark
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.retrieve import load_pool
-from mrbench.retrieve.search import embed_tasks
 from mrbench.retrieve.source import ModelSource
+from mrbench.retrieve.tasks import embed_tasks
 
 
 def asked_of(benchmark: Benchmark, split: str) -> tuple[list[str], list[bytes]]:

@@ -3,10 +3,9 @@
 from mrbench.retrieve.pool import POOLS, TaskPool, load_pool, pool_modalities
 from mrbench.retrieve.run import Run, TaskRun, read_run, write_run
 from mrbench.retrieve.score import score_run
-from mrbench.retrieve.search import embed_tasks, run_tasks
 from mrbench.retrieve.source import EmbeddingSource, ModelSource
 from mrbench.retrieve.store import EmbeddingStore, Share
-from mrbench.retrieve.topk import top_k
+from mrbench.retrieve.tasks import embed_tasks, run_tasks
 
 __all__ = [
     "POOLS",
@@ -23,6 +22,5 @@ __all__ = [
     "read_run",
     "run_tasks",
     "score_run",
-    "top_k",
     "write_run",
 ]

@@ -10,12 +10,12 @@ import numpy as np
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.best import Best
-from mrbench.retrieve.counts import CHUNK, Counter
-from mrbench.retrieve.distinct import Vectors
-from mrbench.retrieve.exact import Scores, key_parts, pair_scores
-from mrbench.retrieve.products import short_rows
-from mrbench.retrieve.topk import even_block
+from mrbench.search.best import Best
+from mrbench.search.counts import CHUNK, Counter
+from mrbench.search.distinct import Vectors
+from mrbench.search.exact import Scores, key_parts, pair_scores
+from mrbench.search.products import short_rows
+from mrbench.search.topk import even_block
 from mrbench.workers import ordered_map
 
 _BLOCK = 256  # queries in one product

@@ -16,7 +16,7 @@ from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
 from mrbench.retrieve.batches import WithinMemory, by_length, read_ahead
 from mrbench.retrieve.store import EmbeddingStore, unit_name
-from mrbench.retrieve.vectors import unit_vectors
+from mrbench.search.vectors import unit_vectors
 
 WINDOW = 1024  # parts of records whose texts are sorted by length together, and whose vectors are one unit of a cache
 Record = TypeVar("Record", Query, Candidate)

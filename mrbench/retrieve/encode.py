@@ -15,7 +15,7 @@ from mrbench.records import Candidate, Query
 from mrbench.retrieve.embed import encode_records
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.store import EmbeddingStore
-from mrbench.retrieve.vectors import checked
+from mrbench.search.vectors import checked
 
 
 def encode_queries(

@@ -10,9 +10,9 @@ import numpy as np
 from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.asked import Searcher
-from mrbench.retrieve.exact import Scores
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF
+from mrbench.search.exact import Scores
 
 Columns = dict[str, np.ndarray[Any, Any]]
 

@@ -11,9 +11,9 @@ import pyarrow as pa
 from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.asked import Asked
-from mrbench.retrieve.exact import Scores
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.source import TaskEmbeddings
+from mrbench.search.exact import Scores
 
 TILE = 32
 

@@ -20,8 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from mrbench.errors import MissingExtraError
 from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Marks, Scores, exact_products
+from mrbench.search.exact import Marks, Scores, exact_products
+from mrbench.search.vectors import Embeddings
 
 WORTH = 1e12  # operations of a search for which torch is loaded, where it is not yet
 _COST = 100  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this

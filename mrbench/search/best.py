@@ -1,7 +1,7 @@
 """The best candidates of a block of queries, found in one pass over the pool.
 
-A product (:mod:`mrbench.retrieve.products`) finds who may be among the best, with a bound on its error; these few are
-scored to the last bit (:mod:`mrbench.retrieve.exact`) and ordered by score, the tied by their place in an order that
+A product (:mod:`mrbench.search.products`) finds who may be among the best, with a bound on its error; these few are
+scored to the last bit (:mod:`mrbench.search.exact`) and ordered by score, the tied by their place in an order that
 is given.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Keys, Scores, key_parts, order_keys, pair_scores
-from mrbench.retrieve.products import Bfloat16Product, Float32Product, Product, pays
+from mrbench.search.exact import Keys, Scores, key_parts, order_keys, pair_scores
+from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays
+from mrbench.search.vectors import Embeddings
 
 CHUNK = 1024  # candidates in one product
 SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled

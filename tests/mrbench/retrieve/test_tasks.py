@@ -12,13 +12,13 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import judge
 from mrbench.retrieve import TaskPool, load_pool, run_tasks
-from mrbench.retrieve import search as search_module
 from mrbench.retrieve import store as store_module
-from mrbench.retrieve.exact import TILE
+from mrbench.retrieve import tasks as tasks_module
 from mrbench.retrieve.pool import sample
 from mrbench.retrieve.run import TaskRun
-from mrbench.retrieve.search import search
 from mrbench.retrieve.source import ModelSource, TaskEmbeddings
+from mrbench.retrieve.tasks import search_task
+from mrbench.search.exact import TILE
 
 TABLES = ("top", "ladder", "relevant", "gains")
 
@@ -49,7 +49,7 @@ def pool(tiny: Benchmark, request: pytest.FixtureRequest) -> TaskPool:
 @pytest.mark.parametrize("distinct", [None, 5, 1])
 def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | None) -> None:
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
-    run = search(asked(pool, queries, candidates), pool, depth=12)
+    run = search_task(asked(pool, queries, candidates), pool, depth=12)
     names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
     images = {c.id: c for c in tiny.corpus("image", "test")}
     for number, query in enumerate(tiny.queries("t2i", "test")):
@@ -89,7 +89,7 @@ def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | 
 def test_places_are_counted_among_the_rest(tiny: Benchmark, pool: TaskPool, distinct: int | None) -> None:
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
     embeddings = asked(pool, queries, candidates, distinct=distinct)
-    run = search(embeddings, pool)
+    run = search_task(embeddings, pool)
     names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
     asking = {query.id: query for query in tiny.queries("t2i", "test")}
     images = {c.id: c for c in tiny.corpus("image", "test")}
@@ -134,7 +134,7 @@ def test_places_are_counted_among_the_rest(tiny: Benchmark, pool: TaskPool, dist
 @pytest.mark.parametrize("distinct", [None, 5])
 def test_first_results_hold_in_each_place_the_mean_of_the_tied(pool: TaskPool, distinct: int | None) -> None:
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
-    run = search(asked(pool, queries, candidates), pool)
+    run = search_task(asked(pool, queries, candidates), pool)
     first = {(r["query-id"], r["grain"]): (r["kept"], r["lost"]) for r in run.first.to_pylist()}
     for number, name in enumerate(pool.query_ids.tolist()):
         score = (queries[number].astype(float) @ candidates[pool.row].T.astype(float)).astype(np.float32)
@@ -155,14 +155,14 @@ def test_block_size_and_threads_change_nothing(pool: TaskPool) -> None:
         repeated = [getattr(pool, name)[n % len(pool.query_ids)] for n in range(number)]
         many = TaskPool(**{**vars(many), name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
     everything = asked(many, vectors(number, seed=1), vectors(len(pool.candidate_ids)))
-    runs = [search(everything, many, block=block) for block in (1, TILE, 2 * TILE, None)]
-    runs += [search(everything, many, block=block, threads=threads) for block, threads in ((None, 1), (7, 5))]
+    runs = [search_task(everything, many, block=block) for block in (1, TILE, 2 * TILE, None)]
+    runs += [search_task(everything, many, block=block, threads=threads) for block, threads in ((None, 1), (7, 5))]
     assert all(run == runs[0] for run in runs)
 
 
 def test_equal_vectors_tie_exactly_wherever_they_are(pool: TaskPool) -> None:
     candidates = vectors(len(pool.candidate_ids), distinct=1)
-    run = search(asked(pool, vectors(len(pool.query_ids), seed=1), candidates), pool)
+    run = search_task(asked(pool, vectors(len(pool.query_ids), seed=1), candidates), pool)
     assert set(run.relevant["equal"].to_pylist()) == {len(pool.candidate_ids)}
 
 
@@ -208,7 +208,9 @@ def test_one_id_in_both_corpora_is_refused(tmp_path, monkeypatch) -> None:
 
 def test_two_modalities_are_mapped_where_they_are_large(tiny, tmp_path, monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(search_module, "search", lambda found, *a, **k: (seen.append(found.candidates), _nothing())[1])
+    monkeypatch.setattr(
+        tasks_module, "search_task", lambda found, *a, **k: (seen.append(found.candidates), _nothing())[1]
+    )
     pools = {"t2i": load_pool(tiny, "t2i", "test", pool="union")}
     source = ModelSource(Oracle(), tiny, "test")
     run_tasks(source, pools, folder=tmp_path)

@@ -1,4 +1,4 @@
-"""Exact cosine search over the whole pool, and what the measures need to know of every row of scores."""
+"""The run of a task: all that its measures need to know of the whole pool, from vectors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tqdm import tqdm
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.asked import Asked, Searcher
-from mrbench.retrieve.distinct import Vectors
 from mrbench.retrieve.first import first_results
 from mrbench.retrieve.places import Places, place_tables
 from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.products import one_thread
 from mrbench.retrieve.run import CUTOFF, TaskRun
 from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
-from mrbench.retrieve.spread import spread
 from mrbench.retrieve.store import room
+from mrbench.search.distinct import Vectors
+from mrbench.search.products import one_thread
+from mrbench.search.spread import spread
 from mrbench.workers import cores
 
 
@@ -38,7 +38,7 @@ def run_tasks(
     Args:
         source: Where vectors come from.
         pools: By task.
-        depth: As in :func:`search`.
+        depth: As in :func:`search_task`.
         folder: Where a large pool of two modalities is put together; None does it in memory.
     """
     corpora: dict[str, Embeddings] = {}
@@ -58,7 +58,7 @@ def run_tasks(
         clock.append(perf_counter())
         variants, parts = source.variants(pool), source.parts(pool)
         clock.append(perf_counter())
-        run = search(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth)
+        run = search_task(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth)
         clock.append(perf_counter())
         steps = ("embed candidates", "embed queries", "embed variants", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
@@ -79,7 +79,7 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
         source.parts(pool)
 
 
-def search(
+def search_task(
     embeddings: TaskEmbeddings,
     pool: TaskPool,
     *,
@@ -90,8 +90,8 @@ def search(
     """Search every query, variant and part in the whole pool, and count who stands above whom.
 
     A score is the exact sum of the products of two float32 unit vectors, rounded
-    (:mod:`mrbench.retrieve.exact`): nothing else shows in it. Scores are computed for those that are asked for; of the
-    others it is counted how many are higher (:mod:`mrbench.retrieve.counts`).
+    (:mod:`mrbench.search.exact`): nothing else shows in it. Scores are computed for those that are asked for; of the
+    others it is counted how many are higher (:mod:`mrbench.search.counts`).
 
     Args:
         embeddings: Unit vectors.

@@ -9,8 +9,8 @@ import pytest
 
 from mrbench.errors import InputError, MissingExtraError
 from mrbench.measures.ranked import Judged, find_hits, ranked_measures
-from mrbench.retrieve.approximate import approximate_top_k, build_index
-from mrbench.retrieve.topk import top_k
+from mrbench.search.approximate import approximate_top_k, build_index
+from mrbench.search.topk import top_k
 
 pytest.importorskip("faiss")
 

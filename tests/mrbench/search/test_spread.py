@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mrbench.retrieve import spread as module
-from mrbench.retrieve.products import one_thread
-from mrbench.retrieve.spread import spread
+from mrbench.search import spread as module
+from mrbench.search.products import one_thread
+from mrbench.search.spread import spread
 
 
 def units(rows: int, length: int, seed: int, scale: float = 1.0) -> np.ndarray:

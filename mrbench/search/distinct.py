@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Scores
+from mrbench.search.exact import Scores
+from mrbench.search.vectors import Embeddings
 
 ROWS = 1024
 _FEWER = 7 / 8  # vectors are searched once each where this share of them or fewer differ

@@ -13,10 +13,9 @@ import numpy as np
 
 from mrbench.errors import InputError, MissingExtraError
 from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Scores, exact_scores, key_parts, order_keys
-from mrbench.retrieve.topk import top_k
-from mrbench.retrieve.vectors import check_units
+from mrbench.search.exact import Scores, exact_scores, key_parts, order_keys
+from mrbench.search.topk import top_k
+from mrbench.search.vectors import Embeddings, check_units
 
 ADDED = 65_536  # candidates that go into the index at a time: a memory map is never read whole
 TRAINED = 262_144  # candidates that an index learns its cells from

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from mrbench.errors import InputError, ModelError
-from mrbench.models.protocol import Embeddings
+
+Embeddings = np.ndarray[Any, np.dtype[np.float32]]
+"""Vectors, one a row."""
 
 ROWS = 1024  # vectors that are checked and divided at a time
 

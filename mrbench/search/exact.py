@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
-from mrbench.models.protocol import Embeddings
+from mrbench.search.vectors import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
 TILE = 128  # queries in one product: its sums stay in the cache while they are rounded

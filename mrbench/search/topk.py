@@ -1,6 +1,6 @@
 """Exact top k, streamed over embeddings that may be larger than memory.
 
-Each thread searches for its own queries (:mod:`mrbench.retrieve.best`), and scores are exact; so the answer is one,
+Each thread searches for its own queries (:mod:`mrbench.search.best`), and scores are exact; so the answer is one,
 whatever the blocks, the threads, the linear algebra library and the shards that the candidates came in.
 """
 
@@ -13,12 +13,11 @@ import numpy as np
 
 from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.best import CHUNK, Best
-from mrbench.retrieve.exact import Scores, key_parts
-from mrbench.retrieve.gpu import best_keys
-from mrbench.retrieve.products import need_torch, one_thread, residual, short_rows, usable
-from mrbench.retrieve.vectors import check_units
+from mrbench.search.best import CHUNK, Best
+from mrbench.search.exact import Scores, key_parts
+from mrbench.search.gpu import best_keys
+from mrbench.search.products import need_torch, one_thread, residual, short_rows, usable
+from mrbench.search.vectors import Embeddings, check_units
 from mrbench.workers import cores
 
 BLOCK = 512  # queries in one product at most: fewer copy candidates into the order of the product more often

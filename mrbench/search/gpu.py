@@ -1,4 +1,4 @@
-"""Exact top k with the products on a GPU: the same answer as :mod:`mrbench.retrieve.topk`, to the last bit.
+"""Exact top k with the products on a GPU: the same answer as :mod:`mrbench.search.topk`, to the last bit.
 
 The device finds in float32 who may be among the best, and carries some more along than are wanted. Where the last of
 these is so near that one left behind could be better, the processor searches that query again.
@@ -14,8 +14,8 @@ import numpy as np
 
 from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Keys, exact_scores, order_keys
+from mrbench.search.exact import Keys, exact_scores, order_keys
+from mrbench.search.vectors import Embeddings
 
 QUERIES, CANDIDATES = 4096, 65_536  # in one product: 1 GiB of scores
 SLACK = 128  # candidates that are carried along beside the best
@@ -44,7 +44,7 @@ def best_keys(
         slack: Candidates carried along beside the best.
 
     Returns:
-        Keys of the best (:func:`mrbench.retrieve.exact.order_keys`), ascending, shape ``(num_queries, depth)``, and
+        Keys of the best (:func:`mrbench.search.exact.order_keys`), ascending, shape ``(num_queries, depth)``, and
         the queries that are not settled: too many candidates are too near to tell in float32.
 
     Raises:

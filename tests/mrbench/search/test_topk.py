@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
-from mrbench.retrieve import best, products
-from mrbench.retrieve.exact import exact_scores, key_parts, order_keys, settled
-from mrbench.retrieve.gpu import best_keys
-from mrbench.retrieve.products import Bfloat16Product, one_thread, pays, residual
-from mrbench.retrieve.topk import top_k
+from mrbench.search import best, products
+from mrbench.search.exact import exact_scores, key_parts, order_keys, settled
+from mrbench.search.gpu import best_keys
+from mrbench.search.products import Bfloat16Product, one_thread, pays, residual
+from mrbench.search.topk import top_k
 
 
 def units(rows: int, length: int = 24, seed: int = 0, distinct: int | None = None, spread: float = 1.0) -> np.ndarray:

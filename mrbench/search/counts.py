@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.exact import Scores, pair_scores
-from mrbench.retrieve.products import Float32Product
+from mrbench.search.exact import Scores, pair_scores
+from mrbench.search.products import Float32Product
+from mrbench.search.vectors import Embeddings
 
 CHUNK = 2040  # candidates in one product: as many flags are added eight at a time before a byte is full
 _ONES = np.ones(8, dtype=np.int64)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mrbench.retrieve.distinct import Vectors, distinct
+from mrbench.search.distinct import Vectors, distinct
 
 
 def test_equal_vectors_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mrbench.retrieve.distinct.ROWS", 2)
+    monkeypatch.setattr("mrbench.search.distinct.ROWS", 2)
     first, copy_of = distinct(np.array([[0, 1], [1, 0], [-0.0, 1], [1, 1], [1, 0]], dtype=np.float32))
     assert (first.tolist(), copy_of.tolist()) == ([0, 1, 3], [0, 1, 0, 2, 1])
 

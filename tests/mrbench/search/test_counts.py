@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrbench.retrieve import counts
-from mrbench.retrieve.counts import Counter
-from mrbench.retrieve.exact import exact_products
-from mrbench.retrieve.products import Float32Product, short_rows
+from mrbench.search import counts
+from mrbench.search.counts import Counter
+from mrbench.search.exact import exact_products
+from mrbench.search.products import Float32Product, short_rows
 
 
 def units(kind: str, rows: int, length: int = 24, seed: int = 0) -> np.ndarray:
