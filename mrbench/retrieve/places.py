@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mrbench.retrieve.asked import Asked
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.source import TaskEmbeddings
 from mrbench.search.exact import Scores
+from mrbench.workers import ordered_map
 
 TILE = 32
 
@@ -51,9 +53,16 @@ class Places:
 
 
 def place_tables(
-    embeddings: TaskEmbeddings, pool: TaskPool, places: Places, mean: Floats, deviation: Floats, wrong: Floats
+    embeddings: TaskEmbeddings, pool: TaskPool, places: Places, more: dict[str, Floats]
 ) -> dict[str, pa.Table]:
-    """Return the tables ``queries``, ``variants`` and ``parts`` of a run."""
+    """Return the tables ``queries``, ``variants`` and ``parts`` of a run.
+
+    Args:
+        embeddings: What was searched.
+        pool: The task.
+        places: Where the positives stand.
+        more: The other columns of ``queries``, each of shape ``(num_queries,)``.
+    """
     number, variants = len(pool.query_ids), pool.variants
     score, above, beside = (np.concatenate(column) for column in zip(*places.rows, strict=True))
     ids = pool.query_ids
@@ -63,20 +72,19 @@ def place_tables(
         places = {"score": score[part], "above": above[part], "beside": beside[part]}
         return pa.table({"query-id": pa.array(ids[query].tolist(), pa.string()), **columns, **places})
 
-    far = unrelated(embeddings.queries, pool)
     moved = (embeddings.variants.astype(np.float64) - embeddings.queries[variants.query]) ** 2
     parts = list(embeddings.parts)
     every = np.arange(number)
     return {
-        "queries": table(0, every, mean=mean, deviation=deviation, unrelated=far, wrong=wrong),
+        "queries": table(0, every, **more),
         "variants": table(
             number,
             variants.query,
             kind=pa.array(variants.kind.tolist(), pa.string()),
             grain=pa.array(variants.grain.tolist(), pa.string()),
             number=variants.number,
-            distance=moved.sum(axis=1)
-            / 2,  # half the squared chord of unit vectors is 1 - cosine, and exactly 0 for equals
+            # Half the squared chord of unit vectors is 1 - cosine, and exactly 0 for equals.
+            distance=moved.sum(axis=1) / 2,
             target=places.targets[0],
         ),
         "parts": table(
@@ -87,20 +95,24 @@ def place_tables(
     }
 
 
-def unrelated(queries: Embeddings, pool: TaskPool) -> np.ndarray[Any, np.dtype[np.float64]]:
+def unrelated(queries: Embeddings, pool: TaskPool, executor: Executor) -> Floats:
     """Return each query's mean cosine distance to the queries that share no grain with it, NaN where there is none.
 
     Args:
         queries: Unit vectors, shape ``(num_queries, dimension)``.
         pool: The task.
+        executor: Threads to use.
     """
     vectors = queries.astype(np.float64)
-    found = np.full(len(queries), np.nan)
-    for block, strangers in _strangers(pool):
+
+    def mean(item: tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]) -> Floats:
+        block, strangers = item
         distance = np.maximum(1 - vectors[block] @ vectors.T, 0)  # rounding may leave -1e-8
-        some = strangers.any(axis=1)
-        found[block][some] = (distance * strangers).sum(axis=1)[some] / strangers.sum(axis=1)[some]
-    return found
+        with np.errstate(invalid="ignore"):
+            found: Floats = np.einsum("ij,ij->i", distance, strangers) / strangers.sum(axis=1)
+        return found
+
+    return np.concatenate(list(ordered_map(mean, _strangers(pool), executor, chunk=1, in_flight=4)))
 
 
 def has_unrelated(pool: TaskPool) -> np.ndarray[Any, np.dtype[np.bool_]]:

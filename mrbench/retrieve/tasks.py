@@ -19,7 +19,7 @@ from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.asked import Asked, Searcher
 from mrbench.retrieve.first import first_results
-from mrbench.retrieve.places import Places, place_tables
+from mrbench.retrieve.places import Places, place_tables, unrelated
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF, TaskRun
 from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
@@ -121,6 +121,7 @@ def search_task(
         top, scores = searcher.ask(embeddings.queries, asked, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
         mean, deviation = spread(embeddings.queries, vectors.rows, executor, vectors.weights)
+        far = unrelated(embeddings.queries, pool, executor)
         places.add(asked[2], asked[1])
         for more, query_of, target in again:
             relevant = asked[1].of(query_of)
@@ -128,10 +129,8 @@ def search_task(
             parts.append(Asked(np.arange(len(query_of)), target))
             searcher.ask(more, parts)
             places.add(parts[0], relevant, parts[2])
-    # Where all candidates score the same, the sums above do not see it to the last bit.
-    mean, deviation = (
-        np.where(np.isnan(first.only), found, other) for found, other in ((mean, first.only), (deviation, 0.0))
-    )
+    one = ~np.isnan(first.only)  # where all candidates score the same, sums do not see it to the last bit
+    mean[one], deviation[one] = first.only[one], 0.0
     kept = min(depth, length)
     tables = {
         "top": {
@@ -146,7 +145,8 @@ def search_task(
         "first": first.grains,
     }
     named = {name: _table(columns, pool) for name, columns in tables.items()}
-    return TaskRun(**named, **place_tables(embeddings, pool, places, mean, deviation, first.wrong))
+    of_queries = {"mean": mean, "deviation": deviation, "unrelated": far, "wrong": first.wrong}
+    return TaskRun(**named, **place_tables(embeddings, pool, places, of_queries))
 
 
 @contextmanager
