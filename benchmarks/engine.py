@@ -1,7 +1,7 @@
 """Measure the evaluation engine against its targets, and write the table of docs/design/engine.md.
 
 pip install -e '.[benchmark,models]'
-python benchmarks/engine.py measure    # about 25 minutes on two quiet cores; writes docs/engine/
+python benchmarks/engine.py measure    # about 50 minutes on two quiet cores; writes docs/engine/
 python benchmarks/engine.py table      # from what was measured into the document
 
 Every part is a command of its own in this folder, run here with the sizes of PARTS.
@@ -34,6 +34,8 @@ PARTS = {
     "search": "search.py --rounds 5",
     "measures": "measures.py --rounds 3",
     "encoding": "encoding.py --images 320 --texts 1280 --rounds 3",
+    "encoding, whole": "encoding.py --rounds 1 --only ours sentence-transformers",
+    "encoding, suite": "suite_encoding.py",
     "growth": f"growth.py --plot {DOCS / 'engine' / 'growth.png'}",
 }
 Row = tuple[str, str, str, str, str]
@@ -107,7 +109,13 @@ def harness_rows(figures: Figures) -> Iterator[Row]:
             whole = figures.row(part, case, "evaluate")
             memory = figures.value(part, case, "evaluate", "memory")
             said, ratio = f"{seconds(whole)}, {memory:+.0f} MiB", mteb["value"] / whole["value"]
-            yield "1. wall, MTEB's over what `evaluate` does: all scores, counted", said, f"{ratio:.1f}", "", ""
+            yield (
+                "1. wall, MTEB's over `evaluate`'s, which also counts in the whole pool",
+                said,
+                f"{ratio:.1f}",
+                f"≥ {wanted:g}",
+                met(ratio, wanted, at_least=True),
+            )
     case = f"{HUGE}, depth 100"
     if "harness, huge" in figures.parts:
         own = figures.row("harness, huge", case, "ours")
@@ -158,15 +166,14 @@ def measure_rows(figures: Figures) -> Iterator[Row]:
 
 
 def encoding_rows(figures: Figures) -> Iterator[Row]:
-    for case in figures.cases("encoding"):
-        what = case.split(" ")[1]
-        peers = ("sentence-transformers", "sentence-transformers, 16", "mteb")
-        found = {who: figures.row("encoding", case, who) for who in ("ours", *peers)}
+    cases = [(part, case) for part in ("encoding", "encoding, whole") for case in figures.cases(part)]
+    for part, case in cases:
+        found = {row["who"]: row for row in figures.parts[part]["figures"] if row["case"] == case}
         rate = {who: row["items"] / row["value"] for who, row in found.items()}
-        bare = figures.row("encoding", case, "bare forward pass")
+        bare, limit = rate.pop("bare forward pass", None), rate.pop("matrix products", None)
         said = ", ".join(f"{who} {value:.1f}/s" for who, value in rate.items())
-        wanted = 1.0 if what == "images" else 1.3
-        ratio = rate["ours"] / max(rate[who] for who in peers)
+        wanted = 1.0 if case.endswith("images") else 1.3
+        ratio = rate["ours"] / max(value for who, value in rate.items() if who != "ours")
         yield (
             f"4. encoding, {case}: ours over the best peer",
             said,
@@ -174,13 +181,17 @@ def encoding_rows(figures: Figures) -> Iterator[Row]:
             f"≥ {wanted}",
             met(ratio, wanted, at_least=True),
         )
-        share = bare["value"] / found["ours"]["value"]
-        said = f"bare forward pass {bare['items'] / bare['value']:.1f}/s"
-        yield "4. share of the bare forward pass", said, f"{share:.2f}", "≥ 0.95", met(share, 0.95, at_least=True)
-        limit = figures.row("encoding", case, "matrix products")
-        said = f"enough for {limit['items'] / limit['value']:.1f}/s"
-        share = limit["value"] / found["ours"]["value"]
-        yield "4. share of matrix products of as many operations", said, f"{share:.2f}", "", ""
+        if bare and limit:
+            share, said = rate["ours"] / bare, f"bare forward pass {bare:.1f}/s"
+            yield "4. share of the bare forward pass", said, f"{share:.2f}", "≥ 0.95", met(share, 0.95, at_least=True)
+            share, said = rate["ours"] / limit, f"enough for {limit:.1f}/s"
+            yield "4. share of matrix products of as many operations", said, f"{share:.2f}", "", ""
+    (case,) = figures.cases("encoding, suite")
+    found = {row["who"]: row for row in figures.parts["encoding, suite"]["figures"]}
+    ratio = found["sentence-transformers"]["value"] / found["ours"]["value"]
+    said = ", ".join(f"{who} {row['value']:.0f} s" for who, row in found.items())
+    distinct = "{distinct_texts:,} and {distinct_pictures:,} of them distinct".format(**found["ours"])
+    yield f"4. all tasks of a suite, {case}, {distinct}: the best peer over ours", said, f"{ratio:.2f}", "", ""
 
 
 def growth_rows(figures: Figures) -> Iterator[Row]:

@@ -56,15 +56,22 @@ def write_records(path: Path | None, said: str) -> None:
         path.write_text(json.dumps({"machine": said, "figures": RECORDS}, indent=1) + "\n")
 
 
-def medians(runs: Runs, rounds: int) -> dict[str, Median]:
-    """Run everything in turn and return the median seconds by name; a first round warms up and does not count."""
+def medians(runs: Runs, rounds: int, warm_up: Runs | None = None) -> dict[str, Median]:
+    """Run everything in turn and return the median seconds by name.
+
+    Args:
+        runs: By name.
+        rounds: How often each runs.
+        warm_up: What runs first and does not count; None runs a whole round.
+    """
+    for run in (runs if warm_up is None else warm_up).values():
+        run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for name, run in runs.items():
             start = time.perf_counter()
             run()
-            if number:
-                seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.perf_counter() - start)
     return {name: Median.of(values) for name, values in seconds.items()}
 
 

@@ -56,7 +56,7 @@ class Best:
         self._lost, self._place, self._watch = lost, place, watch
         self._product: Product = Float32Product(queries, self._chunk)
         self._most = 2 * depth + SLACK  # so much is left after shrinking
-        self._room = 2 * len(queries) * self._most  # so much is held before, beside what one chunk may add
+        self._room = 3 * len(queries) * self._most // 2  # so much is held before, beside what one chunk may add
         self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product, in the order of the rows
         self._number = 0
         self._exact = False  # whether all that is held is scored to the last bit
