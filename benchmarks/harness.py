@@ -28,6 +28,7 @@ from peers import Median, machine, record, unit_vectors, write_records
 
 CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
 JUDGED = 5
+SIZES = ([1000, 20_000, 256], [5000, 100_000, 256])
 
 
 class Data:
@@ -188,6 +189,46 @@ PEERS = {
 }
 
 
+STEPS = {
+    "product": ("products.Float32Product", "multiply"),
+    "who may be among the best": ("products.Float32Product", "reaching"),
+    "counting": ("counts.Counter", "look"),
+    "settling counts": ("counts.Counter", "finish"),
+    "guess": ("best.Best", "_guess"),
+    "settling the best": ("best.Best", "_settle"),
+}
+
+
+def profile(sizes: list[int], depth: int) -> None:
+    """Print where `evaluate` spends its CPU time, over all threads; guessing counts its product too."""
+    from importlib import import_module
+
+    spent: dict[str, float] = dict.fromkeys(STEPS, 0.0)
+
+    def timed(step: str, work: Callable) -> Callable:
+        def run(*given, **more):
+            start = time.thread_time()
+            try:
+                return work(*given, **more)
+            finally:
+                spent[step] += time.thread_time() - start
+
+        return run
+
+    evaluate(Data(64, 2000, sizes[2], 10))()
+    for step, (kind, name) in STEPS.items():
+        module, _, cls = kind.partition(".")
+        owner = getattr(import_module(f"mrbench.search.{module}"), cls)
+        setattr(owner, name, timed(step, getattr(owner, name)))
+    run = evaluate(Data(*sizes, depth))
+    start = time.process_time()
+    run()
+    total = time.process_time() - start
+    print(f"evaluate, {sizes[0]:,} x {sizes[1]:,} x {sizes[2]}, depth {depth}: {total:.2f} s of CPU time")
+    for step, seconds in spent.items():
+        print(f"  {seconds / total:5.0%}  {step}")
+
+
 def once(name: str, sizes: list[int], depth: int) -> None:
     """Measure one run in this process and print it as JSON."""
     warnings.simplefilter("ignore")
@@ -210,13 +251,21 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--profile", action="store_true", help="say where the time of evaluate goes, and measure nothing"
+    )
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.profile:
+        for sizes in asked.sizes or SIZES:
+            for depth in asked.depths:
+                profile(sizes, depth)
+        return None
     if asked.once:
         return once(asked.only[0], asked.sizes[0], asked.depths[0])
     said = machine("mteb", "torch", "faiss-cpu", "pytrec_eval-terrier")
     print(said)
-    for sizes in asked.sizes or ([1000, 20_000, 256], [5000, 100_000, 256]):
+    for sizes in asked.sizes or SIZES:
         for depth in asked.depths:
             compare(asked.only, sizes, depth, asked.rounds)
     return write_records(asked.json, said)
