@@ -147,6 +147,8 @@ class Searcher:
             if length := top[0].shape[1]:
                 wanted = min(length, len(vectors.rows))
                 best = Best(mine, vectors.rows, wanted, chunk=CHUNK, place=vectors.place, watch=counter.look)
+                if counter.many:
+                    best.sharpen()
                 top[0][some], top[1][some] = vectors.top(*key_parts(best.search()), length)
                 counter.finish()
             else:

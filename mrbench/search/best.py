@@ -158,7 +158,7 @@ class Best:
         if len(many):
             if not self._exact:
                 values = pair_scores(self._queries, self._candidates, rows.astype(np.int64), ends)
-                self._sharpen()
+                self.sharpen()
             best = self._settle(many, *_segments(many, ends, rows, values))
             place, scores = key_parts(best.reshape(-1))
             rest = ~np.isin(query, many)
@@ -167,7 +167,8 @@ class Best:
             values = np.concatenate([values[rest], scores])
         self._held, self._number = [(query, rows, values)], len(query)
 
-    def _sharpen(self) -> None:
+    def sharpen(self) -> None:
+        """Make products exact from the next chunk on, before the search or when all that is held is exact."""
         if not isinstance(self._product, Float32Product):
             self._product = Float32Product(self._queries, self._chunk)
         self._product.sharpen()

@@ -14,6 +14,7 @@ from mrbench.search.vectors import Embeddings
 CHUNK = 2040  # candidates in one product: as many flags are added eight at a time before a byte is full
 _ONES = np.ones(8, dtype=np.int64)
 _PAIRS = 1 << 18  # pairs that wait to be settled
+_MANY = 64  # values of a query for which sorting exact scores is faster than a pass for each
 _DENSE = 32  # one in so many pairs to settle costs more than products that are exact
 
 
@@ -33,6 +34,7 @@ class Counter:
     Attributes:
         greater: How many candidates score higher, shape ``(num_queries, num_values)``.
         equal: How many score the same, the same shape.
+        many: Whether so many values are asked that the products should be exact (:meth:`Float32Product.sharpen`).
     """
 
     def __init__(
@@ -50,11 +52,14 @@ class Counter:
         self._unsure: list[Ints] = []  # query, value and row
         self._waiting = self._settled = self._seen = 0
         self._same: list[Ints] | None = [] if collect else None
+        self.many = values.shape[1] > _MANY and not collect
         self._flags = np.zeros((2, len(queries), CHUNK), dtype=np.bool_)
 
     def count(self) -> None:
         """Look at the whole pool."""
         product = Float32Product(self._queries, min(CHUNK, len(self._candidates)))
+        if self.many:
+            product.sharpen()
         for start in range(0, len(self._candidates), CHUNK):
             product.multiply(self._candidates[start : start + CHUNK])
             self.look(start, product)
@@ -64,6 +69,8 @@ class Counter:
         """Look at the products with the candidates from a row on, at most :data:`CHUNK`."""
         scores, margin = product.scores, product.margin
         height, width = scores.shape
+        if self.many and not margin:
+            return self._sort(start, scores)
         whole = -(-width // 8) * 8
         reach, above = self._flags.reshape(2, -1)[:, : height * whole].reshape(2, height, whole)
         reach[:, width:] = above[:, width:] = False
@@ -85,6 +92,19 @@ class Counter:
             self.finish()
         if margin and (self._settled + self._waiting) * _DENSE > self._seen + (1 << 20):
             product.sharpen()
+        return None
+
+    def _sort(self, start: int, scores: Scores) -> None:
+        """Count by sorting exact scores."""
+        order = np.argsort(scores, axis=1)
+        ascending = np.take_along_axis(scores, order, axis=1)
+        weights = np.ones(scores.shape[1], np.int64) if self._weights is None else self._weights[start:]
+        upto = np.zeros((len(scores), scores.shape[1] + 1), dtype=np.int64)
+        np.cumsum(weights[order], axis=1, out=upto[:, 1:])
+        for query, values in enumerate(self._values):
+            left, right = (np.searchsorted(ascending[query], values, side=side) for side in ("left", "right"))
+            self.greater[query] += upto[query, -1] - upto[query, right]
+            self.equal[query] += upto[query, right] - upto[query, left]
 
     def _note(self, number: int, start: int, words: np.ndarray[Any, Any], width: int, into: list[Ints] | None) -> None:
         some = np.flatnonzero(words != 0)  # few are: eight are passed over at a time

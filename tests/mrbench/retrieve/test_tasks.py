@@ -46,8 +46,12 @@ def pool(tiny: Benchmark, request: pytest.FixtureRequest) -> TaskPool:
     return load_pool(tiny, "t2i", "test", pool=request.param)
 
 
+@pytest.mark.parametrize("many", [64, 1])
 @pytest.mark.parametrize("distinct", [None, 5, 1])
-def test_search_is_a_full_sort(tiny: Benchmark, pool: TaskPool, distinct: int | None) -> None:
+def test_search_is_a_full_sort(
+    tiny: Benchmark, pool: TaskPool, distinct: int | None, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mrbench.search.counts._MANY", many)
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
     run = search_task(asked(pool, queries, candidates), pool, depth=12)
     names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
