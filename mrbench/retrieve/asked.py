@@ -19,7 +19,8 @@ from mrbench.search.topk import even_block
 from mrbench.workers import ordered_map
 
 _BLOCK = 256  # queries in one product
-_TIED = 16  # queries whose ties are gathered at a time: they may be the whole pool
+_HELD = 1 << 18  # candidates wanted by the queries of a product
+_TIED = 1 << 22  # candidates that queries whose ties are gathered at a time may have: they may be the whole pool
 
 
 class Asked:
@@ -95,9 +96,11 @@ class Searcher:
         """
         top = np.empty((len(queries), length), dtype=np.int64), np.empty((len(queries), length), dtype=np.float32)
         # Queries of which about as much is counted stand in one block, since a block counts as often as any needs.
-        counted = sum((np.bincount(a.query, minlength=len(queries)) for a in asked if a.counted), np.zeros(1))
+        counted = sum(
+            (np.bincount(a.query, minlength=len(queries)) for a in asked if a.counted), np.zeros(len(queries))
+        )
         order = np.argsort(-counted, kind="stable")
-        size = self._block or even_block(len(queries), self._threads, _BLOCK)
+        size = self._block or even_block(len(queries), self._threads, min(_BLOCK, max(64, _HELD // max(length, 1))))
         blocks = (order[start : start + size] for start in range(0, len(queries), size))
         work = partial(self._ask, queries, asked, top)
         for done in ordered_map(work, blocks, self._executor, chunk=1, in_flight=2 * self._threads):
@@ -114,16 +117,15 @@ class Searcher:
         """
 
         def work(part: slice) -> tuple[Ints, Ints, Ints]:
-            counter = Counter(
-                queries[some[part]], self._vectors.rows, values[part, None], weights=self._vectors.weights, collect=True
-            )
+            counter = Counter(queries[some[part]], self._vectors.rows, values[part, None], collect=True)
             with short_rows():
                 counter.count()
             query, _, row = counter.same()
             places, of = self._vectors.copies(row)
             return some[part], query[of], places
 
-        parts = (slice(start, start + _TIED) for start in range(0, len(some), _TIED))
+        size = max(1, min(64, _TIED // len(self._vectors.row)))
+        parts = (slice(start, start + size) for start in range(0, len(some), size))
         yield from ordered_map(work, parts, self._executor, chunk=1, in_flight=self._threads)
 
     def _ask(self, queries: Embeddings, asked: list[Asked], top: tuple[Ints, Scores], some: Ints) -> int:

@@ -326,7 +326,7 @@ def _relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
         at = np.repeat(left - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
         found.append(np.stack([np.repeat(asking, counts), order[at]]))
     query, position = np.concatenate(found, axis=1)
-    by_query = np.lexsort((position, query))
+    by_query = np.argsort(query, kind="stable")  # those of one query stand together, by position
     return query[by_query], position[by_query]
 
 

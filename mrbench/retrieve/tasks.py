@@ -27,6 +27,7 @@ from mrbench.retrieve.store import room
 from mrbench.search.distinct import Vectors
 from mrbench.search.products import one_thread
 from mrbench.search.spread import spread
+from mrbench.search.vectors import check_units
 from mrbench.workers import cores
 
 
@@ -89,7 +90,7 @@ def search_task(
 ) -> TaskRun:
     """Search every query, variant and part in the whole pool, and count who stands above whom.
 
-    A score is the exact sum of the products of two float32 unit vectors, rounded
+    A score is the exact sum of the products of two float32 unit vectors, rounded to float64 and then to float32
     (:mod:`mrbench.search.exact`): nothing else shows in it. Scores are computed for those that are asked for; of the
     others it is counted how many are higher (:mod:`mrbench.search.counts`).
 
@@ -103,10 +104,16 @@ def search_task(
 
     Returns:
         The run of the task.
+
+    Raises:
+        InputError: The vectors are not float32, or differ in dimension.
+        ModelError: A vector is not of length 1.
     """
+    asked_for = {"query": embeddings.queries, "variant": embeddings.variants, "candidate": embeddings.candidates}
+    check_units(**asked_for, **embeddings.parts)
     number = len(pool.query_ids)
     own, every = pool.positives, np.arange(number)
-    length = min(max(depth, CUTOFF), len(pool.candidate_ids))
+    length = min(max(depth, CUTOFF + 1), len(pool.candidate_ids))  # one more tells whether ties go on
     ladder = (
         np.repeat(every, [len(members) for _, members in pool.ladders]),
         np.concatenate([members for _, members in pool.ladders]),

@@ -57,7 +57,7 @@ class Best:
         self._product: Product = Float32Product(queries, self._chunk)
         self._most = 2 * depth + SLACK  # so much is left after shrinking
         self._room = 3 * len(queries) * self._most // 2  # so much is held before, beside what one chunk may add
-        self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product, in the order of the rows
+        self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product
         self._number = 0
         self._exact = False  # whether all that is held is scored to the last bit
         self._kind: Any = np.uint16 if len(queries) <= 1 << 16 else np.uint32  # sixteen bits sort faster
@@ -134,7 +134,7 @@ class Best:
         self._limit = np.maximum(self._limit, level - self._error(level))
 
     def _gather(self) -> None:
-        """Put what is held together, by query, and for each query by row."""
+        """Put what is held together, by query."""
         query, rows, values = (np.concatenate(parts) for parts in zip(*self._held, strict=True))
         self._held = []
         order = np.argsort(query, kind="stable").astype(np.uint32)

@@ -11,7 +11,7 @@ from mrbench.search.exact import Scores, pair_scores
 from mrbench.search.products import Float32Product
 from mrbench.search.vectors import Embeddings
 
-CHUNK = 2040  # candidates in one product: as many flags are added eight at a time before a byte is full
+CHUNK = 2040  # candidates in one product: a multiple of 8, at most 255 times, since eight flags are added at a time
 _ONES = np.ones(8, dtype=np.int64)
 _PAIRS = 1 << 18  # pairs that wait to be settled
 _MANY = 64  # values of a query for which sorting exact scores is faster than a pass for each
@@ -22,7 +22,7 @@ class Counter:
     """Counts over the whole pool for a block of queries, a product at a time.
 
     A product in float32 tells all but the candidates that are within its error of a value; these are scored to the
-    last bit. Where they are many, the products are made exact from there on.
+    last bit. Where they are many, the products are made exact, those at hand too.
 
     Args:
         queries: Shape ``(num_queries, dimension)``, lengths about 1.
@@ -50,7 +50,7 @@ class Counter:
         self.greater = np.zeros(values.shape, dtype=np.int64)
         self.equal = np.zeros(values.shape, dtype=np.int64)
         self._unsure: list[Ints] = []  # query, value and row
-        self._waiting = self._settled = self._seen = 0
+        self._waiting = 0
         self._same: list[Ints] | None = [] if collect else None
         self.many = values.shape[1] > _MANY and not collect
         self._flags = np.zeros((2, len(queries), CHUNK), dtype=np.bool_)
@@ -77,21 +77,29 @@ class Counter:
         # Values stand one after the other in memory, since numpy is faster so.
         low, high = (np.ascontiguousarray(self._values.T + by)[..., None] for by in (-margin, margin))
         weights = None if self._weights is None else self._weights[start : start + width].astype(np.float64)
+        greater, unsure, waiting = np.zeros_like(self.greater), [], 0
         for number in range(len(low)):
             np.greater(scores, high[number], out=above[:, :width])
             np.greater_equal(scores, low[number], out=reach[:, :width])
-            self.greater[:, number] += _sums(above, weights)
+            greater[:, number] = _sums(above, weights)
             words = reach.reshape(-1).view(np.uint64)
             words ^= above.reshape(-1).view(np.uint64)
+            if margin or self._same is not None:
+                unsure.append(_places(words, whole, number, start))
+                waiting += unsure[-1].shape[1]
             if not margin:
                 self.equal[:, number] += _sums(reach, weights)
-            if margin or self._same is not None:
-                self._note(number, start, words, whole, self._same if not margin else self._unsure)
-        self._seen += scores.size * len(low)
+            elif waiting * _DENSE > (number + 1) * scores.size + _PAIRS:
+                product.sharpen()
+                return self.look(start, product)
+        self.greater += greater
+        if not margin and self._same is not None:
+            self._same += unsure
+        elif margin:
+            self._unsure += unsure
+            self._waiting += waiting
         if self._waiting > _PAIRS:
             self.finish()
-        if margin and (self._settled + self._waiting) * _DENSE > self._seen + (1 << 20):
-            product.sharpen()
         return None
 
     def _sort(self, start: int, scores: Scores) -> None:
@@ -106,20 +114,12 @@ class Counter:
             self.greater[query] += upto[query, -1] - upto[query, right]
             self.equal[query] += upto[query, right] - upto[query, left]
 
-    def _note(self, number: int, start: int, words: np.ndarray[Any, Any], width: int, into: list[Ints] | None) -> None:
-        some = np.flatnonzero(words != 0)  # few are: eight are passed over at a time
-        inside = np.flatnonzero(words[some].view(np.bool_))
-        query, column = np.divmod(some[inside >> 3] * 8 + (inside & 7), width)
-        if len(query) and into is not None:
-            into.append(np.stack([query, np.full(len(query), number), column + start]))
-            self._waiting += len(query) if into is self._unsure else 0
-
     def finish(self) -> None:
         """Settle what was too close to tell."""
         if not self._unsure:
             return
         query, number, row = np.concatenate(self._unsure, axis=1)
-        self._unsure, self._settled, self._waiting = [], self._settled + len(query), 0
+        self._unsure, self._waiting = [], 0
         order = np.argsort(query, kind="stable")
         query, number, row = query[order], number[order], row[order]
         ends = np.searchsorted(query, np.arange(len(self._queries) + 1))
@@ -137,6 +137,14 @@ class Counter:
         found = np.concatenate(self._same or [np.empty((3, 0), dtype=np.int64)], axis=1)
         query, number, row = found[:, np.lexsort((found[2], found[1], found[0]))]
         return query, number, row
+
+
+def _places(words: np.ndarray[Any, Any], width: int, number: int, start: int) -> Ints:
+    """Return query, number of the value and row of the flags that are set, which few are: shape ``(3, num_set)``."""
+    some = np.flatnonzero(words != 0)
+    inside = np.flatnonzero(words[some].view(np.bool_))
+    query, column = np.divmod(some[inside >> 3] * 8 + (inside & 7), width)
+    return np.stack([query, np.full(len(query), number), column + start])
 
 
 def _sums(flags: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats | None) -> Ints:

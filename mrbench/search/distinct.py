@@ -93,8 +93,13 @@ def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
         _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
         copies = np.flatnonzero(first[group] != np.arange(len(vectors)))
         blocks = (copies[start : start + ROWS] for start in range(0, len(copies), ROWS))
-        if all(np.array_equal(vectors[rows], vectors[first[group[rows]]]) for rows in blocks):
+        if all(_same_bits(vectors[rows], vectors[first[group[rows]]]) for rows in blocks):
             order = np.argsort(first)
             place = np.empty(len(order), dtype=np.int64)
             place[order] = np.arange(len(order))
             return first[order], place[group]
+
+
+def _same_bits(one: Embeddings, other: Embeddings) -> bool:
+    one, other = one + np.float32(0), other + np.float32(0)  # -0 and 0 are one number
+    return np.array_equal(one.view(np.uint32), other.view(np.uint32))

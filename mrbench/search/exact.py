@@ -19,6 +19,7 @@ from mrbench.search.vectors import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
 TILE = 128  # queries in one product: its sums stay in the cache while they are rounded
+_DENSE = 32  # one in so many sums to settle costs more than a bound for each
 _U = 2.0**-53
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
@@ -126,7 +127,16 @@ def exact_products(queries: Embeddings, candidates: Embeddings, out: Scores | No
         np.subtract(sums[:size], bound, out=below, casting="same_kind")
         np.add(sums[:size], bound, out=above[:size], casting="same_kind")
         np.not_equal(below, above[:size], out=unsure.of(below.shape))
-        row, column = np.divmod(unsure.places(), len(candidates))
+        places = unsure.places()
+        if len(places) * _DENSE > below.size:
+            # Sums of few products, or of none, as of vectors that share no component: a bound for each sum.
+            error = np.abs(queries[start : start + TILE]).astype(np.float64) @ np.abs(wide) * (1.02 * _U * len(wide))
+            np.subtract(sums[:size], error, out=below, casting="same_kind")
+            below += np.float32(0)  # -0 becomes 0
+            np.add(sums[:size], error, out=above[:size], casting="same_kind")
+            np.not_equal(below, above[:size], out=unsure.of(below.shape))
+            places = unsure.places()
+        row, column = np.divmod(places, len(candidates))
         below[row, column] = settled(sums[row, column], queries, start + row, candidates, column)
     return scores
 

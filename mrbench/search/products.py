@@ -57,7 +57,7 @@ class Float32Product:
 
     Attributes:
         scores: The products held, shape ``(num_queries, num_in_chunk)``.
-        margin: How far a product may be from the score, both rounded; 0 once they are exact.
+        margin: How far a product held may be from the score, both rounded; 0 once they are exact.
     """
 
     def __init__(self, queries: Embeddings, chunk: int) -> None:
@@ -66,11 +66,14 @@ class Float32Product:
         self._marks = Marks(self._out.size)
         # A product errs by d u times the lengths and by the rounding to float32; so may both of two that are compared.
         self.margin = np.float32(1.05 * (queries.shape[1] + 2) * _U)
-        self._error = 2 * self.margin
+        self._error = 2 * self.margin  # stays, for products that were taken before they became exact
+        self._part: Embeddings | None = None
 
     def sharpen(self) -> None:
-        """From the next chunk on, make the products exact, which takes twice the time and more."""
+        """Make the products held exact, and all that come, which takes twice the time and more."""
         self.margin = np.float32(0)
+        if self._part is not None:
+            exact_products(self._queries, self._part, self.scores)
 
     def error(self, level: Scores) -> Scores:
         """See :class:`Product`."""
@@ -79,6 +82,7 @@ class Float32Product:
     def multiply(self, candidates: Embeddings) -> tuple[int, int]:
         """See :class:`Product`."""
         self.scores = self._out[: len(self._queries) * len(candidates)].reshape(len(self._queries), -1)
+        self._part = candidates
         if self.margin:
             np.matmul(self._queries, candidates.T, out=self.scores)
         else:
@@ -232,9 +236,11 @@ def short_rows() -> Iterator[None]:
 
     For rows shorter than its buffer numpy copies the value to every place first, which doubles the time.
     """
-    with np.errstate():  # puts back what it finds, the size of the buffer too
-        np.setbufsize(512)
+    before = np.setbufsize(512)
+    try:
         yield
+    finally:
+        np.setbufsize(before)
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def _sum(
 ) -> Floats:
     result: Any = 0.0
     for row in range(start, min(start + span, len(candidates)), ROWS):
-        rows = candidates[row : min(row + ROWS, start + span)].astype(np.float64)
+        rows = candidates[row : row + ROWS].astype(np.float64)
         rows -= centre
         if weights is not None:
             rows *= np.sqrt(weights[row : row + len(rows), None])

@@ -68,3 +68,9 @@ def test_a_few_copies_are_searched_as_they_are() -> None:
     moved = Vectors(candidates, np.arange(20)[::-1])
     assert moved.place.tolist() == list(range(20))[::-1]
     assert moved.copies(np.array([0]))[0].tolist() == [19]
+
+
+def test_what_is_no_number_is_told_apart_too() -> None:
+    candidates = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0, 1]]
+    candidates[2] = candidates[5] = np.nan
+    assert distinct(candidates)[1].tolist() == [0, 1, 2, 3, 0, 2]

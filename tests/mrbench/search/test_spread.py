@@ -30,6 +30,8 @@ def test_it_is_the_spread_of_all_scores(queries: int, pool: int, length: int, sc
     mean, deviation = found(q, c)
     np.testing.assert_allclose(mean, scores.mean(axis=1), rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(deviation, scores.std(axis=1), rtol=1e-4, atol=1e-12)
+    for values in (mean, deviation):
+        np.testing.assert_array_equal(values, values.astype(np.float32))
 
 
 @pytest.mark.parametrize("queries", [5, 40])

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
-from mrbench.search import best, products
-from mrbench.search.exact import exact_scores, key_parts, order_keys, settled
+from mrbench.search import best, exact, products
+from mrbench.search.exact import exact_products, exact_scores, key_parts, order_keys, settled
 from mrbench.search.gpu import best_keys
 from mrbench.search.products import Bfloat16Product, one_thread, pays, residual
 from mrbench.search.topk import top_k
@@ -310,3 +310,30 @@ def test_settings_of_the_caller_do_not_show_on_a_device() -> None:
             assert matmul.fp32_precision == "bf16"
         finally:
             matmul.fp32_precision = usual
+
+
+def test_products_are_exact_wherever_their_sums_could_round_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    hard = np.float32([0.5, 2**-25, 2**-54, 2**-54])
+    candidates = np.stack([rng.permutation(hard) for _ in range(24)] + [-hard, np.zeros(4)]).astype(np.float32)
+    queries = np.ones((5, 4), dtype=np.float32) * np.float32([[1], [-1], [0.5], [1], [0]])
+    expected = [[np.float32(math.fsum(q * c)) for c in candidates.astype(float)] for q in queries.astype(float)]
+    for tile in (1, 128):
+        monkeypatch.setattr(exact, "TILE", tile)
+        found = exact_products(queries, candidates)
+        np.testing.assert_array_equal(found, np.array(expected, dtype=np.float32) + np.float32(0))
+        assert not np.signbit(found[found == 0]).any()
+
+
+def test_a_sum_that_vanishes_has_no_sign() -> None:
+    pair = np.float32([0.6, 0.6, 1e-30]), np.float32([[0.6, -0.6, -1e-30]])
+    for score in (exact_scores(*pair, np.array([0]))[0], exact_products(pair[0][None], pair[1])[0, 0]):
+        assert not np.signbit(score)
+
+
+def test_vectors_that_share_nothing_are_not_summed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    settle, seen = exact.settled, []
+    monkeypatch.setattr(exact, "settled", lambda sums, *more: (seen.append(len(sums)), settle(sums, *more))[1])
+    found = exact_products(np.eye(40, dtype=np.float32)[:20], np.eye(40, dtype=np.float32))
+    np.testing.assert_array_equal(found, np.eye(40)[:20])
+    assert sum(seen) == 0

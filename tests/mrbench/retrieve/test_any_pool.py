@@ -1,0 +1,163 @@
+"""The run of any pool against a sort of exact scores; inner sizes of the search are so small that each path is taken."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from mrbench.retrieve.pool import TaskPool, Variants
+from mrbench.retrieve.source import TaskEmbeddings
+from mrbench.retrieve.tasks import search_task
+
+SMALL = {
+    "counts.CHUNK": 16,
+    "counts._PAIRS": 20,
+    "best.SAMPLE": 4,
+    "best.SLACK": 0,
+    "best._SETTLED": 3,
+    "exact.TILE": 3,
+    "exact.ROWS": 5,
+    "spread.ROWS": 16,
+    "distinct.ROWS": 7,
+}
+
+
+def vectors(kind: str, rows: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    drawn = rng.standard_normal((rows, length))
+    if kind == "near":
+        drawn = rng.standard_normal(length) + drawn * 2e-6
+    elif kind == "coarse":  # ties among different vectors, and scores of 0
+        drawn = rng.integers(-1, 2, (rows, length)).astype(float)
+        drawn[~drawn.any(axis=1), 0] = 1
+    elif kind == "copies":
+        drawn = drawn[rng.integers(max(1, rows // 6), size=rows)]
+    elif kind == "one":
+        drawn[:] = drawn[0]
+    elif kind == "mixed":
+        drawn[::3] = drawn[0]
+        drawn[1::3] = drawn[-1] + drawn[1::3] * 2e-6
+    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+
+
+def any_pool(queries: int, number: int, variants: int, rng: np.random.Generator) -> TaskPool:
+    modality = rng.integers(2, size=number)
+    grains = rng.integers(-1, 3, (3, number)).astype(np.int32)
+    positives = rng.integers(number, size=queries)
+    modality[positives] = 0
+    grains[:, positives] = np.maximum(grains[:, positives], 0)
+    grains[:, modality == 1] = -1
+    asked = grains[:, positives].T.copy()
+    asked[rng.random(asked.shape) < 0.3] = -1
+    asked[:, 0] = grains[0, positives]
+    ladders = [np.unique(np.append(rng.integers(number, size=rng.integers(4)), own)) for own in positives]
+    words = np.array(["flipped"] * variants)
+    return TaskPool(
+        task="t2i",
+        modalities=("image", "text"),
+        query_ids=np.array([f"q{n:03}" for n in range(queries)]),
+        query_grains=asked,
+        candidate_ids=np.array([f"c{n:05}" for n in range(number)]),
+        candidate_grains=grains,
+        row=rng.permutation(number) if rng.random() < 0.7 else np.arange(number),
+        modality=modality,
+        own_modality=0,
+        grain_types=("action", "attribute", "entity"),
+        ladders=tuple((int(own), rng.permutation(rest)) for own, rest in zip(positives, ladders, strict=True)),
+        variants=Variants(
+            rng.integers(queries, size=variants), words, words, np.arange(variants),
+            rng.integers(number, size=variants), np.arange(variants),
+        ),
+        clusters=np.array([f"q{n:03}" for n in range(queries)]),
+    )  # fmt: skip
+
+
+def exact(query: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    sums = [math.fsum(row) for row in (query.astype(float) * candidates.astype(float)).tolist()]
+    return np.array(sums).astype(np.float32) + np.float32(0)
+
+
+@pytest.mark.parametrize("kind", ["spread", "near", "coarse", "copies", "one", "mixed"])
+@pytest.mark.parametrize("seed", range(6))
+def test_every_table_is_that_of_a_sort(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SMALL.items():
+        monkeypatch.setattr(f"mrbench.search.{name}", value)
+    monkeypatch.setattr("mrbench.retrieve.asked.CHUNK", 16)
+    rng = np.random.default_rng(seed)
+    monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
+    monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
+    number, length = int(rng.choice([1, 9, 11, 60, 150])), int(rng.choice([2, 5, 24]))
+    pool = any_pool(7, number, 4, rng)
+    candidates = vectors(kind, number, length, rng)
+    if seed == 3 and number > 40:  # what a guess looks at first is all as good as it gets
+        candidates[:: SMALL["best.SAMPLE"]] = candidates[0]
+    asked = TaskEmbeddings(
+        candidates,
+        vectors("coarse" if kind == "coarse" else "spread", 7, length, rng),
+        vectors("spread", 4, length, rng),
+        {"image": vectors("spread", 7, length, rng)},
+    )
+    depth = int(rng.choice([1, 5, 10, 12, 40]))
+    run = search_task(asked, pool, depth=depth, threads=1 + seed % 3, block=[None, 1, 3][seed % 3])
+    row = candidates[pool.row]
+    position = {name: at for at, name in enumerate(pool.candidate_ids.tolist())}
+
+    def place(score: np.ndarray, query: int) -> tuple[float, int, int]:
+        rest = np.ones(number, dtype=bool)
+        rest[np.flatnonzero(pool.grades(query) == pool.number_of_grains(query))] = False
+        own = score[pool.ladders[query][0]]
+        return float(own), int((score[rest] > own).sum()), int((score[rest] == own).sum())
+
+    for query, name in enumerate(pool.query_ids.tolist()):
+        score, grades = exact(asked.queries[query], row), pool.grades(query)
+        order = np.lexsort((np.arange(number), -score))
+        tables = {
+            t: [r for r in getattr(run, t).to_pylist() if r["query-id"] == name]
+            for t in ("top", "ladder", "relevant", "gains", "first", "queries")
+        }
+        best = order[:depth]
+        assert [position[r["corpus-id"]] for r in tables["top"]] == best.tolist()
+        assert [r["score"] for r in tables["top"]] == score[best].tolist()
+        for table, wanted in (
+            ("ladder", pool.ladders[query][1]),
+            ("relevant", np.flatnonzero(grades == pool.number_of_grains(query))),
+        ):
+            assert [position[r["corpus-id"]] for r in tables[table]] == wanted.tolist()
+            for r, at in zip(tables[table], wanted, strict=True):
+                expected = score[at], (score > score[at]).sum(), (score == score[at]).sum()
+                assert (r["score"], r["greater"], r["equal"]) == expected
+        tied = [np.flatnonzero(score == value) for value in score[order[:10]]]  # of each of the ten places
+        assert [(r["score"], r["greater"], r["equal"], r["gain"]) for r in tables["gains"]] == [
+            (value, (score > value).sum(), (score == value).sum(), grades[score == value].sum())
+            for value in np.unique(score[order[:10]])
+        ]
+        (own,) = tables["queries"]
+        assert (own["score"], own["above"], own["beside"]) == place(score, query)
+        assert own["wrong"] == pytest.approx(np.mean([(pool.modality[group] != 0).mean() for group in tied]))
+        assert own["mean"] == pytest.approx(float(score.astype(float).mean()), abs=1e-6)
+        assert own["deviation"] == pytest.approx(float(score.astype(float).std()), abs=1e-6)
+        if len(np.unique(score)) == 1:
+            assert (own["mean"], own["deviation"]) == (score[0], 0)
+        kinds = np.flatnonzero(pool.query_grains[query] >= 0)
+        assert [r["grain"] for r in tables["first"]] == [pool.grain_types[kind] for kind in kinds]
+        for r, kind in zip(tables["first"], kinds, strict=True):
+            keeps = pool.candidate_grains[kind] == pool.query_grains[query, kind]
+            assert r["kept"] == pytest.approx(np.mean([keeps[group].mean() for group in tied]))
+            assert r["lost"] == pytest.approx(1 - keeps[tied[0]].mean())
+    for vector, of, target, r in zip(
+        asked.variants, pool.variants.query, pool.variants.target, run.variants.to_pylist(), strict=True
+    ):
+        score = exact(vector, row)
+        assert (r["score"], r["above"], r["beside"]) == place(score, int(of))
+        assert r["target"] == score[target]
+    for query, r in enumerate(run.parts.to_pylist()):
+        assert (r["score"], r["above"], r["beside"]) == place(exact(asked.parts["image"][query], row), query)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_relevant_is_what_keeps_all_grains(seed: int) -> None:
+    pool = any_pool(9, 80, 0, np.random.default_rng(seed))
+    query, position = pool.relevant
+    found = [position[query == number].tolist() for number in range(9)]
+    assert found == [np.flatnonzero(pool.grades(n) == pool.number_of_grains(n)).tolist() for n in range(9)]
