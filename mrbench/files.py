@@ -110,7 +110,7 @@ def _no_constant(name: str) -> float:
 def output_error(error: OSError, path: Path) -> OutputError:
     """Say in one line why this path could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError("disk full, nothing was written", where=path, hint="free space or choose --output")
+        return OutputError("disk full, nothing was written", where=path, hint="free space, or choose another folder")
     return OutputError(f"cannot write: {error.strerror or error}", where=path)
 
 

@@ -61,9 +61,12 @@ def evaluate(
     from mrbench.evaluate import evaluate as run
     from mrbench.models.zoo import load_model
     from mrbench.retrieve import Share
+    from mrbench.workers import cores
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
+    if workers > 8 * cores():
+        raise InputError("more workers than help", where="--workers", got=workers, accepted=f"0 to {8 * cores()} here")
     share = Share.from_environment(patience=patience, workers=workers)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")

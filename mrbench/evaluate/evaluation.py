@@ -181,6 +181,10 @@ def rescore(folder: Path, benchmark: Benchmark) -> Result:
                 got=getattr(written, name),
                 accepted=getattr(run, name),
             )
+    for name, task in written.tasks.items():
+        has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
+        if has != task.status:
+            raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
     scored: dict[str, TaskResult] = {}
     for name, task in score_run(run, benchmark).items():
         seconds = written.tasks[name].seconds if name in written.tasks else {}

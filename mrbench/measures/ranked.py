@@ -44,7 +44,7 @@ class Judged:
             raise ResultError("malformed judgements", accepted="three arrays of integers, of one length")
         if any(array.size and array.min() < 0 for array in arrays) or self.grade.max(initial=0) >= 1 << 31:
             raise ResultError("malformed judgements", accepted=f"numbers of 0 or more, grades below {1 << 31}")
-        if (np.diff(self.query) < 0).any() or self.query.max(initial=0) >= max(1, self.num_queries):
+        if (self.query[1:] < self.query[:-1]).any() or self.query.max(initial=0) >= max(1, self.num_queries):
             raise ResultError("malformed judgements", accepted=f"sorted by query, 0 to {self.num_queries - 1}")
         order = np.lexsort((self.candidate, self.query))
         query, candidate = self.query[order], self.candidate[order]

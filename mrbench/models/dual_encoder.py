@@ -77,6 +77,7 @@ class DualEncoder:
         self.prepare = partial(_pixels, self._processor)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
+        self.revision_is_digest = local
         self.preprocessing = self._describe_preprocessing(files_digest(Path(source)) if local else "")
         self.device = str(self._device)
         self.dtype = dtype

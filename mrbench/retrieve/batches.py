@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache, partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from mrbench.benchmark import decode, header_pixels
@@ -35,30 +37,44 @@ def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def read_ahead(
-    records: Sequence[Record], prepare: Prepare | None = None, workers: int = 0
+    made: Iterable[list[Record]], prepare: Prepare | None = None, workers: int = 0
 ) -> Iterator[tuple[list[Record], list[Item]]]:
     """Yield batches of records with their items; while one is in use, images of the next are decoded and prepared.
 
     Args:
-        records: The records.
+        made: The batches; taken two or more ahead.
         prepare: What the model does to a decoded image before its network sees it; None leaves it as it is.
-        workers: Processes that do it; with 0 it is a thread, which is the better choice where a CPU runs the network.
+        workers: Processes that do it; with 0 it is a thread, which is the better choice where a CPU runs the network,
+            and for texts.
 
     Raises:
         BenchmarkError: An image cannot be decoded.
     """
-    made = list(batches(records))
-    read = partial(_items, prepare)
-    if workers and any(record.image is not None for record in records):
-        ready = ordered_map(read, _eighths(made), _processes(workers), chunk=1, in_flight=2 * workers + 16)
-        for batch in made:
-            items: list[Item] = []
-            while len(items) < len(batch):
-                items += next(ready)
-            yield batch, items
+    made = iter(made)
+    first = next(made, None)
+    if first is None:
         return
+    workers = workers if any(record.image is not None for record in first) else 0
+    waiting: deque[list[Record]] = deque()
+
+    def parts() -> Iterator[list[Record]]:
+        """Yield batches in eight parts, so that several processes work on the next one."""
+        for batch in chain([first], made):
+            waiting.append(batch)
+            size = -(-len(batch) // 8) if workers else len(batch)
+            yield from (batch[start : start + size] for start in range(0, len(batch), size))
+
+    read = partial(_items, prepare)
     with ThreadPoolExecutor(1) as thread:
-        yield from zip(made, ordered_map(read, made, thread, chunk=1, in_flight=2), strict=True)
+        in_flight = 2 * workers + 16 if workers else 2
+        items: list[Item] = []
+        for part in ordered_map(
+            read, parts(), _processes(workers) if workers else thread, chunk=1, in_flight=in_flight
+        ):
+            items += part
+            if len(items) == len(waiting[0]):
+                yield waiting.popleft(), items
+                items = []
 
 
 def by_length(texts: Sequence[str | None]) -> list[int]:
@@ -75,10 +91,11 @@ class WithinMemory:
 
     Args:
         embed: Records and their items to vectors.
+        size: Items at a time to begin with; None takes a whole batch.
     """
 
-    def __init__(self, embed: Callable[[Sequence[Any], Sequence[Item]], Embeddings]) -> None:
-        self._embed, self.size = embed, BATCH
+    def __init__(self, embed: Callable[[Sequence[Any], Sequence[Item]], Embeddings], size: int | None = None) -> None:
+        self._embed, self.size = embed, size or BATCH
 
     def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Embeddings]:
         """Yield the vectors of a batch, in order."""
@@ -122,14 +139,6 @@ def _items(prepare: Prepare | None, records: Sequence[Query | Candidate]) -> lis
 def _image(prepare: Prepare | None, record: Query | Candidate) -> Any:
     decoded = decode(record.image, where=record.id)  # type: ignore[arg-type]
     return decoded if prepare is None else prepare(decoded)
-
-
-def _eighths(made: list[list[Record]]) -> Iterator[list[Record]]:
-    """Yield batches in eight parts, so that several processes work on the next one."""
-    for batch in made:
-        size = -(-len(batch) // 8)
-        for start in range(0, len(batch), size):
-            yield batch[start : start + size]
 
 
 @cache

@@ -1,10 +1,12 @@
-"""Each distinct text and image once: windows of records through the model, shared by processes, kept by content."""
+"""Each distinct text and image once: units of records through the model, shared by processes, kept by content."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -14,11 +16,12 @@ from tqdm import tqdm
 from mrbench.errors import BenchmarkError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import WithinMemory, by_length, read_ahead
-from mrbench.retrieve.store import EmbeddingStore, unit_name
+from mrbench.retrieve.batches import WithinMemory, batches, by_length, read_ahead
+from mrbench.retrieve.store import EmbeddingStore, Share, unit_name
 from mrbench.search.vectors import unit_vectors
 
-WINDOW = 1024  # parts of records whose texts are sorted by length together, and whose vectors are one unit of a cache
+WINDOW = 1024  # parts of records whose texts are sorted by length together
+UNIT = 256  # parts that are one unit of a cache: what one process embeds before another may take its turn
 Record = TypeVar("Record", Query, Candidate)
 Embed = Callable[[Sequence[Any], Sequence[Item]], Embeddings]
 
@@ -31,11 +34,11 @@ def encode_records(
     embed: Embed,
     store: EmbeddingStore | None,
 ) -> tuple[list[str], Embeddings]:
-    """Embed records that the store does not hold, window by window.
+    """Embed records that the store does not hold, unit by unit.
 
     The store keeps what the model returned. Where a model adds up image and text, each of the two is embedded by
-    itself: the picture of a query and of all its variants once. What a window adds depends on the records and on what
-    was there before, never on who else works or was killed.
+    itself: the picture of a query and of all its variants once. Units are dealt to the processes in turn. What is in
+    them depends on the records and on what was there before, never on who else works or was killed.
 
     Args:
         model: The model.
@@ -54,38 +57,22 @@ def encode_records(
     """
     store = EmbeddingStore(model) if store is None else store
     store.refresh()
-    sizes: list[int] = []
+    turn, sizes, ids, keys = store.turn, [], [], []  # type: tuple[int, list[int], list[str], list[bytes]]
 
-    def windows() -> Iterator[list[Record]]:
-        sizes.clear()
-        flat = _parts(model, records(), sizes)
-        while window := list(islice(flat, WINDOW)):
-            yield window
+    def units() -> Iterator[_Unit]:
+        store.turn = turn
+        for one in (sizes, ids, keys):
+            one.clear()
+        return _units(model, _parts(model, records(), sizes), store, ids, keys)
 
-    embed_window = _window_embedder(model, embed, store)
-    ids: list[str] = []
-    keys: list[bytes] = []
-    others: dict[int, tuple[str, list[int]]] = {}
-    seen: set[bytes] = set()
-    with tqdm(total=total, desc=f"{model.name}: {label}", unit="item", leave=False, disable=None) as progress:
-        for number, window in enumerate(windows()):
-            mine = [_key(model, record) for record in window]
-            first = {key: row for row, key in reversed(list(enumerate(mine)))}
-            new = sorted(row for key, row in first.items() if key not in seen and key not in store)
-            seen.update(first)
-            ids += [record.id for record in window]
-            keys += mine
-            if number % store.share.processes == store.share.process:
-                embed_window(window, mine, new)
-            elif new:
-                others[number] = unit_name([mine[row] for row in new]), new
-            progress.update(len(sizes) - progress.n)
-    late = store.wait(name for name, _ in others.values())
-    if late:
-        for number, window in enumerate(windows()):
-            name, new = others.get(number, ("", []))
-            if name in late:
-                embed_window(window, [_key(model, record) for record in window], new)
+    late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
+    while late is None or late:
+        others: dict[str, int] = {}
+        with tqdm(total=total, desc=f"{model.name}: {label}", unit="item", leave=False, disable=None) as progress:
+            tell = partial(_tell, progress, sizes)
+            _embed_units(model, _own(units(), store.share, late, others, tell), embed, store)
+        late = store.wait(others)
+        store.share.absent.update(others[name] for name in late)
     if len(sizes) != total:
         raise BenchmarkError("records are missing", where=label, got=len(sizes), accepted=total)
     starts = np.cumsum([0, *sizes])[:-1].tolist()
@@ -106,22 +93,77 @@ def _parts(model: EmbeddingModel, records: Iterator[Record], sizes: list[int]) -
             yield record
 
 
-def _window_embedder(
-    model: EmbeddingModel, embed: Embed, store: EmbeddingStore
-) -> Callable[[Sequence[Any], Sequence[bytes], Sequence[int]], None]:
-    fitting = WithinMemory(embed)
-    prepare = getattr(model, "prepare", None)
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Parts of records that the store lacks.
 
-    def embed_window(window: Sequence[Any], keys: Sequence[bytes], new: Sequence[int]) -> None:
-        """Embed the new rows of a window and keep them as one unit."""
-        if not new:
-            return
-        order = by_length([window[row].text for row in new])
-        ready = read_ahead([window[new[at]] for at in order], prepare, store.share.workers)
-        vectors = [part for batch, items in ready for part in fitting(batch, items)]
-        store.put([keys[row] for row in new], np.concatenate(vectors)[np.argsort(order)])
+    Attributes:
+        turn: Its number, over all that the store was asked for.
+        records: The parts, by length of text.
+        keys: Their keys.
+    """
 
-    return embed_window
+    turn: int
+    records: list[Any]
+    keys: list[bytes]
+
+
+def _units(
+    model: EmbeddingModel, parts: Iterator[Any], store: EmbeddingStore, ids: list[str], keys: list[bytes]
+) -> Iterator[_Unit]:
+    """Yield the units of what the store lacks, of all processes, and note ids and keys of all parts."""
+    seen: set[bytes] = set()
+    while window := list(islice(parts, WINDOW)):
+        mine = [_key(model, record) for record in window]
+        ids += [record.id for record in window]
+        keys += mine
+        # Which parts belong together depends on the records alone: a unit is whole in the store, or not in it at all.
+        first = {key: row for row, key in reversed(list(enumerate(mine))) if key not in seen}
+        seen.update(first)
+        rows = sorted(first.values())
+        rows = [rows[at] for at in by_length([window[row].text for row in rows])]
+        for start in range(0, len(rows), UNIT):
+            lacking = [row for row in rows[start : start + UNIT] if mine[row] not in store]
+            if lacking:
+                yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])
+            store.turn += 1
+
+
+def _own(
+    units: Iterator[_Unit], share: Share, wanted: set[str] | None, others: dict[str, int], tell: Callable[[], None]
+) -> Iterator[_Unit]:
+    """Yield this process's units among those wanted, where not all are, and note whose the others are, by name."""
+    for unit in units:
+        name, owner = unit_name(unit.keys), share.owner(unit.turn)
+        if wanted is None or name in wanted:
+            if owner == share.process:
+                yield unit
+            else:
+                others[name] = owner
+        tell()
+
+
+def _tell(progress: Any, sizes: list[int]) -> None:
+    progress.update(len(sizes) - progress.n)
+
+
+def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, store: EmbeddingStore) -> None:
+    """Embed units, reading ahead of the model, and keep each as it is done."""
+    waiting: deque[_Unit] = deque()
+
+    def made() -> Iterator[list[Any]]:
+        for unit in units:
+            waiting.append(unit)
+            yield from batches(unit.records)
+
+    fitting = WithinMemory(embed, store.fits)
+    vectors: list[Embeddings] = []
+    for batch, items in read_ahead(made(), getattr(model, "prepare", None), store.share.workers):
+        vectors += fitting(batch, items)
+        store.fits = fitting.size
+        if sum(map(len, vectors)) == len(waiting[0].records):
+            store.put(waiting.popleft().keys, np.concatenate(vectors))
+            vectors = []
 
 
 def _key(model: EmbeddingModel, record: Query | Candidate) -> bytes:

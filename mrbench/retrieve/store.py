@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,24 +28,39 @@ from mrbench.models.protocol import EmbeddingModel, Embeddings
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
 _MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB03", 32, 32, ".unit"
 _POLL = 0.05
+_SHOWN = ("name", "revision", "dtype")
 MAPPED = 1 << 28  # bytes of vectors from which on they are gathered in a file and mapped
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which part of the work is this process's: every ``processes``-th window of records.
+    """Which part of the work is this process's: every ``processes``-th unit.
 
     Attributes:
         process: 0 to ``processes - 1``.
         processes: How many share the work and the folder, on one machine or several.
         patience: Seconds without a new unit after which the work of others is taken over. Doing it twice does no harm.
         workers: Processes of this process that decode and prepare images ahead of the model; 0 takes a thread.
+        absent: Processes that were waited for in vain: their part is dealt to the others.
+
+    Raises:
+        InputError: No process of them, or a negative number.
     """
 
     process: int = 0
     processes: int = 1
     patience: float = 300.0
     workers: int = 0
+    absent: set[int] = field(default_factory=set, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.process < self.processes and self.workers >= 0 and self.patience >= 0):
+            raise InputError("malformed share", got=self, accepted="0 <= process < processes, numbers of 0 or more")
+
+    def owner(self, turn: int) -> int:
+        """Return which process makes a unit."""
+        present = [n for n in range(self.processes) if n not in self.absent or n == self.process]
+        return present[turn % len(present)]
 
     @classmethod
     def from_environment(cls, *, patience: float = 300.0, workers: int = 0) -> Share:
@@ -64,7 +78,8 @@ class Share:
 def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
     """Return all that decides a model's vectors but the content: a cache is good for this alone.
 
-    Weights are named by the model's ``revision``. A model may say more in ``preprocessing`` (what it does to texts and
+    Weights are named by the model's ``revision``; where a model says that this is their digest
+    (``revision_is_digest``), its name is not part of the key. A model may say more in ``preprocessing`` (what it does to texts and
     pictures, its templates) and ``seed``.
     """
     kind = type(model)
@@ -97,10 +112,15 @@ class EmbeddingStore:
         self._parts: list[Embeddings] = []
         self._places: dict[bytes, tuple[int, int]] = {}
         self._read: set[str] = set()
+        self.turn = 0  # units that were asked for
+        self.fits: int | None = None  # items that fit into memory at a time, once that is known
         self._folder: Path | None = None
         if folder is not None:
             self._said = fingerprint(model)
-            self._model = hashlib.sha256(canonical_json(self._said).encode()).digest()
+            # Weights that are known by their digest are the same under any name, as in a folder that was renamed.
+            unnamed = getattr(model, "revision_is_digest", False)
+            key = {name: value for name, value in self._said.items() if name != "name" or not unnamed}
+            self._model = hashlib.sha256(canonical_json(key).encode()).digest()
             self._folder = folder / self._model.hex()[:32]
             self._name()
 
@@ -266,11 +286,34 @@ def cached(folder: Path) -> list[Cached]:
     found = []
     for path in sorted(folder.glob(f"*/{MODEL}")):
         raw = read_versioned_json(path, what="cache", name=FORMAT, newest=FORMAT_VERSION, error=OutputError)
-        sizes = [unit.stat().st_size for unit in path.parent.glob(f"*{_SUFFIX}")]
-        found.append(Cached(path.parent, dict(raw["model"]), len(sizes), sum(sizes)))
+        said = raw.get("model")
+        if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in _SHOWN):
+            raise OutputError("a folder of the cache does not say whose it is", where=path, hint="remove the folder")
+        sizes = [unit.stat().st_size for unit in _files(path.parent)]
+        found.append(Cached(path.parent, said, len(list(path.parent.glob(f"[!.]*{_SUFFIX}"))), sum(sizes)))
     return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
 
 
 def clear(entry: Cached) -> None:
-    """Remove what a cache holds of a model."""
-    shutil.rmtree(entry.folder)
+    """Remove what a cache holds of a model, and its folder where nothing else is in it.
+
+    Raises:
+        OutputError: A file cannot be removed.
+    """
+    try:
+        for path in [*_files(entry.folder), entry.folder / MODEL]:
+            path.unlink(missing_ok=True)
+        if not entry.folder.is_symlink() and not any(entry.folder.iterdir()):
+            entry.folder.rmdir()
+    except OSError as error:
+        raise OutputError(f"cannot remove: {error.strerror or error}", where=entry.folder) from error
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the units of a model, and those that a killed process has begun."""
+    for path in folder.glob("*"):
+        if (
+            re.fullmatch(rf"[0-9a-f]{{32}}\{_SUFFIX}|\.([0-9a-f]{{32}}\{_SUFFIX}|{MODEL})\..*", path.name)
+            and path.is_file()
+        ):
+            yield path

@@ -169,6 +169,16 @@ def test_a_run_of_an_earlier_version_has_no_digests(tiny: Benchmark, folder: Pat
     assert rescore(folder, tiny) == expected
 
 
+@pytest.mark.parametrize("why", [None, "the model takes no image"])
+def test_a_run_that_lost_a_task_is_refused(tiny: Benchmark, folder: Path, why: str | None) -> None:
+    raw = json.loads((folder / "run.json").read_text())
+    del raw["tasks"]["t2i"]
+    raw["not_supported"] |= {"t2i": why} if why else {}
+    (folder / "run.json").write_text(json.dumps(raw))
+    with pytest.raises(ResultError, match="disagree on t2i"):
+        rescore(folder, tiny)
+
+
 def test_a_result_of_another_model_is_refused(tiny: Benchmark, folder: Path, tmp_path: Path) -> None:
     evaluate(tiny, Guess("another"), tmp_path / "other", depth=12)
     shutil.copy(tmp_path / "other" / "result.json", folder)

@@ -1,4 +1,4 @@
-"""The run of any pool against a sort of exact scores; inner sizes of the search are so small that each path is taken."""
+"""The run of any pool against a sort of exact scores; the search is cut so small inside that each path is taken."""
 
 from __future__ import annotations
 
@@ -161,3 +161,15 @@ def test_relevant_is_what_keeps_all_grains(seed: int) -> None:
     query, position = pool.relevant
     found = [position[query == number].tolist() for number in range(9)]
     assert found == [np.flatnonzero(pool.grades(n) == pool.number_of_grains(n)).tolist() for n in range(9)]
+
+
+def test_one_score_for_all_has_no_deviation() -> None:
+    """Different vectors, of which a query sees one component, which sums of seven do not give back exactly."""
+    pool = any_pool(7, 7, 0, np.random.default_rng(0))
+    angles = np.arange(7)
+    candidates = np.stack([np.full(7, 0.6), 0.8 * np.cos(angles), 0.8 * np.sin(angles)], axis=1).astype(np.float32)
+    queries = np.zeros((7, 3), dtype=np.float32)
+    queries[:, 0] = 1
+    run = search_task(TaskEmbeddings(candidates, queries, queries[:0]), pool)
+    assert set(run.queries["mean"].to_pylist()) == {float(np.float32(0.6))}
+    assert set(run.queries["deviation"].to_pylist()) == {0.0}

@@ -47,6 +47,7 @@ class Sensitive(Oracle):
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embed_module, "WINDOW", 16)
+    monkeypatch.setattr(embed_module, "UNIT", 6)
     monkeypatch.setattr(batches, "BATCH", 5)
 
 
@@ -120,6 +121,7 @@ def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embed_module, "WINDOW", 16)
+        patch.setattr(embed_module, "UNIT", 6)
         patch.setattr(batches, "BATCH", 5)
         evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c", tasks=TASKS)
     return contents(folder / "c"), run_of(folder / "r")
@@ -176,6 +178,47 @@ def test_any_number_of_processes_gives_the_same(
     assert codes == [-signal.SIGKILL if accident == "lost" and n == 0 else 0 for n in range(processes - 1)]
     assert whole_files(cache) == whole[0]
     assert run_of(output) == whole[1]
+
+
+@pytest.mark.parametrize("processes", [3, 8])
+def test_processes_have_equal_parts(tiny: Benchmark, tmp_path: Path, processes: int) -> None:
+    """All labels together: a task's queries are few, and must not all fall to the first process."""
+
+    def one(process: int) -> None:
+        model = Sensitive()
+        embed(tiny, model, tmp_path / "c", Share(process, processes, 60.0), tasks=TASKS)
+        (tmp_path / f"{process}").write_text(str(model.items))
+
+    children = [forked(lambda n=n: one(n)) for n in range(processes)]
+    assert [result_of(child) for child in children] == [0] * processes
+    done = [int((tmp_path / f"{n}").read_text()) for n in range(processes)]
+    alone = Sensitive()
+    embed(tiny, alone, tmp_path / "alone", Share(), tasks=TASKS)
+    assert sum(done) == alone.items
+    assert max(done) < 1.6 * alone.items / processes
+
+
+def test_who_did_not_come_is_not_waited_for_again(tiny: Benchmark, tmp_path: Path, whole, monkeypatch) -> None:
+    in_vain = []
+    wait = EmbeddingStore.wait
+
+    def waits(self: EmbeddingStore, units: object) -> set[str]:
+        late = wait(self, units)
+        in_vain.append(bool(late))
+        return late
+
+    monkeypatch.setattr(EmbeddingStore, "wait", waits)
+    evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c", tasks=TASKS, share=Share(0, 3, 0.2))
+    assert len(in_vain) > 4
+    assert sum(in_vain) == 1
+    assert whole_files(tmp_path / "c") == whole[0]
+    assert run_of(tmp_path / "r") == whole[1]
+
+
+def test_a_share_that_cannot_be_is_refused() -> None:
+    for malformed in ((3, 3), (0, 0), (0, 1, 1.0, -1), (0, 1, float("nan"))):
+        with pytest.raises(InputError, match="malformed share"):
+            Share(*malformed)
 
 
 def test_a_second_run_asks_no_model(tiny: Benchmark, tmp_path: Path, whole) -> None:
@@ -327,15 +370,15 @@ def test_texts_of_like_length_meet(tiny: Benchmark) -> None:
             return super().embed_candidates(items)
 
     encode.encode_corpus(Noting(), tiny, "text", "test")
-    for window in (lengths[:4], lengths[4:8]):
-        flat = [length for batch in window for length in batch]
-        assert flat == sorted(flat)
+    flat = [length for batch in lengths for length in batch]
+    for start in (0, 16):
+        assert flat[start : start + 16] == sorted(flat[start : start + 16])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_next_batch_is_read_while_one_is_in_use(tiny: Benchmark, tmp_path: Path, workers: int) -> None:
     records = list(tiny.corpus("image", "test"))[:10]
-    ready = batches.read_ahead(records, partial(note, tmp_path), workers)
+    ready = batches.read_ahead([records[:5], records[5:]], partial(note, tmp_path), workers)
     first = next(ready)[0]
     assert [record.id for record in first] == [record.id for record in records[:5]]
     for _ in range(600):
@@ -432,3 +475,35 @@ def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) 
     make(folder / f"{'0' * 32}.unit")
     with pytest.raises(OutputError, match=r"not a file.*000\.unit"):
         store.refresh()
+
+
+@pytest.mark.parametrize("said", ["{}", "[1]", '{"name": 5, "revision": "r", "dtype": "d"}'])
+def test_a_folder_that_does_not_say_whose_it_is_is_named(tmp_path: Path, said: str) -> None:
+    (tmp_path / "a").mkdir()
+    text = f'{{"format": "mrbench-cache", "format_version": 1, "model": {said}}}'
+    (tmp_path / "a" / "model.json").write_text(text)
+    with pytest.raises(OutputError, match=r"does not say whose it is.*a/model\.json"):
+        cached(tmp_path)
+
+
+def test_clearing_removes_what_is_the_cache_s_alone(tmp_path: Path) -> None:
+    store = EmbeddingStore(Oracle(), tmp_path)
+    store.put([bytes(32)], np.ones((1, Oracle().dimension), dtype=np.float32))
+    (entry,) = cached(tmp_path)
+    (entry.folder / f".{'0' * 32}.unit.x1y2").write_bytes(b"begun by a process that was killed")
+    (entry.folder / "thesis.txt").write_text("mine")
+    assert cached(tmp_path)[0].bytes > entry.bytes
+    clear(entry)
+    assert [path.name for path in entry.folder.iterdir()] == ["thesis.txt"]
+
+
+def test_a_digest_of_the_weights_is_their_name(tmp_path: Path) -> None:
+    one, other = Oracle(), Oracle()
+    other.name = "renamed"
+    key = [bytes(32)]
+    for digest in (False, True):
+        one.revision_is_digest = other.revision_is_digest = digest
+        EmbeddingStore(one, tmp_path / f"{digest}").put(key, np.ones((1, one.dimension), dtype=np.float32))
+        store = EmbeddingStore(other, tmp_path / f"{digest}")
+        store.refresh()
+        assert (key[0] in store) == digest
