@@ -106,6 +106,8 @@ def main() -> None:
     said_of_machine = machine("torch", "transformers", "sentence-transformers", "mteb")
     print(said_of_machine)
     for what, loops, items in (("texts", text_loops, said), ("images", image_loops, shown)):
+        if not items:
+            continue
         runs, first = (
             {name: loop for name, loop in loops(model, peer, other, some).items() if name in (asked.only or LOOPS)}
             for some in (items, items[: 2 * BATCH])

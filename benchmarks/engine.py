@@ -34,7 +34,7 @@ PARTS = {
     "search": "search.py --rounds 5",
     "measures": "measures.py --rounds 3",
     "encoding": "encoding.py --images 320 --texts 1280 --rounds 3",
-    "encoding, whole": "encoding.py --rounds 1 --only ours sentence-transformers",
+    "encoding, many texts": "encoding.py --images 0 --rounds 1 --only ours sentence-transformers",
     "encoding, suite": "suite_encoding.py",
     "growth": f"growth.py --plot {DOCS / 'engine' / 'growth.png'}",
 }
@@ -166,7 +166,8 @@ def measure_rows(figures: Figures) -> Iterator[Row]:
 
 
 def encoding_rows(figures: Figures) -> Iterator[Row]:
-    cases = [(part, case) for part in ("encoding", "encoding, whole") for case in figures.cases(part)]
+    parts = [part for part in ("encoding", "encoding, many texts") if part in figures.parts]
+    cases = [(part, case) for part in parts for case in figures.cases(part)]
     for part, case in cases:
         found = {row["who"]: row for row in figures.parts[part]["figures"] if row["case"] == case}
         rate = {who: row["items"] / row["value"] for who, row in found.items()}

@@ -21,6 +21,7 @@ CHUNK = 1024  # candidates in one product
 SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
 SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
 _SETTLED = 64  # queries that are settled at a time, so that their pairs take little memory
+_PARTS = 512  # chunks whose finds are held apart: as arrays, they take memory of their own
 Watch = Callable[[int, Float32Product], None]
 
 
@@ -56,7 +57,7 @@ class Best:
         self._lost, self._place, self._watch = lost, place, watch
         self._product: Product = Float32Product(queries, self._chunk)
         self._most = 2 * depth + SLACK  # so much is left after shrinking
-        self._room = 3 * len(queries) * self._most // 2  # so much is held before, beside what one chunk may add
+        self._room = 2 * len(queries) * self._most  # so much is held before, beside what one chunk may add
         self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product
         self._number = 0
         self._exact = False  # whether all that is held is scored to the last bit
@@ -122,7 +123,7 @@ class Best:
             query, column = np.divmod(found.astype(np.uint32), np.uint32(width))
             self._held.append((query.astype(self._kind), column + np.uint32(start), self._product.values(found)))
             self._number += len(found)
-            if self._number > self._room:
+            if self._number > self._room or len(self._held) > _PARTS:
                 self._shrink()
 
     def _error(self, level: Scores) -> Scores:

@@ -17,6 +17,7 @@ SMALL = {
     "best.SAMPLE": 4,
     "best.SLACK": 0,
     "best._SETTLED": 3,
+    "best._PARTS": 2,
     "exact.TILE": 3,
     "exact.ROWS": 5,
     "spread.ROWS": 16,
