@@ -79,8 +79,8 @@ def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
     """Return all that decides a model's vectors but the content: a cache is good for this alone.
 
     Weights are named by the model's ``revision``; where a model says that this is their digest
-    (``revision_is_digest``), its name is not part of the key. A model may say more in ``preprocessing`` (what it does to
-    texts and pictures, its templates) and ``seed``.
+    (``revision_is_digest``), its name is not part of the key. A model may say more in ``preprocessing`` (what it does
+    to texts and pictures, its templates) and ``seed``.
     """
     kind = type(model)
     return {
