@@ -95,13 +95,13 @@ def place_tables(
     }
 
 
-def unrelated(queries: Embeddings, pool: TaskPool, executor: Executor) -> Floats:
+def unrelated(queries: Embeddings, pool: TaskPool, executor: Executor | int = 1) -> Floats:
     """Return each query's mean cosine distance to the queries that share no grain with it, NaN where there is none.
 
     Args:
         queries: Unit vectors, shape ``(num_queries, dimension)``.
         pool: The task.
-        executor: Threads to use.
+        executor: Threads to use; 1 uses none.
     """
     vectors = queries.astype(np.float64)
 
