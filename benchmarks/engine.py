@@ -166,8 +166,7 @@ def measure_rows(figures: Figures) -> Iterator[Row]:
 
 
 def encoding_rows(figures: Figures) -> Iterator[Row]:
-    parts = [part for part in ("encoding", "encoding, many texts") if part in figures.parts]
-    cases = [(part, case) for part in parts for case in figures.cases(part)]
+    cases = [(part, case) for part in ("encoding", "encoding, many texts") for case in figures.cases(part)]
     for part, case in cases:
         found = {row["who"]: row for row in figures.parts[part]["figures"] if row["case"] == case}
         rate = {who: row["items"] / row["value"] for who, row in found.items()}

@@ -148,7 +148,7 @@ def faiss(data: Data) -> Callable[[], dict[str, float]]:
 
 
 def evaluate(data: Data) -> Callable[[], dict[str, float]]:
-    """What `mrbench evaluate` does with vectors: it counts over all scores, here for the five judged of each query."""
+    """What `mrbench evaluate` does with vectors: it also counts in the whole pool, here for the five judged."""
     from mrbench.retrieve.pool import TaskPool, Variants
     from mrbench.retrieve.source import TaskEmbeddings
     from mrbench.retrieve.tasks import search_task

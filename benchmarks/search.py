@@ -16,7 +16,7 @@ import torch
 from peers import machine, medians, record, unit_vectors, write_records
 
 from mrbench.search.best import Best
-from mrbench.search.products import one_thread, residual, short_rows, usable
+from mrbench.search.products import one_thread, residual, usable
 from mrbench.search.topk import top_k
 
 CHUNK = 8192
@@ -54,8 +54,7 @@ def profile(queries: np.ndarray, candidates: np.ndarray, depth: int, block: int 
     with one_thread():
         profiler.enable()
         for start in range(0, len(queries), block):
-            with short_rows():
-                Best(queries[start : start + block], candidates, depth, lost=lost).search()
+            Best(queries[start : start + block], candidates, depth, lost=lost).search()
         profiler.disable()
     stats = pstats.Stats(profiler)
     print(f"depth {depth}, one thread, {stats.total_tt:.2f} s")  # type: ignore[attr-defined]

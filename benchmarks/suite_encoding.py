@@ -14,7 +14,6 @@ import logging
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from pathlib import Path
 import transformers
 from encoding import BATCH, batched, opened, write_clip
 from mteb.models.model_implementations.clip_models import CLIPModel as MtebCLIP
-from peers import Median, machine, record, write_records
+from peers import machine, medians, record, write_records
 from sentence_transformers import SentenceTransformer
 
 from mrbench.benchmark import Benchmark
@@ -82,18 +81,13 @@ def main() -> None:
             f"{len(pictures):,} pictures, {len(set(pictures)):,} distinct; median of {asked.rounds}"
         )
         loops: dict[str, Callable[[], None]] = {"ours": ours, "sentence-transformers": theirs, "mteb": mteb}
-        seconds: dict[str, list[float]] = {name: [] for name in loops}
-        for _ in range(asked.rounds):
-            for name, loop in loops.items():
-                start = time.perf_counter()
-                loop()
-                seconds[name].append(time.perf_counter() - start)
+        found = medians(loops, asked.rounds, warm_up={})
     case = f"{len(texts):,} texts and {len(pictures):,} pictures of {asked.suite}"
     counts = {"texts": len(texts), "pictures": len(pictures)}
     counts |= {"distinct_texts": len(set(texts)), "distinct_pictures": len(set(pictures))}
-    for name, values in seconds.items():
-        record(case, name, "wall", Median.of(values), **counts)
-        print(f"  {name:<22} {Median.of(values):7.1f} s; {Median.of(values) / Median.of(seconds['ours']):.2f} x ours")
+    for name, seconds in found.items():
+        record(case, name, "wall", seconds, **counts)
+        print(f"  {name:<22} {seconds:7.1f} s; {seconds / found['ours']:.2f} x ours")
     write_records(asked.json, said)
 
 

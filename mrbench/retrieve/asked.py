@@ -14,12 +14,11 @@ from mrbench.search.best import Best
 from mrbench.search.counts import CHUNK, Counter
 from mrbench.search.distinct import Vectors
 from mrbench.search.exact import Scores, key_parts, pair_scores
-from mrbench.search.products import short_rows
+from mrbench.search.ragged import ranges, run_starts
 from mrbench.search.topk import even_block
 from mrbench.workers import ordered_map
 
 _BLOCK = 256  # queries in one product
-_HELD = 1 << 18  # candidates wanted by the queries of a product
 _TIED = 1 << 22  # candidates that queries whose ties are gathered at a time may have: they may be the whole pool
 
 
@@ -64,7 +63,7 @@ def segments(sorted_queries: Ints, wanted: Ints) -> tuple[Ints, Ints]:
     """
     left, right = (np.searchsorted(sorted_queries, wanted, side=side) for side in ("left", "right"))
     counts = right - left
-    return np.repeat(left - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum())), counts
+    return ranges(left, counts), counts
 
 
 class Searcher:
@@ -100,7 +99,7 @@ class Searcher:
             (np.bincount(a.query, minlength=len(queries)) for a in asked if a.counted), np.zeros(len(queries))
         )
         order = np.argsort(-counted, kind="stable")
-        size = self._block or even_block(len(queries), self._threads, min(_BLOCK, max(64, _HELD // max(length, 1))))
+        size = self._block or even_block(len(queries), self._threads, length, _BLOCK)
         blocks = (order[start : start + size] for start in range(0, len(queries), size))
         work = partial(self._ask, queries, asked, top)
         for done in ordered_map(work, blocks, self._executor, chunk=1, in_flight=2 * self._threads):
@@ -118,8 +117,7 @@ class Searcher:
 
         def work(part: slice) -> tuple[Ints, Ints, Ints]:
             counter = Counter(queries[some[part]], self._vectors.rows, values[part, None], collect=True)
-            with short_rows():
-                counter.count()
+            counter.count()
             query, _, row = counter.same()
             places, of = self._vectors.copies(row)
             return some[part], query[of], places
@@ -145,16 +143,15 @@ class Searcher:
         query = np.concatenate([part.query for part in counted])
         values, column = _distinct_values(query, np.concatenate([p.of.score[p.at] for p in counted]), len(some))
         counter = Counter(mine, vectors.rows, values, weights=vectors.weights)
-        with short_rows():
-            if length := top[0].shape[1]:
-                wanted = min(length, len(vectors.rows))
-                best = Best(mine, vectors.rows, wanted, chunk=CHUNK, place=vectors.place, watch=counter.look)
-                if counter.many:
-                    best.sharpen()
-                top[0][some], top[1][some] = vectors.top(*key_parts(best.search()), length)
-                counter.finish()
-            else:
-                counter.count()
+        if length := top[0].shape[1]:
+            wanted = min(length, len(vectors.rows))
+            best = Best(mine, vectors.rows, wanted, chunk=CHUNK, place=vectors.place, watch=counter.look)
+            if counter.many:
+                best.sharpen()
+            top[0][some], top[1][some] = vectors.top(*key_parts(best.search()), length)
+            counter.finish()
+        else:
+            counter.count()
         greater, equal = counter.greater[query, column], counter.equal[query, column]
         for part, above, same in zip(counted, _cut(greater, counted), _cut(equal, counted), strict=True):
             part.of.greater[part.at], part.of.equal[part.at] = above, same
@@ -181,8 +178,7 @@ def _cut(values: np.ndarray[Any, Any], parts: list[_Part]) -> list[np.ndarray[An
 def _distinct_values(query: Ints, scores: Scores, number: int) -> tuple[Scores, Ints]:
     """Return the distinct scores of each query, filled up with infinity, and in which column each score stands."""
     order = np.lexsort((scores, query))
-    new = np.ones(len(order), dtype=np.bool_)
-    new[1:] = (np.diff(query[order]) != 0) | (np.diff(scores[order]) != 0)
+    new = run_starts(query[order], scores[order])
     first = np.flatnonzero(new)
     counts = np.bincount(query[order][first], minlength=number)
     values = np.full((number, int(counts.max(initial=0))), np.inf, dtype=np.float32)

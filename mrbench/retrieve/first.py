@@ -13,6 +13,7 @@ from mrbench.retrieve.asked import Searcher
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF
 from mrbench.search.exact import Scores
+from mrbench.search.ragged import run_starts
 
 Columns = dict[str, np.ndarray[Any, Any]]
 
@@ -80,8 +81,7 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
     """
     order = np.lexsort((score, query))
     query, candidate, score = query[order], candidate[order], score[order]
-    new = np.ones(len(query), dtype=np.bool_)
-    new[1:] = (np.diff(query) != 0) | (np.diff(score) != 0)
+    new = run_starts(query, score)
     first, group = np.flatnonzero(new), np.cumsum(new) - 1
     equal, of = np.bincount(group, minlength=len(first)), query[first]
     greater = np.searchsorted(query, of, side="right") - first - equal

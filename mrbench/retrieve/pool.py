@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.measures.ties import Ints
+from mrbench.search.ragged import ranges
 
 PoolName = Literal["task", "union"]
 POOLS: tuple[PoolName, ...] = ("task", "union")
@@ -323,8 +324,7 @@ def _relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
         order = np.argsort(keys, kind="stable")
         left, right = (np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right"))
         counts = right - left
-        at = np.repeat(left - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
-        found.append(np.stack([np.repeat(asking, counts), order[at]]))
+        found.append(np.stack([np.repeat(asking, counts), order[ranges(left, counts)]]))
     query, position = np.concatenate(found, axis=1)
     by_query = np.argsort(query, kind="stable")  # those of one query stand together, by position
     return query[by_query], position[by_query]

@@ -289,8 +289,9 @@ def cached(folder: Path) -> list[Cached]:
         said = raw.get("model")
         if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in _SHOWN):
             raise OutputError("a folder of the cache does not say whose it is", where=path, hint="remove the folder")
-        sizes = [unit.stat().st_size for unit in _files(path.parent)]
-        found.append(Cached(path.parent, said, len(list(path.parent.glob(f"[!.]*{_SUFFIX}"))), sum(sizes)))
+        files = list(_files(path.parent))
+        units = sum(not file.name.startswith(".") for file in files)
+        found.append(Cached(path.parent, said, units, sum(file.stat().st_size for file in files)))
     return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from mrbench.measures.ties import Ints
 from mrbench.search.exact import Keys, Scores, key_parts, order_keys, pair_scores
-from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays
+from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays, short_rows
+from mrbench.search.ragged import ranges
 from mrbench.search.vectors import Embeddings
 
 CHUNK = 1024  # candidates in one product
@@ -70,7 +71,8 @@ class Best:
             guess: Whether to guess first how high the best reach.
         """
         limit = self._guess() if guess else None
-        self._scan(limit)
+        with short_rows():
+            self._scan(limit)
         self._gather()
         query, rows, values = self._held[0]
         ends = self._ends(query)
@@ -169,7 +171,7 @@ class Best:
         self._held, self._number = [(query, rows, values)], len(query)
 
     def sharpen(self) -> None:
-        """Make products exact from the next chunk on, before the search or when all that is held is exact."""
+        """Make the products exact, before the search or when all that is held is exact."""
         if not isinstance(self._product, Float32Product):
             self._product = Float32Product(self._queries, self._chunk)
         self._product.sharpen()
@@ -211,7 +213,7 @@ def _segments(some: Ints, ends: Ints, rows: Ints, values: Scores) -> tuple[Ints,
     """Return what some queries hold as tables, one row a query, filled up with -inf."""
     counts = ends[some + 1] - ends[some]
     inside = np.arange(int(counts.max())) < counts[:, None]
-    at = np.repeat(ends[some] - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+    at = ranges(ends[some], counts)
     tables: tuple[Any, Any] = np.zeros(inside.shape, dtype=rows.dtype), np.full(inside.shape, -np.inf, np.float32)
     tables[0][inside], tables[1][inside] = rows[at], values[at]
     return tables

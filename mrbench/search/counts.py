@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
-from mrbench.search.exact import Scores, pair_scores
-from mrbench.search.products import Float32Product
+from mrbench.search.exact import Scores, pair_scores, set_flags
+from mrbench.search.products import Float32Product, short_rows
 from mrbench.search.vectors import Embeddings
 
 CHUNK = 2040  # candidates in one product: a multiple of 8, at most 255 times, since eight flags are added at a time
@@ -60,9 +60,10 @@ class Counter:
         product = Float32Product(self._queries, min(CHUNK, len(self._candidates)))
         if self.many:
             product.sharpen()
-        for start in range(0, len(self._candidates), CHUNK):
-            product.multiply(self._candidates[start : start + CHUNK])
-            self.look(start, product)
+        with short_rows():
+            for start in range(0, len(self._candidates), CHUNK):
+                product.multiply(self._candidates[start : start + CHUNK])
+                self.look(start, product)
         self.finish()
 
     def look(self, start: int, product: Float32Product) -> None:
@@ -124,12 +125,12 @@ class Counter:
         query, number, row = query[order], number[order], row[order]
         ends = np.searchsorted(query, np.arange(len(self._queries) + 1))
         scores, values = pair_scores(self._queries, self._candidates, row, ends), self._values[query, number]
-        for counts, true in ((self.greater, scores > values), (self.equal, scores == values)):
+        same = scores == values
+        for counts, true in ((self.greater, scores > values), (self.equal, same)):
             weights = None if self._weights is None else self._weights[row[true]]
             at = query[true] * self._values.shape[1] + number[true]
             counts += np.bincount(at, weights, minlength=counts.size).astype(np.int64).reshape(counts.shape)
         if self._same is not None:
-            same = scores == values
             self._same.append(np.stack([query[same], number[same], row[same]]))
 
     def same(self) -> tuple[Ints, Ints, Ints]:
@@ -141,9 +142,7 @@ class Counter:
 
 def _places(words: np.ndarray[Any, Any], width: int, number: int, start: int) -> Ints:
     """Return query, number of the value and row of the flags that are set, which few are: shape ``(3, num_set)``."""
-    some = np.flatnonzero(words != 0)
-    inside = np.flatnonzero(words[some].view(np.bool_))
-    query, column = np.divmod(some[inside >> 3] * 8 + (inside & 7), width)
+    query, column = np.divmod(set_flags(words), width)
     return np.stack([query, np.full(len(query), number), column + start])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mrbench.measures.ties import Ints
 from mrbench.search.exact import Scores
+from mrbench.search.ragged import ranges
 from mrbench.search.vectors import Embeddings
 
 ROWS = 1024
@@ -75,8 +76,7 @@ class Vectors:
             return rows if self.place is None else self.place[rows], np.arange(len(rows))
         counts = self.weights[rows]
         of = np.repeat(np.arange(len(rows)), counts)
-        at = np.repeat(self._starts[rows] - np.cumsum(counts) + counts, counts) + np.arange(len(of))
-        return self._order[at], of
+        return self._order[ranges(self._starts[rows], counts)], of
 
 
 def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:

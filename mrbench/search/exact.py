@@ -156,11 +156,19 @@ class Marks:
 
     def places(self) -> Ints:
         """Return the flat positions of those that are set, ascending."""
-        words = self._flags[: self._used].view(np.uint64)  # few are: eight are passed over at a time
-        some = np.flatnonzero(words != 0)
-        inside = np.flatnonzero(words[some].view(np.bool_))
-        found: Ints = some[inside >> 3] * 8 + (inside & 7)
-        return found
+        return set_flags(self._flags[: self._used].view(np.uint64))
+
+
+def set_flags(words: np.ndarray[Any, np.dtype[np.uint64]]) -> Ints:
+    """Return the places of the flags that are set, ascending: few are, so eight are passed over at a time.
+
+    Args:
+        words: Flags, eight a word.
+    """
+    some = np.flatnonzero(words != 0)
+    inside = np.flatnonzero(words[some].view(np.bool_))
+    found: Ints = some[inside >> 3] * 8 + (inside & 7)
+    return found
 
 
 def order_keys(scores: Scores, rows: Ints) -> Keys:

@@ -16,7 +16,7 @@ from mrbench.measures.ties import Ints
 from mrbench.search.best import CHUNK, Best
 from mrbench.search.exact import Scores, key_parts
 from mrbench.search.gpu import best_keys
-from mrbench.search.products import need_torch, one_thread, residual, short_rows, usable
+from mrbench.search.products import need_torch, one_thread, residual, usable
 from mrbench.search.vectors import Embeddings, check_units
 from mrbench.workers import cores
 
@@ -83,7 +83,7 @@ def top_k(
 
     threads = threads or cores()
     if block is None:
-        block = even_block(len(queries), threads, min(BLOCK, max(64, _HELD // depth)))
+        block = even_block(len(queries), threads, depth)
     if bfloat16 is None:
         bfloat16 = usable(2.0 * len(queries) * candidates.size, candidates.shape[1])
     # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
@@ -95,18 +95,18 @@ def top_k(
         def work(start: int) -> None:
             part = slice(start, start + block)
             best = Best(np.ascontiguousarray(queries[part]), candidates, depth, chunk=chunk, lost=lost)
-            with short_rows():
-                rows[part], scores[part] = key_parts(best.search())
+            rows[part], scores[part] = key_parts(best.search())
 
         list(pool.map(work, range(0, len(queries), block)))
     return rows, scores
 
 
-def even_block(number: int, threads: int, most: int = BLOCK) -> int:
-    """Return how many queries go into one product, so that every thread has as many.
+def even_block(number: int, threads: int, depth: int, most: int = BLOCK) -> int:
+    """Return how many queries go into one product: fewer for a great depth, and as many for every thread.
 
-    >>> even_block(2000, 2), even_block(10, 2), even_block(3000, 2)
-    (500, 5, 500)
+    >>> even_block(2000, 2, 100), even_block(10, 2, 100), even_block(3000, 2, 100), even_block(2000, 2, 1000)
+    (500, 5, 500, 250)
     """
+    most = min(most, max(64, _HELD // max(depth, 1)))
     rounds = max(1, -(-number // (threads * most)))
     return max(1, -(-number // (threads * rounds)))
