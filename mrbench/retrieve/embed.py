@@ -17,7 +17,7 @@ from mrbench.errors import BenchmarkError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
 from mrbench.retrieve.batches import WithinMemory, batches, by_length, read_ahead
-from mrbench.retrieve.store import EmbeddingStore, Share, unit_name
+from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
 WINDOW = 1024  # parts of records whose texts are sorted by length together
@@ -70,9 +70,9 @@ def encode_records(
         others: dict[str, int] = {}
         with tqdm(total=total, desc=f"{model.name}: {label}", unit="item", leave=False, disable=None) as progress:
             tell = partial(_tell, progress, sizes)
-            _embed_units(model, _own(units(), store.share, late, others, tell), embed, store)
+            _embed_units(model, _own(units(), store, late, others, tell), embed, store)
         late = store.wait(others)
-        store.share.absent.update(others[name] for name in late)
+        store.absent.update(others[name] for name in late)
     if len(sizes) != total:
         raise BenchmarkError("records are missing", where=label, got=len(sizes), accepted=total)
     starts = np.cumsum([0, *sizes])[:-1].tolist()
@@ -130,13 +130,17 @@ def _units(
 
 
 def _own(
-    units: Iterator[_Unit], share: Share, wanted: set[str] | None, others: dict[str, int], tell: Callable[[], None]
+    units: Iterator[_Unit],
+    store: EmbeddingStore,
+    wanted: set[str] | None,
+    others: dict[str, int],
+    tell: Callable[[], None],
 ) -> Iterator[_Unit]:
     """Yield this process's units among those wanted, where not all are, and note whose the others are, by name."""
     for unit in units:
-        name, owner = unit_name(unit.keys), share.owner(unit.turn)
+        name, owner = unit_name(unit.keys), store.owner(unit.turn)
         if wanted is None or name in wanted:
-            if owner == share.process:
+            if owner == store.share.process:
                 yield unit
             else:
                 others[name] = owner

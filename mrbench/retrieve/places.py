@@ -20,51 +20,38 @@ from mrbench.workers import ordered_map
 TILE = 32
 
 
-class Places:
-    """Where the own positives stand: queries first, then variants, then parts.
+Place = tuple[Scores, Ints, Ints]
+"""Score, candidates above and candidates beside it of each asked: those that are not relevant to its query."""
 
-    Attributes:
-        rows: Score, candidates above and candidates beside it: those that are not relevant to the query.
-        targets: For each variant the score of the candidate that it asks for, for each part that of the positive.
+
+def own_places(own: Asked, relevant: Asked) -> Place:
+    """Return where positives stand.
+
+    Args:
+        own: The positives, counted, one for each asked.
+        relevant: The relevant candidates of each asked.
     """
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[Scores, Ints, Ints]] = []
-        self.targets: list[Scores] = []
-
-    def add(self, own: Asked, relevant: Asked, target: Asked | None = None) -> None:
-        """Add the places of some positives.
-
-        Args:
-            own: The positives, counted, one for each asked.
-            relevant: The relevant candidates of each asked.
-            target: The candidates asked for.
-        """
-        higher, same = (
-            np.bincount(relevant.query, weights=true, minlength=len(own.query)).astype(np.int64)
-            for true in (
-                relevant.score > own.score[relevant.query],
-                relevant.score == own.score[relevant.query],
-            )
-        )
-        self.rows.append((own.score, own.greater - higher, own.equal - same))
-        if target is not None:
-            self.targets.append(target.score)
+    higher, same = (
+        np.bincount(relevant.query, weights=true, minlength=len(own.query)).astype(np.int64)
+        for true in (relevant.score > own.score[relevant.query], relevant.score == own.score[relevant.query])
+    )
+    return own.score, own.greater - higher, own.equal - same
 
 
 def place_tables(
-    embeddings: TaskEmbeddings, pool: TaskPool, places: Places, more: dict[str, Floats]
+    embeddings: TaskEmbeddings, pool: TaskPool, places: list[Place], targets: Scores, more: dict[str, Floats]
 ) -> dict[str, pa.Table]:
     """Return the tables ``queries``, ``variants`` and ``parts`` of a run.
 
     Args:
         embeddings: What was searched.
         pool: The task.
-        places: Where the positives stand.
+        places: Where the positives stand, of queries first, then of variants, then of parts.
+        targets: For each variant the score of the candidate that it asks for.
         more: The other columns of ``queries``, each of shape ``(num_queries,)``.
     """
     number, variants = len(pool.query_ids), pool.variants
-    score, above, beside = (np.concatenate(column) for column in zip(*places.rows, strict=True))
+    score, above, beside = (np.concatenate(column) for column in zip(*places, strict=True))
     ids = pool.query_ids
 
     def table(start: int, query: Ints, **columns: Any) -> pa.Table:
@@ -85,7 +72,7 @@ def place_tables(
             number=variants.number,
             # Half the squared chord of unit vectors is 1 - cosine, and exactly 0 for equals.
             distance=moved.sum(axis=1) / 2,
-            target=places.targets[0],
+            target=targets,
         ),
         "parts": table(
             number + len(variants.query),

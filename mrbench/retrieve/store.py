@@ -14,7 +14,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,6 @@ class Share:
         processes: How many share the work and the folder, on one machine or several.
         patience: Seconds without a new unit after which the work of others is taken over. Doing it twice does no harm.
         workers: Processes of this process that decode and prepare images ahead of the model; 0 takes a thread.
-        absent: Processes that were waited for in vain: their part is dealt to the others.
 
     Raises:
         InputError: No process of them, or a negative number.
@@ -51,16 +50,10 @@ class Share:
     processes: int = 1
     patience: float = 300.0
     workers: int = 0
-    absent: set[int] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
         if not (0 <= self.process < self.processes and self.workers >= 0 and self.patience >= 0):
             raise InputError("malformed share", got=self, accepted="0 <= process < processes, numbers of 0 or more")
-
-    def owner(self, turn: int) -> int:
-        """Return which process makes a unit."""
-        present = [n for n in range(self.processes) if n not in self.absent or n == self.process]
-        return present[turn % len(present)]
 
     @classmethod
     def from_environment(cls, *, patience: float = 300.0, workers: int = 0) -> Share:
@@ -113,6 +106,7 @@ class EmbeddingStore:
         self._places: dict[bytes, tuple[int, int]] = {}
         self._read: set[str] = set()
         self.turn = 0  # units that were asked for
+        self.absent: set[int] = set()  # processes that were waited for in vain: their part is dealt to the others
         self.fits: int | None = None  # items that fit into memory at a time, once that is known
         self._folder: Path | None = None
         if folder is not None:
@@ -126,6 +120,11 @@ class EmbeddingStore:
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._places
+
+    def owner(self, turn: int) -> int:
+        """Return which process makes a unit."""
+        present = [n for n in range(self.share.processes) if n not in self.absent or n == self.share.process]
+        return present[turn % len(present)]
 
     def refresh(self) -> None:
         """Take in what other processes and earlier runs have written since."""

@@ -19,7 +19,7 @@ from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.retrieve.asked import Asked, Searcher
 from mrbench.retrieve.first import first_results
-from mrbench.retrieve.places import Places, place_tables, unrelated
+from mrbench.retrieve.places import own_places, place_tables, unrelated
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.run import CUTOFF, TaskRun
 from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
@@ -118,10 +118,10 @@ def search_task(
         np.repeat(every, [len(members) for _, members in pool.ladders]),
         np.concatenate([members for _, members in pool.ladders]),
     )
-    again = [(embeddings.variants, pool.variants.query, pool.variants.target)]
-    again += [(vectors, every, own) for vectors in embeddings.parts.values()]
-    places = Places()
-    with _searching(pool, number + sum(len(query) for _, query, _ in again), threads) as (executor, progress):
+    again = [(embeddings.variants, pool.variants.query)]
+    again += [(vectors, every) for vectors in embeddings.parts.values()]
+    target = Asked(np.arange(len(pool.variants.target)), pool.variants.target)
+    with _searching(pool, number + sum(len(query) for _, query in again), threads) as (executor, progress):
         vectors = Vectors(embeddings.candidates, pool.row)
         searcher = Searcher(vectors, executor, threads or cores(), block, progress)
         asked = [Asked(*ladder, counted=True), Asked(*pool.relevant, counted=True), Asked(every, own, counted=True)]
@@ -129,13 +129,12 @@ def search_task(
         first = first_results(pool, searcher, embeddings.queries, top, scores)
         mean, deviation = spread(embeddings.queries, vectors.rows, executor, vectors.weights)
         far = unrelated(embeddings.queries, pool, executor)
-        places.add(asked[2], asked[1])
-        for more, query_of, target in again:
+        places = [own_places(asked[2], asked[1])]
+        for more, query_of in again:
+            positive = Asked(np.arange(len(query_of)), own[query_of], counted=True)
             relevant = asked[1].of(query_of)
-            parts = [Asked(np.arange(len(query_of)), own[query_of], counted=True), relevant]
-            parts.append(Asked(np.arange(len(query_of)), target))
-            searcher.ask(more, parts)
-            places.add(parts[0], relevant, parts[2])
+            searcher.ask(more, [positive, relevant, *([target] if more is embeddings.variants else [])])
+            places.append(own_places(positive, relevant))
     one = ~np.isnan(first.only)  # where all candidates score the same, sums do not see it to the last bit
     mean[one], deviation[one] = first.only[one], 0.0
     kept = min(depth, length)
@@ -153,7 +152,7 @@ def search_task(
     }
     named = {name: _table(columns, pool) for name, columns in tables.items()}
     of_queries = {"mean": mean, "deviation": deviation, "unrelated": far, "wrong": first.wrong}
-    return TaskRun(**named, **place_tables(embeddings, pool, places, of_queries))
+    return TaskRun(**named, **place_tables(embeddings, pool, places, target.score, of_queries))
 
 
 @contextmanager
