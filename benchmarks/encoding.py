@@ -3,8 +3,8 @@
 The last are square products of as many operations as the forward pass counts: no loop over the model can exceed them.
 
 A CLIP ViT-B/32 of random weights: speed does not depend on what it has learned. Every loop starts from the same PNG
-bytes and texts. The peers run with batches of 32, which is their default, and of 16, which is ours on a CPU; the bare
-forward pass is torch's own, with all threads in one pass, batches of 32.
+bytes and texts. The peers run with batches of 32, which is their default, and of what is ours: 16 on a CPU and 256 on a
+GPU; the bare forward pass is torch's own, on inputs that are there, in batches of 32 and 256.
 
 pip install -e '.[benchmark,models]' && python benchmarks/encoding.py
 """
@@ -18,13 +18,14 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
 from mteb.models.model_implementations.clip_models import CLIPModel as MtebCLIP
-from peers import machine, medians, record, write_records
+from peers import done, machine, medians, record, write_records
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -33,10 +34,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
 from mrbench.retrieve.embed import encode_records
+from mrbench.retrieve.store import EmbeddingStore, Share
 from mrbench.search.vectors import checked
+from mrbench.workers import cores
 
 BATCH, LETTERS = 32, "abcdefghijklmnopqrstuvwxyz"
-LOOPS = ("ours", "sentence-transformers", "sentence-transformers, 16", "mteb", "bare forward pass", "matrix products")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+OWN, LARGE = (16, BATCH) if DEVICE == "cpu" else (256, 256)  # batches of ours, and of the bare forward pass
+LOOPS = (
+    "ours", "sentence-transformers", f"sentence-transformers, {OWN}", "mteb", "bare forward pass", "matrix products"
+)  # fmt: skip
 SPECIAL = 49406  # where CLIP has its two special tokens
 
 
@@ -80,10 +87,13 @@ def opened(data: list[bytes]) -> list[Image.Image]:
 
 
 def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
-    def embed(batch, items):
-        return checked(model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
+    """As `mrbench evaluate` embeds: on a GPU each core decodes images ahead of it."""
 
-    return encode_records(model, lambda: iter(records), len(records), "records", embed, None)[1]
+    def embed(batch, items):
+        return partial(checked, model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
+
+    store = EmbeddingStore(model, None, Share(workers=0 if DEVICE == "cpu" else cores()))
+    return encode_records(model, lambda: iter(records), len(records), "records", embed, store)[1]
 
 
 def main() -> None:
@@ -101,29 +111,29 @@ def main() -> None:
     said, shown = texts(asked.texts, rng), pictures(asked.images, rng)
     with tempfile.TemporaryDirectory() as folder:
         path = write_clip(Path(folder), said)
-        model = DualEncoder(str(path), batch_size=BATCH)
+        model = DualEncoder(str(path))
         peer, other = SentenceTransformer(str(path)), MtebCLIP(str(path), revision=None)
-    said_of_machine = machine("torch", "transformers", "sentence-transformers", "mteb")
+    said_of_machine = machine("torch", "transformers", "sentence-transformers", "mteb", device=DEVICE)
     print(said_of_machine)
     for what, loops, items in (("texts", text_loops, said), ("images", image_loops, shown)):
         if not items:
             continue
         runs, first = (
             {name: loop for name, loop in loops(model, peer, other, some).items() if name in (asked.only or LOOPS)}
-            for some in (items, items[: 2 * BATCH])
+            for some in (items, items[: 2 * OWN])
         )
         compare(what, asked.rounds, len(items), runs, first)
     write_records(asked.json, said_of_machine)
 
 
-def batched(values: list) -> Iterator[list]:
-    for start in range(0, len(values), BATCH):
-        yield values[start : start + BATCH]
+def batched(values: list, size: int = BATCH) -> Iterator[list]:
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, said: list[str]) -> dict[str, Callable]:
     records = [Candidate(str(number), (), text) for number, text in enumerate(said)]
-    ready = [model._tokenize(batch).to(model.device) for batch in batched(sorted(said, key=len))]
+    ready = [model._tokenize(batch).to(model.device) for batch in batched(sorted(said, key=len), LARGE)]
 
     @torch.no_grad()
     def bare() -> None:
@@ -133,7 +143,7 @@ def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, s
     return {
         "ours": lambda: ours(model, records),
         "sentence-transformers": lambda: peer.encode(said, batch_size=BATCH, show_progress_bar=False),
-        "sentence-transformers, 16": lambda: peer.encode(said, batch_size=16, show_progress_bar=False),
+        f"sentence-transformers, {OWN}": lambda: peer.encode(said, batch_size=OWN, show_progress_bar=False),
         "mteb": lambda: other.get_text_embeddings([{"text": batch} for batch in batched(said)], False),
         "bare forward pass": bare,
         "matrix products": products_like(bare),
@@ -144,18 +154,18 @@ def image_loops(
     model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, shown: list[bytes]
 ) -> dict[str, Callable]:
     records = [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(shown)]
-    ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:BATCH])]
+    ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:LARGE])]
     pixels = torch.from_numpy(np.stack(ready)).to(model.device)
 
     @torch.no_grad()
     def bare() -> None:
-        for batch in batched(shown):
+        for batch in batched(shown, LARGE):
             model.module.get_image_features(pixel_values=pixels[: len(batch)])
 
     return {
         "ours": lambda: ours(model, records),
         "sentence-transformers": lambda: peer.encode(opened(shown), batch_size=BATCH, show_progress_bar=False),
-        "sentence-transformers, 16": lambda: peer.encode(opened(shown), batch_size=16, show_progress_bar=False),
+        f"sentence-transformers, {OWN}": lambda: peer.encode(opened(shown), batch_size=OWN, show_progress_bar=False),
         "mteb": lambda: other.get_image_embeddings(({"image": opened(batch)} for batch in batched(shown)), False),
         "bare forward pass": bare,
         "matrix products": products_like(bare),
@@ -167,8 +177,8 @@ def products_like(work: Callable, side: int = 2048) -> Callable:
     with FlopCounterMode(display=False) as counter:
         work()
     times = round(counter.get_total_flops() / (2 * side**3)) + 1
-    left, right = torch.rand(side, side), torch.rand(side, side)
-    out = torch.empty(side, side)
+    left, right = torch.rand(2, side, side, device=DEVICE).unbind()
+    out = torch.empty_like(left)
 
     def loop() -> None:
         for _ in range(times):
@@ -178,6 +188,7 @@ def products_like(work: Callable, side: int = 2048) -> Callable:
 
 
 def compare(what: str, rounds: int, number: int, loops: dict[str, Callable], first: dict[str, Callable]) -> None:
+    loops, first = ({name: done(run, DEVICE) for name, run in runs.items()} for runs in (loops, first))
     found = medians(loops, rounds, first)
     print(f"{number:,} {what}, median of {rounds}")
     for name, seconds in found.items():

@@ -34,7 +34,8 @@ SIZES = ([1000, 20_000, 256], [5000, 100_000, 256])
 class Data:
     """Vectors, ids and judgements: of the judged, one is near its query and the others are anywhere."""
 
-    def __init__(self, number: int, pool: int, length: int, depth: int) -> None:
+    def __init__(self, number: int, pool: int, length: int, depth: int, device: str = "cpu") -> None:
+        self.device = device
         rng = np.random.default_rng(0)
         self.candidates, self.queries = unit_vectors(pool, length, 1), unit_vectors(number, length, 2)
         self.judged = np.array([rng.choice(pool, JUDGED, replace=False) for _ in range(number)])
@@ -58,7 +59,7 @@ def ours(data: Data) -> Callable[[], dict[str, float]]:
     judged = Judged(np.repeat(np.arange(number), JUDGED), data.judged.reshape(-1), data.grades.reshape(-1), number)
 
     def run() -> dict[str, float]:
-        rows, _ = top_k(data.queries, data.candidates, data.depth)
+        rows, _ = top_k(data.queries, data.candidates, data.depth, device=data.device)
         values = ranked_measures(find_hits(rows, judged, len(data.candidates)), judged, data.cutoffs)
         return {name: float(value.mean()) for name, value in values.items()}
 
@@ -93,7 +94,7 @@ def mteb(data: Data, nauc: bool = True) -> Callable[[], dict[str, float]]:
             return torch.from_numpy(data.candidates[start : self.done])
 
         def similarity(self, queries, candidates):
-            return queries @ candidates.T
+            return queries.to(data.device) @ candidates.to(data.device).T
 
     def table(letter: str, rows: int) -> Dataset:
         return Dataset.from_dict({"id": [f"{letter}{n}" for n in range(rows)], "text": ["text"] * rows})
@@ -174,7 +175,12 @@ def evaluate(data: Data) -> Callable[[], dict[str, float]]:
     )
 
     def run() -> dict[str, float]:
-        search_task(TaskEmbeddings(data.candidates, data.queries, data.candidates[:0]), task, depth=data.depth)
+        search_task(
+            TaskEmbeddings(data.candidates, data.queries, data.candidates[:0]),
+            task,
+            depth=data.depth,
+            device=data.device,
+        )
         return {}
 
     return run
@@ -229,11 +235,11 @@ def profile(sizes: list[int], depth: int) -> None:
         print(f"  {seconds / total:5.0%}  {step}")
 
 
-def once(name: str, sizes: list[int], depth: int) -> None:
+def once(name: str, sizes: list[int], depth: int, device: str) -> None:
     """Measure one run in this process and print it as JSON."""
     warnings.simplefilter("ignore")
-    PEERS[name](Data(64, 2000, sizes[2], 10))()  # what is loaded on first use
-    run = PEERS[name](Data(*sizes, depth))
+    PEERS[name](Data(64, 2000, sizes[2], 10, device))()  # what is loaded on first use
+    run = PEERS[name](Data(*sizes, depth, device))
     before = resource.getrusage(resource.RUSAGE_SELF)
     start = time.perf_counter()
     scores = run()
@@ -250,6 +256,7 @@ def main() -> None:
     parser.add_argument("--depths", type=int, nargs="+", default=(1000, 100))
     parser.add_argument("--only", nargs="+", choices=PEERS, default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", help="cpu, or a GPU of torch such as cuda")
     parser.add_argument("--json", type=Path)
     parser.add_argument(
         "--profile", action="store_true", help="say where the time of evaluate goes, and measure nothing"
@@ -262,21 +269,22 @@ def main() -> None:
                 profile(sizes, depth)
         return None
     if asked.once:
-        return once(asked.only[0], asked.sizes[0], asked.depths[0])
-    said = machine("mteb", "torch", "faiss-cpu", "pytrec_eval-terrier")
+        return once(asked.only[0], asked.sizes[0], asked.depths[0], asked.device)
+    said = machine("mteb", "torch", "faiss-cpu", "pytrec_eval-terrier", device=asked.device)
     print(said)
     for sizes in asked.sizes or SIZES:
         for depth in asked.depths:
-            compare(asked.only, sizes, depth, asked.rounds)
+            compare(asked.only, sizes, depth, asked.rounds, asked.device)
     return write_records(asked.json, said)
 
 
-def compare(names: list[str], sizes: list[int], depth: int, rounds: int) -> None:
+def compare(names: list[str], sizes: list[int], depth: int, rounds: int, device: str) -> None:
     print(f"{sizes[0]:,} x {sizes[1]:,} x {sizes[2]}, depth {depth}, median of {rounds}")
     runs: dict[str, list[dict]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
-            words = [sys.executable, __file__, "--once", "--only", name, "--depths", str(depth), "--sizes"]
+            words = [sys.executable, __file__, "--once", "--only", name, "--depths", str(depth), "--device", device]
+            words.append("--sizes")
             found = subprocess.run([*words, *map(str, sizes)], check=True, capture_output=True, text=True)
             runs[name].append(json.loads(found.stdout.splitlines()[-1]))
     for name in names:

@@ -75,12 +75,35 @@ def medians(runs: Runs, rounds: int, warm_up: Runs | None = None) -> dict[str, M
     return {name: Median.of(values) for name, values in seconds.items()}
 
 
-def machine(*packages: str) -> str:
+def done(run: Callable[[], object], device: str) -> Callable[[], object]:
+    """Return a run that ends when the device has done what it was given."""
+    if device == "cpu":
+        return run
+    import torch
+
+    def whole() -> object:
+        found = run()
+        torch.cuda.synchronize(device)
+        return found
+
+    return whole
+
+
+def machine(*packages: str, device: str = "cpu") -> str:
     """Say on what the numbers were measured, in one line."""
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
     said = [f"{name} {_version(name)}" for name in ("numpy", *packages)]
-    return f"{_processor()}, {cores} cores, load {load:.1f}; Python {platform.python_version()}, {', '.join(said)}"
+    said.insert(0, f"Python {platform.python_version()}")
+    return f"{_gpu(device)}{_processor()}, {cores} cores, load {load:.1f}; {', '.join(said)}"
+
+
+def _gpu(device: str) -> str:
+    if device == "cpu":
+        return ""
+    import torch
+
+    return f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}; "
 
 
 def _processor() -> str:

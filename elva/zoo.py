@@ -19,6 +19,8 @@ from mrbench.models.common import files_digest, weights_digest
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
+CPU_BATCH = 32  # items of a forward pass on a CPU, at most
+
 
 class ElvaModel:
     """An ELVA checkpoint: the last hidden state at ``[RET]``, of unit length, after a summary or at once.
@@ -27,7 +29,7 @@ class ElvaModel:
         source: Folder that ``mrbench train elva`` wrote (``RUN/stage3``).
         seed: Of sampled summaries, where the recipe asks for the mean over several.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass.
+        batch_size: Items per forward pass at most; on a CPU 32.
         samples: Summaries whose embeddings are averaged, 1 for the likeliest; None takes the recipe's number.
 
     Raises:
@@ -40,11 +42,12 @@ class ElvaModel:
     modalities: frozenset[Modality] = frozenset(MODALITIES)
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32, samples: int | None = None
+        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 256, samples: int | None = None
     ) -> None:
         folder = Path(source)
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
-        self._batch_size, self._seed = batch_size, seed
+        self._batch_size = min(batch_size, CPU_BATCH) if self._model.device.type == "cpu" else batch_size
+        self._seed = seed
         self._samples = recipe.samples if samples is None else samples
         if self._samples < 1:
             raise InputError("no summary to embed after", where="samples", got=samples, accepted="1 or more")
@@ -100,7 +103,7 @@ class Packaged:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __call__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> ElvaModel:
+    def __call__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> ElvaModel:
         """Return the model."""
         with resources.as_file(resources.files("elva") / "weights" / self._name) as folder:
             model = ElvaModel(str(folder), seed=seed, device=device, batch_size=batch_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,12 +36,26 @@ def evaluate(
         int | None, typer.Option("--limit", min=1, help="Queries per task, for a quick look.", show_default=False)
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=10, help="Candidates per query kept in the run.")] = 100,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Items per batch of the model.")] = 32,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Items per batch of the model, at most: a CPU or lack of memory make it fewer.",
+        ),
+    ] = 256,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache: Cache = None,
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Processes that decode images ahead of the model; 0: a thread.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Processes that decode images ahead of the model; 0: a thread. "
+            "[default: a core each where the model is on a GPU, else 0]",
+            show_default=False,
+        ),
+    ] = None,
     patience: Annotated[
         float,
         typer.Option(
@@ -65,13 +81,16 @@ def evaluate(
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
-    if workers > 8 * cores():
+    if workers is not None and workers > 8 * cores():
         raise InputError("more workers than help", where="--workers", got=workers, accepted=f"0 to {8 * cores()} here")
-    share = Share.from_environment(patience=patience, workers=workers)
+    share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
     benchmark = Benchmark(folder)
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
+    if workers is None and loaded.device.startswith("cuda"):
+        local = os.environ.get("LOCAL_WORLD_SIZE", "1")  # torchrun's: the processes of this machine
+        share = replace(share, workers=max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
     if share.process and cache:
         return embed(
             benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed

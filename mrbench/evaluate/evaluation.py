@@ -99,7 +99,7 @@ def evaluate(
         seed=seed,
         limit=limit,
         depth=depth,
-        tasks=run_tasks(source, pools, depth=depth, folder=cache),
+        tasks=run_tasks(source, pools, depth=depth, folder=cache, device=_search_device(model)),
         not_supported={task: reason for task, reason in reasons.items() if reason},
     )
     result = Result(
@@ -117,6 +117,11 @@ def evaluate(
         write_run(folder, run)
         write_result(folder / RESULT, result)
     return result
+
+
+def _search_device(model: EmbeddingModel) -> str:
+    """Search where the model computes; only GPUs that know float64 are of use."""
+    return str(model.device) if str(model.device).startswith("cuda") else "cpu"
 
 
 def embed(

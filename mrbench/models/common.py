@@ -22,8 +22,8 @@ def embed_items(
     items: Sequence[Item],
     dimension: int,
     *,
-    embed_texts: Callable[[list[str]], Embeddings] | None = None,
-    embed_images: Callable[[list[Image.Image]], Embeddings] | None = None,
+    embed_texts: Callable[[list[str]], Any] | None = None,
+    embed_images: Callable[[list[Image.Image]], Any] | None = None,
 ) -> Embeddings:
     """Embed every part of every item by its own encoder; an item of two parts gets the sum of both vectors.
 
@@ -38,35 +38,42 @@ def embed_items(
         embed_images: Images to ``(len(images), dimension)``; None where the model takes no image.
 
     Returns:
-        float32 array of shape ``(len(items), dimension)``, in the order of the items.
+        float32, shape ``(len(items), dimension)``, in the order of the items: what the encoder returned where all have
+        one and the same part, else an array.
 
     Raises:
         ModelError: An item is empty or has a part that the model cannot take: dropping the part would score
             something else than what was asked.
     """
-    embeddings = np.zeros((len(items), dimension), dtype=np.float32)
     for row, item in enumerate(items):
         if item.text is None and item.image is None:
             raise ModelError("an item has neither a text nor an image", where=f"{name}, item {row}")
     texts = [(row, item.text) for row, item in enumerate(items) if item.text is not None]
     images = [(row, item.image) for row, item in enumerate(items) if item.image is not None]
-    _add(embeddings, name, "text", texts, embed_texts)
-    _add(embeddings, name, "image", images, embed_images)
+    found = [*_embed(name, "text", texts, embed_texts), *_embed(name, "image", images, embed_images)]
+    if len(found) == 1:
+        only: Embeddings = found[0][1]
+        return only
+    embeddings = np.zeros((len(items), dimension), dtype=np.float32)
+    for rows, vectors in found:
+        embeddings[rows] += as_array(vectors)
     return embeddings
 
 
-def _add(
-    embeddings: Embeddings,
-    name: str,
-    modality: str,
-    parts: list[tuple[int, T]],
-    embed: Callable[[list[T]], Embeddings] | None,
-) -> None:
-    if not parts:
-        return
-    if embed is None:
+def _embed(
+    name: str, modality: str, parts: list[tuple[int, T]], embed: Callable[[list[T]], Any] | None
+) -> Iterator[tuple[list[int], Any]]:
+    """Yield the rows of the items that have a part, and its vectors; nothing where none has."""
+    if parts and embed is None:
         raise ModelError(f"the model takes no {modality}", where=f"{name}, item {parts[0][0]}")
-    embeddings[[row for row, _ in parts]] += embed([part for _, part in parts])
+    if parts and embed is not None:
+        yield [row for row, _ in parts], embed([part for _, part in parts])
+
+
+def as_array(vectors: Any) -> Embeddings:
+    """Return an array as it is, and a tensor, wherever it is, as an array."""
+    array: Embeddings = vectors.detach().cpu().numpy() if hasattr(vectors, "detach") else vectors
+    return array
 
 
 def batches(parts: Sequence[T], size: int) -> Iterator[Sequence[T]]:

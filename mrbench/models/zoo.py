@@ -51,7 +51,7 @@ A plugin adds its own with an entry point in the group ``mrbench.models``.
 """
 
 
-def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 32) -> EmbeddingModel:
+def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> EmbeddingModel:
     """Load a model.
 
     Args:
@@ -59,7 +59,7 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
             transformers; a PATH that is no folder is taken for a hub id.
         seed: Seed of models that draw at random.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass, at least 1.
+        batch_size: Items per forward pass at most; models may take fewer on a CPU.
 
     Raises:
         InputError: Unknown model or device, or a batch size below 1.

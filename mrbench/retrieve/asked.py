@@ -10,15 +10,14 @@ import numpy as np
 
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
-from mrbench.search.best import Best
-from mrbench.search.counts import CHUNK, Counter
+from mrbench.search.counts import Counter
+from mrbench.search.device import DevicePool
 from mrbench.search.distinct import Vectors
-from mrbench.search.exact import Scores, key_parts, pair_scores
+from mrbench.search.exact import Scores, key_parts
+from mrbench.search.host import HostPool
 from mrbench.search.ragged import ranges, run_starts
-from mrbench.search.topk import even_block
 from mrbench.workers import ordered_map
 
-_BLOCK = 256  # queries in one product
 _TIED = 1 << 22  # candidates that queries whose ties are gathered at a time may have: they may be the whole pool
 
 
@@ -67,7 +66,7 @@ def segments(sorted_queries: Ints, wanted: Ints) -> tuple[Ints, Ints]:
 
 
 class Searcher:
-    """Asks blocks of queries in threads.
+    """Asks blocks of queries, in threads or on a device.
 
     Args:
         vectors: What is searched.
@@ -75,11 +74,29 @@ class Searcher:
         threads: How many they are.
         block: Queries in one product; None chooses.
         progress: Told how many queries are done.
+        device: ``cpu``, or a device of torch.
+
+    Attributes:
+        pool: The vectors, where they are searched.
     """
 
-    def __init__(self, vectors: Vectors, executor: Executor, threads: int, block: int | None, progress: Any) -> None:
+    def __init__(
+        self,
+        vectors: Vectors,
+        executor: Executor,
+        threads: int,
+        block: int | None,
+        progress: Any,
+        device: str = "cpu",
+    ) -> None:
         self._vectors, self._executor, self._progress = vectors, executor, progress
         self._threads, self._block = threads, block
+        self.pool: HostPool | DevicePool
+        self._askers: Executor | int = executor if device == "cpu" else 1
+        if device == "cpu":
+            self.pool = HostPool(vectors.rows, executor, place=vectors.place, weights=vectors.weights)
+        else:
+            self.pool = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
 
     def ask(self, queries: Embeddings, asked: list[Asked], length: int = 0) -> tuple[Ints, Scores]:
         """Answer what is asked, in place, and find the best.
@@ -99,10 +116,10 @@ class Searcher:
             (np.bincount(a.query, minlength=len(queries)) for a in asked if a.counted), np.zeros(len(queries))
         )
         order = np.argsort(-counted, kind="stable")
-        size = self._block or even_block(len(queries), self._threads, length, _BLOCK)
+        size = self._block or self.pool.block(len(queries), self._threads, length)
         blocks = (order[start : start + size] for start in range(0, len(queries), size))
         work = partial(self._ask, queries, asked, top)
-        for done in ordered_map(work, blocks, self._executor, chunk=1, in_flight=2 * self._threads):
+        for done in ordered_map(work, blocks, self._askers, chunk=1, in_flight=2 * self._threads):
             self._progress.update(done)
         return top
 
@@ -135,24 +152,18 @@ class Searcher:
         order = np.argsort(query, kind="stable")
         ends = np.searchsorted(query[order], np.arange(len(some) + 1))
         scores = np.empty(len(query), dtype=np.float32)
-        scores[order] = pair_scores(mine, vectors.rows, rows[order], ends)
+        scores[order] = self.pool.pair_scores(mine, rows[order], ends)
         for part, found in zip(parts, _cut(scores, parts), strict=True):
             part.of.score[part.at] = found
 
         counted = [part for part in parts if part.of.counted]
         query = np.concatenate([part.query for part in counted])
         values, column = _distinct_values(query, np.concatenate([p.of.score[p.at] for p in counted]), len(some))
-        counter = Counter(mine, vectors.rows, values, weights=vectors.weights)
-        if length := top[0].shape[1]:
-            wanted = min(length, len(vectors.rows))
-            best = Best(mine, vectors.rows, wanted, chunk=CHUNK, place=vectors.place, watch=counter.look)
-            if counter.many:
-                best.sharpen()
-            top[0][some], top[1][some] = vectors.top(*key_parts(best.search()), length)
-            counter.finish()
-        else:
-            counter.count()
-        greater, equal = counter.greater[query, column], counter.equal[query, column]
+        length = top[0].shape[1]
+        keys, greater, equal = self.pool.search(mine, min(length, len(vectors.rows)), values)
+        if length:
+            top[0][some], top[1][some] = vectors.top(*key_parts(keys), length)
+        greater, equal = greater[query, column], equal[query, column]
         for part, above, same in zip(counted, _cut(greater, counted), _cut(equal, counted), strict=True):
             part.of.greater[part.at], part.of.equal[part.at] = above, same
         return len(some)

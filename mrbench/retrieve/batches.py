@@ -86,19 +86,25 @@ def by_length(texts: Sequence[str | None]) -> list[int]:
     return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
 
 
+Started = Callable[[], Embeddings]
+"""What waits for vectors that are being embedded, and returns them."""
+Embed = Callable[[Sequence[Any], Sequence[Item]], Started]
+"""Starts to embed records, given with their items."""
+
+
 class WithinMemory:
     """Embeds batches; where memory runs out, takes half as many at a time from then on. Other errors pass through.
 
     Args:
-        embed: Records and their items to vectors.
+        embed: What embeds.
         size: Items at a time to begin with; None takes a whole batch.
     """
 
-    def __init__(self, embed: Callable[[Sequence[Any], Sequence[Item]], Embeddings], size: int | None = None) -> None:
+    def __init__(self, embed: Embed, size: int | None = None) -> None:
         self._embed, self.size = embed, size or BATCH
 
-    def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Embeddings]:
-        """Yield the vectors of a batch, in order."""
+    def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Started]:
+        """Start to embed the parts of a batch, in order."""
         start = 0
         while start < len(batch):
             part = slice(start, start + self.size)
@@ -108,9 +114,9 @@ class WithinMemory:
                 _free()
             else:
                 yield found
-                start += len(found)
+                start = part.stop
 
-    def _try(self, batch: Sequence[Any], items: Sequence[Item]) -> Embeddings | None:
+    def _try(self, batch: Sequence[Any], items: Sequence[Item]) -> Started | None:
         try:
             return self._embed(batch, items)
         except Exception as error:

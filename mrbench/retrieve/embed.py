@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -14,16 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from mrbench.errors import BenchmarkError
-from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
+from mrbench.models.protocol import EmbeddingModel, Embeddings
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import WithinMemory, batches, by_length, read_ahead
+from mrbench.retrieve.batches import Embed, Started, WithinMemory, batches, by_length, read_ahead
 from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
 WINDOW = 1024  # parts of records whose texts are sorted by length together
+AHEAD = 1  # batches that a model may still be embedding when it is given the next
 UNIT = 256  # parts that are one unit of a cache: what one process embeds before another may take its turn
 Record = TypeVar("Record", Query, Candidate)
-Embed = Callable[[Sequence[Any], Sequence[Item]], Embeddings]
 
 
 def encode_records(
@@ -45,7 +45,7 @@ def encode_records(
         records: Starts at the first record, every time it is called.
         total: How many there are.
         label: What to call them.
-        embed: Records and their items to vectors.
+        embed: Starts to embed records, given with their items, and returns what waits for the vectors.
         store: Where vectors are kept; None forgets them.
 
     Returns:
@@ -154,6 +154,7 @@ def _tell(progress: Any, sizes: list[int]) -> None:
 def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, store: EmbeddingStore) -> None:
     """Embed units, reading ahead of the model, and keep each as it is done."""
     waiting: deque[_Unit] = deque()
+    started: deque[Started] = deque()
 
     def made() -> Iterator[list[Any]]:
         for unit in units:
@@ -162,12 +163,21 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
 
     fitting = WithinMemory(embed, store.fits)
     vectors: list[Embeddings] = []
+
+    def finish(ahead: int) -> None:
+        """Wait for the vectors of all batches but the last few, and keep whole units."""
+        while len(started) > ahead:
+            vectors.append(started.popleft()())
+            if sum(map(len, vectors)) == len(waiting[0].records):
+                store.put(waiting.popleft().keys, np.concatenate(vectors))
+                vectors.clear()
+
     for batch, items in read_ahead(made(), getattr(model, "prepare", None), store.share.workers):
-        vectors += fitting(batch, items)
-        store.fits = fitting.size
-        if sum(map(len, vectors)) == len(waiting[0].records):
-            store.put(waiting.popleft().keys, np.concatenate(vectors))
-            vectors = []
+        for part in fitting(batch, items):
+            started.append(part)
+            store.fits = fitting.size
+            finish(AHEAD)
+    finish(0)
 
 
 def _key(model: EmbeddingModel, record: Query | Candidate) -> bytes:

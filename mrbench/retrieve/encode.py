@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
+from mrbench.retrieve.batches import Embed, Started
 from mrbench.retrieve.embed import encode_records
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.store import EmbeddingStore
@@ -122,23 +124,22 @@ def encode_corpus(
     """
     corpus = benchmark.corpus(modality, split)
 
-    def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Embeddings:
-        return _checked(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
+    def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Started:
+        return partial(_checked, model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
     return encode_records(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
 
 
-def _query_embedder(model: EmbeddingModel) -> Callable[[Sequence[Query], Sequence[Item]], Any]:
-    def embed(batch: Sequence[Query], items: Sequence[Item]) -> Any:
+def _query_embedder(model: EmbeddingModel) -> Embed:
+    def embed(batch: Sequence[Query], items: Sequence[Item]) -> Started:
         """One call per instruction, results in the order of the batch."""
         order = sorted(range(len(batch)), key=lambda index: batch[index].instruction)
-        parts, indices = [], []
+        parts: list[Started] = []
         for instruction, group in groupby(order, key=lambda index: batch[index].instruction):
             chosen = list(group)
             part = model.embed_queries([items[index] for index in chosen], instruction)
-            parts.append(_checked(model, part, [f"query {batch[index].id}" for index in chosen]))
-            indices += chosen
-        return np.concatenate(parts)[np.argsort(indices)]
+            parts.append(partial(_checked, model, part, [f"query {batch[index].id}" for index in chosen]))
+        return lambda: np.concatenate([part() for part in parts])[np.argsort(order)]
 
     return embed
 

@@ -26,13 +26,17 @@ from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
 from mrbench.retrieve.store import room
 from mrbench.search.distinct import Vectors
 from mrbench.search.products import one_thread
-from mrbench.search.spread import spread
 from mrbench.search.vectors import check_units
 from mrbench.workers import cores
 
 
 def run_tasks(
-    source: EmbeddingSource, pools: Mapping[str, TaskPool], *, depth: int = 100, folder: Path | None = None
+    source: EmbeddingSource,
+    pools: Mapping[str, TaskPool],
+    *,
+    depth: int = 100,
+    folder: Path | None = None,
+    device: str = "cpu",
 ) -> dict[str, TaskRun]:
     """Embed and search every task; each corpus is embedded once, whatever the number of tasks that search it.
 
@@ -41,6 +45,7 @@ def run_tasks(
         pools: By task.
         depth: As in :func:`search_task`.
         folder: Where a large pool of two modalities is put together; None does it in memory.
+        device: As in :func:`search_task`.
     """
     corpora: dict[str, Embeddings] = {}
     runs = {}
@@ -59,7 +64,7 @@ def run_tasks(
         clock.append(perf_counter())
         variants, parts = source.variants(pool), source.parts(pool)
         clock.append(perf_counter())
-        run = search_task(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth)
+        run = search_task(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth, device=device)
         clock.append(perf_counter())
         steps = ("embed candidates", "embed queries", "embed variants", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
@@ -87,6 +92,7 @@ def search_task(
     depth: int = 100,
     block: int | None = None,
     threads: int | None = None,
+    device: str = "cpu",
 ) -> TaskRun:
     """Search every query, variant and part in the whole pool, and count who stands above whom.
 
@@ -99,8 +105,9 @@ def search_task(
         pool: The task.
         depth: Candidates per query that are kept, those of equal score by id. No measure depends on this order.
         block: Queries in one product; None takes at most 256, and as many for each thread.
-        threads: Threads that search, each for its own queries; None takes one a core. Neither block nor threads change
-            the result.
+        threads: Threads that search, each for its own queries; None takes one a core.
+        device: ``cpu``, or a device of torch that searches, for example ``cuda``. Neither it nor block nor threads
+            change the result.
 
     Returns:
         The run of the task.
@@ -123,11 +130,11 @@ def search_task(
     target = Asked(np.arange(len(pool.variants.target)), pool.variants.target)
     with _searching(pool, number + sum(len(query) for _, query in again), threads) as (executor, progress):
         vectors = Vectors(embeddings.candidates, pool.row)
-        searcher = Searcher(vectors, executor, threads or cores(), block, progress)
+        searcher = Searcher(vectors, executor, threads or cores(), block, progress, device)
         asked = [Asked(*ladder, counted=True), Asked(*pool.relevant, counted=True), Asked(every, own, counted=True)]
         top, scores = searcher.ask(embeddings.queries, asked, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
-        mean, deviation = spread(embeddings.queries, vectors.rows, executor, vectors.weights)
+        mean, deviation = searcher.pool.spread(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
         places = [own_places(asked[2], asked[1])]
         for more, query_of in again:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from mrbench.measures.ties import Ints
 from mrbench.search.exact import Scores
 from mrbench.search.ragged import ranges
-from mrbench.search.vectors import Embeddings
+from mrbench.search.vectors import Embeddings, map_rows
 
 ROWS = 1024
 _FEWER = 7 / 8  # vectors are searched once each where this share of them or fewer differ
@@ -84,12 +87,10 @@ def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
 
     Rows are grouped by a number that is drawn for their bits; whether those of a group are equal is looked at.
     """
-    rng, numbers = np.random.default_rng(0), np.empty(len(vectors), dtype=np.uint64)
+    rng = np.random.default_rng(0)
     while True:
         factors = rng.integers(1 << 64, size=vectors.shape[1], dtype=np.uint64)
-        for start in range(0, len(vectors), ROWS):
-            part = vectors[start : start + ROWS] + np.float32(0)  # -0 and 0 are one number
-            numbers[start : start + ROWS] = (part.view(np.uint32) * factors).sum(axis=1)
+        numbers = np.concatenate(map_rows(partial(_numbers, factors), vectors))
         _, first, group = np.unique(numbers, return_index=True, return_inverse=True)
         copies = np.flatnonzero(first[group] != np.arange(len(vectors)))
         blocks = (copies[start : start + ROWS] for start in range(0, len(copies), ROWS))
@@ -98,6 +99,11 @@ def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
             place = np.empty(len(order), dtype=np.int64)
             place[order] = np.arange(len(order))
             return first[order], place[group]
+
+
+def _numbers(factors: np.ndarray[Any, np.dtype[np.uint64]], vectors: Embeddings) -> Any:
+    bits = (vectors + np.float32(0)).view(np.uint32)  # -0 and 0 are one number
+    return (bits * factors).sum(axis=1)
 
 
 def _same_bits(one: Embeddings, other: Embeddings) -> bool:

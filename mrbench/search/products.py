@@ -28,6 +28,11 @@ _COST = 100  # one candidate more to score exactly costs what bfloat16 saves on 
 _U, _U_BFLOAT16 = 2.0**-24, 2.0**-8
 
 
+def margin(dimension: int) -> np.float32:
+    """Return how far a product of unit vectors that is summed in float32 may be from the score, both rounded."""
+    return np.float32(1.05 * (dimension + 2) * _U)
+
+
 class Product(Protocol):
     """The products of some queries with one chunk of candidates after another."""
 
@@ -64,8 +69,7 @@ class Float32Product:
         self._queries = queries
         self._out = np.empty(len(queries) * chunk, dtype=np.float32)
         self._marks = Marks(self._out.size)
-        # A product errs by d u times the lengths and by the rounding to float32; so may both of two that are compared.
-        self.margin = np.float32(1.05 * (queries.shape[1] + 2) * _U)
+        self.margin = margin(queries.shape[1])
         self._error = 2 * self.margin  # stays, for products that were taken before they became exact
         self._part: Embeddings | None = None
 

@@ -14,14 +14,14 @@ import numpy as np
 from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
 from mrbench.search.best import CHUNK, Best
+from mrbench.search.device import DevicePool
 from mrbench.search.exact import Scores, key_parts
-from mrbench.search.gpu import best_keys
+from mrbench.search.host import even_block
 from mrbench.search.products import need_torch, one_thread, residual, usable
 from mrbench.search.vectors import Embeddings, check_units
 from mrbench.workers import cores
 
 BLOCK = 512  # queries in one product at most: fewer copy candidates into the order of the product more often
-_HELD = 1 << 18  # candidates wanted by the queries of a product: about twice as many are held at once
 _PARTS = 256  # of the candidates, looked at by all threads before the search
 
 
@@ -68,22 +68,17 @@ def top_k(
     for name, value, least in (("threads", threads, 0), ("block", block, 1), ("chunk", chunk, 1)):
         if value is not None and value < least:
             raise InputError("a number is too small", where=name, got=value, accepted=f"{least} or more")
-    if bfloat16 or device != "cpu":
+    if bfloat16:
         need_torch()
     depth = operator.index(min(depth, len(candidates)))
+    if device != "cpu":
+        return key_parts(DevicePool(candidates, device).search(queries, depth)[0])
+
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
-
-    if device != "cpu":
-        keys, unsure = best_keys(queries, candidates, depth, device)
-        rows, scores = key_parts(keys)
-        if len(unsure):
-            rows[unsure], scores[unsure] = top_k(queries[unsure], candidates, depth, threads=threads)
-        return rows, scores
-
     threads = threads or cores()
     if block is None:
-        block = even_block(len(queries), threads, depth)
+        block = even_block(len(queries), threads, depth, BLOCK)
     if bfloat16 is None:
         bfloat16 = usable(2.0 * len(queries) * candidates.size, candidates.shape[1])
     # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
@@ -99,14 +94,3 @@ def top_k(
 
         list(pool.map(work, range(0, len(queries), block)))
     return rows, scores
-
-
-def even_block(number: int, threads: int, depth: int, most: int = BLOCK) -> int:
-    """Return how many queries go into one product: fewer for a great depth, and as many for every thread.
-
-    >>> even_block(2000, 2, 100), even_block(10, 2, 100), even_block(3000, 2, 100), even_block(2000, 2, 1000)
-    (500, 5, 500, 250)
-    """
-    most = min(most, max(64, _HELD // max(depth, 1)))
-    rounds = max(1, -(-number // (threads * most)))
-    return max(1, -(-number // (threads * rounds)))

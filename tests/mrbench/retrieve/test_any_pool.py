@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from mrbench.retrieve.pool import TaskPool, Variants
 from mrbench.retrieve.source import TaskEmbeddings
@@ -22,7 +23,17 @@ SMALL = {
     "exact.ROWS": 5,
     "spread.ROWS": 16,
     "distinct.ROWS": 7,
+    "device.QUERIES": 4,
+    "device.SAMPLE": 4,
+    "device.TABLE": 50,
+    "device.HELD": 8,
+    "device.PAIRS": 60,
+    "device.WAITING": 30,
+    "device.UPLOAD": 100,
 }
+DEVICES = ["cpu", "cpu:0", "cpu:0, sent by chunks"]
+if torch.cuda.is_available():
+    DEVICES += ["cuda", "cuda, sent by chunks"]
 
 
 def vectors(kind: str, rows: int, length: int, rng: np.random.Generator) -> np.ndarray:
@@ -81,13 +92,17 @@ def exact(query: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["spread", "near", "coarse", "copies", "one", "mixed"])
 @pytest.mark.parametrize("seed", range(6))
-def test_every_table_is_that_of_a_sort(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SMALL.items():
         monkeypatch.setattr(f"mrbench.search.{name}", value)
-    monkeypatch.setattr("mrbench.retrieve.asked.CHUNK", 16)
+    monkeypatch.setattr("mrbench.search.host.CHUNK", 16)
     rng = np.random.default_rng(seed)
     monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
     monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
+    monkeypatch.setattr("mrbench.search.device.DENSE", int(rng.choice([1, 32, 10**6])))
+    if "chunks" in device:
+        monkeypatch.setattr("mrbench.search.device._free_memory", lambda *_: 0)
     number, length = int(rng.choice([1, 9, 11, 60, 150])), int(rng.choice([2, 5, 24]))
     pool = any_pool(7, number, 4, rng)
     candidates = vectors(kind, number, length, rng)
@@ -100,7 +115,8 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, monkeypatch: pytest
         {"image": vectors("spread", 7, length, rng)},
     )
     depth = int(rng.choice([1, 5, 10, 12, 40]))
-    run = search_task(asked, pool, depth=depth, threads=1 + seed % 3, block=[None, 1, 3][seed % 3])
+    threads, block = 1 + seed % 3, [None, 1, 3][seed % 3]
+    run = search_task(asked, pool, depth=depth, threads=threads, block=block, device=device.split(",")[0])
     row = candidates[pool.row]
     position = {name: at for at, name in enumerate(pool.candidate_ids.tolist())}
 

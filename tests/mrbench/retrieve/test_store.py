@@ -252,7 +252,7 @@ def test_other_content_is_embedded_and_what_is_known_is_not(tiny: Benchmark, tmp
         store = EmbeddingStore(model, tmp_path / "c")
 
         def embed(_, items):
-            return model.embed_candidates(items)
+            return partial(model.embed_candidates, items)
 
         embed_module.encode_records(model, lambda: iter(wanted), len(wanted), "records", embed, store)
         return model.items

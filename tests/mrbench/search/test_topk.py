@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_info
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.search import best, exact, products
+from mrbench.search import device as device_module
 from mrbench.search.exact import exact_products, exact_scores, key_parts, order_keys, settled
-from mrbench.search.gpu import best_keys
 from mrbench.search.products import Bfloat16Product, one_thread, pays, residual
 from mrbench.search.topk import top_k
 
@@ -222,18 +222,19 @@ def test_what_cannot_be_searched_is_named() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("depth", [1, 10, 150])
-def test_products_on_a_device_of_torch_give_the_same_answer(case: str, depth: int) -> None:
+@pytest.mark.parametrize("there", [True, False], ids=["there", "sent by chunks"])
+def test_a_device_of_torch_gives_the_same_answer(
+    case: str, depth: int, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
-    rows, scores = top_k(queries, candidates, depth)
-    keys, unsure = best_keys(queries, candidates, depth, "cpu", block=4, chunk=100, slack=20)
-    sure = np.setdiff1d(np.arange(9), unsure)
-    np.testing.assert_array_equal(key_parts(keys[sure])[0], rows[sure])
-    np.testing.assert_array_equal(key_parts(keys[sure])[1], scores[sure])
-    assert (len(sure) == 9) == (case == "spread")  # where more are too near than are carried, it says so
-    found = top_k(queries, candidates, depth, device="cpu:0")
-    np.testing.assert_array_equal(found[0], rows)
-    np.testing.assert_array_equal(found[1], scores)
+    expected = top_k(queries, candidates, depth)
+    for name, value in {"QUERIES": 4, "TABLE": 400, "HELD": 20, "UPLOAD": 1000}.items():
+        monkeypatch.setattr(device_module, name, value)
+    if not there:
+        monkeypatch.setattr(device_module, "_free_memory", lambda *_: 0)
+    for found, wanted in zip(top_k(queries, candidates, depth, device="cpu:0"), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 WRONG = {

@@ -1,0 +1,462 @@
+"""A pool on a device of torch, such as a GPU: its scores, counts and best are those of the processor, to the last bit.
+
+Products in float32 find there who may be among the best and who may be above a value, with the bound on their error
+that :mod:`mrbench.search.products` has; what is near is summed in float64, there too. Only sums that could round
+another way go to the processor, which sums them without error (:func:`mrbench.search.exact.settled`). Where many are
+too near to tell, whole tables are summed in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from mrbench.errors import InputError
+from mrbench.measures.ties import Floats, Ints
+from mrbench.search.exact import Keys, Scores, pair_scores, settled
+from mrbench.search.products import margin, need_torch
+from mrbench.search.vectors import Embeddings
+
+QUERIES = 4096  # in one product at most
+SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+TABLE = 1 << 28  # numbers of a table at most, and
+SHARE = 32  # bytes of free memory that one number of a table takes, with all that is made of it
+HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
+PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time
+WAITING = 1 << 22  # pairs that wait to be settled
+DENSE = 256  # one in so many pairs to settle costs more than an exact table
+UPLOAD = 1 << 23  # numbers that one thread sends to the device at a time
+THREADS = 4
+_U = 2.0**-53
+_SIGN = np.uint64(1 << 63)
+
+
+class DevicePool:
+    """Candidates, on a device where they fit into half of its free memory; else they are sent there chunk by chunk.
+
+    Args:
+        candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
+        device: Of torch, for example ``cuda``.
+        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        weights: How often each candidate counts; None counts each once.
+
+    Raises:
+        InputError: Torch has no such device here.
+        MissingExtraError: Torch is not installed.
+    """
+
+    def __init__(
+        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
+    ) -> None:
+        need_torch()
+        import torch
+
+        self._torch: Any = torch
+        try:
+            self._device = torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError) as fault:
+            accepted = "cpu, cuda, cuda:N, where there"
+            raise InputError("torch has no such device", got=device, accepted=accepted) from fault
+        self._candidates = candidates
+        free = _free_memory(torch, self._device)
+        fits = candidates.nbytes * 2 <= free
+        self._whole: Any = self._upload(candidates) if fits else None
+        self._table = max(1 << 16, min(TABLE, (free - fits * candidates.nbytes) // SHARE))
+        self._bound = 1.01 * _U * candidates.shape[1]
+        self._margin = margin(candidates.shape[1])
+        number = len(candidates)
+        self._place: Any = torch.arange(number) if place is None else torch.from_numpy(np.ascontiguousarray(place))
+        self._place = self._place.to(self._device)
+        self._weights: Any = None if weights is None else torch.from_numpy(weights).to(self._device)
+
+    def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
+        """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
+        if self._whole is None:
+            return pair_scores(queries, self._candidates, rows, ends)
+        with self._computing():
+            mine = _Queries(self, queries)
+            query = np.repeat(np.arange(len(queries)), np.diff(ends))
+            found: Scores = self._pairs(mine, self._to(query), self._to(rows)).cpu().numpy()
+        return found
+
+    def search(self, queries: Embeddings, depth: int, values: Scores | None = None) -> tuple[Keys, Ints, Ints]:
+        """Find the best candidates of every query, and count how many score above each of some values, and the same.
+
+        Args:
+            queries: Unit vectors, shape ``(num_queries, dimension)``.
+            depth: Candidates wanted per query, at most as many as there are; 0 counts only.
+            values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity;
+                None counts none.
+
+        Returns:
+            Keys of the best (:func:`mrbench.search.exact.order_keys`), ascending, shape ``(num_queries, depth)``; how
+            many candidates score higher than each value, and how many the same.
+        """
+        values = np.empty((len(queries), 0), dtype=np.float32) if values is None else values
+        keys = np.empty((len(queries), depth), dtype=np.uint64)
+        counts = np.zeros((2, *values.shape), dtype=np.int64)
+        with self._computing():
+            for start in range(0, len(queries), QUERIES):
+                some = slice(start, start + QUERIES)
+                mine = _Queries(self, queries[some])
+                keys[some], counts[:, some] = self._search(mine, depth, self._to(values[some]))
+        return keys, counts[0], counts[1]
+
+    def block(self, number: int, threads: int, depth: int) -> int:
+        """Return how many queries to ask at a time: one thread asks, whatever the number, threads and depth."""
+        return QUERIES
+
+    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every query's scores, in float64; see :mod:`mrbench.search.spread`."""
+        dimension = self._candidates.shape[1]
+        few = len(queries) < dimension
+        number = len(self._candidates) if self._weights is None else int(self._weights.sum())
+        with self._computing():
+            wide: Any = self._to(queries).double()
+            total: Any = 0.0
+            square: Any = 0.0
+            for start, part in self._chunks(dimension, self._table // 4):
+                total = total + (part.double() if self._weights is None else self._weighted(start, part)).sum(0)
+            centre = total / number
+            for start, part in self._chunks(max(dimension, few * len(queries)), self._table // 4):
+                rows = part.double() - centre
+                if self._weights is not None:
+                    rows *= self._weights[start : start + len(part), None].double().sqrt()
+                square = square + ((rows @ wide.T).square().sum(0) if few else rows.T @ rows)
+            if not few:
+                square = ((wide @ square) * wide).sum(1)
+            deviation = (square / number).clamp_(min=0).sqrt()
+            mean, deviation = (each.float().double().cpu().numpy() for each in (wide @ centre, deviation))
+        return mean, deviation
+
+    def _weighted(self, start: int, part: Any) -> Any:
+        return part.double() * self._weights[start : start + len(part), None]
+
+    def _search(self, queries: _Queries, depth: int, values: Any) -> tuple[Keys, Any]:
+        best = _Best(self, queries, depth) if depth else None
+        counts = _Counts(self, queries, values) if values.shape[1] else None
+        guessed = best is not None and best.guess()
+        if guessed or counts:
+            for start, part in self._chunks(len(queries.narrow)):
+                scores = queries.narrow @ part.T
+                if counts:
+                    counts.look(start, part, scores)
+                if guessed:
+                    best.look(start, scores)  # type: ignore[union-attr]
+        found = np.zeros((2, *values.shape), dtype=np.int64)
+        if counts:
+            counts.finish()
+            found[:] = counts.found.cpu().numpy()
+        keys = best.keys() if best else np.empty((len(queries.narrow), 0), dtype=np.uint64)
+        return keys, found
+
+    def _chunks(self, queries: int, number: int | None = None) -> Iterator[tuple[int, Any]]:
+        """Yield the candidates on the device, as many at a time as a table may have columns."""
+        step = max(1, (number or self._table) // queries)
+        for start in range(0, len(self._candidates), step):
+            if self._whole is not None:
+                yield start, self._whole[start : start + step]
+            else:
+                yield start, self._to(self._candidates[start : start + step])
+
+    def _pairs(self, queries: _Queries, query: Any, rows: Any) -> Any:
+        """Return the scores of pairs, float32, where query and row of each are on the device."""
+        torch = self._torch
+        if self._whole is None:
+            ends = torch.searchsorted(query, torch.arange(len(queries.narrow) + 1, device=self._device))
+            host = pair_scores(queries.host, self._candidates, rows.cpu().numpy(), ends.cpu().numpy())
+            return self._to(host)
+        scores = torch.empty(len(rows), device=self._device)
+        step = max(1, PAIRS // self._candidates.shape[1])
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            products = self._whole[rows[part]].double()
+            products *= queries.wide[query[part]]
+            sums = products.sum(1)
+            unsure = _rounds_differently(sums, self._bound).nonzero()[:, 0]
+            scores[part] = self._settled(queries, query[part], rows[part], sums, unsure, products)
+        return scores
+
+    def _settled(self, queries: _Queries, query: Any, rows: Any, sums: Any, unsure: Any, products: Any = None) -> Any:
+        """Round sums to scores, and have those that could round otherwise summed without error.
+
+        Args:
+            queries: Whose they are.
+            query: Of each sum.
+            rows: Of each sum.
+            sums: In float64.
+            unsure: Which of them to look at more closely.
+            products: What was summed; None multiplies again.
+        """
+        scores = sums.float()
+        if len(unsure):
+            errors = []
+            step = max(1, PAIRS // self._candidates.shape[1])
+            for start in range(0, len(unsure), step):
+                some = unsure[start : start + step]
+                if products is None:
+                    whole = self._rows(rows[some]).double().mul_(queries.wide[query[some]])
+                else:
+                    whole = products[some]
+                errors.append(whole.abs_().sum(1) * self._bound)
+            still = unsure[_rounds_differently(sums[unsure], self._torch.cat(errors))]
+            if len(still):
+                there = [each[still].cpu().numpy() for each in (sums, query, rows)]
+                exact = settled(there[0], queries.host, there[1], self._candidates, there[2])
+                scores[still] = self._to(exact)
+        return scores.add_(0.0)  # -0 becomes 0
+
+    def _rows(self, rows: Any) -> Any:
+        return self._to(self._candidates[rows.cpu().numpy()]) if self._whole is None else self._whole[rows]
+
+    def _exact(self, queries: _Queries, start: int, part: Any) -> Any:
+        """Return the scores of queries and candidates from a row on, as a table."""
+        wide = part.double().T
+        sums = queries.wide @ wide
+        unsure = _rounds_differently(sums, self._bound).nonzero()
+        if len(unsure) * DENSE > sums.numel():  # sums of few products, or of none: a bound for each
+            error = (queries.wide.abs() @ wide.abs_()).mul_(1.01 * self._bound)
+            unsure = _rounds_differently(sums, error).nonzero()
+        scores = sums.float().add_(0.0)
+        if len(unsure):
+            query, column = unsure.T
+            every = self._torch.arange(len(query), device=self._device)
+            scores[query, column] = self._settled(queries, query, column + start, sums[query, column], every)
+        return scores
+
+    def _keys(self, scores: Any, places: Any) -> Any:
+        """Return :func:`mrbench.search.exact.order_keys` less 2**63, since torch compares signed numbers."""
+        bits = scores.contiguous().view(self._torch.int32).long()
+        falling = self._torch.where(bits < 0, bits + (1 << 32), bits.bitwise_not() & 0x7FFFFFFF)
+        return ((falling - (1 << 31)) << 32) | places
+
+    def _host_keys(self, keys: Any) -> Keys:
+        found: Keys = keys.cpu().numpy().view(np.uint64) ^ _SIGN
+        return found
+
+    def _to(self, array: np.ndarray[Any, Any]) -> Any:
+        return self._torch.from_numpy(np.array(array, order="C")).to(self._device)
+
+    def _upload(self, candidates: Embeddings) -> Any:
+        """Send all to the device, by threads, whose copies into memory that the device reads are what takes time."""
+        torch, pinned = self._torch, self._device.type == "cuda"
+        whole = torch.empty(candidates.shape, device=self._device)
+        step = max(1, UPLOAD // candidates.shape[1])
+
+        def send(start: int) -> None:
+            part = candidates[start : start + step]
+            staged = torch.empty(part.shape, pin_memory=pinned)
+            np.copyto(staged.numpy(), part)
+            whole[start : start + step].copy_(staged, non_blocking=True)
+            if pinned:
+                torch.cuda.current_stream(self._device).synchronize()
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(send, range(0, len(candidates), step)))
+        return whole
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        torch = self._torch
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False), _full_precision(torch):
+            yield
+
+
+class _Queries:
+    """Queries here, on the device, and there in float64."""
+
+    def __init__(self, pool: DevicePool, queries: Embeddings) -> None:
+        self.host = queries
+        self.narrow = pool._to(queries)
+        self.wide = self.narrow.double()
+
+    def of(self, some: Any) -> _Queries:
+        """Return some of them."""
+        part = object.__new__(_Queries)
+        part.host, part.narrow, part.wide = self.host[some.cpu().numpy()], self.narrow[some], self.wide[some]
+        return part
+
+
+class _Counts:
+    """How many candidates score above values, and the same, a table of products after the other."""
+
+    def __init__(self, pool: DevicePool, queries: _Queries, values: Any) -> None:
+        self._pool, self._queries, self._values = pool, queries, values
+        self.found = values.new_zeros((2, *values.shape), dtype=pool._torch.int64)
+        self._unsure: list[tuple[int, Any]] = []  # number of the value; query and row
+        self._waiting = 0
+
+    def look(self, start: int, part: Any, scores: Any) -> None:
+        torch, pool = self._pool._torch, self._pool
+        greater, unsure = torch.zeros_like(self.found[0]), []
+        number = 0
+        for column in range(self._values.shape[1]):
+            value = self._values[:, column, None]
+            near = scores >= value - pool._margin
+            above = scores > value + pool._margin
+            greater[:, column] = self._sums(start, above)
+            found = near.logical_xor_(above)
+            number += int(found.count_nonzero())
+            if number * DENSE > (column + 1) * scores.numel() + WAITING:
+                return self._exactly(start, part)
+            found = found.nonzero()
+            found[:, 1] += start
+            unsure.append((column, found))
+        self.found[0] += greater
+        self._unsure += unsure
+        self._waiting += number
+        if self._waiting > WAITING:
+            self.finish()
+        return None
+
+    def _exactly(self, start: int, part: Any) -> None:
+        step = max(1, len(part) // 4)  # numbers twice as long
+        for first in range(0, len(part), step):
+            scores = self._pool._exact(self._queries, start + first, part[first : first + step])
+            for column in range(self._values.shape[1]):
+                value = self._values[:, column, None]
+                self.found[0, :, column] += self._sums(start + first, scores > value)
+                self.found[1, :, column] += self._sums(start + first, scores == value)
+
+    def _sums(self, start: int, flags: Any) -> Any:
+        if self._pool._weights is None:
+            return flags.sum(1)
+        return (flags * self._pool._weights[start : start + flags.shape[1]]).sum(1)
+
+    def finish(self) -> None:
+        """Settle what was too close to tell."""
+        for column, found in self._unsure:
+            query, row = found.T.contiguous()
+            scores, value = self._pool._pairs(self._queries, query, row), self._values[query, column]
+            for counts, true in zip(self.found, (scores > value, scores == value), strict=True):
+                weights = true.long() if self._pool._weights is None else true * self._pool._weights[row]
+                counts[:, column].index_add_(0, query, weights)
+        self._unsure, self._waiting = [], 0
+
+
+class _Best:
+    """The best of queries: those that reach a guess are held and settled; who guessed wrong is searched exactly."""
+
+    def __init__(self, pool: DevicePool, queries: _Queries, depth: int) -> None:
+        self._pool, self._queries, self._depth = pool, queries, depth
+        self._held: list[tuple[Any, Any, Any]] = []  # query, row, product
+
+    def guess(self) -> bool:
+        """Guess from every n-th candidate a score that a few more than are wanted reach, or say that they are few."""
+        pool, number = self._pool, len(self._queries.narrow)
+        step = max(SAMPLE, -(-len(pool._candidates) * number // pool._table))
+        expected = self._depth / step
+        rank = round(expected + 3.5 * expected**0.5 + 3)
+        if 2 * rank > -(-len(pool._candidates) // step):
+            return False
+        sample = pool._to(pool._candidates[::step]) if pool._whole is None else pool._whole[::step]
+        scores = self._queries.narrow @ sample.T
+        self._guess = scores.topk(rank, dim=1).values[:, -1:]
+        self._limit = self._guess - 2 * pool._margin
+        self._number = scores.new_zeros(number, dtype=pool._torch.int64)
+        return True
+
+    def look(self, start: int, scores: Any) -> None:
+        """Hold who reaches the limit; a query that holds too many is left to :meth:`_surely`."""
+        reach = scores >= self._limit
+        self._number += reach.sum(1)
+        hungry = self._number > HELD + 4 * self._depth
+        if bool(hungry.any()):
+            self._limit[hungry] = float("inf")
+            reach &= ~hungry[:, None]
+        query, column = reach.nonzero(as_tuple=True)
+        self._held.append((query, column + start, scores[query, column]))
+
+    def keys(self) -> Keys:
+        """Return the keys of the best, shape ``(num_queries, depth)``."""
+        torch, pool = self._pool._torch, self._pool
+        found = np.empty((len(self._queries.narrow), self._depth), dtype=np.uint64)
+        if not self._held:
+            found[:] = pool._host_keys(self._surely(self._queries))
+            return found
+        query, rows, values = (torch.cat(parts) for parts in zip(*self._held, strict=True))
+        self._held = []
+        # As sorted by query as the tables were, so that every query's are together.
+        order = torch.sort(query, stable=True).indices
+        query, rows, values = query[order], rows[order], values[order]
+        reached = torch.bincount(query[values >= self._guess[query, 0]], minlength=len(found))
+        sure = (reached >= self._depth) & (self._limit[:, 0] < float("inf"))
+        some = sure.nonzero()[:, 0]
+        if len(some):
+            kept = sure[query]
+            number = torch.cumsum(sure, 0) - 1
+            at = some.cpu().numpy()
+            found[at] = pool._host_keys(self._settle(some, number[query[kept]], rows[kept], values[kept]))
+        rest = (~sure).nonzero()[:, 0]
+        if len(rest):
+            found[rest.cpu().numpy()] = pool._host_keys(self._surely(self._queries.of(rest)))
+        return found
+
+    def _settle(self, some: Any, query: Any, rows: Any, values: Any) -> Any:
+        """Return keys of the best of some queries, from what they hold, which stands by query."""
+        torch, pool = self._pool._torch, self._pool
+        table, width = _table(torch, query, len(some))
+        products = values.new_full((len(some), width), float("-inf"))
+        products[query, table] = values
+        level = products.topk(self._depth, dim=1, sorted=False).values.min(1).values - 2 * pool._margin
+        close = values >= level[query]
+        query, rows = query[close], rows[close]
+        keys = pool._keys(pool._pairs(self._queries, some[query], rows), pool._place[rows])
+        table, width = _table(torch, query, len(some))
+        filled = keys.new_full((len(some), width), torch.iinfo(torch.int64).max)
+        filled[query, table] = keys
+        return filled.sort(1).values[:, : self._depth]
+
+    def _surely(self, queries: _Queries) -> Any:
+        """Return the keys of the best from tables of exact scores."""
+        torch, pool, keys = self._pool._torch, self._pool, None
+        for start, part in pool._chunks(len(queries.narrow), pool._table // 4):
+            more = pool._keys(pool._exact(queries, start, part), pool._place[start : start + len(part)])
+            keys = more if keys is None else torch.cat([keys, more], 1)
+            keys = keys.topk(min(self._depth, keys.shape[1]), dim=1, largest=False).values
+        return keys.sort(1).values  # type: ignore[union-attr]
+
+
+def _table(torch: Any, query: Any, number: int) -> tuple[Any, int]:
+    """Return in which column of its row each stands, where they are sorted by row, and how many columns that takes."""
+    counts = torch.bincount(query, minlength=number)
+    starts = torch.cumsum(counts, 0) - counts
+    return torch.arange(len(query), device=query.device) - starts[query], int(counts.max())
+
+
+def _rounds_differently(sums: Any, error: Any) -> Any:
+    """Say where both ends of what a sum may be do not round to the same float32; rounding is monotone."""
+    return (sums - error).float() != (sums + error).float()
+
+
+def _free_memory(torch: Any, device: Any) -> int:
+    if device.type != "cuda":
+        return 1 << 32
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+@contextmanager
+def _full_precision(torch: Any) -> Iterator[None]:
+    """Keep products of float32 in float32: TensorFloat-32 errs by more than the bound."""
+    settings = [getattr(torch.backends, name).matmul for name in ("cuda", "mkldnn")]
+    if not all(hasattr(setting, "fp32_precision") for setting in settings):  # before torch 2.9
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+        return
+    said = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, value in zip(settings, said, strict=True):
+            setting.fp32_precision = value

@@ -1,0 +1,80 @@
+"""A pool on the processor: scores of pairs, counts and the best of a block of queries, in one pass over the pool."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+
+import numpy as np
+
+from mrbench.measures.ties import Floats, Ints
+from mrbench.search.best import Best
+from mrbench.search.counts import CHUNK, Counter
+from mrbench.search.exact import Keys, Scores, pair_scores
+from mrbench.search.spread import spread
+from mrbench.search.vectors import Embeddings
+
+BLOCK = 256  # queries in one product
+_HELD = 1 << 18  # candidates wanted by the queries of a product: about twice as many are held at once
+
+
+class HostPool:
+    """Candidates that are searched here, a block of queries a thread.
+
+    Args:
+        candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
+        executor: Threads for what is not asked by blocks.
+        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        weights: How often each candidate counts; None counts each once.
+    """
+
+    def __init__(
+        self, candidates: Embeddings, executor: Executor, *, place: Ints | None = None, weights: Ints | None = None
+    ) -> None:
+        self._candidates, self._executor, self._place, self._weights = candidates, executor, place, weights
+
+    def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
+        """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
+        return pair_scores(queries, self._candidates, rows, ends)
+
+    def search(self, queries: Embeddings, depth: int, values: Scores) -> tuple[Keys, Ints, Ints]:
+        """Find the best candidates, and count who scores above some values, and the same.
+
+        Args:
+            queries: Unit vectors, shape ``(num_queries, dimension)``.
+            depth: Candidates wanted per query, at most as many as there are; 0 counts only.
+            values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity.
+
+        Returns:
+            Keys of the best (:func:`mrbench.search.exact.order_keys`), ascending, shape ``(num_queries, depth)``; how
+            many candidates score higher than each value, and how many the same.
+        """
+        counter = Counter(queries, self._candidates, values, weights=self._weights)
+        keys = np.empty((len(queries), depth), dtype=np.uint64)
+        if depth:
+            best = Best(queries, self._candidates, depth, chunk=CHUNK, place=self._place, watch=counter.look)
+            if counter.many:
+                best.sharpen()
+            keys = best.search()
+            counter.finish()
+        else:
+            counter.count()
+        return keys, counter.greater, counter.equal
+
+    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every query's scores; see :func:`mrbench.search.spread.spread`."""
+        return spread(queries, self._candidates, self._executor, self._weights)
+
+    def block(self, number: int, threads: int, depth: int) -> int:
+        """Return how many queries a thread should ask at a time."""
+        return even_block(number, threads, depth, BLOCK)
+
+
+def even_block(number: int, threads: int, depth: int, most: int) -> int:
+    """Return how many queries go into one product: fewer for a great depth, and as many for every thread.
+
+    >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)], even_block(2000, 2, 1000, 512)
+    ([500, 5, 500], 250)
+    """
+    most = min(most, max(64, _HELD // max(depth, 1)))
+    rounds = max(1, -(-number // (threads * most)))
+    return max(1, -(-number // (threads * rounds)))
