@@ -1,9 +1,9 @@
 """A pool on a device of torch, such as a GPU: its scores, counts and best are those of the processor, to the last bit.
 
 Products in float32 find there who may be among the best and who may be above a value, with the bound on their error
-that :mod:`mrbench.search.products` has; what is near is summed in float64, there too. Only sums that could round
-another way go to the processor, which sums them without error (:func:`mrbench.search.exact.settled`). Where many are
-too near to tell, whole tables are summed in float64.
+that :mod:`mrbench.search.products` has; where only the best are wanted, products in bfloat16 do. What is near is summed
+in float64, and what could round another way without error, there too. Where many are too near to tell, whole tables are
+summed in float64.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ import numpy as np
 
 from mrbench.errors import InputError
 from mrbench.measures.ties import Floats, Ints
-from mrbench.search.exact import Keys, Scores, pair_scores, settled
+from mrbench.search.exact import Keys, Scores, exact_sums, pair_scores
 from mrbench.search.products import margin, need_torch
 from mrbench.search.vectors import Embeddings
 
 QUERIES = 4096  # in one product at most
 SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+WORDS = 255  # of eight flags that are added at a time: no byte of their sum carries into the next
 TABLE = 1 << 28  # numbers of a table at most, and
 SHARE = 32  # bytes of free memory that one number of a table takes, with all that is made of it
 HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
 PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time
 WAITING = 1 << 22  # pairs that wait to be settled
 DENSE = 256  # one in so many pairs to settle costs more than an exact table
-UPLOAD = 1 << 23  # numbers that one thread sends to the device at a time
-THREADS = 4
-_U = 2.0**-53
+COST = 256  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
+UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time
+THREADS = 8
+_U, _U_FLOAT32, _U_BFLOAT16 = 2.0**-53, 2.0**-24, 2.0**-8
+_SPLIT = 1.5 * 2.0**12  # a number of 1 or less plus this less this is a multiple of 2**-40, whose sums are exact
 _SIGN = np.uint64(1 << 63)
 
 
@@ -72,6 +75,8 @@ class DevicePool:
         self._place: Any = torch.arange(number) if place is None else torch.from_numpy(np.ascontiguousarray(place))
         self._place = self._place.to(self._device)
         self._weights: Any = None if weights is None else torch.from_numpy(weights).to(self._device)
+        self._bfloat16 = fits and _multiplies_bfloat16(torch, self._device)
+        self._residual: float | None = None
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
         """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
@@ -136,12 +141,22 @@ class DevicePool:
     def _weighted(self, start: int, part: Any) -> Any:
         return part.double() * self._weights[start : start + len(part), None]
 
+    def residual(self) -> float:
+        """Return the length of what rounding to bfloat16 takes from a candidate, the largest of all."""
+        if self._residual is None:
+            parts = [(part - part.bfloat16()).norm(dim=1).max() for _, part in self._chunks(self._candidates.shape[1])]
+            self._residual = 1.001 * float(self._torch.stack(parts).max())
+        return self._residual
+
     def _search(self, queries: _Queries, depth: int, values: Any) -> tuple[Keys, Any]:
         best = _Best(self, queries, depth) if depth else None
         counts = _Counts(self, queries, values) if values.shape[1] else None
-        guessed = best is not None and best.guess()
+        guessed = best is not None and best.guess(coarse=counts is None)
         if guessed or counts:
             for start, part in self._chunks(len(queries.narrow)):
+                if guessed and best.coarse is not None:  # type: ignore[union-attr]
+                    best.look(start, best.coarse @ part.bfloat16().T)  # type: ignore[union-attr]
+                    continue
                 scores = queries.narrow @ part.T
                 if counts:
                     counts.look(start, part, scores)
@@ -157,6 +172,7 @@ class DevicePool:
     def _chunks(self, queries: int, number: int | None = None) -> Iterator[tuple[int, Any]]:
         """Yield the candidates on the device, as many at a time as a table may have columns."""
         step = max(1, (number or self._table) // queries)
+        step -= step % (8 * WORDS) if step > 8 * WORDS else 0
         for start in range(0, len(self._candidates), step):
             if self._whole is not None:
                 yield start, self._whole[start : start + step]
@@ -175,40 +191,32 @@ class DevicePool:
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             products = self._whole[rows[part]].double()
-            products *= queries.wide[query[part]]
+            products *= queries.narrow[query[part]]
             sums = products.sum(1)
             unsure = _rounds_differently(sums, self._bound).nonzero()[:, 0]
-            scores[part] = self._settled(queries, query[part], rows[part], sums, unsure, products)
-        return scores
-
-    def _settled(self, queries: _Queries, query: Any, rows: Any, sums: Any, unsure: Any, products: Any = None) -> Any:
-        """Round sums to scores, and have those that could round otherwise summed without error.
-
-        Args:
-            queries: Whose they are.
-            query: Of each sum.
-            rows: Of each sum.
-            sums: In float64.
-            unsure: Which of them to look at more closely.
-            products: What was summed; None multiplies again.
-        """
-        scores = sums.float()
-        if len(unsure):
-            errors = []
-            step = max(1, PAIRS // self._candidates.shape[1])
-            for start in range(0, len(unsure), step):
-                some = unsure[start : start + step]
-                if products is None:
-                    whole = self._rows(rows[some]).double().mul_(queries.wide[query[some]])
-                else:
-                    whole = products[some]
-                errors.append(whole.abs_().sum(1) * self._bound)
-            still = unsure[_rounds_differently(sums[unsure], self._torch.cat(errors))]
-            if len(still):
-                there = [each[still].cpu().numpy() for each in (sums, query, rows)]
-                exact = settled(there[0], queries.host, there[1], self._candidates, there[2])
-                scores[still] = self._to(exact)
+            scores[part] = sums
+            scores[part][unsure] = self._settled(queries, query[part][unsure], rows[part][unsure])
         return scores.add_(0.0)  # -0 becomes 0
+
+    def _settled(self, queries: _Queries, query: Any, rows: Any) -> Any:
+        """Return the scores of pairs, float32, whose sums in float64 could round either way."""
+        torch = self._torch
+        scores = torch.empty(len(rows), device=self._device)
+        step = max(1, PAIRS // self._candidates.shape[1])
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            products = self._rows(rows[part]).double()
+            products *= queries.narrow[query[part]]
+            high = (products + _SPLIT) - _SPLIT
+            low = products - high  # 2**-41 or less
+            error = low.abs().sum(1) * (2 * self._bound)
+            high, low = high.sum(1), low.sum(1)
+            lower, upper = (high + (low - error)).float(), (high + (low + error)).float()
+            scores[part] = lower
+            still = (lower != upper).nonzero()[:, 0]
+            if len(still):
+                scores[part][still] = self._to(np.array(exact_sums(products[still].cpu().numpy()), dtype=np.float32))
+        return scores
 
     def _rows(self, rows: Any) -> Any:
         return self._to(self._candidates[rows.cpu().numpy()]) if self._whole is None else self._whole[rows]
@@ -221,17 +229,15 @@ class DevicePool:
         if len(unsure) * DENSE > sums.numel():  # sums of few products, or of none: a bound for each
             error = (queries.wide.abs() @ wide.abs_()).mul_(1.01 * self._bound)
             unsure = _rounds_differently(sums, error).nonzero()
-        scores = sums.float().add_(0.0)
-        if len(unsure):
-            query, column = unsure.T
-            every = self._torch.arange(len(query), device=self._device)
-            scores[query, column] = self._settled(queries, query, column + start, sums[query, column], every)
-        return scores
+        scores = sums.float()
+        query, column = unsure.T
+        scores[query, column] = self._settled(queries, query, column + start)
+        return scores.add_(0.0)
 
     def _keys(self, scores: Any, places: Any) -> Any:
         """Return :func:`mrbench.search.exact.order_keys` less 2**63, since torch compares signed numbers."""
         bits = scores.contiguous().view(self._torch.int32).long()
-        falling = self._torch.where(bits < 0, bits + (1 << 32), bits.bitwise_not() & 0x7FFFFFFF)
+        falling = self._torch.where(bits < 0, bits, bits.bitwise_not() & 0x7FFFFFFF)  # the upper half is shifted out
         return ((falling - (1 << 31)) << 32) | places
 
     def _host_keys(self, keys: Any) -> Keys:
@@ -287,25 +293,25 @@ class _Counts:
     def __init__(self, pool: DevicePool, queries: _Queries, values: Any) -> None:
         self._pool, self._queries, self._values = pool, queries, values
         self.found = values.new_zeros((2, *values.shape), dtype=pool._torch.int64)
-        self._unsure: list[tuple[int, Any]] = []  # number of the value; query and row
+        self._unsure: list[tuple[int, Any, Any]] = []  # number of the value, query, row
         self._waiting = 0
 
     def look(self, start: int, part: Any, scores: Any) -> None:
         torch, pool = self._pool._torch, self._pool
         greater, unsure = torch.zeros_like(self.found[0]), []
+        near, above = _Flags(torch, scores), _Flags(torch, scores)
         number = 0
         for column in range(self._values.shape[1]):
             value = self._values[:, column, None]
-            near = scores >= value - pool._margin
-            above = scores > value + pool._margin
+            torch.ge(scores, value - pool._margin, out=near.flags)
+            torch.gt(scores, value + pool._margin, out=above.flags)
             greater[:, column] = self._sums(start, above)
-            found = near.logical_xor_(above)
-            number += int(found.count_nonzero())
+            near.words ^= above.words
+            query, row = near.places()
+            unsure.append((column, query, row + start))
+            number += len(query)
             if number * DENSE > (column + 1) * scores.numel() + WAITING:
                 return self._exactly(start, part)
-            found = found.nonzero()
-            found[:, 1] += start
-            unsure.append((column, found))
         self.found[0] += greater
         self._unsure += unsure
         self._waiting += number
@@ -317,20 +323,20 @@ class _Counts:
         step = max(1, len(part) // 4)  # numbers twice as long
         for first in range(0, len(part), step):
             scores = self._pool._exact(self._queries, start + first, part[first : first + step])
+            flags = _Flags(self._pool._torch, scores)
             for column in range(self._values.shape[1]):
-                value = self._values[:, column, None]
-                self.found[0, :, column] += self._sums(start + first, scores > value)
-                self.found[1, :, column] += self._sums(start + first, scores == value)
+                for counts, compare in zip(self.found, (self._pool._torch.gt, self._pool._torch.eq), strict=True):
+                    compare(scores, self._values[:, column, None], out=flags.flags)
+                    counts[:, column] += self._sums(start + first, flags)
 
-    def _sums(self, start: int, flags: Any) -> Any:
+    def _sums(self, start: int, flags: _Flags) -> Any:
         if self._pool._weights is None:
-            return flags.sum(1)
-        return (flags * self._pool._weights[start : start + flags.shape[1]]).sum(1)
+            return flags.sums()
+        return (flags.flags * self._pool._weights[start : start + flags.flags.shape[1]]).sum(1)
 
     def finish(self) -> None:
         """Settle what was too close to tell."""
-        for column, found in self._unsure:
-            query, row = found.T.contiguous()
+        for column, query, row in self._unsure:
             scores, value = self._pool._pairs(self._queries, query, row), self._values[query, column]
             for counts, true in zip(self.found, (scores > value, scores == value), strict=True):
                 weights = true.long() if self._pool._weights is None else true * self._pool._weights[row]
@@ -339,15 +345,25 @@ class _Counts:
 
 
 class _Best:
-    """The best of queries: those that reach a guess are held and settled; who guessed wrong is searched exactly."""
+    """The best of queries: those that reach a guess are held and settled; who guessed wrong is searched exactly.
+
+    Attributes:
+        coarse: The queries rounded to bfloat16, where products of these are to be looked at; else None.
+    """
+
+    coarse: Any = None
 
     def __init__(self, pool: DevicePool, queries: _Queries, depth: int) -> None:
         self._pool, self._queries, self._depth = pool, queries, depth
         self._held: list[tuple[Any, Any, Any]] = []  # query, row, product
 
-    def guess(self) -> bool:
-        """Guess from every n-th candidate a score that a few more than are wanted reach, or say that they are few."""
-        pool, number = self._pool, len(self._queries.narrow)
+    def guess(self, *, coarse: bool) -> bool:
+        """Guess from every n-th candidate a score that a few more than are wanted reach, or say that they are few.
+
+        Args:
+            coarse: Whether products in bfloat16 would do, where few candidates more are held for it.
+        """
+        torch, pool, number = self._pool._torch, self._pool, len(self._queries.narrow)
         step = max(SAMPLE, -(-len(pool._candidates) * number // pool._table))
         expected = self._depth / step
         rank = round(expected + 3.5 * expected**0.5 + 3)
@@ -355,21 +371,41 @@ class _Best:
             return False
         sample = pool._to(pool._candidates[::step]) if pool._whole is None else pool._whole[::step]
         scores = self._queries.narrow @ sample.T
-        self._guess = scores.topk(rank, dim=1).values[:, -1:]
-        self._limit = self._guess - 2 * pool._margin
-        self._number = scores.new_zeros(number, dtype=pool._torch.int64)
+        self._guess = scores.topk(rank, dim=1).values[:, -1:].contiguous()
+        self._limit = self._guess - self._error(self._guess)
+        if coarse and pool._bfloat16:
+            rounded = self._queries.narrow.bfloat16()
+            lost = float((self._queries.narrow - rounded).norm(dim=1).max()) + pool.residual()
+            # As of Bfloat16Product; units that multiply bfloat16 may cut where others round.
+            self._lost = 1.01 * lost + 8.4 * (rounded.shape[1] + 2) * _U_FLOAT32
+            limit = self._guess - self._coarse_error(self._guess)
+            more = (scores >= limit).sum() - (scores >= self._guess).sum()
+            if bool((limit > 0).all()) and int(more) * COST < scores.numel():
+                self.coarse = rounded
+                # The upper half of a positive float32 is the bfloat16 at or below it.
+                self._limit = (limit.view(torch.int32) >> 16 << 16).view(torch.float32).bfloat16()
+        self._number = torch.zeros(number, dtype=torch.int64, device=pool._device)
         return True
+
+    def _error(self, level: Any) -> Any:
+        return 2 * self._pool._margin if self.coarse is None else self._coarse_error(level)
+
+    def _coarse_error(self, level: Any) -> Any:
+        return (2 * self._lost + 2 * _U_BFLOAT16 * level.abs()) * 1.02
 
     def look(self, start: int, scores: Any) -> None:
         """Hold who reaches the limit; a query that holds too many is left to :meth:`_surely`."""
-        reach = scores >= self._limit
-        self._number += reach.sum(1)
+        torch = self._pool._torch
+        reach = _Flags(torch, scores)
+        torch.ge(scores, self._limit, out=reach.flags)
+        query, column = reach.places()
+        self._number += torch.bincount(query, minlength=len(self._number))
         hungry = self._number > HELD + 4 * self._depth
         if bool(hungry.any()):
             self._limit[hungry] = float("inf")
-            reach &= ~hungry[:, None]
-        query, column = reach.nonzero(as_tuple=True)
-        self._held.append((query, column + start, scores[query, column]))
+            rest = ~hungry[query]
+            query, column = query[rest], column[rest]
+        self._held.append((query, column + start, scores[query, column].float()))
 
     def keys(self) -> Keys:
         """Return the keys of the best, shape ``(num_queries, depth)``."""
@@ -402,7 +438,8 @@ class _Best:
         table, width = _table(torch, query, len(some))
         products = values.new_full((len(some), width), float("-inf"))
         products[query, table] = values
-        level = products.topk(self._depth, dim=1, sorted=False).values.min(1).values - 2 * pool._margin
+        level = products.topk(self._depth, dim=1, sorted=False).values.min(1).values
+        level -= self._error(level)
         close = values >= level[query]
         query, rows = query[close], rows[close]
         keys = pool._keys(pool._pairs(self._queries, some[query], rows), pool._place[rows])
@@ -421,6 +458,35 @@ class _Best:
         return keys.sort(1).values  # type: ignore[union-attr]
 
 
+class _Flags:
+    """Flags of a table, eight a word.
+
+    Attributes:
+        flags: A place for them, of the shape of the table.
+        words: The same as int64; what is beside the table is 0.
+    """
+
+    def __init__(self, torch: Any, table: Any) -> None:
+        height, width = table.shape
+        whole = -(-width // (8 * WORDS)) * 8 * WORDS
+        every = torch.empty((height, whole), dtype=torch.bool, device=table.device)
+        every[:, width:] = False
+        self._torch, self.flags, self.words = torch, every[:, :width], every.view(torch.int64)
+
+    def sums(self) -> Any:
+        """Return how many flags of each row are set."""
+        some = self.words.view(len(self.words), -1, WORDS).sum(2)
+        return some.view(self._torch.uint8).sum(1)
+
+    def places(self) -> tuple[Any, Any]:
+        """Return row and column of those that are set, by row; few are, so words are looked at first."""
+        at = self.words.reshape(-1).nonzero()[:, 0]
+        inside = self.words.reshape(-1)[at].view(self._torch.bool).nonzero()[:, 0]
+        at = at[inside >> 3]
+        width = self.words.shape[1]
+        return at // width, at % width * 8 + (inside & 7)
+
+
 def _table(torch: Any, query: Any, number: int) -> tuple[Any, int]:
     """Return in which column of its row each stands, where they are sorted by row, and how many columns that takes."""
     counts = torch.bincount(query, minlength=number)
@@ -433,6 +499,10 @@ def _rounds_differently(sums: Any, error: Any) -> Any:
     return (sums - error).float() != (sums + error).float()
 
 
+def _multiplies_bfloat16(torch: Any, device: Any) -> bool:
+    return device.type == "cuda" and bool(torch.cuda.get_device_capability(device) >= (8, 0))
+
+
 def _free_memory(torch: Any, device: Any) -> int:
     if device.type != "cuda":
         return 1 << 32
@@ -442,7 +512,18 @@ def _free_memory(torch: Any, device: Any) -> int:
 
 @contextmanager
 def _full_precision(torch: Any) -> Iterator[None]:
-    """Keep products of float32 in float32: TensorFloat-32 errs by more than the bound."""
+    """Keep products of float32, and sums of bfloat16, in float32: what else is allowed errs by more than the bound."""
+    reduced = torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    try:
+        with _float32(torch):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = reduced
+
+
+@contextmanager
+def _float32(torch: Any) -> Iterator[None]:
     settings = [getattr(torch.backends, name).matmul for name in ("cuda", "mkldnn")]
     if not all(hasattr(setting, "fp32_precision") for setting in settings):  # before torch 2.9
         before = torch.get_float32_matmul_precision()

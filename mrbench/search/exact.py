@@ -97,8 +97,13 @@ def settled(sums: Floats, queries: Embeddings, query: Ints, candidates: Embeddin
         products = candidates[rows[some]].astype(np.float64) * queries[query[some]]
         error = bound * np.abs(products).sum(axis=1)  # 0 where the vectors share no component
         still = (sums[some] - error).astype(np.float32) != (sums[some] + error).astype(np.float32)
-        scores[some[still]] = [math.fsum(row) for row in products[still].tolist()]
+        scores[some[still]] = exact_sums(products[still])
     return scores + np.float32(0)
+
+
+def exact_sums(products: Floats) -> list[float]:
+    """Return the sum of each row, rounded once, to float64."""
+    return [math.fsum(row) for row in products.tolist()]
 
 
 def exact_products(queries: Embeddings, candidates: Embeddings, out: Scores | None = None) -> Scores:

@@ -30,6 +30,7 @@ SMALL = {
     "device.PAIRS": 60,
     "device.WAITING": 30,
     "device.UPLOAD": 100,
+    "device.WORDS": 2,
 }
 DEVICES = ["cpu", "cpu:0", "cpu:0, sent by chunks"]
 if torch.cuda.is_available():

@@ -10,24 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from any_vectors import CASES, units
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.search import best, exact, products
-from mrbench.search import device as device_module
 from mrbench.search.exact import exact_products, exact_scores, key_parts, order_keys, settled
 from mrbench.search.products import Bfloat16Product, one_thread, pays, residual
 from mrbench.search.topk import top_k
-
-
-def units(rows: int, length: int = 24, seed: int = 0, distinct: int | None = None, spread: float = 1.0) -> np.ndarray:
-    """Unit vectors; ``distinct`` drawn again and again, or all within ``spread`` of one direction."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.standard_normal((distinct or rows, length)) * spread + (0 if spread == 1 else 1)
-    drawn = drawn if distinct is None else drawn[rng.integers(distinct, size=rows)]
-    return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
 
 
 def by_fractions(query: np.ndarray, candidate: np.ndarray) -> np.float32:
@@ -43,14 +35,6 @@ def slow_top_k(queries: np.ndarray, candidates: np.ndarray, depth: int) -> tuple
         rows.append(order)
         scores.append([mine[row] for row in order])
     return np.array(rows), np.array(scores, dtype=np.float32)
-
-
-CASES = {
-    "spread": lambda: units(700, seed=1),
-    "many ties": lambda: units(700, seed=1, distinct=5),
-    "one vector": lambda: units(700, seed=1, distinct=1),
-    "closer than the product can tell": lambda: units(700, seed=1, spread=1e-6),
-}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -220,23 +204,6 @@ def test_what_cannot_be_searched_is_named() -> None:
             top_k(good, bad, 3)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("depth", [1, 10, 150])
-@pytest.mark.parametrize("there", [True, False], ids=["there", "sent by chunks"])
-def test_a_device_of_torch_gives_the_same_answer(
-    case: str, depth: int, there: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("torch")
-    candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
-    expected = top_k(queries, candidates, depth)
-    for name, value in {"QUERIES": 4, "TABLE": 400, "HELD": 20, "UPLOAD": 1000}.items():
-        monkeypatch.setattr(device_module, name, value)
-    if not there:
-        monkeypatch.setattr(device_module, "_free_memory", lambda *_: 0)
-    for found, wanted in zip(top_k(queries, candidates, depth, device="cpu:0"), expected, strict=True):
-        np.testing.assert_array_equal(found, wanted)
-
-
 WRONG = {
     "float64": (lambda v: v.astype(np.float64), "float64"),
     "a list": (lambda v: v.tolist(), "list"),
@@ -259,12 +226,6 @@ def test_what_are_no_vectors_is_named(case: str) -> None:
 def test_numbers_below_what_makes_sense_are_named(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match=f"too small; where: {next(iter(wrong))}"):
         top_k(units(3), units(3), 2, **wrong)
-
-
-def test_an_unknown_device_is_named() -> None:
-    for device in ("abacus", "cuda:77"):
-        with pytest.raises(InputError, match="no such device.*" + device):
-            top_k(units(3), units(3), 2, device=device)
 
 
 def test_search_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,24 +264,6 @@ def test_views_of_other_arrays_are_searched() -> None:
         for mine in (queries, np.asfortranarray(queries)):
             for found, wanted in zip(top_k(mine, view, 10), expected, strict=True):
                 np.testing.assert_array_equal(found, wanted)
-
-
-def test_settings_of_the_caller_do_not_show_on_a_device() -> None:
-    candidates, queries = units(9000, 64, seed=1, spread=0.03), units(30, 64, seed=2, spread=0.03)
-    expected = top_k(queries, candidates, 10)[0]
-    np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
-        assert torch.is_autocast_enabled("cpu")
-    matmul = getattr(torch.backends.mkldnn, "matmul", None)
-    if hasattr(matmul, "fp32_precision"):
-        usual = matmul.fp32_precision
-        matmul.fp32_precision = "bf16"
-        try:
-            np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
-            assert matmul.fp32_precision == "bf16"
-        finally:
-            matmul.fp32_precision = usual
 
 
 def test_products_are_exact_wherever_their_sums_could_round_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
