@@ -77,7 +77,7 @@ def pictures(number: int, rng: np.random.Generator) -> list[bytes]:
     for _ in range(number):
         small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
         buffer = io.BytesIO()
-        small.resize((256, 256), Image.Resampling.BICUBIC).save(buffer, "PNG")
+        small.resize((256, 256), Image.Resampling.BICUBIC).save(buffer, "PNG", compress_level=1)
         found.append(buffer.getvalue())
     return found
 
@@ -194,9 +194,8 @@ def compare(what: str, rounds: int, number: int, loops: dict[str, Callable], fir
     for name, seconds in found.items():
         record(f"{number:,} {what}", name, "wall", seconds, items=number)
         ratio = seconds / next(iter(found.values()))
-        print(
-            f"  {name:<26} {number / seconds:8.1f} {what}/s; {next(iter(found))} is {ratio:.2f} x as fast", flush=True
-        )
+        said = f"  {name:<26} {number / seconds:8.1f} {what}/s; {next(iter(found))} is {ratio:.2f} x as fast"
+        print(said, flush=True)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,8 @@ class DualEncoder:
         self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
         self.module.to(self._device)
         self._tokenizer, self._processor = _processors(source, local)
-        self.prepare = partial(_pixels, self._processor)
+        self._scaling = _scaling(self._processor, self._device)
+        self.prepare = partial(_pixels, self._processor, scaled=self._scaling is None)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
         self.revision_is_digest = local
@@ -105,6 +106,8 @@ class DualEncoder:
         """
         ready = [self.prepare(image) if isinstance(image, Image.Image) else image for image in images]
         inputs = {name: stacked([one[name] for one in ready], self._device) for name in ready[0]}
+        if self._scaling is not None:
+            inputs["pixel_values"] = self._scaling(inputs["pixel_values"])
         inputs["pixel_values"] = inputs["pixel_values"].to(self.module.dtype)
         return _tensor(self.module.get_image_features(**inputs))
 
@@ -140,9 +143,51 @@ class DualEncoder:
         return tokens
 
 
-def _pixels(processor: Any, image: Image.Image) -> Pixels:
-    """Return what the image tower takes of one image: ``pixel_values``, and what else SigLIP 2 wants beside them."""
-    return {name: array[0] for name, array in processor(images=image.convert("RGB"), return_tensors="np").items()}
+def _pixels(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:
+    """Return what the image tower takes of one image: ``pixel_values``, and what else SigLIP 2 wants beside them.
+
+    Args:
+        processor: The image processor.
+        image: The image.
+        scaled: Whether to rescale and normalise; else the pixels stay bytes, of which a fourth goes from one process to
+            another and to a GPU, and :class:`_Scaling` does it there.
+    """
+    options = {} if scaled else {"do_rescale": False, "do_normalize": False}
+    found = processor(images=image.convert("RGB"), return_tensors="np", **options)
+    return {name: array[0] for name, array in found.items()}
+
+
+class _Scaling:
+    """Rescales and normalises bytes as the image processor would, to the last bit.
+
+    Args:
+        processor: The image processor.
+        device: Where the bytes will be.
+    """
+
+    def __init__(self, processor: Any, device: torch.device) -> None:
+        self._factor = float(processor.rescale_factor)
+        mean, std = torch.tensor([processor.image_mean, processor.image_std], dtype=torch.float32, device=device)
+        self._mean, self._std = mean[:, None, None], std[:, None, None]
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return float32 of bytes, both of shape ``(number, channels, height, width)``."""
+        return (pixels.double() * self._factor).float().sub_(self._mean).div_(self._std)
+
+
+def _scaling(processor: Any, device: torch.device) -> _Scaling | None:
+    """Return what does an image processor's scaling; None where that is another one than is known here."""
+    image = Image.fromarray(np.random.default_rng(0).integers(256, size=(90, 70, 3), dtype=np.uint8))
+    try:
+        scaling = _Scaling(processor, device)
+        expected, plain = (_pixels(processor, image, scaled=scaled) for scaled in (True, False))
+        if plain["pixel_values"].dtype != np.uint8:
+            return None
+        found = scaling(torch.from_numpy(plain["pixel_values"][None]).to(device))[0].cpu().numpy()
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return None
+    same = expected.keys() == plain.keys() and np.array_equal(found, expected["pixel_values"])
+    return scaling if same else None
 
 
 def _tensor(features: Any) -> torch.Tensor:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,8 +19,9 @@ from mrbench.retrieve.batches import Embed, Started, WithinMemory, batches, by_l
 from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
-WINDOW = 1024  # parts of records whose texts are sorted by length together
-AHEAD = 1  # batches that a model may still be embedding when it is given the next
+WINDOW = 16_384  # parts of records whose texts are sorted by length together, at most, and
+WINDOW_BYTES = 1 << 26  # of their images
+AHEAD = 2  # batches that a model may still be embedding when it is given the next
 UNIT = 256  # parts that are one unit of a cache: what one process embeds before another may take its turn
 Record = TypeVar("Record", Query, Candidate)
 
@@ -113,7 +113,7 @@ def _units(
 ) -> Iterator[_Unit]:
     """Yield the units of what the store lacks, of all processes, and note ids and keys of all parts."""
     seen: set[bytes] = set()
-    while window := list(islice(parts, WINDOW)):
+    while window := _window(parts):
         mine = [_key(model, record) for record in window]
         ids += [record.id for record in window]
         keys += mine
@@ -127,6 +127,18 @@ def _units(
             if lacking:
                 yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])
             store.turn += 1
+
+
+def _window(parts: Iterator[Record]) -> list[Record]:
+    """Take the next parts, as many as the two limits allow."""
+    window: list[Record] = []
+    size = 0
+    for part in parts:
+        window.append(part)
+        size += 0 if part.image is None else len(part.image.data)
+        if len(window) == WINDOW or size >= WINDOW_BYTES:
+            break
+    return window
 
 
 def _own(
