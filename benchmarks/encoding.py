@@ -18,6 +18,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -73,13 +74,15 @@ def texts(number: int, rng: np.random.Generator) -> list[str]:
 
 def pictures(number: int, rng: np.random.Generator) -> list[bytes]:
     """PNG files of smooth colours, 256 by 256."""
-    found = []
-    for _ in range(number):
-        small = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-        buffer = io.BytesIO()
-        small.resize((256, 256), Image.Resampling.BICUBIC).save(buffer, "PNG", compress_level=1)
-        found.append(buffer.getvalue())
-    return found
+    drawn = rng.integers(0, 256, (number, 8, 8, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(_picture, drawn))
+
+
+def _picture(drawn: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(drawn).resize((256, 256), Image.Resampling.BICUBIC).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def opened(data: list[bytes]) -> list[Image.Image]:
@@ -133,7 +136,8 @@ def batched(values: list, size: int = BATCH) -> Iterator[list]:
 
 def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, said: list[str]) -> dict[str, Callable]:
     records = [Candidate(str(number), (), text) for number, text in enumerate(said)]
-    ready = [model._tokenize(batch).to(model.device) for batch in batched(sorted(said, key=len), LARGE)]
+    cut = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
+    ready = [model._tokenizer(batch, **cut).to(model.device) for batch in batched(sorted(said, key=len), LARGE)]
 
     @torch.no_grad()
     def bare() -> None:

@@ -42,7 +42,7 @@ class ElvaModel:
     modalities: frozenset[Modality] = frozenset(MODALITIES)
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 256, samples: int | None = None
+        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, samples: int | None = None
     ) -> None:
         folder = Path(source)
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
@@ -103,7 +103,7 @@ class Packaged:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __call__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> ElvaModel:
+    def __call__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> ElvaModel:
         """Return the model."""
         with resources.as_file(resources.files("elva") / "weights" / self._name) as folder:
             model = ElvaModel(str(folder), seed=seed, device=device, batch_size=batch_size)

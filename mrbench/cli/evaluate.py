@@ -43,7 +43,7 @@ def evaluate(
             min=1,
             help="Items per batch of the model, at most: a CPU or lack of memory make it fewer.",
         ),
-    ] = 256,
+    ] = 1024,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache: Cache = None,
     workers: Annotated[

@@ -48,7 +48,7 @@ class ConSE:
     symmetric = additive = True
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         self._images = EfficientNetLite0(seed=seed, device=device, batch_size=batch_size)
         self._texts = MiniLM(seed=seed, device=device, batch_size=batch_size)
         self.prepare = self._images.prepare

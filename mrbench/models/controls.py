@@ -31,7 +31,7 @@ class RandomModel:
     device = "cpu"
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         self.seed = seed
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
@@ -70,7 +70,7 @@ class ConstantModel:
     device = "cpu"
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         pass
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:

@@ -60,7 +60,7 @@ class DualEncoder:
     symmetric = additive = True
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 256, dtype: str = "float32"
+        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, dtype: str = "float32"
     ) -> None:
         if dtype not in DTYPES:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
@@ -94,9 +94,18 @@ class DualEncoder:
             self.name, items, self.dimension, embed_texts=self._embed_texts, embed_images=self._embed_images
         )
 
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Return the tokens of each text, cut to what the text tower takes."""
+        cut = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
+        if self._family == "clip":
+            found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
+        else:
+            found = self._tokenizer([text.lower() for text in texts], padding="max_length", **cut)["input_ids"]
+        return found
+
     def text_features(self, texts: list[str]) -> torch.Tensor:
         """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""
-        return self._features_of_tokens(self._tokenize(texts))
+        return self._features_of_tokens(self.tokenize(texts))
 
     def image_features(self, images: Sequence[Image.Image | Pixels]) -> torch.Tensor:
         """Return the features of images, with gradient where that is on, shape ``(len(images), dimension)``.
@@ -111,8 +120,15 @@ class DualEncoder:
         inputs["pixel_values"] = inputs["pixel_values"].to(self.module.dtype)
         return _tensor(self.module.get_image_features(**inputs))
 
-    def _features_of_tokens(self, tokens: Any) -> torch.Tensor:
-        return _tensor(self.module.get_text_features(**tokens.to(self._device)))
+    def _features_of_tokens(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+        lengths = np.array([len(one) for one in tokens])
+        mask = np.arange(lengths.max()) < lengths[:, None]
+        ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, dtype=np.int64)
+        ids[mask] = np.concatenate(tokens)
+        given = {"input_ids": torch.from_numpy(ids).to(self._device)}
+        if self._family == "clip":  # SigLIP's are all of one length, and what fills them up is not masked
+            given["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(self._device)
+        return _tensor(self.module.get_text_features(**given))
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -120,9 +136,10 @@ class DualEncoder:
             for part in (self.module, self._tokenizer, self._processor):
                 part.save_pretrained(folder)
 
-    def _embed_texts(self, texts: list[str]) -> Any:
-        tokens = [self._tokenize(list(batch)) for batch in batches(texts, self._batch_size)]
-        return embed_batches(self._features_of_tokens, tokens, self._device)
+    def _embed_texts(self, texts: list[Any]) -> Any:
+        """Embed texts, or what :meth:`tokenize` made of them."""
+        tokens = self.tokenize(texts) if isinstance(texts[0], str) else texts
+        return embed_batches(self._features_of_tokens, list(batches(tokens, self._batch_size)), self._device)
 
     def _embed_images(self, images: list[Image.Image]) -> Any:
         return embed_batches(self.image_features, list(batches(images, self._batch_size)), self._device)
@@ -132,15 +149,6 @@ class DualEncoder:
         said = [self._processor.to_json_string(), json.dumps(self._tokenizer.get_vocab(), sort_keys=True)]
         said += [files, self._family, str(self._max_tokens), transformers.__version__]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
-
-    def _tokenize(self, texts: list[str]) -> Any:
-        cut = {"truncation": True, "max_length": self._max_tokens, "return_tensors": "pt"}
-        if self._family == "clip":
-            return self._tokenizer(texts, padding=True, **cut)
-        lower = [text.lower() for text in texts]
-        tokens = self._tokenizer(lower, padding="max_length", return_attention_mask=False, **cut)
-        tokens.pop("token_type_ids", None)
-        return tokens
 
 
 def _pixels(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:

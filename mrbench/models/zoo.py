@@ -51,7 +51,7 @@ A plugin adds its own with an entry point in the group ``mrbench.models``.
 """
 
 
-def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 256) -> EmbeddingModel:
+def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> EmbeddingModel:
     """Load a model.
 
     Args:

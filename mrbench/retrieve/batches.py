@@ -15,19 +15,22 @@ from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Candidate, Query
 from mrbench.workers import ordered_map, processes
 
-BATCH = 256
+BATCH = 256  # records at a time, and
+GPU_TEXTS = 1024  # texts for a GPU, which needs as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
+Tokenize = Callable[[list[str]], Sequence[Any]]
 Record = TypeVar("Record", Query, Candidate)
 
 
-def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield the records in order, as many at a time as the two limits allow; sizes are those of the headers."""
+def batches(records: Iterable[Record], *, gpu: bool = False) -> Iterator[list[Record]]:
+    """Yield the records in order, as many at a time as the limits allow; sizes are those of the headers."""
     batch: list[Record] = []
     pixels = 0
     for record in records:
         more = 0 if record.image is None else header_pixels(record.image)
-        if batch and (len(batch) == BATCH or pixels + more > BATCH_PIXELS):
+        most = GPU_TEXTS if gpu and not pixels + more else BATCH
+        if batch and (len(batch) >= most or pixels + more > BATCH_PIXELS):
             yield batch
             batch, pixels = [], 0
         batch.append(record)
@@ -37,7 +40,10 @@ def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
 
 
 def read_ahead(
-    made: Iterable[list[Record]], prepare: Prepare | None = None, workers: int = 0
+    made: Iterable[list[Record]],
+    prepare: Prepare | None = None,
+    workers: int = 0,
+    tokenize: Tokenize | None = None,
 ) -> Iterator[tuple[list[Record], list[Item]]]:
     """Yield batches of records with their items; while one is in use, images of the next are decoded and prepared.
 
@@ -46,6 +52,8 @@ def read_ahead(
         prepare: What the model does to a decoded image before its network sees it; None leaves it as it is.
         workers: Processes that do it; with 0 it is a thread, which is the better choice where a CPU runs the network,
             and for texts.
+        tokenize: What the model does to texts before its network sees them, where no process decodes images beside
+            them; None leaves them as they are.
 
     Raises:
         BenchmarkError: An image cannot be decoded.
@@ -64,7 +72,7 @@ def read_ahead(
             size = -(-len(batch) // 8) if workers else len(batch)
             yield from (batch[start : start + size] for start in range(0, len(batch), size))
 
-    read = partial(_items, prepare)
+    read = partial(_items, prepare, None if workers else tokenize)
     with ThreadPoolExecutor(1) as thread:
         in_flight = 2 * workers + 16 if workers else 2
         items: list[Item] = []
@@ -101,7 +109,7 @@ class WithinMemory:
     """
 
     def __init__(self, embed: Embed, size: int | None = None) -> None:
-        self._embed, self.size = embed, size or BATCH
+        self._embed, self.size = embed, size or GPU_TEXTS
 
     def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Started]:
         """Start to embed the parts of a batch, in order."""
@@ -138,8 +146,14 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
-def _items(prepare: Prepare | None, records: Sequence[Query | Candidate]) -> list[Item]:
-    return [Item(record.text, None if record.image is None else _image(prepare, record)) for record in records]
+def _items(prepare: Prepare | None, tokenize: Tokenize | None, records: Sequence[Query | Candidate]) -> list[Item]:
+    texts: list[Any] = [record.text for record in records]
+    some = [row for row, text in enumerate(texts) if text is not None]
+    if tokenize is not None and some:
+        for row, tokens in zip(some, tokenize([texts[row] for row in some]), strict=True):
+            texts[row] = tokens
+    images = (None if record.image is None else _image(prepare, record) for record in records)
+    return [Item(text, image) for text, image in zip(texts, images, strict=True)]
 
 
 def _image(prepare: Prepare | None, record: Query | Candidate) -> Any:

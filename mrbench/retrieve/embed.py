@@ -22,7 +22,8 @@ from mrbench.search.vectors import unit_vectors
 WINDOW = 16_384  # parts of records whose texts are sorted by length together, at most, and
 WINDOW_BYTES = 1 << 26  # of their images
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
-UNIT = 256  # parts that are one unit of a cache: what one process embeds before another may take its turn
+UNIT = 256  # parts that are one unit of a cache: what one process embeds before another may take its turn; and
+GPU_UNIT = 1024  # where a GPU embeds texts
 Record = TypeVar("Record", Query, Candidate)
 
 
@@ -122,11 +123,18 @@ def _units(
         seen.update(first)
         rows = sorted(first.values())
         rows = [rows[at] for at in by_length([window[row].text for row in rows])]
-        for start in range(0, len(rows), UNIT):
-            lacking = [row for row in rows[start : start + UNIT] if mine[row] not in store]
+        start = 0
+        while start < len(rows):
+            size = GPU_UNIT if _on_gpu(model) and window[rows[start]].image is None else UNIT
+            lacking = [row for row in rows[start : start + size] if mine[row] not in store]
             if lacking:
                 yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])
             store.turn += 1
+            start += size
+
+
+def _on_gpu(model: EmbeddingModel) -> bool:
+    return not str(model.device).startswith("cpu")
 
 
 def _window(parts: Iterator[Record]) -> list[Record]:
@@ -171,7 +179,7 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
     def made() -> Iterator[list[Any]]:
         for unit in units:
             waiting.append(unit)
-            yield from batches(unit.records)
+            yield from batches(unit.records, gpu=_on_gpu(model))
 
     fitting = WithinMemory(embed, store.fits)
     vectors: list[Embeddings] = []
@@ -184,7 +192,8 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
                 store.put(waiting.popleft().keys, np.concatenate(vectors))
                 vectors.clear()
 
-    for batch, items in read_ahead(made(), getattr(model, "prepare", None), store.share.workers):
+    prepare, tokenize = (getattr(model, name, None) for name in ("prepare", "tokenize"))
+    for batch, items in read_ahead(made(), prepare, store.share.workers, tokenize):
         for part in fitting(batch, items):
             started.append(part)
             store.fits = fitting.size

@@ -180,23 +180,43 @@ class DevicePool:
                 yield start, self._to(self._candidates[start : start + step])
 
     def _pairs(self, queries: _Queries, query: Any, rows: Any) -> Any:
-        """Return the scores of pairs, float32, where query and row of each are on the device."""
+        """Return the scores of pairs, float32, where query and row of each are on the device, by query."""
         torch = self._torch
         if self._whole is None:
             ends = torch.searchsorted(query, torch.arange(len(queries.narrow) + 1, device=self._device))
             host = pair_scores(queries.host, self._candidates, rows.cpu().numpy(), ends.cpu().numpy())
             return self._to(host)
-        scores = torch.empty(len(rows), device=self._device)
-        step = max(1, PAIRS // self._candidates.shape[1])
+        sums = self._sums(queries, query, rows)
+        unsure = _rounds_differently(sums, self._bound).nonzero()[:, 0]
+        scores = sums.float()
+        scores[unsure] = self._settled(queries, query[unsure], rows[unsure])
+        return scores.add_(0.0)  # -0 becomes 0
+
+    def _sums(self, queries: _Queries, query: Any, rows: Any) -> Any:
+        """Return the products of pairs, summed in float64."""
+        torch, dimension = self._torch, self._candidates.shape[1]
+        if not len(rows):
+            return rows.double()
+        some, each = query.unique_consecutive(return_inverse=True)
+        column, width = _table(torch, each, len(some))
+        # As tables of vectors, one a query, where that leaves not more empty than full.
+        if len(some) * width <= 2 * len(rows) and width * dimension <= PAIRS:
+            table = rows.new_zeros((len(some), width))
+            table[each, column] = rows
+            step = max(1, PAIRS // (width * dimension))
+            parts = [
+                torch.bmm(
+                    self._whole[table[start : start + step]].double(), queries.wide[some[start : start + step], :, None]
+                )
+                for start in range(0, len(some), step)
+            ]
+            return torch.cat(parts)[each, column, 0]
+        step = max(1, PAIRS // dimension)
+        parts = []
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            products = self._whole[rows[part]].double()
-            products *= queries.narrow[query[part]]
-            sums = products.sum(1)
-            unsure = _rounds_differently(sums, self._bound).nonzero()[:, 0]
-            scores[part] = sums
-            scores[part][unsure] = self._settled(queries, query[part][unsure], rows[part][unsure])
-        return scores.add_(0.0)  # -0 becomes 0
+            parts.append(self._whole[rows[part]].double().mul_(queries.narrow[query[part]]).sum(1))
+        return torch.cat(parts)
 
     def _settled(self, queries: _Queries, query: Any, rows: Any) -> Any:
         """Return the scores of pairs, float32, whose sums in float64 could round either way."""
@@ -293,7 +313,7 @@ class _Counts:
     def __init__(self, pool: DevicePool, queries: _Queries, values: Any) -> None:
         self._pool, self._queries, self._values = pool, queries, values
         self.found = values.new_zeros((2, *values.shape), dtype=pool._torch.int64)
-        self._unsure: list[tuple[int, Any, Any]] = []  # number of the value, query, row
+        self._unsure: list[tuple[Any, Any]] = []  # place of the value among all, row
         self._waiting = 0
 
     def look(self, start: int, part: Any, scores: Any) -> None:
@@ -308,7 +328,7 @@ class _Counts:
             greater[:, column] = self._sums(start, above)
             near.words ^= above.words
             query, row = near.places()
-            unsure.append((column, query, row + start))
+            unsure.append((query * self._values.shape[1] + column, row + start))
             number += len(query)
             if number * DENSE > (column + 1) * scores.numel() + WAITING:
                 return self._exactly(start, part)
@@ -336,12 +356,17 @@ class _Counts:
 
     def finish(self) -> None:
         """Settle what was too close to tell."""
-        for column, query, row in self._unsure:
-            scores, value = self._pool._pairs(self._queries, query, row), self._values[query, column]
-            for counts, true in zip(self.found, (scores > value, scores == value), strict=True):
-                weights = true.long() if self._pool._weights is None else true * self._pool._weights[row]
-                counts[:, column].index_add_(0, query, weights)
+        if not self._unsure:
+            return
+        torch, number = self._pool._torch, self._values.shape[1]
+        at, row = (torch.cat(parts) for parts in zip(*self._unsure, strict=True))
         self._unsure, self._waiting = [], 0
+        at, order = at.sort()
+        row = row[order]
+        scores, value = self._pool._pairs(self._queries, at // number, row), self._values.reshape(-1)[at]
+        for counts, true in zip(self.found, (scores > value, scores == value), strict=True):
+            weights = true.long() if self._pool._weights is None else true * self._pool._weights[row]
+            counts.view(-1).index_add_(0, at, weights)
 
 
 class _Best:
@@ -491,7 +516,7 @@ def _table(torch: Any, query: Any, number: int) -> tuple[Any, int]:
     """Return in which column of its row each stands, where they are sorted by row, and how many columns that takes."""
     counts = torch.bincount(query, minlength=number)
     starts = torch.cumsum(counts, 0) - counts
-    return torch.arange(len(query), device=query.device) - starts[query], int(counts.max())
+    return torch.arange(len(query), device=query.device) - starts[query], int(counts.max()) if number else 0
 
 
 def _rounds_differently(sums: Any, error: Any) -> Any:
