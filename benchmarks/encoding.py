@@ -34,6 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
+from mrbench.retrieve.batches import started
 from mrbench.retrieve.embed import encode_records
 from mrbench.retrieve.store import EmbeddingStore, Share
 from mrbench.search.vectors import checked
@@ -93,7 +94,8 @@ def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
     """As `mrbench evaluate` embeds: on a GPU each core decodes images ahead of it."""
 
     def embed(batch, items):
-        return partial(checked, model.embed_candidates(items), model.dimension, [r.id for r in batch], model.name)
+        check = partial(checked, dimension=model.dimension, names=[r.id for r in batch], where=model.name)
+        return started(model.embed_candidates(items), check)
 
     store = EmbeddingStore(model, None, Share(workers=0 if DEVICE == "cpu" else cores()))
     return encode_records(model, lambda: iter(records), len(records), "records", embed, store)[1]
@@ -125,8 +127,22 @@ def main() -> None:
             {name: loop for name, loop in loops(model, peer, other, some).items() if name in (asked.only or LOOPS)}
             for some in (items, items[: 2 * OWN])
         )
+        check(model, peer, items[: 2 * BATCH], what)
         compare(what, asked.rounds, len(items), runs, first)
     write_records(asked.json, said_of_machine)
+
+
+def check(model: DualEncoder, peer: SentenceTransformer, items: list, what: str) -> None:
+    """Our vectors are those of sentence-transformers."""
+    some = items if what == "texts" else opened(items)
+    theirs = peer.encode(some, show_progress_bar=False, normalize_embeddings=True)
+    np.testing.assert_allclose(ours(model, candidates(items, what)), theirs, atol=1e-4)
+
+
+def candidates(items: list, what: str) -> list[Candidate]:
+    if what == "texts":
+        return [Candidate(str(number), (), text) for number, text in enumerate(items)]
+    return [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(items)]
 
 
 def batched(values: list, size: int = BATCH) -> Iterator[list]:
@@ -135,7 +151,7 @@ def batched(values: list, size: int = BATCH) -> Iterator[list]:
 
 
 def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, said: list[str]) -> dict[str, Callable]:
-    records = [Candidate(str(number), (), text) for number, text in enumerate(said)]
+    records = candidates(said, "texts")
     cut = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
     ready = [model._tokenizer(batch, **cut).to(model.device) for batch in batched(sorted(said, key=len), LARGE)]
 
@@ -157,7 +173,7 @@ def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, s
 def image_loops(
     model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, shown: list[bytes]
 ) -> dict[str, Callable]:
-    records = [Candidate(str(number), (), None, ImageData(data, "")) for number, data in enumerate(shown)]
+    records = candidates(shown, "images")
     ready = [model.prepare(image)["pixel_values"] for image in opened(shown[:LARGE])]
     pixels = torch.from_numpy(np.stack(ready)).to(model.device)
 

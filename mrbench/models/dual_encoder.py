@@ -17,7 +17,7 @@ from PIL import Image
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches, embed_items, files_digest, weights_digest
-from mrbench.models.forward import CPU_BATCH, embed_batches, stacked
+from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
@@ -125,9 +125,9 @@ class DualEncoder:
         mask = np.arange(lengths.max()) < lengths[:, None]
         ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, dtype=np.int64)
         ids[mask] = np.concatenate(tokens)
-        given = {"input_ids": torch.from_numpy(ids).to(self._device)}
+        given = {"input_ids": sent(torch.from_numpy(ids), self._device)}
         if self._family == "clip":  # SigLIP's are all of one length, and what fills them up is not masked
-            given["attention_mask"] = torch.from_numpy(mask.astype(np.int64)).to(self._device)
+            given["attention_mask"] = sent(torch.from_numpy(mask.astype(np.int64)), self._device)
         return _tensor(self.module.get_text_features(**given))
 
     def save(self, folder: Path) -> None:

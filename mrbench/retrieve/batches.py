@@ -100,6 +100,26 @@ Embed = Callable[[Sequence[Any], Sequence[Item]], Started]
 """Starts to embed records, given with their items."""
 
 
+def started(raw: Any, check: Callable[[Any], Embeddings]) -> Started:
+    """Begin to bring what a model returned here, where it is on a GPU, and return what waits for it and checks it.
+
+    A copy waits for all that a GPU was given before it; so it is asked for before the GPU is given the next batch.
+    """
+    if not getattr(raw, "is_cuda", False):
+        return partial(check, raw)
+    torch = sys.modules["torch"]
+    here = torch.empty(raw.shape, dtype=raw.dtype, pin_memory=True)
+    here.copy_(raw.detach(), non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record(torch.cuda.current_stream(raw.device))
+
+    def finish() -> Embeddings:
+        arrived.synchronize()
+        return check(here)
+
+    return finish
+
+
 class WithinMemory:
     """Embeds batches; where memory runs out, takes half as many at a time from then on. Other errors pass through.
 

@@ -13,7 +13,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import Embed, Started
+from mrbench.retrieve.batches import Embed, Started, started
 from mrbench.retrieve.embed import encode_records
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.store import EmbeddingStore
@@ -125,7 +125,7 @@ def encode_corpus(
     corpus = benchmark.corpus(modality, split)
 
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Started:
-        return partial(_checked, model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
+        return _started(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
     return encode_records(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
 
@@ -138,11 +138,11 @@ def _query_embedder(model: EmbeddingModel) -> Embed:
         for instruction, group in groupby(order, key=lambda index: batch[index].instruction):
             chosen = list(group)
             part = model.embed_queries([items[index] for index in chosen], instruction)
-            parts.append(partial(_checked, model, part, [f"query {batch[index].id}" for index in chosen]))
+            parts.append(_started(model, part, [f"query {batch[index].id}" for index in chosen]))
         return lambda: np.concatenate([part() for part in parts])[np.argsort(order)]
 
     return embed
 
 
-def _checked(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Embeddings:
-    return checked(raw, model.dimension, names, model.name)
+def _started(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Started:
+    return started(raw, partial(checked, dimension=model.dimension, names=names, where=model.name))
