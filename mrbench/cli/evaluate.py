@@ -11,6 +11,7 @@ import typer
 
 from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
 from mrbench.errors import InputError
+from mrbench.workers import cores
 
 if TYPE_CHECKING:
     from mrbench.results import Result
@@ -77,7 +78,6 @@ def evaluate(
     from mrbench.evaluate import evaluate as run
     from mrbench.models.zoo import load_model
     from mrbench.retrieve import Share
-    from mrbench.workers import cores
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
@@ -88,9 +88,8 @@ def evaluate(
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
     benchmark = Benchmark(folder)
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
-    if workers is None and loaded.device.startswith("cuda"):
-        local = os.environ.get("LOCAL_WORLD_SIZE", "1")  # torchrun's: the processes of this machine
-        share = replace(share, workers=max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
+    if workers is None:
+        share = replace(share, workers=_workers(loaded.device))
     if share.process and cache:
         return embed(
             benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed
@@ -120,6 +119,14 @@ def evaluate(
         typer.echo(summary(result))
         typer.echo(f"result: {target / 'result.json'}")
     return None
+
+
+def _workers(device: str) -> int:
+    """Return how many processes decode images ahead of a model: this process's share of the cores for a GPU, else 0."""
+    if not device.startswith("cuda"):
+        return 0
+    local = os.environ.get("LOCAL_WORLD_SIZE", "")  # torchrun's: the processes of this machine
+    return max(1, cores() // max(1, int(local) if local.isdecimal() else 1))
 
 
 def summary(result: Result) -> str:

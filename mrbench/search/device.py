@@ -441,9 +441,8 @@ class _Best:
             return found
         query, rows, values = (torch.cat(parts) for parts in zip(*self._held, strict=True))
         self._held = []
-        # As sorted by query as the tables were, so that every query's are together.
-        order = torch.sort(query, stable=True).indices
-        query, rows, values = query[order], rows[order], values[order]
+        query, order = torch.sort(query, stable=True)
+        rows, values = rows[order], values[order]
         reached = torch.bincount(query[values >= self._guess[query, 0]], minlength=len(found))
         sure = (reached >= self._depth) & (self._limit[:, 0] < float("inf"))
         some = sure.nonzero()[:, 0]

@@ -123,6 +123,21 @@ def test_evaluate_says_what_it_does_not_know(
     assert not output.exists()
 
 
+def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mrbench.cli import evaluate
+
+    monkeypatch.setattr(evaluate, "cores", lambda: 16)
+    found = {}
+    for processes in (None, "1", "8", "64", "many", "0"):
+        if processes is None:
+            monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+        else:
+            monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        found[processes] = evaluate._workers("cuda:3")
+        assert evaluate._workers("cpu") == 0
+    assert found == {None: 16, "1": 16, "8": 2, "64": 1, "many": 16, "0": 16}
+
+
 def test_evaluate_prints_json_and_publishes(tiny: Benchmark, tmp_path: Path) -> None:
     run = mrbench("evaluate", tiny.folder, "--model", "constant", "--output", tmp_path / "r", "--json")
     assert run.returncode == 0

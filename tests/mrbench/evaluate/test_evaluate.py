@@ -13,7 +13,7 @@ from tiny_benchmark import QUERIES, VALUES, Constant, Guess, Oracle, write_tiny
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError, ModelError, OutputError
-from mrbench.evaluate import evaluate
+from mrbench.evaluate import evaluate, evaluation
 from mrbench.results import Result, read_result
 
 RANK_MEASURES = [f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)] + ["mrr", "ndcg@10", "map"]
@@ -21,6 +21,24 @@ RANK_MEASURES = [f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5
 
 def without_times(result: Result) -> dict:
     return {name: replace(task, seconds={}) for name, task in result.tasks.items()}
+
+
+def test_a_model_on_a_gpu_is_searched_there(tiny: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search takes torch's CPU device for the GPU; the run is the same to the last byte."""
+    asked: list[str] = []
+    whole = evaluation.run_tasks
+    monkeypatch.setattr(
+        evaluation, "run_tasks", lambda *a, device, **k: (asked.append(device), whole(*a, device="cpu:0", **k))[1]
+    )
+    for device in ("cuda:1", "cpu", "mps"):
+        model = Oracle()
+        model.device = device
+        evaluate(tiny, model, tmp_path / device)
+    assert asked == ["cuda:1", "cpu", "cpu"]
+    monkeypatch.undo()
+    evaluate(tiny, Oracle(), tmp_path / "here")
+    for path in (tmp_path / "here").glob("*.parquet"):
+        assert (tmp_path / "cpu" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_oracle_is_right_everywhere(tiny: Benchmark, tmp_path: Path) -> None:

@@ -208,6 +208,36 @@ def test_batches_and_fusion(family: str, request: pytest.FixtureRequest) -> None
     assert single.embed_candidates([]).dtype == np.float32
 
 
+@pytest.mark.parametrize("family", ["clip", "siglip", "siglip2"])
+def test_bytes_that_are_scaled_later_are_the_processor_s_pixels(family: str, request: pytest.FixtureRequest) -> None:
+    model = DualEncoder(str(request.getfixturevalue(family)), device="cpu")
+    image = pictures()[0]
+    expected = model._processor(images=image, return_tensors="np")["pixel_values"]
+    ready = model.prepare(image)["pixel_values"][None]
+    assert (ready.dtype == np.uint8) == (family != "siglip2")  # whose patches are not scaled as a picture is
+    found = ready if model._scaling is None else model._scaling(torch.from_numpy(ready)).numpy()
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip", "siglip2"])
+def test_tokens_made_ahead_give_the_same_vectors(family: str, request: pytest.FixtureRequest) -> None:
+    model = DualEncoder(str(request.getfixturevalue(family)), device="cpu")
+    items = [Item(text=tokens) for tokens in model.tokenize(list(TEXTS))]
+    whole = model.embed_candidates([Item(text=text) for text in TEXTS])
+    np.testing.assert_array_equal(model.embed_candidates(items), whole)
+
+
+def test_a_processor_that_scales_in_another_way_is_left_to_it(clip: Path, tmp_path: Path) -> None:
+    folder = _copy(clip, tmp_path)
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": False}))
+    model = DualEncoder(str(folder), device="cpu")
+    assert model._scaling is None
+    image = pictures()[0]
+    expected = model._processor(images=image, return_tensors="np")["pixel_values"][0]
+    np.testing.assert_array_equal(model.prepare(image)["pixel_values"], expected)
+
+
 def test_lower_precision_returns_float32(clip: Path) -> None:
     item = [Item(text="a dog", image=pictures()[0])]
     half = DualEncoder(str(clip), device="cpu", dtype="bfloat16")

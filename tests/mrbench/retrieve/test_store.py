@@ -8,8 +8,6 @@ import json
 import os
 import shutil
 import signal
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from tiny_benchmark import Oracle
 
 from mrbench import files
@@ -321,81 +318,6 @@ def test_another_model_has_another_folder(tiny: Benchmark, tmp_path: Path, what:
     assert len(entries) == 2
     clear(entries[0])
     assert cached(tmp_path / "c") == entries[1:]
-
-
-class Small(Oracle):
-    """Has memory for so many items."""
-
-    room, error, refused = 1, MemoryError, 0
-
-    def embed_candidates(self, items):
-        if len(items) > self.room:
-            self.refused += 1
-            raise self.error("CUDA out of memory")
-        return super().embed_candidates(items)
-
-
-def test_a_batch_is_halved_until_it_fits(tiny: Benchmark) -> None:
-    for error in (MemoryError, RuntimeError):
-        model = Small()
-        model.error = error
-        found = encode.encode_corpus(model, tiny, "image", "test")
-        np.testing.assert_array_equal(found, encode.encode_corpus(Oracle(), tiny, "image", "test"))
-        assert model.refused == 2  # 5 and 2 fit no more; later batches are small from the start
-    model.room = 0
-    with pytest.raises(RuntimeError, match="out of memory"):
-        encode.encode_corpus(model, tiny, "image", "test")
-
-
-def test_other_errors_pass_through(tiny: Benchmark) -> None:
-    class Wrong(Small):
-        error = ValueError
-        calls = 0
-
-        def embed_candidates(self, items):
-            Wrong.calls += 1
-            return super().embed_candidates(items)
-
-    with pytest.raises(ValueError, match="memory"):
-        encode.encode_corpus(Wrong(), tiny, "image", "test")
-    assert Wrong.calls == 1
-
-
-def test_texts_of_like_length_meet(tiny: Benchmark) -> None:
-    lengths = []
-
-    class Noting(Oracle):
-        def embed_candidates(self, items):
-            lengths.append([len(item.text) for item in items])
-            return super().embed_candidates(items)
-
-    encode.encode_corpus(Noting(), tiny, "text", "test")
-    flat = [length for batch in lengths for length in batch]
-    for start in (0, 16):
-        assert flat[start : start + 16] == sorted(flat[start : start + 16])
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_the_next_batch_is_read_while_one_is_in_use(tiny: Benchmark, tmp_path: Path, workers: int) -> None:
-    records = list(tiny.corpus("image", "test"))[:10]
-    ready = batches.read_ahead([records[:5], records[5:]], partial(note, tmp_path), workers)
-    first = next(ready)[0]
-    assert [record.id for record in first] == [record.id for record in records[:5]]
-    for _ in range(600):
-        if len(list(tmp_path.iterdir())) == 10:
-            break
-        time.sleep(0.05)
-    assert len(list(tmp_path.iterdir())) == 10  # the second batch too, though nobody asked for it
-    assert [item.image for item in next(ready)[1]] == [(9, 6)] * 5
-    assert (os.getpid() in {int(path.read_text()) for path in tmp_path.iterdir()}) == (workers == 0)
-
-
-def note(folder: Path, image: Image.Image) -> tuple[int, int]:
-    """Stands for what a model does to an image before its network; tells where it ran."""
-    handle, _ = tempfile.mkstemp(dir=folder)
-    os.write(handle, str(os.getpid()).encode())
-    os.close(handle)
-    return image.size
 
 
 def test_what_torchrun_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
