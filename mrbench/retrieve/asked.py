@@ -13,7 +13,7 @@ from mrbench.models.protocol import Embeddings
 from mrbench.search.counts import Counter
 from mrbench.search.device import DevicePool
 from mrbench.search.distinct import Vectors
-from mrbench.search.exact import Scores, key_parts
+from mrbench.search.exact import Scores
 from mrbench.search.host import HostPool
 from mrbench.search.ragged import ranges, run_starts
 from mrbench.workers import ordered_map
@@ -160,9 +160,9 @@ class Searcher:
         query = np.concatenate([part.query for part in counted])
         values, column = _distinct_values(query, np.concatenate([p.of.score[p.at] for p in counted]), len(some))
         length = top[0].shape[1]
-        keys, greater, equal = self.pool.search(mine, min(length, len(vectors.rows)), values)
+        places, best, greater, equal = self.pool.search(mine, min(length, len(vectors.rows)), values)
         if length:
-            top[0][some], top[1][some] = vectors.top(*key_parts(keys), length)
+            top[0][some], top[1][some] = vectors.top(places, best, length)
         greater, equal = greater[query, column], equal[query, column]
         for part, above, same in zip(counted, _cut(greater, counted), _cut(equal, counted), strict=True):
             part.of.greater[part.at], part.of.equal[part.at] = above, same

@@ -17,7 +17,7 @@ import numpy as np
 
 from mrbench.errors import InputError
 from mrbench.measures.ties import Floats, Ints
-from mrbench.search.exact import Keys, Scores, exact_sums, pair_scores
+from mrbench.search.exact import Scores, exact_sums, pair_scores
 from mrbench.search.products import margin, need_torch
 from mrbench.search.vectors import Embeddings
 
@@ -35,7 +35,6 @@ UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time
 THREADS = 8
 _U, _U_FLOAT32, _U_BFLOAT16 = 2.0**-53, 2.0**-24, 2.0**-8
 _SPLIT = 1.5 * 2.0**12  # a number of 1 or less plus this less this is a multiple of 2**-40, whose sums are exact
-_SIGN = np.uint64(1 << 63)
 
 
 class DevicePool:
@@ -88,7 +87,7 @@ class DevicePool:
             found: Scores = self._pairs(mine, self._to(query), self._to(rows)).cpu().numpy()
         return found
 
-    def search(self, queries: Embeddings, depth: int, values: Scores | None = None) -> tuple[Keys, Ints, Ints]:
+    def search(self, queries: Embeddings, depth: int, values: Scores | None = None) -> tuple[Ints, Scores, Ints, Ints]:
         """Find the best candidates of every query, and count how many score above each of some values, and the same.
 
         Args:
@@ -98,18 +97,22 @@ class DevicePool:
                 None counts none.
 
         Returns:
-            Keys of the best (:func:`mrbench.search.exact.order_keys`), ascending, shape ``(num_queries, depth)``; how
-            many candidates score higher than each value, and how many the same.
+            Places and scores of the best, by falling score, the tied by place, both of shape ``(num_queries, depth)``;
+            how many candidates score higher than each value, and how many the same.
         """
         values = np.empty((len(queries), 0), dtype=np.float32) if values is None else values
-        keys = np.empty((len(queries), depth), dtype=np.uint64)
+        places, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
         counts = np.zeros((2, *values.shape), dtype=np.int64)
         with self._computing():
             for start in range(0, len(queries), QUERIES):
                 some = slice(start, start + QUERIES)
                 mine = _Queries(self, queries[some])
-                keys[some], counts[:, some] = self._search(mine, depth, self._to(values[some]))
-        return keys, counts[0], counts[1]
+                keys, found = self._search(mine, depth, self._to(values[some]))
+                if keys is not None:
+                    places[some], scores[some] = (part.cpu().numpy() for part in self._key_parts(keys))
+                if found is not None:
+                    counts[:, some] = found.cpu().numpy()
+        return places, scores, counts[0], counts[1]
 
     def block(self, number: int, threads: int, depth: int) -> int:
         """Return how many queries to ask at a time: one thread asks, whatever the number, threads and depth."""
@@ -148,7 +151,8 @@ class DevicePool:
             self._residual = 1.001 * float(self._torch.stack(parts).max())
         return self._residual
 
-    def _search(self, queries: _Queries, depth: int, values: Any) -> tuple[Keys, Any]:
+    def _search(self, queries: _Queries, depth: int, values: Any) -> tuple[Any, Any]:
+        """Return keys of the best and both counts, on the device; None of what is not asked for."""
         best = _Best(self, queries, depth) if depth else None
         counts = _Counts(self, queries, values) if values.shape[1] else None
         guessed = best is not None and best.guess(coarse=counts is None)
@@ -162,12 +166,9 @@ class DevicePool:
                     counts.look(start, part, scores)
                 if guessed:
                     best.look(start, scores)  # type: ignore[union-attr]
-        found = np.zeros((2, *values.shape), dtype=np.int64)
         if counts:
             counts.finish()
-            found[:] = counts.found.cpu().numpy()
-        keys = best.keys() if best else np.empty((len(queries.narrow), 0), dtype=np.uint64)
-        return keys, found
+        return best.keys() if best else None, counts.found if counts else None
 
     def _chunks(self, queries: int, number: int | None = None) -> Iterator[tuple[int, Any]]:
         """Yield the candidates on the device, as many at a time as a table may have columns."""
@@ -260,9 +261,11 @@ class DevicePool:
         falling = self._torch.where(bits < 0, bits, bits.bitwise_not() & 0x7FFFFFFF)  # the upper half is shifted out
         return ((falling - (1 << 31)) << 32) | places
 
-    def _host_keys(self, keys: Any) -> Keys:
-        found: Keys = keys.cpu().numpy().view(np.uint64) ^ _SIGN
-        return found
+    def _key_parts(self, keys: Any) -> tuple[Any, Any]:
+        """Return the places and the scores that :meth:`_keys` put together."""
+        falling = (keys >> 32).int() ^ -(1 << 31)
+        bits = self._torch.where(falling < 0, falling, falling.bitwise_not() & 0x7FFFFFFF)
+        return keys & 0xFFFFFFFF, bits.view(self._torch.float32)
 
     def _to(self, array: np.ndarray[Any, Any]) -> Any:
         return self._torch.from_numpy(np.array(array, order="C")).to(self._device)
@@ -432,28 +435,27 @@ class _Best:
             query, column = query[rest], column[rest]
         self._held.append((query, column + start, scores[query, column].float()))
 
-    def keys(self) -> Keys:
+    def keys(self) -> Any:
         """Return the keys of the best, shape ``(num_queries, depth)``."""
-        torch, pool = self._pool._torch, self._pool
-        found = np.empty((len(self._queries.narrow), self._depth), dtype=np.uint64)
+        torch = self._pool._torch
         if not self._held:
-            found[:] = pool._host_keys(self._surely(self._queries))
-            return found
+            return self._surely(self._queries)
         query, rows, values = (torch.cat(parts) for parts in zip(*self._held, strict=True))
+        if len(self._held) > 1:
+            query, order = torch.sort(query.int(), stable=True)
+            query, rows, values = query.long(), rows[order], values[order]
         self._held = []
-        query, order = torch.sort(query, stable=True)
-        rows, values = rows[order], values[order]
-        reached = torch.bincount(query[values >= self._guess[query, 0]], minlength=len(found))
+        reached = torch.bincount(query[values >= self._guess[query, 0]], minlength=len(self._limit))
         sure = (reached >= self._depth) & (self._limit[:, 0] < float("inf"))
-        some = sure.nonzero()[:, 0]
+        some, rest = sure.nonzero()[:, 0], (~sure).nonzero()[:, 0]
+        if not len(rest):
+            return self._settle(some, query, rows, values)
+        found = rows.new_empty((len(sure), self._depth))
+        found[rest] = self._surely(self._queries.of(rest))
         if len(some):
             kept = sure[query]
             number = torch.cumsum(sure, 0) - 1
-            at = some.cpu().numpy()
-            found[at] = pool._host_keys(self._settle(some, number[query[kept]], rows[kept], values[kept]))
-        rest = (~sure).nonzero()[:, 0]
-        if len(rest):
-            found[rest.cpu().numpy()] = pool._host_keys(self._surely(self._queries.of(rest)))
+            found[some] = self._settle(some, number[query[kept]], rows[kept], values[kept])
         return found
 
     def _settle(self, some: Any, query: Any, rows: Any, values: Any) -> Any:

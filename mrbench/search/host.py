@@ -9,7 +9,7 @@ import numpy as np
 from mrbench.measures.ties import Floats, Ints
 from mrbench.search.best import Best
 from mrbench.search.counts import CHUNK, Counter
-from mrbench.search.exact import Keys, Scores, pair_scores
+from mrbench.search.exact import Scores, key_parts, pair_scores
 from mrbench.search.spread import spread
 from mrbench.search.vectors import Embeddings
 
@@ -36,7 +36,7 @@ class HostPool:
         """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
         return pair_scores(queries, self._candidates, rows, ends)
 
-    def search(self, queries: Embeddings, depth: int, values: Scores) -> tuple[Keys, Ints, Ints]:
+    def search(self, queries: Embeddings, depth: int, values: Scores) -> tuple[Ints, Scores, Ints, Ints]:
         """Find the best candidates, and count who scores above some values, and the same.
 
         Args:
@@ -45,8 +45,8 @@ class HostPool:
             values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity.
 
         Returns:
-            Keys of the best (:func:`mrbench.search.exact.order_keys`), ascending, shape ``(num_queries, depth)``; how
-            many candidates score higher than each value, and how many the same.
+            Places and scores of the best, by falling score, the tied by place, both of shape ``(num_queries, depth)``;
+            how many candidates score higher than each value, and how many the same.
         """
         counter = Counter(queries, self._candidates, values, weights=self._weights)
         keys = np.empty((len(queries), depth), dtype=np.uint64)
@@ -58,7 +58,7 @@ class HostPool:
             counter.finish()
         else:
             counter.count()
-        return keys, counter.greater, counter.equal
+        return *key_parts(keys), counter.greater, counter.equal
 
     def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores; see :func:`mrbench.search.spread.spread`."""

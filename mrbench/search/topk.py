@@ -72,7 +72,7 @@ def top_k(
         need_torch()
     depth = operator.index(min(depth, len(candidates)))
     if device != "cpu":
-        return key_parts(DevicePool(candidates, device).search(queries, depth)[0])
+        return DevicePool(candidates, device).search(queries, depth)[:2]
 
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)

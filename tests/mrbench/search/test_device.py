@@ -12,7 +12,7 @@ from any_vectors import CASES, units
 from mrbench.errors import InputError
 from mrbench.search import device as device_module
 from mrbench.search.device import DevicePool
-from mrbench.search.exact import exact_products, key_parts
+from mrbench.search.exact import exact_products
 from mrbench.search.topk import top_k
 
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -77,7 +77,7 @@ def test_sums_that_could_round_otherwise_are_exact(
     np.testing.assert_array_equal(expected, np.float32(sums))
     pool, every = DevicePool(candidates, device), np.arange(len(candidates))
     pairs = pool.pair_scores(queries, np.tile(every, 6), np.arange(7) * len(candidates)).reshape(6, -1)
-    rows, scores = key_parts(pool.search(queries, len(candidates))[0])
+    rows, scores = pool.search(queries, len(candidates))[:2]
     for query in range(6):
         order = np.lexsort((every, -expected[query]))
         assert rows[query].tolist() == order.tolist()
