@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
 from mrbench.files import check_replaceable, replaced_folder
-from mrbench.models.protocol import EmbeddingModel, supports
+from mrbench.models.protocol import EmbeddingModel, on_gpu, supports
 from mrbench.records import TASKS, Modality
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import (
@@ -120,8 +121,14 @@ def evaluate(
 
 
 def _search_device(model: EmbeddingModel) -> str:
-    """Search where the model computes; only GPUs that know float64 are of use."""
-    return str(model.device) if str(model.device).startswith("cuda") else "cpu"
+    """Search where the model computes, where that is a GPU of torch here: other libraries have theirs."""
+    number = str(model.device).partition(":")[2] or "0"
+    return str(model.device) if on_gpu(model) and number.isdecimal() and int(number) < _gpus() else "cpu"
+
+
+def _gpus() -> int:
+    torch = sys.modules.get("torch")
+    return int(torch.cuda.device_count()) if torch is not None and torch.cuda.is_available() else 0
 
 
 def embed(

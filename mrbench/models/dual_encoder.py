@@ -35,6 +35,8 @@ class DualEncoder:
 
     The instruction is ignored, as in MTEB. UniIR writes it before the text of the query, but fine-tunes on that.
 
+    On a GPU the vectors returned are a tensor there, which may still be worked on.
+
     Texts are cut at the length of the text tower. SigLIP's are lower-cased, padded to that length and not masked,
     because it was trained so; the tokenizers of some SigLIP 2 checkpoints do none of the three by themselves.
     Pictures go through the checkpoint's own image processor, always with its Pillow backend, so that installing
@@ -94,7 +96,7 @@ class DualEncoder:
             self.name, items, self.dimension, embed_texts=self._embed_texts, embed_images=self._embed_images
         )
 
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
+    def prepare_texts(self, texts: list[str]) -> list[list[int]]:
         """Return the tokens of each text, cut to what the text tower takes."""
         cut = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
         if self._family == "clip":
@@ -105,7 +107,7 @@ class DualEncoder:
 
     def text_features(self, texts: list[str]) -> torch.Tensor:
         """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""
-        return self._features_of_tokens(self.tokenize(texts))
+        return self._features_of_tokens(self.prepare_texts(texts))
 
     def image_features(self, images: Sequence[Image.Image | Pixels]) -> torch.Tensor:
         """Return the features of images, with gradient where that is on, shape ``(len(images), dimension)``.
@@ -123,6 +125,8 @@ class DualEncoder:
     def _features_of_tokens(self, tokens: Sequence[list[int]]) -> torch.Tensor:
         lengths = np.array([len(one) for one in tokens])
         mask = np.arange(lengths.max()) < lengths[:, None]
+        if self._tokenizer.padding_side == "left":
+            mask = mask[:, ::-1]
         ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, dtype=np.int64)
         ids[mask] = np.concatenate(tokens)
         given = {"input_ids": sent(torch.from_numpy(ids), self._device)}
@@ -137,8 +141,8 @@ class DualEncoder:
                 part.save_pretrained(folder)
 
     def _embed_texts(self, texts: list[Any]) -> Any:
-        """Embed texts, or what :meth:`tokenize` made of them."""
-        tokens = self.tokenize(texts) if isinstance(texts[0], str) else texts
+        """Embed texts, or what :meth:`prepare_texts` made of them."""
+        tokens = self.prepare_texts(texts) if isinstance(texts[0], str) else texts
         return embed_batches(self._features_of_tokens, list(batches(tokens, self._batch_size)), self._device)
 
     def _embed_images(self, images: list[Image.Image]) -> Any:

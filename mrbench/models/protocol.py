@@ -41,9 +41,9 @@ class EmbeddingModel(Protocol):
     instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
     function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
-    ``Item.image`` is then what it returned. ``tokenize``: the same for a list of texts, in a thread; ``Item.text`` is
-    then what it made of the text, or the text where it did not run. ``preprocessing`` and ``seed``: what else decides a
-    vector beside the revision; caches are keyed by them.
+    ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
+    ``Item.text`` is then what it made of the text, or the text where it did not run. ``preprocessing`` and ``seed``:
+    what else decides a vector beside the revision; caches are keyed by them.
     """
 
     name: str
@@ -65,3 +65,8 @@ class EmbeddingModel(Protocol):
 def supports(model: EmbeddingModel, task: Task) -> bool:
     """Whether the model can take both sides of a task."""
     return task.query_modality in model.modalities and task.candidate_modality in model.modalities
+
+
+def on_gpu(model: EmbeddingModel) -> bool:
+    """Whether a model says that it computes on a GPU."""
+    return str(model.device).startswith("cuda")

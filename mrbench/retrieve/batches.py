@@ -11,15 +11,16 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from mrbench.benchmark import decode, header_pixels
+from mrbench.errors import ModelError
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Candidate, Query
 from mrbench.workers import ordered_map, processes
 
 BATCH = 256  # records at a time, and
-GPU_TEXTS = 1024  # texts for a GPU, which needs as long to be told what to do with few as with many
+GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
-Tokenize = Callable[[list[str]], Sequence[Any]]
+PrepareTexts = Callable[[list[str]], Sequence[Any]]
 Record = TypeVar("Record", Query, Candidate)
 
 
@@ -43,7 +44,7 @@ def read_ahead(
     made: Iterable[list[Record]],
     prepare: Prepare | None = None,
     workers: int = 0,
-    tokenize: Tokenize | None = None,
+    prepare_texts: PrepareTexts | None = None,
 ) -> Iterator[tuple[list[Record], list[Item]]]:
     """Yield batches of records with their items; while one is in use, images of the next are decoded and prepared.
 
@@ -52,7 +53,7 @@ def read_ahead(
         prepare: What the model does to a decoded image before its network sees it; None leaves it as it is.
         workers: Processes that do it; with 0 it is a thread, which is the better choice where a CPU runs the network,
             and for texts.
-        tokenize: What the model does to texts before its network sees them, where no process decodes images beside
+        prepare_texts: What the model does to texts before its network sees them, where no process decodes images beside
             them; None leaves them as they are.
 
     Raises:
@@ -72,7 +73,7 @@ def read_ahead(
             size = -(-len(batch) // 8) if workers else len(batch)
             yield from (batch[start : start + size] for start in range(0, len(batch), size))
 
-    read = partial(_items, prepare, None if workers else tokenize)
+    read = partial(_items, prepare, None if workers else prepare_texts)
     with ThreadPoolExecutor(1) as thread:
         in_flight = 2 * workers + 16 if workers else 2
         items: list[Item] = []
@@ -103,21 +104,31 @@ Embed = Callable[[Sequence[Any], Sequence[Item]], Started]
 def started(raw: Any, check: Callable[[Any], Embeddings]) -> Started:
     """Begin to bring what a model returned here, where it is on a GPU, and return what waits for it and checks it.
 
-    A copy waits for all that a GPU was given before it; so it is asked for before the GPU is given the next batch.
+    What is here already is checked at once: a model may use the place again.
     """
     if not getattr(raw, "is_cuda", False):
-        return partial(check, raw)
+        found = check(raw)
+        return lambda: found
+    here, wait = _coming(raw)
+
+    def finish() -> Embeddings:
+        wait()
+        return check(here)
+
+    return finish
+
+
+def _coming(raw: Any) -> tuple[Any, Callable[[], None]]:
+    """Copy a tensor from a GPU, and return the copy and what waits for it.
+
+    A copy waits for all that a GPU was given before it; so it is asked for before the GPU is given the next batch.
+    """
     torch = sys.modules["torch"]
     here = torch.empty(raw.shape, dtype=raw.dtype, pin_memory=True)
     here.copy_(raw.detach(), non_blocking=True)
     arrived = torch.cuda.Event()
     arrived.record(torch.cuda.current_stream(raw.device))
-
-    def finish() -> Embeddings:
-        arrived.synchronize()
-        return check(here)
-
-    return finish
+    return here, arrived.synchronize
 
 
 class WithinMemory:
@@ -166,12 +177,21 @@ def out_of_memory(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
-def _items(prepare: Prepare | None, tokenize: Tokenize | None, records: Sequence[Query | Candidate]) -> list[Item]:
+def _items(
+    prepare: Prepare | None, prepare_texts: PrepareTexts | None, records: Sequence[Query | Candidate]
+) -> list[Item]:
     texts: list[Any] = [record.text for record in records]
     some = [row for row, text in enumerate(texts) if text is not None]
-    if tokenize is not None and some:
-        for row, tokens in zip(some, tokenize([texts[row] for row in some]), strict=True):
-            texts[row] = tokens
+    if prepare_texts is not None and some:
+        ready = prepare_texts([texts[row] for row in some])
+        if not isinstance(ready, list) or len(ready) != len(some):
+            raise ModelError(
+                "prepare_texts returned something else",
+                got=f"{type(ready).__name__} of {len(ready)}",
+                accepted=f"a list of {len(some)}, one for each text",
+            )
+        for row, one in zip(some, ready, strict=True):
+            texts[row] = one
     images = (None if record.image is None else _image(prepare, record) for record in records)
     return [Item(text, image) for text, image in zip(texts, images, strict=True)]
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mrbench.errors import BenchmarkError
-from mrbench.models.protocol import EmbeddingModel, Embeddings
+from mrbench.models.protocol import EmbeddingModel, Embeddings, on_gpu
 from mrbench.records import Candidate, Query
 from mrbench.retrieve.batches import Embed, Started, WithinMemory, batches, by_length, read_ahead
 from mrbench.retrieve.store import EmbeddingStore, unit_name
@@ -118,23 +118,20 @@ def _units(
         mine = [_key(model, record) for record in window]
         ids += [record.id for record in window]
         keys += mine
-        # Which parts belong together depends on the records alone: a unit is whole in the store, or not in it at all.
+        # Which parts belong together depends on the records and the kind of device alone: a unit is whole in the store,
+        # or not in it at all.
         first = {key: row for row, key in reversed(list(enumerate(mine))) if key not in seen}
         seen.update(first)
         rows = sorted(first.values())
         rows = [rows[at] for at in by_length([window[row].text for row in rows])]
         start = 0
         while start < len(rows):
-            size = GPU_UNIT if _on_gpu(model) and window[rows[start]].image is None else UNIT
+            size = GPU_UNIT if on_gpu(model) and window[rows[start]].image is None else UNIT
             lacking = [row for row in rows[start : start + size] if mine[row] not in store]
             if lacking:
                 yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])
             store.turn += 1
             start += size
-
-
-def _on_gpu(model: EmbeddingModel) -> bool:
-    return not str(model.device).startswith("cpu")
 
 
 def _window(parts: Iterator[Record]) -> list[Record]:
@@ -179,7 +176,7 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
     def made() -> Iterator[list[Any]]:
         for unit in units:
             waiting.append(unit)
-            yield from batches(unit.records, gpu=_on_gpu(model))
+            yield from batches(unit.records, gpu=on_gpu(model))
 
     fitting = WithinMemory(embed, store.fits)
     vectors: list[Embeddings] = []
@@ -192,8 +189,8 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
                 store.put(waiting.popleft().keys, np.concatenate(vectors))
                 vectors.clear()
 
-    prepare, tokenize = (getattr(model, name, None) for name in ("prepare", "tokenize"))
-    for batch, items in read_ahead(made(), prepare, store.share.workers, tokenize):
+    prepare, prepare_texts = (getattr(model, name, None) for name in ("prepare", "prepare_texts"))
+    for batch, items in read_ahead(made(), prepare, store.share.workers, prepare_texts):
         for part in fitting(batch, items):
             started.append(part)
             store.fits = fitting.size

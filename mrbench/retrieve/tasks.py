@@ -107,7 +107,7 @@ def search_task(
         block: Queries in one product; None takes at most 256, and as many for each thread.
         threads: Threads that search, each for its own queries; None takes one a core.
         device: ``cpu``, or a device of torch that searches, for example ``cuda``. Neither it nor block nor threads
-            change the result.
+            change the result, but for the last digit of means and deviations, which a device's library sums.
 
     Returns:
         The run of the task.

@@ -18,6 +18,7 @@ import numpy as np
 from mrbench.errors import InputError
 from mrbench.measures.ties import Floats, Ints
 from mrbench.search.exact import Scores, exact_sums, pair_scores
+from mrbench.search.precision import full_precision
 from mrbench.search.products import margin, need_torch
 from mrbench.search.vectors import Embeddings
 
@@ -25,11 +26,13 @@ QUERIES = 4096  # in one product at most
 SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
 WORDS = 255  # of eight flags that are added at a time: no byte of their sum carries into the next
 TABLE = 1 << 28  # numbers of a table at most, and
-SHARE = 32  # bytes of free memory that one number of a table takes, with all that is made of it
+SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it
 HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
-PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time
+PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time, at most
+SPREAD = 1 << 22  # numbers of the candidates whose mean and covariance are summed at a time
 WAITING = 1 << 22  # pairs that wait to be settled
 DENSE = 256  # one in so many pairs to settle costs more than an exact table
+MANY = 64  # values of a query for which sorting exact scores is faster than a pass for each
 COST = 256  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
 UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time
 THREADS = 8
@@ -45,6 +48,7 @@ class DevicePool:
         device: Of torch, for example ``cuda``.
         place: The order of the tied: place of each candidate, each once; None takes the rows.
         weights: How often each candidate counts; None counts each once.
+        bfloat16: Whether products may be of vectors rounded to bfloat16; None asks it of devices made for that.
 
     Raises:
         InputError: Torch has no such device here.
@@ -52,7 +56,13 @@ class DevicePool:
     """
 
     def __init__(
-        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
+        self,
+        candidates: Embeddings,
+        device: str,
+        *,
+        place: Ints | None = None,
+        weights: Ints | None = None,
+        bfloat16: bool | None = None,
     ) -> None:
         need_torch()
         import torch
@@ -60,6 +70,8 @@ class DevicePool:
         self._torch: Any = torch
         try:
             self._device = torch.empty(0, device=device).device
+            if self._device.type not in ("cpu", "cuda"):  # others lack float64, or values at all
+                raise RuntimeError
         except (RuntimeError, AssertionError) as fault:
             accepted = "cpu, cuda, cuda:N, where there"
             raise InputError("torch has no such device", got=device, accepted=accepted) from fault
@@ -67,14 +79,15 @@ class DevicePool:
         free = _free_memory(torch, self._device)
         fits = candidates.nbytes * 2 <= free
         self._whole: Any = self._upload(candidates) if fits else None
-        self._table = max(1 << 16, min(TABLE, (free - fits * candidates.nbytes) // SHARE))
+        free -= fits * candidates.nbytes
+        self._table = max(1 << 16, min(TABLE, free // SHARE))
+        self._at_once = max(1 << 16, min(PAIRS, free // SHARE))
         self._bound = 1.01 * _U * candidates.shape[1]
         self._margin = margin(candidates.shape[1])
         number = len(candidates)
-        self._place: Any = torch.arange(number) if place is None else torch.from_numpy(np.ascontiguousarray(place))
-        self._place = self._place.to(self._device)
-        self._weights: Any = None if weights is None else torch.from_numpy(weights).to(self._device)
-        self._bfloat16 = fits and _multiplies_bfloat16(torch, self._device)
+        self._place: Any = torch.arange(number, device=self._device) if place is None else self._to(place)
+        self._weights: Any = None if weights is None else self._to(weights)
+        self._bfloat16 = fits and (_multiplies_bfloat16(torch, self._device) if bfloat16 is None else bfloat16)
         self._residual: float | None = None
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
@@ -104,8 +117,9 @@ class DevicePool:
         places, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
         counts = np.zeros((2, *values.shape), dtype=np.int64)
         with self._computing():
-            for start in range(0, len(queries), QUERIES):
-                some = slice(start, start + QUERIES)
+            size = self.block(len(queries), 1, depth)
+            for start in range(0, len(queries), size):
+                some = slice(start, start + size)
                 mine = _Queries(self, queries[some])
                 keys, found = self._search(mine, depth, self._to(values[some]))
                 if keys is not None:
@@ -115,8 +129,8 @@ class DevicePool:
         return places, scores, counts[0], counts[1]
 
     def block(self, number: int, threads: int, depth: int) -> int:
-        """Return how many queries to ask at a time: one thread asks, whatever the number, threads and depth."""
-        return QUERIES
+        """Return how many queries to ask at a time, whatever their number and the threads: fewer for a great depth."""
+        return max(1, min(QUERIES, self._table // (8 * depth + 2 * HELD)))
 
     def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores, in float64; see :mod:`mrbench.search.spread`."""
@@ -127,10 +141,10 @@ class DevicePool:
             wide: Any = self._to(queries).double()
             total: Any = 0.0
             square: Any = 0.0
-            for start, part in self._chunks(dimension, self._table // 4):
+            for start, part in self._chunks(dimension, SPREAD):
                 total = total + (part.double() if self._weights is None else self._weighted(start, part)).sum(0)
             centre = total / number
-            for start, part in self._chunks(max(dimension, few * len(queries)), self._table // 4):
+            for start, part in self._chunks(dimension, SPREAD):
                 rows = part.double() - centre
                 if self._weights is not None:
                     rows *= self._weights[start : start + len(part), None].double().sqrt()
@@ -147,7 +161,7 @@ class DevicePool:
     def residual(self) -> float:
         """Return the length of what rounding to bfloat16 takes from a candidate, the largest of all."""
         if self._residual is None:
-            parts = [(part - part.bfloat16()).norm(dim=1).max() for _, part in self._chunks(self._candidates.shape[1])]
+            parts = [(part - part.bfloat16()).norm(dim=1).max() for _, part in self._chunks(1)]
             self._residual = 1.001 * float(self._torch.stack(parts).max())
         return self._residual
 
@@ -170,9 +184,14 @@ class DevicePool:
             counts.finish()
         return best.keys() if best else None, counts.found if counts else None
 
-    def _chunks(self, queries: int, number: int | None = None) -> Iterator[tuple[int, Any]]:
-        """Yield the candidates on the device, as many at a time as a table may have columns."""
-        step = max(1, (number or self._table) // queries)
+    def _chunks(self, height: int, numbers: int | None = None) -> Iterator[tuple[int, Any]]:
+        """Yield the candidates on the device, as many at a time as a table may have columns.
+
+        Args:
+            height: Rows of the table; or numbers of a candidate, where these are more.
+            numbers: Of the table at most; None takes what memory allows.
+        """
+        step = max(1, (numbers or self._table) // max(height, self._candidates.shape[1]))
         step -= step % (8 * WORDS) if step > 8 * WORDS else 0
         for start in range(0, len(self._candidates), step):
             if self._whole is not None:
@@ -201,10 +220,10 @@ class DevicePool:
         some, each = query.unique_consecutive(return_inverse=True)
         column, width = _table(torch, each, len(some))
         # As tables of vectors, one a query, where that leaves not more empty than full.
-        if len(some) * width <= 2 * len(rows) and width * dimension <= PAIRS:
+        if len(some) * width <= 2 * len(rows) and width * dimension <= self._at_once:
             table = rows.new_zeros((len(some), width))
             table[each, column] = rows
-            step = max(1, PAIRS // (width * dimension))
+            step = max(1, self._at_once // (width * dimension))
             parts = [
                 torch.bmm(
                     self._whole[table[start : start + step]].double(), queries.wide[some[start : start + step], :, None]
@@ -212,7 +231,7 @@ class DevicePool:
                 for start in range(0, len(some), step)
             ]
             return torch.cat(parts)[each, column, 0]
-        step = max(1, PAIRS // dimension)
+        step = max(1, self._at_once // dimension)
         parts = []
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
@@ -223,7 +242,7 @@ class DevicePool:
         """Return the scores of pairs, float32, whose sums in float64 could round either way."""
         torch = self._torch
         scores = torch.empty(len(rows), device=self._device)
-        step = max(1, PAIRS // self._candidates.shape[1])
+        step = max(1, self._at_once // self._candidates.shape[1])
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
             products = self._rows(rows[part]).double()
@@ -274,15 +293,17 @@ class DevicePool:
         """Send all to the device, by threads, whose copies into memory that the device reads are what takes time."""
         torch, pinned = self._torch, self._device.type == "cuda"
         whole = torch.empty(candidates.shape, device=self._device)
+        stream = torch.cuda.current_stream(self._device) if pinned else None  # threads have another
         step = max(1, UPLOAD // candidates.shape[1])
 
         def send(start: int) -> None:
             part = candidates[start : start + step]
             staged = torch.empty(part.shape, pin_memory=pinned)
             np.copyto(staged.numpy(), part)
-            whole[start : start + step].copy_(staged, non_blocking=True)
-            if pinned:
-                torch.cuda.current_stream(self._device).synchronize()
+            with torch.cuda.stream(stream):
+                whole[start : start + step].copy_(staged, non_blocking=True)
+            if stream is not None:
+                stream.synchronize()
 
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(send, range(0, len(candidates), step)))
@@ -291,7 +312,7 @@ class DevicePool:
     @contextmanager
     def _computing(self) -> Iterator[None]:
         torch = self._torch
-        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False), _full_precision(torch):
+        with torch.inference_mode(), torch.autocast(self._device.type, enabled=False), full_precision(torch):
             yield
 
 
@@ -320,37 +341,52 @@ class _Counts:
         self._waiting = 0
 
     def look(self, start: int, part: Any, scores: Any) -> None:
-        torch, pool = self._pool._torch, self._pool
-        greater, unsure = torch.zeros_like(self.found[0]), []
+        """Look at the products with the candidates from a row on."""
+        torch, pool, number = self._pool._torch, self._pool, self._values.shape[1]
+        if number > MANY:
+            return self._exactly(start, part, 0)
         near, above = _Flags(torch, scores), _Flags(torch, scores)
-        number = 0
-        for column in range(self._values.shape[1]):
+        for column in range(number):
             value = self._values[:, column, None]
             torch.ge(scores, value - pool._margin, out=near.flags)
             torch.gt(scores, value + pool._margin, out=above.flags)
-            greater[:, column] = self._sums(start, above)
             near.words ^= above.words
             query, row = near.places()
-            unsure.append((query * self._values.shape[1] + column, row + start))
-            number += len(query)
-            if number * DENSE > (column + 1) * scores.numel() + WAITING:
-                return self._exactly(start, part)
-        self.found[0] += greater
-        self._unsure += unsure
-        self._waiting += number
-        if self._waiting > WAITING:
-            self.finish()
+            if len(query) * DENSE > scores.numel() + WAITING:
+                return self._exactly(start, part, column)
+            self.found[0, :, column] += self._sums(start, above)
+            self._unsure.append((query * number + column, row + start))
+            self._waiting += len(query)
+            if self._waiting > WAITING:
+                self.finish()
         return None
 
-    def _exactly(self, start: int, part: Any) -> None:
+    def _exactly(self, start: int, part: Any, column: int) -> None:
+        """Count by exact scores, for the values from a column on."""
         step = max(1, len(part) // 4)  # numbers twice as long
         for first in range(0, len(part), step):
             scores = self._pool._exact(self._queries, start + first, part[first : first + step])
+            if self._values.shape[1] > MANY:
+                self._sort(start + first, scores)
+                continue
             flags = _Flags(self._pool._torch, scores)
-            for column in range(self._values.shape[1]):
+            for at in range(column, self._values.shape[1]):
                 for counts, compare in zip(self.found, (self._pool._torch.gt, self._pool._torch.eq), strict=True):
-                    compare(scores, self._values[:, column, None], out=flags.flags)
-                    counts[:, column] += self._sums(start + first, flags)
+                    compare(scores, self._values[:, at, None], out=flags.flags)
+                    counts[:, at] += self._sums(start + first, flags)
+
+    def _sort(self, start: int, scores: Any) -> None:
+        """Count by sorting exact scores."""
+        torch, weights = self._pool._torch, self._pool._weights
+        ascending, order = scores.sort(1)
+        left, right = (torch.searchsorted(ascending, self._values, right=right) for right in (False, True))
+        whole = scores.shape[1]
+        if weights is not None:
+            upto = torch.zeros((len(scores), whole + 1), dtype=torch.int64, device=scores.device)
+            torch.cumsum(weights[start : start + whole][order], 1, out=upto[:, 1:])
+            left, right, whole = upto.gather(1, left), upto.gather(1, right), upto[:, -1:]
+        self.found[0] += whole - right
+        self.found[1] += right - left
 
     def _sums(self, start: int, flags: _Flags) -> Any:
         if self._pool._weights is None:
@@ -534,36 +570,3 @@ def _free_memory(torch: Any, device: Any) -> int:
         return 1 << 32
     torch.cuda.empty_cache()
     return int(torch.cuda.mem_get_info(device)[0])
-
-
-@contextmanager
-def _full_precision(torch: Any) -> Iterator[None]:
-    """Keep products of float32, and sums of bfloat16, in float32: what else is allowed errs by more than the bound."""
-    reduced = torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
-    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
-    try:
-        with _float32(torch):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = reduced
-
-
-@contextmanager
-def _float32(torch: Any) -> Iterator[None]:
-    settings = [getattr(torch.backends, name).matmul for name in ("cuda", "mkldnn")]
-    if not all(hasattr(setting, "fp32_precision") for setting in settings):  # before torch 2.9
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
-        return
-    said = [setting.fp32_precision for setting in settings]
-    try:
-        for setting in settings:
-            setting.fp32_precision = "ieee"
-        yield
-    finally:
-        for setting, value in zip(settings, said, strict=True):
-            setting.fp32_precision = value

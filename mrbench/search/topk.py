@@ -72,7 +72,7 @@ def top_k(
         need_torch()
     depth = operator.index(min(depth, len(candidates)))
     if device != "cpu":
-        return DevicePool(candidates, device).search(queries, depth)[:2]
+        return DevicePool(candidates, device, bfloat16=bfloat16).search(queries, depth)[:2]
 
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)

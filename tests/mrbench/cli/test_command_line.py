@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,6 +127,8 @@ def test_evaluate_says_what_it_does_not_know(
 def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     from mrbench.cli import evaluate
 
+    monkeypatch.setattr(evaluate, "cores", lambda: 128)
+    assert evaluate._workers(SimpleNamespace(device="cuda")) == 16  # more is more than one process can take
     monkeypatch.setattr(evaluate, "cores", lambda: 16)
     found = {}
     for processes in (None, "1", "8", "64", "many", "0"):
@@ -133,8 +136,8 @@ def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.
             monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
         else:
             monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-        found[processes] = evaluate._workers("cuda:3")
-        assert evaluate._workers("cpu") == 0
+        found[processes] = evaluate._workers(SimpleNamespace(device="cuda:3"))
+        assert evaluate._workers(SimpleNamespace(device="cpu")) == 0
     assert found == {None: 16, "1": 16, "8": 2, "64": 1, "many": 16, "0": 16}
 
 

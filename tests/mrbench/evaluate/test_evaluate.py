@@ -26,19 +26,23 @@ def without_times(result: Result) -> dict:
 def test_a_model_on_a_gpu_is_searched_there(tiny: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The search takes torch's CPU device for the GPU; the run is the same to the last byte."""
     asked: list[str] = []
+    monkeypatch.setattr(evaluation, "_gpus", lambda: 2)
     whole = evaluation.run_tasks
     monkeypatch.setattr(
         evaluation, "run_tasks", lambda *a, device, **k: (asked.append(device), whole(*a, device="cpu:0", **k))[1]
     )
-    for device in ("cuda:1", "cpu", "mps"):
+    for device in ("cuda:1", "cpu", "mps", "cuda:2"):
         model = Oracle()
         model.device = device
         evaluate(tiny, model, tmp_path / device)
-    assert asked == ["cuda:1", "cpu", "cpu"]
+    assert asked == ["cuda:1", "cpu", "cpu", "cpu"]
     monkeypatch.undo()
+    if evaluation._gpus() == 0:  # the model has a GPU, and torch has none
+        model.device = "cuda"
+        assert evaluation._search_device(model) == "cpu"
     evaluate(tiny, Oracle(), tmp_path / "here")
     for path in (tmp_path / "here").glob("*.parquet"):
-        assert (tmp_path / "cpu" / path.name).read_bytes() == path.read_bytes()
+        assert (tmp_path / "cuda:1" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_oracle_is_right_everywhere(tiny: Benchmark, tmp_path: Path) -> None:

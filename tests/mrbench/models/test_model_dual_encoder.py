@@ -222,9 +222,21 @@ def test_bytes_that_are_scaled_later_are_the_processor_s_pixels(family: str, req
 @pytest.mark.parametrize("family", ["clip", "siglip", "siglip2"])
 def test_tokens_made_ahead_give_the_same_vectors(family: str, request: pytest.FixtureRequest) -> None:
     model = DualEncoder(str(request.getfixturevalue(family)), device="cpu")
-    items = [Item(text=tokens) for tokens in model.tokenize(list(TEXTS))]
+    items = [Item(text=tokens) for tokens in model.prepare_texts(list(TEXTS))]
     whole = model.embed_candidates([Item(text=text) for text in TEXTS])
     np.testing.assert_array_equal(model.embed_candidates(items), whole)
+
+
+def test_texts_are_padded_where_the_tokenizer_says(clip: Path, tmp_path: Path) -> None:
+    folder = _copy(clip, tmp_path)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"padding_side": "left"}))
+    model = DualEncoder(str(folder), device="cpu")
+    tokens = model._tokenizer(list(TEXTS), padding=True, truncation=True, max_length=20, return_tensors="pt")
+    assert tokens["attention_mask"][:, 0].min() == 0
+    with torch.inference_mode():
+        expected = model.module.get_text_features(**tokens).pooler_output.numpy()
+    np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)
 
 
 def test_a_processor_that_scales_in_another_way_is_left_to_it(clip: Path, tmp_path: Path) -> None:

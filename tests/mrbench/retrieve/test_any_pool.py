@@ -31,6 +31,7 @@ SMALL = {
     "device.WAITING": 30,
     "device.UPLOAD": 100,
     "device.WORDS": 2,
+    "device.SPREAD": 200,
 }
 DEVICES = ["cpu", "cpu:0", "cpu:0, sent by chunks"]
 if torch.cuda.is_available():
@@ -102,6 +103,7 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
     monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
     monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
     monkeypatch.setattr("mrbench.search.device.DENSE", int(rng.choice([1, 32, 10**6])))
+    monkeypatch.setattr("mrbench.search.device.MANY", int(rng.choice([1, 64])))
     if "chunks" in device:
         monkeypatch.setattr("mrbench.search.device._free_memory", lambda *_: 0)
     number, length = int(rng.choice([1, 9, 11, 60, 150])), int(rng.choice([2, 5, 24]))

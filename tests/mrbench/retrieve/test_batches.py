@@ -15,6 +15,7 @@ from PIL import Image
 from tiny_benchmark import Oracle
 
 from mrbench.benchmark import Benchmark, encode_png
+from mrbench.errors import ModelError
 from mrbench.records import Candidate
 from mrbench.retrieve import batches, encode
 from mrbench.retrieve import embed as embed_module
@@ -141,9 +142,31 @@ def test_a_window_holds_images_of_some_size(tiny: Benchmark, monkeypatch: pytest
     assert embed_module._window(iter([])) == []
 
 
-def test_texts_are_tokenized_ahead_in_a_thread(tiny: Benchmark) -> None:
+def test_what_is_here_is_checked_before_its_place_is_used_again(tiny: Benchmark) -> None:
+    class Reusing(Oracle):
+        place = np.empty((64, Oracle.dimension), dtype=np.float32)
+
+        def embed_candidates(self, items):
+            self.place[: len(items)] = super().embed_candidates(items)
+            return self.place[: len(items)]
+
+    found = encode.encode_corpus(Reusing(), tiny, "image", "test")
+    np.testing.assert_array_equal(found, encode.encode_corpus(Oracle(), tiny, "image", "test"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda texts: {"input_ids": texts, "attention_mask": texts}, lambda texts: texts[1:]]
+)
+def test_texts_made_ready_wrongly_are_named(tiny: Benchmark, wrong) -> None:
+    model = Oracle()
+    model.prepare_texts = wrong
+    with pytest.raises(ModelError, match="prepare_texts returned something else"):
+        encode.encode_corpus(model, tiny, "text", "test")
+
+
+def test_texts_are_made_ready_ahead_in_a_thread(tiny: Benchmark) -> None:
     class Tokenizing(Noting):
-        def tokenize(self, texts):
+        def prepare_texts(self, texts):
             assert threading.current_thread() is not threading.main_thread()
             return [("tokens", text) for text in texts]
 
@@ -157,20 +180,18 @@ def test_texts_are_tokenized_ahead_in_a_thread(tiny: Benchmark) -> None:
     encode.encode_corpus(model, tiny, "image", "test")  # has nothing to tokenize
 
 
-def test_vectors_are_waited_for_when_the_next_batches_have_been_given(tiny: Benchmark) -> None:
+def test_vectors_are_waited_for_when_the_next_batches_have_been_given(tiny: Benchmark, monkeypatch) -> None:
     events: list[str] = []
 
     class Late:
-        """As a tensor whose values are still worked on: asking for them waits."""
+        """As a tensor on a GPU, whose values are still worked on."""
+
+        is_cuda = True
 
         def __init__(self, number: int, vectors: np.ndarray) -> None:
             self.number, self.vectors = number, vectors
 
-        def detach(self):
-            events.append(f"wait {self.number}")
-            import torch
-
-            return torch.from_numpy(self.vectors)
+    monkeypatch.setattr(batches, "_coming", lambda raw: (raw.vectors, lambda: events.append(f"wait {raw.number}")))
 
     class Slow(Oracle):
         calls = 0
