@@ -19,7 +19,7 @@ import torch
 from peers import done, machine, medians, record, unit_vectors, write_records
 
 from mrbench.search.best import Best
-from mrbench.search.device import DevicePool
+from mrbench.search.gpu import DevicePool
 from mrbench.search.products import one_thread, residual, usable
 from mrbench.search.topk import top_k
 

@@ -11,9 +11,9 @@ import numpy as np
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import Embeddings
 from mrbench.search.counts import Counter
-from mrbench.search.device import DevicePool
 from mrbench.search.distinct import Vectors
 from mrbench.search.exact import Scores
+from mrbench.search.gpu import DevicePool
 from mrbench.search.host import HostPool
 from mrbench.search.ragged import ranges, run_starts
 from mrbench.workers import ordered_map

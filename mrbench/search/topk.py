@@ -14,8 +14,8 @@ import numpy as np
 from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
 from mrbench.search.best import CHUNK, Best
-from mrbench.search.device import DevicePool
 from mrbench.search.exact import Scores, key_parts
+from mrbench.search.gpu import DevicePool
 from mrbench.search.host import even_block
 from mrbench.search.products import need_torch, one_thread, residual, usable
 from mrbench.search.vectors import Embeddings, check_units

@@ -23,15 +23,15 @@ SMALL = {
     "exact.ROWS": 5,
     "spread.ROWS": 16,
     "distinct.ROWS": 7,
-    "device.QUERIES": 4,
-    "device.SAMPLE": 4,
-    "device.TABLE": 50,
-    "device.HELD": 8,
-    "device.PAIRS": 60,
-    "device.WAITING": 30,
-    "device.UPLOAD": 100,
-    "device.WORDS": 2,
-    "device.SPREAD": 200,
+    "gpu.pool.QUERIES": 4,
+    "gpu.best.SAMPLE": 4,
+    "gpu.candidates.TABLE": 50,
+    "gpu.best.HELD": 8,
+    "gpu.candidates.PAIRS": 60,
+    "gpu.counts.WAITING": 30,
+    "gpu.candidates.UPLOAD": 100,
+    "gpu.tables.WORDS": 2,
+    "gpu.pool.SPREAD": 200,
 }
 DEVICES = ["cpu", "cpu:0", "cpu:0, sent by chunks"]
 if torch.cuda.is_available():
@@ -92,20 +92,27 @@ def exact(query: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     return np.array(sums).astype(np.float32) + np.float32(0)
 
 
+def cut_small(device: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make tables and blocks so small that each path is taken, and choose which."""
+    for name, value in SMALL.items():
+        monkeypatch.setattr(f"mrbench.search.{name}", value)
+    monkeypatch.setattr("mrbench.search.host.CHUNK", 16)
+    monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
+    monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
+    dense = int(rng.choice([1, 32, 10**6]))
+    for module in ("candidates", "counts"):
+        monkeypatch.setattr(f"mrbench.search.gpu.{module}.DENSE", dense)
+    monkeypatch.setattr("mrbench.search.gpu.counts.MANY", int(rng.choice([1, 64])))
+    if "chunks" in device:
+        monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
+
+
 @pytest.mark.parametrize("kind", ["spread", "near", "coarse", "copies", "one", "mixed"])
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("device", DEVICES)
 def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SMALL.items():
-        monkeypatch.setattr(f"mrbench.search.{name}", value)
-    monkeypatch.setattr("mrbench.search.host.CHUNK", 16)
     rng = np.random.default_rng(seed)
-    monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
-    monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
-    monkeypatch.setattr("mrbench.search.device.DENSE", int(rng.choice([1, 32, 10**6])))
-    monkeypatch.setattr("mrbench.search.device.MANY", int(rng.choice([1, 64])))
-    if "chunks" in device:
-        monkeypatch.setattr("mrbench.search.device._free_memory", lambda *_: 0)
+    cut_small(device, rng, monkeypatch)
     number, length = int(rng.choice([1, 9, 11, 60, 150])), int(rng.choice([2, 5, 24]))
     pool = any_pool(7, number, 4, rng)
     candidates = vectors(kind, number, length, rng)

@@ -10,9 +10,10 @@ import torch
 from any_vectors import CASES, units
 
 from mrbench.errors import InputError
-from mrbench.search import device as device_module
-from mrbench.search.device import DevicePool
 from mrbench.search.exact import exact_products
+from mrbench.search.gpu import DevicePool
+from mrbench.search.gpu.best import SAMPLE
+from mrbench.search.gpu.precision import full_precision
 from mrbench.search.topk import top_k
 
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -31,25 +32,25 @@ def test_a_device_of_torch_gives_the_same_answer(
 ) -> None:
     candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
     expected = top_k(queries, candidates, depth)
-    sizes = {"QUERIES": 4, "TABLE": 400, "HELD": 20, "UPLOAD": 1000, "WORDS": 2, "SAMPLE": 4}
+    sizes = {"pool.QUERIES": 4, "candidates.TABLE": 400, "candidates.UPLOAD": 1000, "tables.WORDS": 2}
+    sizes |= {"best.HELD": 20, "best.SAMPLE": 4, "best.COST": 0 if "whatever" in how else 16}
     for name, value in sizes.items():
-        monkeypatch.setattr(device_module, name, value)
-    monkeypatch.setattr(device_module, "_multiplies_bfloat16", lambda *_: "bfloat16" in how)
-    monkeypatch.setattr(device_module, "COST", 0 if "whatever" in how else 16)
+        monkeypatch.setattr(f"mrbench.search.gpu.{name}", value)
+    bfloat16 = "bfloat16" in how
     if "chunks" in how:
-        monkeypatch.setattr(device_module, "_free_memory", lambda *_: 0)
-    for found, wanted in zip(top_k(queries, candidates, depth, device=device), expected, strict=True):
+        monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
+    for found, wanted in zip(
+        top_k(queries, candidates, depth, device=device, bfloat16=bfloat16), expected, strict=True
+    ):
         np.testing.assert_array_equal(found, wanted)
 
 
-def test_a_wrong_guess_is_found_out(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_guess_is_found_out(device: str) -> None:
     candidates, queries = units(3000, seed=1), units(3, seed=2)
-    candidates[:: device_module.SAMPLE] = queries[0]  # what a guess looks at is all as good as it gets
+    candidates[::SAMPLE] = queries[0]  # what a guess looks at is all as good as it gets
     for bfloat16 in (False, True):
-        monkeypatch.setattr(device_module, "_multiplies_bfloat16", lambda *_, said=bfloat16: said)
-        for found, wanted in zip(
-            top_k(queries, candidates, 200, device=device), top_k(queries, candidates, 200), strict=True
-        ):
+        again = top_k(queries, candidates, 200, device=device, bfloat16=bfloat16)
+        for found, wanted in zip(again, top_k(queries, candidates, 200), strict=True):
             np.testing.assert_array_equal(found, wanted)
 
 
@@ -62,9 +63,9 @@ HARD = np.float32([[0.5, 2**-25, 2**-54, 2**-54, 0, 0], [0.5, 2**-25, 2**-54, 2*
 def test_sums_that_could_round_otherwise_are_exact(
     there: bool, dense: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "DENSE", dense)
+    monkeypatch.setattr("mrbench.search.gpu.candidates.DENSE", dense)
     if not there:
-        monkeypatch.setattr(device_module, "_free_memory", lambda *_: 0)
+        monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
     rng = np.random.default_rng(0)
     hard = [rng.permutation(HARD[number % 2]) for number in range(48)]
     near = [[0.5, 2**-25, less, 0, 0, 0] for less in (2**-60, -(2**-60))]
@@ -133,3 +134,52 @@ def test_settings_of_the_caller_do_not_show_on_a_device() -> None:
             assert matmul.fp32_precision == "bf16"
         finally:
             matmul.fp32_precision = usual
+
+
+@pytest.mark.parametrize("number", [1, 200])
+def test_many_values_of_a_query_are_counted(number: int, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few by a pass for each, many by sorting; however few may wait to be settled."""
+    monkeypatch.setattr("mrbench.search.gpu.counts.WAITING", 0)
+    queries, candidates = units(5, seed=2), units(900, seed=1, distinct=300)
+    weights = np.random.default_rng(0).integers(1, 5, 900)
+    scores = exact_products(queries, candidates)
+    values = np.sort(scores, axis=1)[:, :: 900 // number][:, :number]
+    for counted in (None, weights):
+        greater, equal = DevicePool(candidates, device, weights=counted).search(queries, 0, values)[2:]
+        each = np.ones(900, dtype=np.int64) if counted is None else counted
+        for query in range(5):
+            for at, value in enumerate(values[query]):
+                assert greater[query, at] == each[scores[query] > value].sum()
+                assert equal[query, at] == each[scores[query] == value].sum()
+
+
+def test_one_query_sends_no_more_than_a_table(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrbench.search.gpu.candidates.TABLE", 1 << 16)
+    monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
+    there = DevicePool(units(9000, 64, seed=1), device)._there
+    assert [len(part) for _, part in there.chunks(1)] == [1024] * 8 + [808]
+
+
+def test_fewer_queries_are_asked_at_a_time_for_a_great_depth(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mrbench.search.gpu.candidates.TABLE", 1 << 24)
+    pool = DevicePool(units(10), device)
+    assert pool.block(5000, 1, 100) > 1000
+    assert pool.block(5000, 1, 100_000) == (1 << 24) // (800_000 + 8192)
+    assert pool.block(5000, 1, 10**9) == 1
+
+
+def test_settings_are_given_back_after_the_last_of_overlapping_searches() -> None:
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_bf16_reduced_precision_reduction, torch.get_float32_matmul_precision()
+    first, second = full_precision(torch), full_precision(torch)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not matmul.allow_bf16_reduced_precision_reduction  # the second still runs
+    second.__exit__(None, None, None)
+    assert (matmul.allow_bf16_reduced_precision_reduction, torch.get_float32_matmul_precision()) == before
+
+
+def test_a_device_without_float64_is_named() -> None:
+    with pytest.raises(InputError, match=r"no such device.*meta"):
+        top_k(units(3), units(3), 2, device="meta")

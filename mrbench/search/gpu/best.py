@@ -1,0 +1,125 @@
+"""The best candidates of queries, from products on a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mrbench.search.gpu.candidates import DeviceCandidates, Queries
+from mrbench.search.gpu.tables import Flags, columns
+
+SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
+HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
+COST = 256  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
+_U_FLOAT32, _U_BFLOAT16 = 2.0**-24, 2.0**-8
+
+
+class Best:
+    """The best of queries: those that reach a guess are held and settled; who guessed wrong is searched exactly.
+
+    Attributes:
+        coarse: The queries rounded to bfloat16, where products of these are to be looked at; else None.
+    """
+
+    coarse: Any = None
+
+    def __init__(self, candidates: DeviceCandidates, queries: Queries, depth: int) -> None:
+        self._candidates, self._queries, self._depth = candidates, queries, depth
+        self._held: list[tuple[Any, Any, Any]] = []  # query, row, product
+
+    def guess(self, *, coarse: bool) -> bool:
+        """Guess from every n-th candidate a score that a few more than are wanted reach, or say that they are few.
+
+        Args:
+            coarse: Whether products in bfloat16 would do, where few candidates more are held for it.
+        """
+        torch, candidates, number = self._candidates.torch, self._candidates, len(self._queries.narrow)
+        step = max(SAMPLE, -(-len(candidates.host) * number // candidates.table))
+        expected = self._depth / step
+        rank = round(expected + 3.5 * expected**0.5 + 3)
+        if 2 * rank > -(-len(candidates.host) // step):
+            return False
+        sample = candidates.to(candidates.host[::step]) if candidates.whole is None else candidates.whole[::step]
+        scores = self._queries.narrow @ sample.T
+        self._guess = scores.topk(rank, dim=1).values[:, -1:].contiguous()
+        self._limit = self._guess - self._error(self._guess)
+        if coarse:
+            rounded = self._queries.narrow.bfloat16()
+            lost = float((self._queries.narrow - rounded).norm(dim=1).max()) + candidates.residual()
+            # As of Bfloat16Product; units that multiply bfloat16 may cut where others round.
+            self._lost = 1.01 * lost + 8.4 * (rounded.shape[1] + 2) * _U_FLOAT32
+            limit = self._guess - self._coarse_error(self._guess)
+            more = (scores >= limit).sum() - (scores >= self._guess).sum()
+            if bool((limit > 0).all()) and int(more) * COST < scores.numel():
+                self.coarse = rounded
+                # The upper half of a positive float32 is the bfloat16 at or below it.
+                self._limit = (limit.view(torch.int32) >> 16 << 16).view(torch.float32).bfloat16()
+        self._number = torch.zeros(number, dtype=torch.int64, device=candidates.device)
+        return True
+
+    def _error(self, level: Any) -> Any:
+        return 2 * self._candidates.margin if self.coarse is None else self._coarse_error(level)
+
+    def _coarse_error(self, level: Any) -> Any:
+        return (2 * self._lost + 2 * _U_BFLOAT16 * level.abs()) * 1.02
+
+    def look(self, start: int, scores: Any) -> None:
+        """Hold who reaches the limit; a query that holds too many is left to :meth:`_surely`."""
+        torch = self._candidates.torch
+        reach = Flags(torch, scores)
+        torch.ge(scores, self._limit, out=reach.flags)
+        query, column = reach.places()
+        self._number += torch.bincount(query, minlength=len(self._number))
+        hungry = self._number > HELD + 4 * self._depth
+        if bool(hungry.any()):
+            self._limit[hungry] = float("inf")
+            rest = ~hungry[query]
+            query, column = query[rest], column[rest]
+        self._held.append((query, column + start, scores[query, column].float()))
+
+    def keys(self) -> Any:
+        """Return the keys of the best, shape ``(num_queries, depth)``."""
+        torch = self._candidates.torch
+        if not self._held:
+            return self._surely(self._queries)
+        query, rows, values = (torch.cat(parts) for parts in zip(*self._held, strict=True))
+        if len(self._held) > 1:
+            query, order = torch.sort(query.int(), stable=True)
+            query, rows, values = query.long(), rows[order], values[order]
+        self._held = []
+        reached = torch.bincount(query[values >= self._guess[query, 0]], minlength=len(self._limit))
+        sure = (reached >= self._depth) & (self._limit[:, 0] < float("inf"))
+        some, rest = sure.nonzero()[:, 0], (~sure).nonzero()[:, 0]
+        if not len(rest):
+            return self._settle(some, query, rows, values)
+        found = rows.new_empty((len(sure), self._depth))
+        found[rest] = self._surely(self._queries.of(rest))
+        if len(some):
+            kept = sure[query]
+            number = torch.cumsum(sure, 0) - 1
+            found[some] = self._settle(some, number[query[kept]], rows[kept], values[kept])
+        return found
+
+    def _settle(self, some: Any, query: Any, rows: Any, values: Any) -> Any:
+        """Return keys of the best of some queries, from what they hold, which stands by query."""
+        torch, candidates = self._candidates.torch, self._candidates
+        table, width = columns(torch, query, len(some))
+        products = values.new_full((len(some), width), float("-inf"))
+        products[query, table] = values
+        level = products.topk(self._depth, dim=1, sorted=False).values.min(1).values
+        level -= self._error(level)
+        close = values >= level[query]
+        query, rows = query[close], rows[close]
+        keys = candidates.keys(candidates.pairs(self._queries, some[query], rows), candidates.place[rows])
+        table, width = columns(torch, query, len(some))
+        filled = keys.new_full((len(some), width), torch.iinfo(torch.int64).max)
+        filled[query, table] = keys
+        return filled.sort(1).values[:, : self._depth]
+
+    def _surely(self, queries: Queries) -> Any:
+        """Return the keys of the best from tables of exact scores."""
+        torch, candidates, keys = self._candidates.torch, self._candidates, None
+        for start, part in candidates.chunks(len(queries.narrow), candidates.table // 4):
+            more = candidates.keys(candidates.exact(queries, start, part), candidates.place[start : start + len(part)])
+            keys = more if keys is None else torch.cat([keys, more], 1)
+            keys = keys.topk(min(self._depth, keys.shape[1]), dim=1, largest=False).values
+        return keys.sort(1).values  # type: ignore[union-attr]

@@ -1,0 +1,244 @@
+"""Candidates on a device of torch: chunks of them, and scores to the last bit.
+
+Sums are taken in float64; those that could round another way are taken again in two halves, of which the upper is
+exact. The very few that even this leaves open go to the processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from mrbench.errors import InputError
+from mrbench.measures.ties import Ints
+from mrbench.search.exact import exact_sums, pair_scores
+from mrbench.search.gpu.precision import full_precision
+from mrbench.search.gpu.tables import WORDS, columns, rounds_differently
+from mrbench.search.products import margin, need_torch
+from mrbench.search.vectors import Embeddings
+
+TABLE = 1 << 28  # numbers of a table at most, and
+SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it
+PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time, at most
+DENSE = 256  # one in so many pairs to settle costs more than an exact table
+UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time
+THREADS = 8
+_U = 2.0**-53
+_SPLIT = 1.5 * 2.0**12  # a number of 1 or less plus this less this is a multiple of 2**-40, whose sums are exact
+
+
+class DeviceCandidates:
+    """Candidates, on a device where they fit into half of its free memory; else they are sent there chunk by chunk.
+
+    Args:
+        candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
+        device: Of torch, for example ``cuda``.
+        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        weights: How often each candidate counts; None counts each once.
+
+    Attributes:
+        torch: The module.
+        whole: All candidates, where they are there; else None.
+        table: Numbers that a table may have.
+        margin: How far a product in float32 may be from the score (:func:`mrbench.search.products.margin`).
+        place: As given, there.
+        weights: As given, there.
+
+    Raises:
+        InputError: Torch has no such device here.
+        MissingExtraError: Torch is not installed.
+    """
+
+    def __init__(
+        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
+    ) -> None:
+        need_torch()
+        import torch
+
+        self.torch: Any = torch
+        try:
+            self.device = torch.empty(0, device=device).device
+            if self.device.type not in ("cpu", "cuda"):  # others lack float64, or values at all
+                raise RuntimeError
+        except (RuntimeError, AssertionError) as fault:
+            accepted = "cpu, cuda, cuda:N, where there"
+            raise InputError("torch has no such device", got=device, accepted=accepted) from fault
+        self.host = candidates
+        free = _free_memory(torch, self.device)
+        fits = candidates.nbytes * 2 <= free
+        self.whole: Any = self._upload(candidates) if fits else None
+        free -= fits * candidates.nbytes
+        self.table = max(1 << 16, min(TABLE, free // SHARE))
+        self._at_once = max(1 << 16, min(PAIRS, free // SHARE))
+        self._bound = 1.01 * _U * candidates.shape[1]
+        self.margin = margin(candidates.shape[1])
+        number = len(candidates)
+        self.place: Any = torch.arange(number, device=self.device) if place is None else self.to(place)
+        self.weights: Any = None if weights is None else self.to(weights)
+        self._residual: float | None = None
+
+    def residual(self) -> float:
+        """Return the length of what rounding to bfloat16 takes from a candidate, the largest of all."""
+        if self._residual is None:
+            parts = [(part - part.bfloat16()).norm(dim=1).max() for _, part in self.chunks(1)]
+            self._residual = 1.001 * float(self.torch.stack(parts).max())
+        return self._residual
+
+    def chunks(self, height: int, numbers: int | None = None) -> Iterator[tuple[int, Any]]:
+        """Yield the candidates on the device, as many at a time as a table may have columns.
+
+        Args:
+            height: Rows of the table; or numbers of a candidate, where these are more.
+            numbers: Of the table at most; None takes what memory allows.
+        """
+        step = max(1, (numbers or self.table) // max(height, self.host.shape[1]))
+        step -= step % (8 * WORDS) if step > 8 * WORDS else 0
+        for start in range(0, len(self.host), step):
+            if self.whole is not None:
+                yield start, self.whole[start : start + step]
+            else:
+                yield start, self.to(self.host[start : start + step])
+
+    def pairs(self, queries: Queries, query: Any, rows: Any) -> Any:
+        """Return the scores of pairs, float32, where query and row of each are on the device, by query."""
+        torch = self.torch
+        if self.whole is None:
+            ends = torch.searchsorted(query, torch.arange(len(queries.narrow) + 1, device=self.device))
+            host = pair_scores(queries.host, self.host, rows.cpu().numpy(), ends.cpu().numpy())
+            return self.to(host)
+        sums = self._sums(queries, query, rows)
+        unsure = rounds_differently(sums, self._bound).nonzero()[:, 0]
+        scores = sums.float()
+        scores[unsure] = self._settled(queries, query[unsure], rows[unsure])
+        return scores.add_(0.0)  # -0 becomes 0
+
+    def _sums(self, queries: Queries, query: Any, rows: Any) -> Any:
+        """Return the products of pairs, summed in float64."""
+        torch, dimension = self.torch, self.host.shape[1]
+        if not len(rows):
+            return rows.double()
+        some, each = query.unique_consecutive(return_inverse=True)
+        column, width = columns(torch, each, len(some))
+        # As tables of vectors, one a query, where that leaves not more empty than full.
+        if len(some) * width <= 2 * len(rows) and width * dimension <= self._at_once:
+            table = rows.new_zeros((len(some), width))
+            table[each, column] = rows
+            step = max(1, self._at_once // (width * dimension))
+            parts = [
+                torch.bmm(
+                    self.whole[table[start : start + step]].double(), queries.wide[some[start : start + step], :, None]
+                )
+                for start in range(0, len(some), step)
+            ]
+            return torch.cat(parts)[each, column, 0]
+        step = max(1, self._at_once // dimension)
+        parts = []
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            parts.append(self.whole[rows[part]].double().mul_(queries.narrow[query[part]]).sum(1))
+        return torch.cat(parts)
+
+    def _settled(self, queries: Queries, query: Any, rows: Any) -> Any:
+        """Return the scores of pairs, float32, whose sums in float64 could round either way."""
+        torch = self.torch
+        scores = torch.empty(len(rows), device=self.device)
+        step = max(1, self._at_once // self.host.shape[1])
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            products = self._rows(rows[part]).double()
+            products *= queries.narrow[query[part]]
+            high = (products + _SPLIT) - _SPLIT
+            low = products - high  # 2**-41 or less
+            error = low.abs().sum(1) * (2 * self._bound)
+            high, low = high.sum(1), low.sum(1)
+            lower, upper = (high + (low - error)).float(), (high + (low + error)).float()
+            scores[part] = lower
+            still = (lower != upper).nonzero()[:, 0]
+            if len(still):
+                scores[part][still] = self.to(np.array(exact_sums(products[still].cpu().numpy()), dtype=np.float32))
+        return scores
+
+    def _rows(self, rows: Any) -> Any:
+        return self.to(self.host[rows.cpu().numpy()]) if self.whole is None else self.whole[rows]
+
+    def exact(self, queries: Queries, start: int, part: Any) -> Any:
+        """Return the scores of queries and candidates from a row on, as a table."""
+        wide = part.double().T
+        sums = queries.wide @ wide
+        unsure = rounds_differently(sums, self._bound).nonzero()
+        if len(unsure) * DENSE > sums.numel():  # sums of few products, or of none: a bound for each
+            error = (queries.wide.abs() @ wide.abs_()).mul_(1.01 * self._bound)
+            unsure = rounds_differently(sums, error).nonzero()
+        scores = sums.float()
+        query, column = unsure.T
+        scores[query, column] = self._settled(queries, query, column + start)
+        return scores.add_(0.0)
+
+    def keys(self, scores: Any, places: Any) -> Any:
+        """Return :func:`mrbench.search.exact.order_keys` less 2**63, since torch compares signed numbers."""
+        bits = scores.contiguous().view(self.torch.int32).long()
+        falling = self.torch.where(bits < 0, bits, bits.bitwise_not() & 0x7FFFFFFF)  # the upper half is shifted out
+        return ((falling - (1 << 31)) << 32) | places
+
+    def key_parts(self, keys: Any) -> tuple[Any, Any]:
+        """Return the places and the scores that :meth:`keys` put together."""
+        falling = (keys >> 32).int() ^ -(1 << 31)
+        bits = self.torch.where(falling < 0, falling, falling.bitwise_not() & 0x7FFFFFFF)
+        return keys & 0xFFFFFFFF, bits.view(self.torch.float32)
+
+    def to(self, array: np.ndarray[Any, Any]) -> Any:
+        """Return an array as a tensor there."""
+        return self.torch.from_numpy(np.array(array, order="C")).to(self.device)
+
+    def _upload(self, candidates: Embeddings) -> Any:
+        """Send all to the device, by threads, whose copies into memory that the device reads are what takes time."""
+        torch, pinned = self.torch, self.device.type == "cuda"
+        whole = torch.empty(candidates.shape, device=self.device)
+        stream = torch.cuda.current_stream(self.device) if pinned else None  # threads have another
+        step = max(1, UPLOAD // candidates.shape[1])
+
+        def send(start: int) -> None:
+            part = candidates[start : start + step]
+            staged = torch.empty(part.shape, pin_memory=pinned)
+            np.copyto(staged.numpy(), part)
+            with torch.cuda.stream(stream):
+                whole[start : start + step].copy_(staged, non_blocking=True)
+            if stream is not None:
+                stream.synchronize()
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(send, range(0, len(candidates), step)))
+        return whole
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute without gradients, and in the number formats that are written here."""
+        torch = self.torch
+        with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), full_precision(torch):
+            yield
+
+
+class Queries:
+    """Queries here, on the device, and there in float64."""
+
+    def __init__(self, candidates: DeviceCandidates, queries: Embeddings) -> None:
+        self.host = queries
+        self.narrow = candidates.to(queries)
+        self.wide = self.narrow.double()
+
+    def of(self, some: Any) -> Queries:
+        """Return some of them."""
+        part = object.__new__(Queries)
+        part.host, part.narrow, part.wide = self.host[some.cpu().numpy()], self.narrow[some], self.wide[some]
+        return part
+
+
+def _free_memory(torch: Any, device: Any) -> int:
+    if device.type != "cuda":
+        return 1 << 32
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info(device)[0])
