@@ -3,8 +3,9 @@
 The last are square products of as many operations as the forward pass counts: no loop over the model can exceed them.
 
 A CLIP ViT-B/32 of random weights: speed does not depend on what it has learned. Every loop starts from the same PNG
-bytes and texts. The peers run with batches of 32, which is their default, and of what is ours: 16 on a CPU and 256 on a
-GPU; the bare forward pass is torch's own, on inputs that are there, in batches of 32 and 256.
+bytes and texts. The peers run with batches of 32, which is their default, and of 16 on a CPU, which is ours there, or
+of 256 on a GPU, which is ours for images; the bare forward pass is torch's own, on inputs that are there, in batches of
+32 on a CPU and of 256 on a GPU.
 
 pip install -e '.[benchmark,models]' && python benchmarks/encoding.py
 """
@@ -34,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
-from mrbench.retrieve.batches import started
+from mrbench.retrieve.batches import fetch
 from mrbench.retrieve.embed import encode_records
 from mrbench.retrieve.store import EmbeddingStore, Share
 from mrbench.search.vectors import checked
@@ -42,7 +43,7 @@ from mrbench.workers import cores
 
 BATCH, LETTERS = 32, "abcdefghijklmnopqrstuvwxyz"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-OWN, LARGE = (16, BATCH) if DEVICE == "cpu" else (256, 256)  # batches of ours, and of the bare forward pass
+OWN, LARGE = (16, BATCH) if DEVICE == "cpu" else (256, 256)  # batches of the peers too, and of the bare forward pass
 LOOPS = (
     "ours", "sentence-transformers", f"sentence-transformers, {OWN}", "mteb", "bare forward pass", "matrix products"
 )  # fmt: skip
@@ -91,13 +92,13 @@ def opened(data: list[bytes]) -> list[Image.Image]:
 
 
 def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
-    """As `mrbench evaluate` embeds: on a GPU each core decodes images ahead of it."""
+    """As `mrbench evaluate` embeds: for a GPU up to 16 cores decode images ahead."""
 
     def embed(batch, items):
         check = partial(checked, dimension=model.dimension, names=[r.id for r in batch], where=model.name)
-        return started(model.embed_candidates(items), check)
+        return fetch(model.embed_candidates(items), check)
 
-    store = EmbeddingStore(model, None, Share(workers=0 if DEVICE == "cpu" else cores()))
+    store = EmbeddingStore(model, None, Share(workers=0 if DEVICE == "cpu" else min(16, cores())))
     return encode_records(model, lambda: iter(records), len(records), "records", embed, store)[1]
 
 

@@ -45,7 +45,7 @@ def evaluate(
         typer.Option(
             "--batch-size",
             min=1,
-            help="Items per batch of the model, at most, of the 256 images, or 1,024 texts on a GPU, it gets.",
+            help="Items per forward pass, at most; a model gets 256, or 1,024 texts on a GPU, at a time.",
         ),
     ] = 1024,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",

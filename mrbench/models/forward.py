@@ -27,7 +27,8 @@ def stacked(arrays: Sequence[np.ndarray[Any, Any]], device: torch.device) -> tor
     parts = [torch.from_numpy(array) for array in arrays]
     if device.type != "cuda":
         return torch.stack(parts).to(device)
-    waiting = torch.empty((len(parts), *parts[0].shape), dtype=parts[0].dtype, pin_memory=True)
+    shape = len(parts), *parts[0].shape
+    waiting = torch.empty(shape, dtype=parts[0].dtype, device="cpu", pin_memory=True)
     return torch.stack(parts, out=waiting).to(device, non_blocking=True)
 
 

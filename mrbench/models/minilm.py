@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from transformers import __version__ as transformers_version
 
 from mrbench.models.common import batches, embed_items, files_digest, package_folder, weights_digest
-from mrbench.models.forward import CPU_BATCH, embed_batches
+from mrbench.models.forward import CPU_BATCH, embed_batches, sent
 from mrbench.models.pretrained import load_transformer, resolve_device
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Modality
@@ -67,7 +67,7 @@ class MiniLM:
         return embed_batches(self._means, tokens, self._device)
 
     def _means(self, tokens: Any) -> torch.Tensor:
-        tokens = tokens.to(self._device)
+        tokens = {name: sent(values, self._device) for name, values in tokens.items()}
         states = self._model(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1)
         return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)

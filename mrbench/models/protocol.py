@@ -16,7 +16,10 @@ Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a model embeds: a text, a decoded RGB image (or what the model's ``prepare`` made of it), or both."""
+    """What a model embeds: a text, a decoded RGB image, or both; or what the model made of them ahead.
+
+    That is what its ``prepare_texts`` and its ``prepare`` returned, where it has them.
+    """
 
     text: str | None = None
     image: Image.Image | None = None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Ints
+from mrbench.measures.ties import Floats, Ints
 from mrbench.models.protocol import Embeddings
+from mrbench.retrieve.batches import out_of_memory
 from mrbench.search.counts import Counter
 from mrbench.search.distinct import Vectors
 from mrbench.search.exact import Scores
@@ -75,9 +78,6 @@ class Searcher:
         block: Queries in one product; None chooses.
         progress: Told how many queries are done.
         device: ``cpu``, or a device of torch.
-
-    Attributes:
-        pool: The vectors, where they are searched.
     """
 
     def __init__(
@@ -91,12 +91,31 @@ class Searcher:
     ) -> None:
         self._vectors, self._executor, self._progress = vectors, executor, progress
         self._threads, self._block = threads, block
-        self.pool: HostPool | DevicePool
-        self._askers: Executor | int = executor if device == "cpu" else 1
-        if device == "cpu":
-            self.pool = HostPool(vectors.rows, executor, place=vectors.place, weights=vectors.weights)
-        else:
-            self.pool = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
+        self._pool: HostPool | DevicePool = self._host_pool()
+        if device != "cpu":
+            with self._or_here():
+                self._pool = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
+
+    def _host_pool(self) -> HostPool:
+        vectors = self._vectors
+        return HostPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)
+
+    @contextmanager
+    def _or_here(self) -> Iterator[None]:
+        """Search here from now on, where a device has too little memory left."""
+        try:
+            yield
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            self._pool = self._host_pool()
+
+    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every query's scores."""
+        pool = self._pool
+        with self._or_here():
+            return pool.spread(queries)
+        return self._pool.spread(queries)
 
     def ask(self, queries: Embeddings, asked: list[Asked], length: int = 0) -> tuple[Ints, Scores]:
         """Answer what is asked, in place, and find the best.
@@ -110,16 +129,24 @@ class Searcher:
             Places and scores of the best candidates, shape ``(num_queries, length)``, by falling score, the tied by
             place.
         """
+        if isinstance(self._pool, DevicePool):
+            with self._or_here():
+                return self._ask_all(queries, asked, length, 1)
+        return self._ask_all(queries, asked, length, self._executor)
+
+    def _ask_all(
+        self, queries: Embeddings, asked: list[Asked], length: int, askers: Executor | int
+    ) -> tuple[Ints, Scores]:
         top = np.empty((len(queries), length), dtype=np.int64), np.empty((len(queries), length), dtype=np.float32)
         # Queries of which about as much is counted stand in one block, since a block counts as often as any needs.
         counted = sum(
             (np.bincount(a.query, minlength=len(queries)) for a in asked if a.counted), np.zeros(len(queries))
         )
         order = np.argsort(-counted, kind="stable")
-        size = self._block or self.pool.block(len(queries), self._threads, length)
+        size = self._block or self._pool.block(len(queries), self._threads, length)
         blocks = (order[start : start + size] for start in range(0, len(queries), size))
         work = partial(self._ask, queries, asked, top)
-        for done in ordered_map(work, blocks, self._askers, chunk=1, in_flight=2 * self._threads):
+        for done in ordered_map(work, blocks, askers, chunk=1, in_flight=2 * self._threads):
             self._progress.update(done)
         return top
 
@@ -152,7 +179,7 @@ class Searcher:
         order = np.argsort(query, kind="stable")
         ends = np.searchsorted(query[order], np.arange(len(some) + 1))
         scores = np.empty(len(query), dtype=np.float32)
-        scores[order] = self.pool.pair_scores(mine, rows[order], ends)
+        scores[order] = self._pool.pair_scores(mine, rows[order], ends)
         for part, found in zip(parts, _cut(scores, parts), strict=True):
             part.of.score[part.at] = found
 
@@ -160,7 +187,7 @@ class Searcher:
         query = np.concatenate([part.query for part in counted])
         values, column = _distinct_values(query, np.concatenate([p.of.score[p.at] for p in counted]), len(some))
         length = top[0].shape[1]
-        places, best, greater, equal = self.pool.search(mine, min(length, len(vectors.rows)), values)
+        places, best, greater, equal = self._pool.search(mine, min(length, len(vectors.rows)), values)
         if length:
             top[0][some], top[1][some] = vectors.top(places, best, length)
         greater, equal = greater[query, column], equal[query, column]

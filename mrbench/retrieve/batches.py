@@ -20,7 +20,7 @@ BATCH = 256  # records at a time, and
 GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
-PrepareTexts = Callable[[list[str]], Sequence[Any]]
+PrepareTexts = Callable[[list[str]], list[Any]]
 Record = TypeVar("Record", Query, Candidate)
 
 
@@ -95,13 +95,13 @@ def by_length(texts: Sequence[str | None]) -> list[int]:
     return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
 
 
-Started = Callable[[], Embeddings]
+Pending = Callable[[], Embeddings]
 """What waits for vectors that are being embedded, and returns them."""
-Embed = Callable[[Sequence[Any], Sequence[Item]], Started]
+Embed = Callable[[Sequence[Any], Sequence[Item]], Pending]
 """Starts to embed records, given with their items."""
 
 
-def started(raw: Any, check: Callable[[Any], Embeddings]) -> Started:
+def fetch(raw: Any, check: Callable[[Any], Embeddings]) -> Pending:
     """Begin to bring what a model returned here, where it is on a GPU, and return what waits for it and checks it.
 
     What is here already is checked at once: a model may use the place again.
@@ -109,7 +109,7 @@ def started(raw: Any, check: Callable[[Any], Embeddings]) -> Started:
     if not getattr(raw, "is_cuda", False):
         found = check(raw)
         return lambda: found
-    here, wait = _coming(raw)
+    here, wait = _start_copy(raw)
 
     def finish() -> Embeddings:
         wait()
@@ -118,13 +118,13 @@ def started(raw: Any, check: Callable[[Any], Embeddings]) -> Started:
     return finish
 
 
-def _coming(raw: Any) -> tuple[Any, Callable[[], None]]:
+def _start_copy(raw: Any) -> tuple[Any, Callable[[], None]]:
     """Copy a tensor from a GPU, and return the copy and what waits for it.
 
     A copy waits for all that a GPU was given before it; so it is asked for before the GPU is given the next batch.
     """
     torch = sys.modules["torch"]
-    here = torch.empty(raw.shape, dtype=raw.dtype, pin_memory=True)
+    here = torch.empty(raw.shape, dtype=raw.dtype, device="cpu", pin_memory=True)
     here.copy_(raw.detach(), non_blocking=True)
     arrived = torch.cuda.Event()
     arrived.record(torch.cuda.current_stream(raw.device))
@@ -142,7 +142,7 @@ class WithinMemory:
     def __init__(self, embed: Embed, size: int | None = None) -> None:
         self._embed, self.size = embed, size or GPU_TEXTS
 
-    def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Started]:
+    def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Pending]:
         """Start to embed the parts of a batch, in order."""
         start = 0
         while start < len(batch):
@@ -155,7 +155,7 @@ class WithinMemory:
                 yield found
                 start = part.stop
 
-    def _try(self, batch: Sequence[Any], items: Sequence[Item]) -> Started | None:
+    def _try(self, batch: Sequence[Any], items: Sequence[Item]) -> Pending | None:
         try:
             return self._embed(batch, items)
         except Exception as error:
@@ -185,11 +185,8 @@ def _items(
     if prepare_texts is not None and some:
         ready = prepare_texts([texts[row] for row in some])
         if not isinstance(ready, list) or len(ready) != len(some):
-            raise ModelError(
-                "prepare_texts returned something else",
-                got=f"{type(ready).__name__} of {len(ready)}",
-                accepted=f"a list of {len(some)}, one for each text",
-            )
+            got = f"{len(ready)} of them" if isinstance(ready, list) else type(ready).__name__
+            raise ModelError("prepare_texts returned something else", got=got, accepted=f"a list of {len(some)}")
         for row, one in zip(some, ready, strict=True):
             texts[row] = one
     images = (None if record.image is None else _image(prepare, record) for record in records)

@@ -15,15 +15,14 @@ from tqdm import tqdm
 from mrbench.errors import BenchmarkError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, on_gpu
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import Embed, Started, WithinMemory, batches, by_length, read_ahead
+from mrbench.retrieve.batches import GPU_TEXTS, Embed, Pending, WithinMemory, batches, by_length, read_ahead
 from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
 WINDOW = 16_384  # parts of records whose texts are sorted by length together, at most, and
 WINDOW_BYTES = 1 << 26  # of their images
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
-UNIT = 256  # parts that are one unit of a cache: what one process embeds before another may take its turn; and
-GPU_UNIT = 1024  # where a GPU embeds texts
+UNIT = 256  # parts that are one unit of a cache, or GPU_TEXTS: what one process embeds before another takes its turn
 Record = TypeVar("Record", Query, Candidate)
 
 
@@ -126,7 +125,7 @@ def _units(
         rows = [rows[at] for at in by_length([window[row].text for row in rows])]
         start = 0
         while start < len(rows):
-            size = GPU_UNIT if on_gpu(model) and window[rows[start]].image is None else UNIT
+            size = GPU_TEXTS if on_gpu(model) and window[rows[start]].image is None else UNIT
             lacking = [row for row in rows[start : start + size] if mine[row] not in store]
             if lacking:
                 yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])
@@ -171,7 +170,7 @@ def _tell(progress: Any, sizes: list[int]) -> None:
 def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, store: EmbeddingStore) -> None:
     """Embed units, reading ahead of the model, and keep each as it is done."""
     waiting: deque[_Unit] = deque()
-    started: deque[Started] = deque()
+    pending: deque[Pending] = deque()
 
     def made() -> Iterator[list[Any]]:
         for unit in units:
@@ -183,8 +182,8 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
 
     def finish(ahead: int) -> None:
         """Wait for the vectors of all batches but the last few, and keep whole units."""
-        while len(started) > ahead:
-            vectors.append(started.popleft()())
+        while len(pending) > ahead:
+            vectors.append(pending.popleft()())
             if sum(map(len, vectors)) == len(waiting[0].records):
                 store.put(waiting.popleft().keys, np.concatenate(vectors))
                 vectors.clear()
@@ -192,7 +191,7 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
     prepare, prepare_texts = (getattr(model, name, None) for name in ("prepare", "prepare_texts"))
     for batch, items in read_ahead(made(), prepare, store.share.workers, prepare_texts):
         for part in fitting(batch, items):
-            started.append(part)
+            pending.append(part)
             store.fits = fitting.size
             finish(AHEAD)
     finish(0)

@@ -13,7 +13,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import Embed, Started, started
+from mrbench.retrieve.batches import Embed, Pending, fetch
 from mrbench.retrieve.embed import encode_records
 from mrbench.retrieve.pool import TaskPool
 from mrbench.retrieve.store import EmbeddingStore
@@ -124,25 +124,25 @@ def encode_corpus(
     """
     corpus = benchmark.corpus(modality, split)
 
-    def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Started:
-        return _started(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
+    def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Pending:
+        return _fetch(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
     return encode_records(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
 
 
 def _query_embedder(model: EmbeddingModel) -> Embed:
-    def embed(batch: Sequence[Query], items: Sequence[Item]) -> Started:
+    def embed(batch: Sequence[Query], items: Sequence[Item]) -> Pending:
         """One call per instruction, results in the order of the batch."""
         order = sorted(range(len(batch)), key=lambda index: batch[index].instruction)
-        parts: list[Started] = []
+        parts: list[Pending] = []
         for instruction, group in groupby(order, key=lambda index: batch[index].instruction):
             chosen = list(group)
             part = model.embed_queries([items[index] for index in chosen], instruction)
-            parts.append(_started(model, part, [f"query {batch[index].id}" for index in chosen]))
+            parts.append(_fetch(model, part, [f"query {batch[index].id}" for index in chosen]))
         return lambda: np.concatenate([part() for part in parts])[np.argsort(order)]
 
     return embed
 
 
-def _started(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Started:
-    return started(raw, partial(checked, dimension=model.dimension, names=names, where=model.name))
+def _fetch(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Pending:
+    return fetch(raw, partial(checked, dimension=model.dimension, names=names, where=model.name))

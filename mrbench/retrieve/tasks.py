@@ -113,7 +113,7 @@ def search_task(
         The run of the task.
 
     Raises:
-        InputError: The vectors are not float32, or differ in dimension.
+        InputError: The vectors are not float32, or differ in dimension; or torch has no such device.
         ModelError: A vector is not of length 1.
     """
     asked_for = {"query": embeddings.queries, "variant": embeddings.variants, "candidate": embeddings.candidates}
@@ -134,7 +134,7 @@ def search_task(
         asked = [Asked(*ladder, counted=True), Asked(*pool.relevant, counted=True), Asked(every, own, counted=True)]
         top, scores = searcher.ask(embeddings.queries, asked, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
-        mean, deviation = searcher.pool.spread(embeddings.queries)
+        mean, deviation = searcher.spread(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
         places = [own_places(asked[2], asked[1])]
         for more, query_of in again:

@@ -57,6 +57,16 @@ class Product(Protocol):
         """Return the products at flat positions."""
 
 
+def bfloat16_error(level: Any, lost: float) -> Any:
+    """Return :meth:`Product.error` of products in bfloat16.
+
+    Args:
+        level: An array or a tensor, float32.
+        lost: How far a product may be from that of the vectors before they were rounded, but for its own rounding.
+    """
+    return (2 * lost + 2 * _U_BFLOAT16 * abs(level)) * 1.02
+
+
 class Float32Product:
     """Products by numpy.
 
@@ -123,7 +133,8 @@ class Bfloat16Product:
 
     def error(self, level: Scores) -> Scores:
         """See :class:`Product`."""
-        return np.float32(1.02) * (2 * np.float32(self._input) + 2 * np.float32(_U_BFLOAT16) * np.abs(level))
+        error: Scores = bfloat16_error(level, self._input)
+        return error
 
     def multiply(self, candidates: Embeddings) -> tuple[int, int]:
         """See :class:`Product`."""

@@ -48,7 +48,7 @@ def top_k(
         chunk: Candidates in one product. No argument but the first three changes the result.
         device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
         bfloat16: Whether products may be of vectors rounded to bfloat16, where few candidates more are carried along
-            for it; None asks this where the processor is faster so.
+            for it; None asks this where the processor is faster so, or the GPU is made for it.
 
     Returns:
         Rows of the candidates and their scores, both of shape ``(num_queries, depth)``, by falling score, the tied by

@@ -6,14 +6,15 @@ from typing import Any
 
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.tables import Flags, columns
+from mrbench.search.products import bfloat16_error
 
 SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
 HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
 COST = 256  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
-_U_FLOAT32, _U_BFLOAT16 = 2.0**-24, 2.0**-8
+_U = 2.0**-24
 
 
-class Best:
+class DeviceBest:
     """The best of queries: those that reach a guess are held and settled; who guessed wrong is searched exactly.
 
     Attributes:
@@ -33,7 +34,7 @@ class Best:
             coarse: Whether products in bfloat16 would do, where few candidates more are held for it.
         """
         torch, candidates, number = self._candidates.torch, self._candidates, len(self._queries.narrow)
-        step = max(SAMPLE, -(-len(candidates.host) * number // candidates.table))
+        step = max(SAMPLE, -(-len(candidates.host) * max(number, candidates.host.shape[1]) // candidates.table))
         expected = self._depth / step
         rank = round(expected + 3.5 * expected**0.5 + 3)
         if 2 * rank > -(-len(candidates.host) // step):
@@ -46,7 +47,7 @@ class Best:
             rounded = self._queries.narrow.bfloat16()
             lost = float((self._queries.narrow - rounded).norm(dim=1).max()) + candidates.residual()
             # As of Bfloat16Product; units that multiply bfloat16 may cut where others round.
-            self._lost = 1.01 * lost + 8.4 * (rounded.shape[1] + 2) * _U_FLOAT32
+            self._lost = 1.01 * lost + 8.4 * (rounded.shape[1] + 2) * _U
             limit = self._guess - self._coarse_error(self._guess)
             more = (scores >= limit).sum() - (scores >= self._guess).sum()
             if bool((limit > 0).all()) and int(more) * COST < scores.numel():
@@ -60,7 +61,7 @@ class Best:
         return 2 * self._candidates.margin if self.coarse is None else self._coarse_error(level)
 
     def _coarse_error(self, level: Any) -> Any:
-        return (2 * self._lost + 2 * _U_BFLOAT16 * level.abs()) * 1.02
+        return bfloat16_error(level, self._lost)
 
     def look(self, start: int, scores: Any) -> None:
         """Hold who reaches the limit; a query that holds too many is left to :meth:`_surely`."""
@@ -69,11 +70,11 @@ class Best:
         torch.ge(scores, self._limit, out=reach.flags)
         query, column = reach.places()
         self._number += torch.bincount(query, minlength=len(self._number))
-        hungry = self._number > HELD + 4 * self._depth
-        if bool(hungry.any()):
-            self._limit[hungry] = float("inf")
-            rest = ~hungry[query]
-            query, column = query[rest], column[rest]
+        crowded = self._number > HELD + 4 * self._depth
+        if bool(crowded.any()):
+            self._limit[crowded] = float("inf")
+            kept = ~crowded[query]
+            query, column = query[kept], column[kept]
         self._held.append((query, column + start, scores[query, column].float()))
 
     def keys(self) -> Any:

@@ -22,7 +22,8 @@ from mrbench.search.products import margin, need_torch
 from mrbench.search.vectors import Embeddings
 
 TABLE = 1 << 28  # numbers of a table at most, and
-SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it
+SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it; but
+LEAST = 1 << 16  # numbers it may have anyway
 PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time, at most
 DENSE = 256  # one in so many pairs to settle costs more than an exact table
 UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time
@@ -42,6 +43,8 @@ class DeviceCandidates:
 
     Attributes:
         torch: The module.
+        device: The device.
+        host: As given, here.
         whole: All candidates, where they are there; else None.
         table: Numbers that a table may have.
         margin: How far a product in float32 may be from the score (:func:`mrbench.search.products.margin`).
@@ -72,8 +75,9 @@ class DeviceCandidates:
         fits = candidates.nbytes * 2 <= free
         self.whole: Any = self._upload(candidates) if fits else None
         free -= fits * candidates.nbytes
-        self.table = max(1 << 16, min(TABLE, free // SHARE))
-        self._at_once = max(1 << 16, min(PAIRS, free // SHARE))
+        free -= 16 * len(candidates)  # places and weights
+        self.table = max(LEAST, min(TABLE, free // SHARE))
+        self._at_once = max(LEAST, min(PAIRS, free // SHARE))
         self._bound = 1.01 * _U * candidates.shape[1]
         self.margin = margin(candidates.shape[1])
         number = len(candidates)
@@ -145,7 +149,7 @@ class DeviceCandidates:
     def _settled(self, queries: Queries, query: Any, rows: Any) -> Any:
         """Return the scores of pairs, float32, whose sums in float64 could round either way."""
         torch = self.torch
-        scores = torch.empty(len(rows), device=self.device)
+        scores = torch.empty(len(rows), dtype=torch.float32, device=self.device)
         step = max(1, self._at_once // self.host.shape[1])
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
@@ -197,15 +201,15 @@ class DeviceCandidates:
     def _upload(self, candidates: Embeddings) -> Any:
         """Send all to the device, by threads, whose copies into memory that the device reads are what takes time."""
         torch, pinned = self.torch, self.device.type == "cuda"
-        whole = torch.empty(candidates.shape, device=self.device)
+        whole = torch.empty(candidates.shape, dtype=torch.float32, device=self.device)
         stream = torch.cuda.current_stream(self.device) if pinned else None  # threads have another
         step = max(1, UPLOAD // candidates.shape[1])
 
         def send(start: int) -> None:
             part = candidates[start : start + step]
-            staged = torch.empty(part.shape, pin_memory=pinned)
+            staged = torch.empty(part.shape, dtype=torch.float32, device="cpu", pin_memory=pinned)
             np.copyto(staged.numpy(), part)
-            with torch.cuda.stream(stream):
+            with torch.inference_mode(whole.is_inference()), torch.cuda.stream(stream):  # both are of a thread
                 whole[start : start + step].copy_(staged, non_blocking=True)
             if stream is not None:
                 stream.synchronize()

@@ -11,7 +11,7 @@ WAITING = 1 << 22  # pairs that wait to be settled
 MANY = 64  # values of a query for which sorting exact scores is faster than a pass for each
 
 
-class Counts:
+class DeviceCounts:
     """How many candidates score above values, and the same, a table of products after the other."""
 
     def __init__(self, candidates: DeviceCandidates, queries: Queries, values: Any) -> None:

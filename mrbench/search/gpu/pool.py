@@ -14,9 +14,9 @@ import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
 from mrbench.search.exact import Scores, pair_scores
-from mrbench.search.gpu.best import HELD, Best
+from mrbench.search.gpu.best import HELD, DeviceBest
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
-from mrbench.search.gpu.counts import Counts
+from mrbench.search.gpu.counts import DeviceCounts
 from mrbench.search.vectors import Embeddings
 
 QUERIES = 4096  # in one product at most
@@ -78,7 +78,7 @@ class DevicePool:
         places, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
         counts = np.zeros((2, *values.shape), dtype=np.int64)
         with self._there.computing():
-            size = self.block(len(queries), 1, depth)
+            size = self._block(depth)
             for start in range(0, len(queries), size):
                 some = slice(start, start + size)
                 mine = Queries(self._there, queries[some])
@@ -90,7 +90,11 @@ class DevicePool:
         return places, scores, counts[0], counts[1]
 
     def block(self, number: int, threads: int, depth: int) -> int:
-        """Return how many queries to ask at a time, whatever their number and the threads: fewer for a great depth."""
+        """Return how many queries to ask at a time, whatever their number: one thread asks."""
+        return self._block(depth)
+
+    def _block(self, depth: int) -> int:
+        """Return how many queries are searched at a time: fewer for a great depth, since so much is held of each."""
         return max(1, min(QUERIES, self._there.table // (8 * depth + 2 * HELD)))
 
     def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
@@ -121,8 +125,8 @@ class DevicePool:
 
     def _search(self, queries: Queries, depth: int, values: Any) -> tuple[Any, Any]:
         """Return keys of the best and both counts, on the device; None of what is not asked for."""
-        best = Best(self._there, queries, depth) if depth else None
-        counts = Counts(self._there, queries, values) if values.shape[1] else None
+        best = DeviceBest(self._there, queries, depth) if depth else None
+        counts = DeviceCounts(self._there, queries, values) if values.shape[1] else None
         guessed = best is not None and best.guess(coarse=self._bfloat16 and counts is None)
         if guessed or counts:
             for start, part in self._there.chunks(len(queries.narrow)):

@@ -41,7 +41,7 @@ def full_precision(torch: Any) -> Iterator[None]:
 
 
 def _places(torch: Any) -> list[Any]:
-    settings = [getattr(torch.backends, name).matmul for name in ("cuda", "mkldnn")]
+    settings = [getattr(getattr(torch.backends, name), "matmul", None) for name in ("cuda", "mkldnn")]
     return settings if all(hasattr(setting, "fp32_precision") for setting in settings) else []  # before torch 2.9
 
 

@@ -26,6 +26,7 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import EmbeddingModel, Item
 from mrbench.models.zoo import load_model
+from mrbench.retrieve.batches import fetch
 
 TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 WORDS = ["<pad>", "</s>", "<unk>", "a", "red", "dog", "two", "cats"]
@@ -225,6 +226,22 @@ def test_tokens_made_ahead_give_the_same_vectors(family: str, request: pytest.Fi
     items = [Item(text=tokens) for tokens in model.prepare_texts(list(TEXTS))]
     whole = model.embed_candidates([Item(text=text) for text in TEXTS])
     np.testing.assert_array_equal(model.embed_candidates(items), whole)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("family", ["clip", "siglip", "siglip2"])
+def test_a_gpu_gives_the_vectors_of_a_cpu(family: str, request: pytest.FixtureRequest) -> None:
+    """Several batches, of what was made ready ahead, fetched later, as the engine does."""
+    here, there = (DualEncoder(str(request.getfixturevalue(family)), device=name) for name in ("cpu", "cuda"))
+    pending, expected = [], []
+    for number in range(6):
+        texts = [f"{text} {number}" for text in TEXTS]
+        batch = [Item(text=tokens) for tokens in there.prepare_texts(texts)]
+        batch = batch if number % 2 else [Item(image=there.prepare(image)) for image in pictures()]
+        pending.append(fetch(there.embed_candidates(batch), np.asarray))
+        expected.append(here.embed_candidates(batch))
+    for found, wanted in zip(pending, expected, strict=True):
+        np.testing.assert_allclose(found(), wanted, atol=1e-3)
 
 
 def test_texts_are_padded_where_the_tokenizer_says(clip: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from mrbench.retrieve.pool import TaskPool, Variants
 from mrbench.retrieve.source import TaskEmbeddings
 from mrbench.retrieve.tasks import search_task
+from mrbench.search.gpu import DevicePool
 
 SMALL = {
     "counts.CHUNK": 16,
@@ -26,6 +27,7 @@ SMALL = {
     "gpu.pool.QUERIES": 4,
     "gpu.best.SAMPLE": 4,
     "gpu.candidates.TABLE": 50,
+    "gpu.candidates.LEAST": 1,
     "gpu.best.HELD": 8,
     "gpu.candidates.PAIRS": 60,
     "gpu.counts.WAITING": 30,
@@ -200,3 +202,27 @@ def test_one_score_for_all_has_no_deviation() -> None:
     run = search_task(TaskEmbeddings(candidates, queries, queries[:0]), pool)
     assert set(run.queries["mean"].to_pylist()) == {float(np.float32(0.6))}
     assert set(run.queries["deviation"].to_pylist()) == {0.0}
+
+
+@pytest.mark.parametrize("where", ["__init__", "search", "pair_scores", "spread"])
+def test_a_device_without_memory_leaves_the_search_to_the_processor(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    pool = any_pool(7, 60, 4, rng)
+    candidates, queries = vectors("spread", 60, 5, rng), vectors("spread", 7, 5, rng)
+    asked = TaskEmbeddings(candidates, queries, vectors("spread", 4, 5, rng))
+    expected = search_task(asked, pool)
+
+    def fails(said: str):
+        def work(*_, **__):
+            raise RuntimeError(said)
+
+        return work
+
+    monkeypatch.setattr(DevicePool, where, fails("CUDA out of memory"))
+    found = search_task(asked, pool, device="cpu:0")
+    assert all(getattr(found, name).equals(getattr(expected, name)) for name in ("top", "ladder", "relevant", "gains"))
+    monkeypatch.setattr(DevicePool, where, fails("something else"))
+    with pytest.raises(RuntimeError, match="something else"):
+        search_task(asked, pool, device="cpu:0")

@@ -116,8 +116,8 @@ class Noting(Oracle):
 
 
 def test_a_gpu_gets_more_texts_at_a_time(tiny: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embed_module, "GPU_UNIT", 12)
-    monkeypatch.setattr(batches, "GPU_TEXTS", 9)
+    for module in (embed_module, batches):
+        monkeypatch.setattr(module, "GPU_TEXTS", 12)
     found = {}
     for device, modality in (("cpu", "text"), ("cuda:1", "text"), ("cuda:1", "image")):
         model = Noting()
@@ -125,7 +125,7 @@ def test_a_gpu_gets_more_texts_at_a_time(tiny: Benchmark, monkeypatch: pytest.Mo
         vectors = encode.encode_corpus(model, tiny, modality, "test")
         found[device, modality] = [len(part) for part in model.given]
         np.testing.assert_array_equal(vectors, encode.encode_corpus(Oracle(), tiny, modality, "test"))
-    assert found["cuda:1", "text"][:3] == [9, 3, 4]  # of a window of 16: a unit of 12, and the rest
+    assert found["cuda:1", "text"][:2] == [12, 4]  # of a window of 16: a unit of 12, and the rest
     assert found["cpu", "text"] == found["cuda:1", "image"]
     assert found["cpu", "text"][:4] == [5, 1, 5, 1]
 
@@ -191,7 +191,7 @@ def test_vectors_are_waited_for_when_the_next_batches_have_been_given(tiny: Benc
         def __init__(self, number: int, vectors: np.ndarray) -> None:
             self.number, self.vectors = number, vectors
 
-    monkeypatch.setattr(batches, "_coming", lambda raw: (raw.vectors, lambda: events.append(f"wait {raw.number}")))
+    monkeypatch.setattr(batches, "_start_copy", lambda raw: (raw.vectors, lambda: events.append(f"wait {raw.number}")))
 
     class Slow(Oracle):
         calls = 0

@@ -12,7 +12,7 @@ from any_vectors import CASES, units
 from mrbench.errors import InputError
 from mrbench.search.exact import exact_products
 from mrbench.search.gpu import DevicePool
-from mrbench.search.gpu.best import SAMPLE
+from mrbench.search.gpu.best import SAMPLE, DeviceBest
 from mrbench.search.gpu.precision import full_precision
 from mrbench.search.topk import top_k
 
@@ -32,11 +32,25 @@ def test_a_device_of_torch_gives_the_same_answer(
 ) -> None:
     candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
     expected = top_k(queries, candidates, depth)
-    sizes = {"pool.QUERIES": 4, "candidates.TABLE": 400, "candidates.UPLOAD": 1000, "tables.WORDS": 2}
+    sizes = {
+        "pool.QUERIES": 4,
+        "candidates.LEAST": 1,
+        "candidates.TABLE": 400,
+        "candidates.UPLOAD": 1000,
+        "tables.WORDS": 2,
+    }
     sizes |= {"best.HELD": 20, "best.SAMPLE": 4, "best.COST": 0 if "whatever" in how else 16}
     for name, value in sizes.items():
         monkeypatch.setattr(f"mrbench.search.gpu.{name}", value)
     bfloat16 = "bfloat16" in how
+    looked: list[tuple[int, bool]] = []
+    look = DeviceBest.look
+
+    def noting(best: DeviceBest, start: int, scores: torch.Tensor) -> None:
+        looked.append((start, best.coarse is not None))
+        look(best, start, scores)
+
+    monkeypatch.setattr(DeviceBest, "look", noting)
     if "chunks" in how:
         monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
     for found, wanted in zip(
@@ -118,6 +132,21 @@ def test_an_unknown_device_is_named() -> None:
             top_k(units(3), units(3), 2, device=name)
 
 
+def test_neither_inference_mode_nor_another_default_shows(device: str) -> None:
+    candidates, queries = units(300, seed=1), units(9, seed=2)
+    expected = top_k(queries, candidates, 10)
+    usual = torch.get_default_dtype()
+    try:
+        for default in (torch.float32, torch.float64, torch.bfloat16):
+            torch.set_default_dtype(default)
+            with torch.inference_mode():
+                found = top_k(queries, candidates, 10, device=device)
+            for one, wanted in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, wanted)
+    finally:
+        torch.set_default_dtype(usual)
+
+
 def test_settings_of_the_caller_do_not_show_on_a_device() -> None:
     candidates, queries = units(9000, 64, seed=1, spread=0.03), units(30, 64, seed=2, spread=0.03)
     expected = top_k(queries, candidates, 10)[0]
@@ -169,15 +198,20 @@ def test_fewer_queries_are_asked_at_a_time_for_a_great_depth(device: str, monkey
 
 
 def test_settings_are_given_back_after_the_last_of_overlapping_searches() -> None:
-    matmul = torch.backends.cuda.matmul
-    before = matmul.allow_bf16_reduced_precision_reduction, torch.get_float32_matmul_precision()
+    matmul, usual = torch.backends.cuda.matmul, torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    before = matmul.allow_bf16_reduced_precision_reduction, matmul.fp32_precision
+    assert before[1] == "tf32"
     first, second = full_precision(torch), full_precision(torch)
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert not matmul.allow_bf16_reduced_precision_reduction  # the second still runs
+    inside = matmul.allow_bf16_reduced_precision_reduction, matmul.fp32_precision  # the second still runs
     second.__exit__(None, None, None)
-    assert (matmul.allow_bf16_reduced_precision_reduction, torch.get_float32_matmul_precision()) == before
+    after = matmul.allow_bf16_reduced_precision_reduction, matmul.fp32_precision
+    torch.set_float32_matmul_precision(usual)
+    assert inside == (False, "ieee")
+    assert after == before
 
 
 def test_a_device_without_float64_is_named() -> None:
