@@ -236,7 +236,9 @@ def profile(sizes: list[int], depth: int) -> None:
 
 
 def once(name: str, sizes: list[int], depth: int, device: str) -> None:
-    """Measure one run in this process and print it as JSON."""
+    """Measure one run in this process and print it as JSON; torch is loaded in each, as by any model."""
+    import torch  # noqa: F401
+
     warnings.simplefilter("ignore")
     PEERS[name](Data(64, 2000, sizes[2], 10, device))()  # what is loaded on first use
     run = PEERS[name](Data(*sizes, depth, device))

@@ -90,7 +90,7 @@ def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
     rng = np.random.default_rng(0)
     while True:
         factors = rng.integers(1 << 64, size=vectors.shape[1], dtype=np.uint64)
-        numbers = np.concatenate(map_rows(partial(_numbers, factors), vectors))
+        numbers = np.concatenate([np.empty(0, np.uint64), *map_rows(partial(_numbers, factors), vectors)])
         ordered = np.sort(numbers)
         if (ordered[1:] != ordered[:-1]).all():
             return np.arange(len(vectors)), np.arange(len(vectors))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 """Vectors, one a row."""
 
 ROWS = 1024  # vectors that are checked and divided at a time
+_SPANS = 64  # parts that threads look at
 
 
 def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embeddings:
@@ -77,23 +79,29 @@ def check_units(**named: Embeddings) -> None:
         if dimension not in (None, vectors.shape[1]):
             raise InputError("the vectors differ in dimension", where=name, got=vectors.shape[1], accepted=dimension)
         dimension = vectors.shape[1]
-        wrong = ~np.concatenate(map_rows(_of_length_1, vectors))
-        if wrong.any():
-            raise ModelError("a vector is not of length 1", where=f"{name} {int(np.argmax(wrong))}")
+        for part, wrong in enumerate(map_rows(_first_wrong, vectors)):
+            if wrong is not None:
+                raise ModelError("a vector is not of length 1", where=f"{name} {part * ROWS + wrong}")
 
 
 def map_rows(work: Callable[[Embeddings], Any], vectors: Embeddings) -> list[Any]:
     """Return what is worked out from each :data:`ROWS` vectors, in order; by threads, since all of memory is read."""
-    parts = [vectors[start : start + ROWS] for start in range(0, max(len(vectors), 1), ROWS)]
-    if len(parts) < 8:
-        return [work(part) for part in parts]
+    span = -(-len(vectors) // (ROWS * _SPANS)) * ROWS  # few spans, since each takes memory of its own
+
+    def several(start: int) -> list[Any]:
+        stop = min(start + span, len(vectors))
+        return [work(vectors[row : min(row + ROWS, stop)]) for row in range(start, stop, ROWS)]
+
+    starts = range(0, len(vectors), max(span, 1))
+    if len(starts) < 2:
+        return several(0)
     with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(work, parts))
+        return list(chain.from_iterable(pool.map(several, starts)))
 
 
-def _of_length_1(vectors: Embeddings) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    found: np.ndarray[Any, np.dtype[np.bool_]] = np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 1e-3
-    return found  # NaN is not
+def _first_wrong(vectors: Embeddings) -> int | None:
+    wrong = ~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 1e-3)  # NaN is wrong too
+    return int(np.argmax(wrong)) if wrong.any() else None
 
 
 def unit_vectors(vectors: Embeddings, names: Sequence[str], where: str) -> Embeddings:
