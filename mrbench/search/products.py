@@ -182,7 +182,7 @@ def pays(sample: Scores, limit: Scores, error: Scores) -> bool:
 def usable(operations: float, dimension: int) -> bool:
     """Say whether products in bfloat16 are faster here, and a search is large enough to find out."""
     loaded = sys.modules.get("torch") is not None
-    if operations < WORTH / 10 or not (loaded or (operations >= WORTH and find_spec("torch"))):
+    if operations < WORTH / 50 or not (loaded or (operations >= WORTH and find_spec("torch"))):
         return False
     need_torch()  # before anything is timed
     return _faster(dimension)
