@@ -7,6 +7,7 @@ is given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -99,8 +100,7 @@ class Best:
         """
         step = max(SAMPLE, -(-len(self._candidates) // (2 * self._chunk)))
         sample = self._candidates[::step]
-        expected = self._depth / step
-        rank = round(expected + 3.5 * expected**0.5 + 3)
+        rank = rank_in_sample(self._depth, step)
         if 2 * rank > len(sample):
             return None
         exact = Float32Product(self._queries, len(sample))
@@ -209,6 +209,16 @@ class Best:
         )
         keys.sort(axis=1)
         return keys[:, : self._depth]
+
+
+def rank_in_sample(depth: int, step: int) -> int:
+    """Return which of every ``step``-th candidate, by falling score, a few more than ``depth`` of all surely reach.
+
+    >>> rank_in_sample(100, 32), rank_in_sample(1000, 32)
+    (12, 54)
+    """
+    expected = depth / step
+    return round(expected + 3.5 * math.sqrt(expected) + 3)
 
 
 def _segments(some: Ints, ends: Ints, rows: Ints, values: Scores) -> tuple[Ints, Scores]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mrbench.search.best import SAMPLE, rank_in_sample
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.tables import Flags, columns
 from mrbench.search.products import bfloat16_error
 
-SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
 HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
 COST = 256  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
 _U = 2.0**-24
@@ -35,8 +35,7 @@ class DeviceBest:
         """
         torch, candidates, number = self._candidates.torch, self._candidates, len(self._queries.narrow)
         step = max(SAMPLE, -(-len(candidates.host) * max(number, candidates.host.shape[1]) // candidates.table))
-        expected = self._depth / step
-        rank = round(expected + 3.5 * expected**0.5 + 3)
+        rank = rank_in_sample(self._depth, step)
         if 2 * rank > -(-len(candidates.host) // step):
             return False
         sample = candidates.to(candidates.host[::step]) if candidates.whole is None else candidates.whole[::step]

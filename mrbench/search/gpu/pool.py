@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
-from mrbench.search.exact import Scores, pair_scores
+from mrbench.search.exact import Scores
 from mrbench.search.gpu.best import HELD, DeviceBest
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.counts import DeviceCounts
@@ -53,8 +53,6 @@ class DevicePool:
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
         """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
-        if self._there.whole is None:
-            return pair_scores(queries, self._there.host, rows, ends)
         with self._there.computing():
             mine = Queries(self._there, queries)
             query = np.repeat(np.arange(len(queries)), np.diff(ends))

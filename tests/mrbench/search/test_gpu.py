@@ -10,9 +10,10 @@ import torch
 from any_vectors import CASES, units
 
 from mrbench.errors import InputError
+from mrbench.search.best import SAMPLE
 from mrbench.search.exact import exact_products
 from mrbench.search.gpu import DevicePool
-from mrbench.search.gpu.best import SAMPLE, DeviceBest
+from mrbench.search.gpu.best import DeviceBest
 from mrbench.search.gpu.precision import full_precision
 from mrbench.search.topk import top_k
 
