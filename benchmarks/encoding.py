@@ -33,6 +33,7 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch.utils.flop_counter import FlopCounterMode
 
+from mrbench.cli.evaluate import decoding_workers
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.records import Candidate, ImageData
 from mrbench.retrieve.batches import fetch
@@ -98,7 +99,7 @@ def ours(model: DualEncoder, records: list[Candidate]) -> np.ndarray:
         check = partial(checked, dimension=model.dimension, names=[r.id for r in batch], where=model.name)
         return fetch(model.embed_candidates(items), check)
 
-    store = EmbeddingStore(model, None, Share(workers=0 if DEVICE == "cpu" else min(16, cores())))
+    store = EmbeddingStore(model, None, Share(workers=decoding_workers(model)))
     return encode_records(model, lambda: iter(records), len(records), "records", embed, store)[1]
 
 

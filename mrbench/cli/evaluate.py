@@ -92,7 +92,7 @@ def evaluate(
     benchmark = Benchmark(folder)
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
     if workers is None:
-        share = replace(share, workers=_workers(loaded))
+        share = replace(share, workers=decoding_workers(loaded))
     if share.process and cache:
         return embed(
             benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed
@@ -124,7 +124,7 @@ def evaluate(
     return None
 
 
-def _workers(model: EmbeddingModel) -> int:
+def decoding_workers(model: EmbeddingModel) -> int:
     """Return how many processes decode images ahead: this process's share of the cores where a GPU embeds, else 0."""
     from mrbench.models.protocol import on_gpu
 

@@ -128,7 +128,7 @@ def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.
     from mrbench.cli import evaluate
 
     monkeypatch.setattr(evaluate, "cores", lambda: 128)
-    assert evaluate._workers(SimpleNamespace(device="cuda")) == 16  # more is more than one process can take
+    assert evaluate.decoding_workers(SimpleNamespace(device="cuda")) == 16  # more is more than one process can take
     monkeypatch.setattr(evaluate, "cores", lambda: 16)
     found = {}
     for processes in (None, "1", "8", "64", "many", "0"):
@@ -136,8 +136,8 @@ def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.
             monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
         else:
             monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-        found[processes] = evaluate._workers(SimpleNamespace(device="cuda:3"))
-        assert evaluate._workers(SimpleNamespace(device="cpu")) == 0
+        found[processes] = evaluate.decoding_workers(SimpleNamespace(device="cuda:3"))
+        assert evaluate.decoding_workers(SimpleNamespace(device="cpu")) == 0
     assert found == {None: 16, "1": 16, "8": 2, "64": 1, "many": 16, "0": 16}
 
 
