@@ -16,15 +16,15 @@ import numpy as np
 from mrbench.measures.ties import Ints
 from mrbench.search.exact import Keys, Scores, key_parts, order_keys, pair_scores
 from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays, short_rows
-from mrbench.search.ragged import ranges
 from mrbench.search.vectors import Embeddings
 
 CHUNK = 1024  # candidates in one product
 SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
-SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach
-_SETTLED = 64  # queries that are settled at a time, so that their pairs take little memory
+SAMPLE = 16  # every so many candidates are looked at first, to guess how high the best reach
+_TABLE = 64  # queries whose candidates stand in one table, so that it takes little memory
 _PARTS = 512  # chunks whose finds are held apart: as arrays, they take memory of their own
 Watch = Callable[[int, Float32Product], None]
+_Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Best:
@@ -74,18 +74,12 @@ class Best:
         limit = self._guess() if guess else None
         with short_rows():
             self._scan(limit)
-        self._gather()
-        query, rows, values = self._held[0]
-        ends = self._ends(query)
-        enough = np.ones(len(self._queries), dtype=np.bool_)
-        if limit is not None:
-            enough = np.bincount(query[values >= limit[query, 0]], minlength=len(enough)) >= self._depth
+        near, counts, values, enough = self._near(limit)
+        if not self._exact:
+            ends = np.concatenate([[0], np.cumsum(counts)])
+            values = pair_scores(self._queries[enough], self._candidates, near, ends)
         keys = np.empty((len(self._queries), self._depth), dtype=np.uint64)
-        for start in range(0, len(keys), _SETTLED):
-            some = np.arange(start, min(start + _SETTLED, len(keys)))
-            some = some[enough[some]]
-            if len(some):
-                keys[some] = self._settle(some, *_segments(some, ends, rows, values))
+        keys[enough] = self._keys(near, counts, values)
         if not enough.all():
             again = Best(
                 self._queries[~enough], self._candidates, self._depth, chunk=self._chunk, place=self._place
@@ -136,37 +130,32 @@ class Best:
         level = np.partition(values, kth, axis=1)[:, kth, None]
         self._limit = np.maximum(self._limit, level - self._error(level))
 
-    def _gather(self) -> None:
-        """Put what is held together, by query."""
-        query, rows, values = (np.concatenate(parts) for parts in zip(*self._held, strict=True))
+    def _gather(self) -> tuple[Any, Any, Scores]:
+        """Take what is held, by query."""
+        held = self._held
         self._held = []
-        order = np.argsort(query, kind="stable").astype(np.uint32)
-        self._held = [(query[order], rows[order], values[order])]
-
-    def _ends(self, query: Ints) -> Ints:
-        counts = np.bincount(query, minlength=len(self._queries))
-        return np.concatenate([[0], np.cumsum(counts)])
+        return _by_query(held)
 
     def _shrink(self) -> None:
         """Leave out who cannot be among the best; where too many are too close to tell, score exactly from there on."""
-        self._gather()
-        query, rows, values = self._held[0]
-        every = np.arange(len(self._queries))
-        if int(np.diff(self._ends(query)).max()) > self._depth:
-            self._raise_limit(_segments(every, self._ends(query), rows, values)[1])
+        query, rows, values = self._gather()
+        counts = np.bincount(query, minlength=len(self._queries))
+        if int(counts.max()) > self._depth:
+            self._raise_limit(_tables(counts, rows, values)[1])
         kept = values >= self._limit[query, 0]
         query, rows, values = query[kept], rows[kept], values[kept]
-        ends = self._ends(query)
+        counts = np.bincount(query, minlength=len(self._queries))
         # Products in bfloat16 leave up to twice as many near; exact ones would take far longer than carrying these.
         most = self._most if isinstance(self._product, Float32Product) else 2 * self._most
-        many = np.flatnonzero(np.diff(ends) > most)
+        many = np.flatnonzero(counts > most)
         if len(many):
             if not self._exact:
-                values = pair_scores(self._queries, self._candidates, rows.astype(np.int64), ends)
+                ends = np.concatenate([[0], np.cumsum(counts)])
+                values = pair_scores(self._queries, self._candidates, rows, ends)
                 self.sharpen()
-            best = self._settle(many, *_segments(many, ends, rows, values))
-            place, scores = key_parts(best.reshape(-1))
             rest = ~np.isin(query, many)
+            best = self._keys(*self._close(*_tables(counts[many], rows[~rest], values[~rest])))
+            place, scores = key_parts(best.reshape(-1))
             query = np.concatenate([query[rest], np.repeat(many, self._depth).astype(query.dtype)])
             rows = np.concatenate([rows[rest], self._row(place).astype(rows.dtype)])
             values = np.concatenate([values[rest], scores])
@@ -187,28 +176,68 @@ class Best:
         found: Ints = row[place]
         return found
 
-    def _settle(self, some: Ints, rows: Ints, values: Scores) -> Keys:
-        """Score what some queries hold to the last bit, and return the keys of the best, shape ``(some, depth)``.
+    def _near(self, guess: Scores | None) -> tuple[Ints, Ints, Scores, _Flags]:
+        """Take what may be among the best from what is held, a few queries at a time.
 
-        Args:
-            some: The queries.
-            rows: What each holds, shape ``(some, width)``.
-            values: The products, or exact scores, -inf where it holds less.
+        Returns:
+            Rows by query, how many are of each query, and products or exact scores; of the queries that are flagged in
+            the last: those of which as many as are wanted reach the guess.
         """
-        width = values.shape[1]
-        kth = np.partition(values, width - self._depth, axis=1)[:, width - self._depth, None]
-        close = values >= kth - self._error(kth)
+        number = len(self._queries)
+        starts = np.arange(0, number, _TABLE)
+        cuts = [np.append(np.searchsorted(query, starts.astype(self._kind)), len(query)) for query, _, _ in self._held]
+        enough = np.ones(number, dtype=np.bool_)
+        found = []
+        for at, start in enumerate(starts.tolist()):
+            some = [slice(cut[at], cut[at + 1]) for cut in cuts]
+            held = zip(self._held, some, strict=True)
+            query, rows, values = _by_query([(of[part], row[part], value[part]) for (of, row, value), part in held])
+            group = slice(start, min(start + _TABLE, number))
+            counts = np.bincount(query - self._kind(start), minlength=group.stop - start)
+            table, products = _tables(counts, rows, values)
+            if guess is not None:
+                enough[group] = np.count_nonzero(products >= guess[group], axis=1) >= self._depth
+            if enough[group].any():
+                found.append(self._close(table[enough[group]], products[enough[group]]))
+        self._held = []
+        near, counts, values = (np.concatenate(parts) for parts in zip(*found or [_NOTHING], strict=True))
+        return near, counts, values, enough
+
+    def _close(self, rows: Ints, values: Scores) -> tuple[Ints, Ints, Scores]:
+        """Return what may be among the best of tables, one row a query, as :meth:`_near` does."""
+        kth = values.shape[1] - self._depth
+        level = np.partition(values, kth, axis=1)[:, kth, None]
+        close = values >= level - self._error(level)
         close &= values > -np.inf
-        counts = np.count_nonzero(close, axis=1)
-        near = rows[close].astype(np.int64)
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        scores = values[close] if self._exact else pair_scores(self._queries[some], self._candidates, near, ends)
-        keys = np.full((len(some), int(counts.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
-        keys[np.arange(keys.shape[1]) < counts[:, None]] = order_keys(
-            scores, near if self._place is None else self._place[near]
-        )
-        keys.sort(axis=1)
-        return keys[:, : self._depth]
+        return rows[close], np.count_nonzero(close, axis=1), values[close]
+
+    def _keys(self, near: Ints, counts: Ints, scores: Scores) -> Keys:
+        """Return the keys of the best, shape ``(len(counts), depth)``, from what :meth:`_near` returns."""
+        keys = np.empty((len(counts), self._depth), dtype=np.uint64)
+        ends = np.cumsum(counts)
+        for start in range(0, len(counts), _TABLE):
+            width = counts[start : start + _TABLE]
+            mine = slice(ends[start] - width[0], ends[start] - width[0] + width.sum())
+            table = np.full((len(width), int(width.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
+            place = near[mine] if self._place is None else self._place[near[mine]]
+            table[np.arange(table.shape[1]) < width[:, None]] = order_keys(scores[mine], place)
+            table.sort(axis=1)
+            keys[start : start + _TABLE] = table[:, : self._depth]
+        return keys
+
+
+_NOTHING: tuple[Any, Any, Scores] = (
+    np.empty(0, dtype=np.uint32),
+    np.empty(0, dtype=np.int64),
+    np.empty(0, dtype=np.float32),
+)
+
+
+def _by_query(held: list[tuple[Any, Any, Scores]]) -> tuple[Any, Any, Scores]:
+    """Put together what stands by query in each part; what is of one query stays in order."""
+    query, rows, values = (np.concatenate(parts) for parts in zip(*held, strict=True))
+    order = np.argsort(query, kind="stable")
+    return query[order], rows[order], values[order]
 
 
 def rank_in_sample(depth: int, step: int) -> int:
@@ -221,11 +250,9 @@ def rank_in_sample(depth: int, step: int) -> int:
     return round(expected + 3.5 * math.sqrt(expected) + 3)
 
 
-def _segments(some: Ints, ends: Ints, rows: Ints, values: Scores) -> tuple[Ints, Scores]:
-    """Return what some queries hold as tables, one row a query, filled up with -inf."""
-    counts = ends[some + 1] - ends[some]
+def _tables(counts: Ints, rows: Ints, values: Scores) -> tuple[Ints, Scores]:
+    """Return as tables, one row a query, what stands by query; they are filled up with -inf."""
     inside = np.arange(int(counts.max())) < counts[:, None]
-    at = ranges(ends[some], counts)
     tables: tuple[Any, Any] = np.zeros(inside.shape, dtype=rows.dtype), np.full(inside.shape, -np.inf, np.float32)
-    tables[0][inside], tables[1][inside] = rows[at], values[at]
+    tables[0][inside], tables[1][inside] = rows, values
     return tables

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
+from mrbench.search.sampled import sampled_sums, worth
 from mrbench.search.vectors import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
 TILE = 128  # queries in one product: its sums stay in the cache while they are rounded
+_ROUNDED = 1 << 16  # sums that are rounded at a time
 _DENSE = 32  # one in so many sums to settle costs more than a bound for each
 _U = 2.0**-53
 Scores = np.ndarray[Any, np.dtype[np.float32]]
@@ -55,6 +57,26 @@ def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: I
     Returns:
         Shape ``(len(rows),)``, the same numbers as :func:`exact_scores`.
     """
+    scores = np.empty(len(rows), dtype=np.float32)
+    if worth(len(rows), len(candidates)) and _ascending(rows, ends):
+        for pairs, of, sums in sampled_sums(queries, candidates, rows, ends):
+            scores[pairs] = settled(sums, queries, of, candidates, rows[pairs])
+        return scores
+    sums, query = _sums(queries, candidates, rows, ends), np.repeat(np.arange(len(queries)), np.diff(ends))
+    for start in range(0, len(rows), _ROUNDED):
+        part = slice(start, start + _ROUNDED)
+        scores[part] = settled(sums[part], queries, query[part], candidates, rows[part])
+    return scores
+
+
+def _ascending(rows: Ints, ends: Ints) -> bool:
+    """Say whether the rows of each query are in order."""
+    falls = np.flatnonzero(rows[1:] < rows[:-1]) + 1
+    return len(falls) < len(ends) and bool(np.isin(falls, ends).all())
+
+
+def _sums(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -> Floats:
+    """Return the inner products of pairs, summed in float64 in any order, a query after the other."""
     whole = candidates.flags.c_contiguous  # take() would copy all of what is not
     sums = np.empty(len(rows))
     taken = np.empty((min(ROWS, len(rows)), queries.shape[1]), dtype=np.float32)
@@ -70,7 +92,7 @@ def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: I
                 few[:] = candidates[rows[start:stop]]
             np.copyto(many, few)
             np.dot(many, wide, out=sums[start:stop])
-    return settled(sums, queries, np.repeat(np.arange(len(queries)), np.diff(ends)), candidates, rows)
+    return sums
 
 
 def settled(sums: Floats, queries: Embeddings, query: Ints, candidates: Embeddings, rows: Ints) -> Scores:

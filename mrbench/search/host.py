@@ -14,7 +14,7 @@ from mrbench.search.spread import spread
 from mrbench.search.vectors import Embeddings
 
 BLOCK = 256  # queries in one product
-_HELD = 1 << 18  # candidates wanted by the queries of a product: about twice as many are held at once
+_HELD = 3 << 17  # candidates wanted by the queries of a product: about twice as many are held at once
 
 
 class HostPool:

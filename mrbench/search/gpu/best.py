@@ -6,7 +6,7 @@ from typing import Any
 
 from mrbench.search.best import SAMPLE, rank_in_sample
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
-from mrbench.search.gpu.tables import Flags, columns
+from mrbench.search.gpu.tables import Flags, columns, row_ends
 from mrbench.search.products import bfloat16_error
 
 HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
@@ -68,7 +68,7 @@ class DeviceBest:
         reach = Flags(torch, scores)
         torch.ge(scores, self._limit, out=reach.flags)
         query, column = reach.places()
-        self._number += torch.bincount(query, minlength=len(self._number))
+        self._number += row_ends(torch, query, len(self._number)).diff()
         crowded = self._number > HELD + 4 * self._depth
         if bool(crowded.any()):
             self._limit[crowded] = float("inf")
@@ -86,7 +86,7 @@ class DeviceBest:
             query, order = torch.sort(query.int(), stable=True)
             query, rows, values = query.long(), rows[order], values[order]
         self._held = []
-        reached = torch.bincount(query[values >= self._guess[query, 0]], minlength=len(self._limit))
+        reached = row_ends(torch, query[values >= self._guess[query, 0]], len(self._limit)).diff()
         sure = (reached >= self._depth) & (self._limit[:, 0] < float("inf"))
         some, rest = sure.nonzero()[:, 0], (~sure).nonzero()[:, 0]
         if not len(rest):

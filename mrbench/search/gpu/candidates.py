@@ -17,7 +17,7 @@ from mrbench.errors import InputError
 from mrbench.measures.ties import Ints
 from mrbench.search.exact import exact_sums, pair_scores
 from mrbench.search.gpu.precision import full_precision
-from mrbench.search.gpu.tables import WORDS, columns, rounds_differently
+from mrbench.search.gpu.tables import WORDS, columns, rounds_differently, row_ends
 from mrbench.search.products import margin, need_torch
 from mrbench.search.vectors import Embeddings
 
@@ -26,7 +26,8 @@ SHARE = 64  # bytes of free memory that one number of a table takes, with all th
 LEAST = 1 << 16  # numbers it may have anyway
 PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time, at most
 DENSE = 256  # one in so many pairs to settle costs more than an exact table
-UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time
+UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time, and
+FETCH = 1 << 19  # that it brings from there
 THREADS = 8
 _U = 2.0**-53
 _SPLIT = 1.5 * 2.0**12  # a number of 1 or less plus this less this is a multiple of 2**-40, whose sums are exact
@@ -111,8 +112,8 @@ class DeviceCandidates:
         """Return the scores of pairs, float32, where query and row of each are on the device, by query."""
         torch = self.torch
         if self.whole is None:
-            ends = torch.searchsorted(query, torch.arange(len(queries.narrow) + 1, device=self.device))
-            host = pair_scores(queries.host, self.host, rows.cpu().numpy(), ends.cpu().numpy())
+            ends = row_ends(torch, query, len(queries.narrow)).cpu().numpy()
+            host = pair_scores(queries.host, self.host, rows.cpu().numpy(), ends)
             return self.to(host)
         sums = self._sums(queries, query, rows)
         unsure = rounds_differently(sums, self._bound).nonzero()[:, 0]
@@ -217,6 +218,28 @@ class DeviceCandidates:
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(send, range(0, len(candidates), step)))
         return whole
+
+    def fetch(self, tensor: Any, out: np.ndarray[Any, Any]) -> None:
+        """Write a tensor there to an array here, by threads, as :meth:`_upload` does."""
+        torch, pinned = self.torch, self.device.type == "cuda"
+        stream = torch.cuda.current_stream(self.device) if pinned else None
+        step = max(1, FETCH // max(1, tensor[:1].numel()))
+
+        def bring(start: int) -> None:
+            part = tensor[start : start + step]
+            staged = torch.empty(part.shape, dtype=part.dtype, device="cpu", pin_memory=pinned)
+            with torch.inference_mode(), torch.cuda.stream(stream):
+                staged.copy_(part, non_blocking=True)
+            if stream is not None:
+                stream.synchronize()
+            np.copyto(out[start : start + step], staged.numpy())
+
+        starts = range(0, len(tensor), step)
+        if len(starts) == 1:
+            bring(0)
+        else:
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(bring, starts))
 
     @contextmanager
     def computing(self) -> Iterator[None]:

@@ -82,7 +82,8 @@ class DevicePool:
                 mine = Queries(self._there, queries[some])
                 keys, found = self._search(mine, depth, self._there.to(values[some]))
                 if keys is not None:
-                    places[some], scores[some] = (part.cpu().numpy() for part in self._there.key_parts(keys))
+                    for part, out in zip(self._there.key_parts(keys), (places, scores), strict=True):
+                        self._there.fetch(part, out[some])
                 if found is not None:
                     counts[:, some] = found.cpu().numpy()
         return places, scores, counts[0], counts[1]

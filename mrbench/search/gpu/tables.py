@@ -36,11 +36,15 @@ class Flags:
         return at // width, at % width * 8 + (inside & 7)
 
 
+def row_ends(torch: Any, query: Any, number: int) -> Any:
+    """Return where each of some rows begins, where what is theirs stands by row, and where the last ends."""
+    return torch.searchsorted(query, torch.arange(number + 1, device=query.device))
+
+
 def columns(torch: Any, query: Any, number: int) -> tuple[Any, int]:
     """Return in which column of its row each stands, where they are sorted by row, and how many columns that takes."""
-    counts = torch.bincount(query, minlength=number)
-    starts = torch.cumsum(counts, 0) - counts
-    return torch.arange(len(query), device=query.device) - starts[query], int(counts.max()) if number else 0
+    ends = row_ends(torch, query, number)
+    return torch.arange(len(query), device=query.device) - ends[query], int(ends.diff().max()) if number else 0
 
 
 def rounds_differently(sums: Any, error: Any) -> Any:

@@ -18,10 +18,12 @@ SMALL = {
     "counts._PAIRS": 20,
     "best.SAMPLE": 4,
     "best.SLACK": 0,
-    "best._SETTLED": 3,
+    "best._TABLE": 3,
     "best._PARTS": 2,
     "exact.TILE": 3,
     "exact.ROWS": 5,
+    "exact._ROUNDED": 9,
+    "sampled.RANGE": 8,
     "spread.ROWS": 16,
     "distinct.ROWS": 7,
     "gpu.pool.QUERIES": 4,
@@ -32,6 +34,7 @@ SMALL = {
     "gpu.candidates.PAIRS": 60,
     "gpu.counts.WAITING": 30,
     "gpu.candidates.UPLOAD": 100,
+    "gpu.candidates.FETCH": 20,
     "gpu.tables.WORDS": 2,
     "gpu.pool.SPREAD": 200,
 }
@@ -104,6 +107,8 @@ def cut_small(device: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyP
     dense = int(rng.choice([1, 32, 10**6]))
     for module in ("candidates", "counts"):
         monkeypatch.setattr(f"mrbench.search.gpu.{module}.DENSE", dense)
+    monkeypatch.setattr("mrbench.search.sampled._LEAST", int(rng.choice([0, 10**6])))
+    monkeypatch.setattr("mrbench.search.sampled._DENSE", int(rng.choice([1, 8])))
     monkeypatch.setattr("mrbench.search.gpu.counts.MANY", int(rng.choice([1, 64])))
     if "chunks" in device:
         monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)

@@ -1,0 +1,95 @@
+"""Inner products of pairs, summed in float64, range by range of the candidates.
+
+Pairs of one query are spread over the whole pool, and reading a vector from anywhere in memory takes longer than
+multiplying it. Here all pairs with the candidates of a range follow one another, while the range is in the cache.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mrbench.measures.ties import Floats, Ints
+from mrbench.search.ragged import ranges
+from mrbench.search.vectors import Embeddings
+
+RANGE = 1024  # candidates that are converted to float64 together
+_EACH = 1  # candidates a pair at most, else converting them all is not worth it
+_LEAST = 4096  # pairs
+_DENSE = 8  # a product that is not looked at costs so many times less than one that is sampled
+_lock = threading.Lock()
+
+
+def worth(pairs: int, candidates: int) -> bool:
+    """Say whether :func:`sampled_sums` is faster than a query after the other, and torch is loaded."""
+    return pairs >= _LEAST and pairs * _EACH >= candidates and "torch" in sys.modules and _works()
+
+
+def sampled_sums(
+    queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints
+) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Yield which pairs, the query of each, and their inner products, summed in float64 in any order.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``.
+        candidates: Shape ``(num_candidates, dimension)``.
+        rows: Which candidates, those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``, ascending.
+        ends: Shape ``(num_queries + 1,)``.
+    """
+    import torch
+
+    wide = torch.from_numpy(queries.astype(np.float64))
+    starts = np.arange(0, len(candidates), RANGE)
+    # Where in its own each query's pairs with every range begin; where the last range's end stands last.
+    cuts = np.stack([left + np.searchsorted(rows[left:right], starts) for left, right in pairwise(ends)])
+    cuts = np.concatenate([cuts, ends[1:, None]], axis=1)
+    widened = np.empty((min(RANGE, len(candidates)), queries.shape[1]))
+    for at, start in enumerate(starts.tolist()):
+        counts = cuts[:, at + 1] - cuts[:, at]
+        pairs = ranges(cuts[:, at], counts)
+        if not len(pairs):
+            continue
+        part = candidates[start : start + RANGE]
+        np.copyto(widened[: len(part)], part)
+        mine, column = torch.from_numpy(widened[: len(part)]), rows[pairs].astype(np.int64) - start
+        query = np.repeat(np.arange(len(queries)), counts)
+        if len(pairs) * _DENSE >= len(queries) * len(part):
+            sums = (wide @ mine.T).numpy()[query, column]
+        else:
+            sums = _products(torch, wide, mine, np.concatenate([[0], np.cumsum(counts)]), column)
+        yield pairs, query, sums
+
+
+def _products(torch: Any, queries: Any, candidates: Any, first: Ints, column: Ints) -> Floats:
+    pairs = torch.sparse_csr_tensor(
+        torch.from_numpy(first),
+        torch.from_numpy(column),
+        torch.zeros(len(column), dtype=torch.float64, device="cpu"),
+        (len(queries), len(candidates)),
+        device="cpu",
+        check_invariants=False,
+    )
+    sums: Floats = torch.sparse.sampled_addmm(pairs, queries, candidates.T, beta=0.0).values().numpy()
+    return sums
+
+
+@cache
+def _works() -> bool:
+    """Whether this torch multiplies so here; it warns once that the format is new."""
+    import torch
+
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ones = torch.ones((1, 2), dtype=torch.float64, device="cpu")
+            found = _products(torch, ones, ones, np.array([0, 1]), np.array([0]))
+        except (RuntimeError, NotImplementedError):
+            return False
+    return bool(found[0] == 2)
