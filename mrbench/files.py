@@ -8,8 +8,9 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,25 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def no_file(look: Callable[[], os.stat_result]) -> bool:
+    """Whether there is something at a path, and no file; looked at once, as others may write and remove it meanwhile.
+
+    Args:
+        look: The path's ``stat``, or ``lstat`` where a link is no file.
+    """
+    try:
+        return not stat.S_ISREG(look().st_mode)
+    except OSError:
+        return False
+
+
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write a whole file or nothing: temporary name, fsync, rename.
 
     Raises:
         OutputError: The folder is missing or read-only, or the disk is full.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    if no_file(path.lstat):
         raise OutputError("the output is not a plain file", where=path, accepted="a new file")
     temporary: str | None = None
     try:

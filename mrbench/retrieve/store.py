@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.errors import InputError, OutputError
-from mrbench.files import canonical_json, output_error, read_versioned_json, write_atomic, write_json_atomic
+from mrbench.files import canonical_json, no_file, output_error, read_versioned_json, write_atomic, write_json_atomic
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import EmbeddingModel, Embeddings
 
@@ -192,7 +192,7 @@ class EmbeddingStore:
             )
 
     def _take(self, path: Path) -> None:
-        if path.exists() and not path.is_file():
+        if no_file(path.stat):
             raise OutputError("the cache holds what is not a file", where=path, hint="remove it")
         unit = _unpack(path, self._dimension, self._model)
         if unit is None or path.name != unit_name(unit[0]):

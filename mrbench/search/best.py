@@ -18,7 +18,7 @@ from mrbench.search.exact import Keys, Scores, key_parts, order_keys, pair_score
 from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays, short_rows
 from mrbench.search.vectors import Embeddings
 
-CHUNK = 1024  # candidates in one product
+CHUNK = 2048  # candidates in one product
 SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
 SAMPLE = 16  # every so many candidates are looked at first, to guess how high the best reach
 _TABLE = 64  # queries whose candidates stand in one table, so that it takes little memory

@@ -176,7 +176,7 @@ class Marks:
 
     def of(self, shape: tuple[int, ...]) -> _Flags:
         """Return the flags of a table of a shape, to be written."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         self._flags[size:] = False
         self._used = -(-size // 8) * 8
         return self._flags[:size].reshape(shape)

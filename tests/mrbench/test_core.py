@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from mrbench import registry as registry_module
 from mrbench.errors import FormatVersionError, InputError, MissingExtraError, MRBenchError, OutputError, ResultError
-from mrbench.files import canonical_json, replaced_folder, sha256_file, write_atomic, write_json_atomic
+from mrbench.files import canonical_json, no_file, replaced_folder, sha256_file, write_atomic, write_json_atomic
 from mrbench.records import TASKS, Candidate, Grain, ImageData, Query, judge
 from mrbench.registry import Entry, Registry
 from mrbench.results import GrainScore, Result, TaskResult, read_result, write_result
@@ -48,6 +50,34 @@ def test_error_is_one_short_line() -> None:
     assert str(error).startswith("it failed; where: a; got: 'xxx")
     assert str(error).endswith("...; accepted: y; next: z")
     assert len(str(error)) < 260
+
+
+def test_what_is_no_file_is_told_from_what_is_gone(tmp_path: Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("x")
+    link.symlink_to(file)
+    for look, expected in (
+        (tmp_path.stat, True), (link.lstat, True), (link.stat, False), (file.stat, False),
+        ((tmp_path / "gone").stat, False), ((file / "below").stat, False),
+    ):  # fmt: skip
+        assert no_file(look) is expected
+
+
+def test_a_file_that_others_remove_and_write_again_is_a_file(tmp_path: Path) -> None:
+    path, done = tmp_path / "unit", threading.Event()
+
+    def others() -> None:
+        while not done.is_set():
+            path.unlink(missing_ok=True)
+            os.close(os.open(path, os.O_CREAT))
+
+    thread = threading.Thread(target=others)
+    thread.start()
+    try:
+        assert not any(no_file(path.lstat) for _ in range(5000))
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_every_error_is_in_the_tree() -> None:
