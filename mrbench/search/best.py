@@ -20,7 +20,8 @@ from mrbench.search.vectors import Embeddings
 
 CHUNK = 2048  # candidates in one product
 SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled
-SAMPLE = 16  # every so many candidates are looked at first, to guess how high the best reach
+SAMPLE = 32  # every so many candidates are looked at first, to guess how high the best reach, and
+_DEEP = 500  # from this depth on twice as many, since a better guess spares more than it takes
 _TABLE = 64  # queries whose candidates stand in one table, so that it takes little memory
 _PARTS = 512  # chunks whose finds are held apart: as arrays, they take memory of their own
 Watch = Callable[[int, Float32Product], None]
@@ -92,7 +93,7 @@ class Best:
 
         A guess that is too high is seen when too few are found; one that is too low costs time only.
         """
-        step = max(SAMPLE, -(-len(self._candidates) // (2 * self._chunk)))
+        step = max(sample_step(self._depth), -(-len(self._candidates) // (2 * self._chunk)))
         sample = self._candidates[::step]
         rank = rank_in_sample(self._depth, step)
         if 2 * rank > len(sample):
@@ -238,6 +239,11 @@ def _by_query(held: list[tuple[Any, Any, Scores]]) -> tuple[Any, Any, Scores]:
     query, rows, values = (np.concatenate(parts) for parts in zip(*held, strict=True))
     order = np.argsort(query, kind="stable")
     return query[order], rows[order], values[order]
+
+
+def sample_step(depth: int) -> int:
+    """Return every how many candidates one is looked at first, to guess how high the best reach."""
+    return SAMPLE if depth < _DEEP else SAMPLE // 2
 
 
 def rank_in_sample(depth: int, step: int) -> int:

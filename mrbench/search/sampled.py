@@ -21,15 +21,17 @@ from mrbench.search.ragged import ranges
 from mrbench.search.vectors import Embeddings
 
 RANGE = 1024  # candidates that are converted to float64 together
-_EACH = 1  # candidates a pair at most, else converting them all is not worth it
 _LEAST = 4096  # pairs
 _DENSE = 8  # a product that is not looked at costs so many times less than one that is sampled
 _lock = threading.Lock()
 
 
 def worth(pairs: int, candidates: int) -> bool:
-    """Say whether :func:`sampled_sums` is faster than a query after the other, and torch is loaded."""
-    return pairs >= _LEAST and pairs * _EACH >= candidates and "torch" in sys.modules and _works()
+    """Say whether :func:`sampled_sums` is faster than a query after the other, and torch is loaded.
+
+    It converts all candidates, which fewer pairs are not worth.
+    """
+    return pairs >= max(_LEAST, candidates) and "torch" in sys.modules and _works()
 
 
 def sampled_sums(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrbench.search.best import SAMPLE, rank_in_sample
+from mrbench.search.best import rank_in_sample, sample_step
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.tables import Flags, columns, row_ends
 from mrbench.search.products import bfloat16_error
@@ -34,7 +34,10 @@ class DeviceBest:
             coarse: Whether products in bfloat16 would do, where few candidates more are held for it.
         """
         torch, candidates, number = self._candidates.torch, self._candidates, len(self._queries.narrow)
-        step = max(SAMPLE, -(-len(candidates.host) * max(number, candidates.host.shape[1]) // candidates.table))
+        step = max(
+            sample_step(self._depth),
+            -(-len(candidates.host) * max(number, candidates.host.shape[1]) // candidates.table),
+        )
         rank = rank_in_sample(self._depth, step)
         if 2 * rank > -(-len(candidates.host) // step):
             return False

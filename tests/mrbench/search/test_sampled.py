@@ -15,6 +15,11 @@ from mrbench.search.exact import pair_scores
 from mrbench.search.sampled import sampled_sums, worth
 
 
+@pytest.fixture(autouse=True)
+def _warned() -> None:
+    assert sampled._works()  # torch warns once that the format is new; asked for here, nobody hears it
+
+
 @pytest.mark.parametrize("dense", [1, 8, 10**6])
 @pytest.mark.parametrize("pairs", [1, 50, 3000])
 @pytest.mark.parametrize("number", [1, 63, 64, 65, 200])
@@ -40,13 +45,15 @@ def test_few_products_are_sampled_and_many_are_not(monkeypatch: pytest.MonkeyPat
     sizes = []
     products = sampled._products
     monkeypatch.setattr(sampled, "_products", lambda *given: (sizes.append(len(given[-1])), products(*given))[1])
-    queries, candidates = units(50, seed=1), units(2 * sampled.RANGE, seed=2)
-    rows = np.concatenate([np.arange(40), [sampled.RANGE], np.arange(sampled.RANGE)])
-    list(sampled_sums(queries, candidates, rows, np.array([0, 41, *[len(rows)] * 49])))
-    assert sizes == [40 + sampled.RANGE, 1]
-    list(sampled_sums(queries[:1], candidates, rows[:41], np.array([0, 41])))
-    list(sampled_sums(queries[:1], candidates, rows[41:], np.array([0, sampled.RANGE])))  # all there are
-    assert sizes == [40 + sampled.RANGE, 1, 40, 1]
+    monkeypatch.setattr(sampled, "RANGE", 64)
+    queries, candidates = units(50, seed=1), units(128, seed=2)
+    rows = np.concatenate([np.arange(40), [64], np.arange(64)])
+    list(sampled_sums(queries, candidates, np.tile(rows[:41], 4), np.array([0, 41, 82, 123, *[164] * 47])))
+    assert sizes == [160, 4]
+    list(sampled_sums(queries[:9], candidates, np.arange(64), np.array([0, *[64] * 9])))  # one in nine
+    assert sizes == [160, 4, 64]
+    list(sampled_sums(queries[:8], candidates, np.arange(64), np.array([0, *[64] * 8])))  # one in eight
+    assert sizes == [160, 4, 64]
 
 
 def test_scores_are_the_same_either_way_and_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
