@@ -93,7 +93,7 @@ class Best:
 
         A guess that is too high is seen when too few are found; one that is too low costs time only.
         """
-        step = max(sample_step(self._depth), -(-len(self._candidates) // (2 * self._chunk)))
+        step = max(sample_step(self._depth), -(-len(self._candidates) // self._chunk))
         sample = self._candidates[::step]
         rank = rank_in_sample(self._depth, step)
         if 2 * rank > len(sample):

@@ -38,11 +38,13 @@ def test_a_device_of_torch_gives_the_same_answer(
         "candidates.LEAST": 1,
         "candidates.TABLE": 400,
         "candidates.UPLOAD": 1000,
+        "candidates.FETCH": 100,
         "tables.WORDS": 2,
     }
-    sizes |= {"best.HELD": 20, "best.SAMPLE": 4, "best.COST": 0 if "whatever" in how else 16}
+    sizes |= {"best.HELD": 20, "best.COST": 0 if "whatever" in how else 16}
     for name, value in sizes.items():
         monkeypatch.setattr(f"mrbench.search.gpu.{name}", value)
+    monkeypatch.setattr("mrbench.search.best.SAMPLE", 4)
     bfloat16 = "bfloat16" in how
     looked: list[tuple[int, bool]] = []
     look = DeviceBest.look
