@@ -73,7 +73,7 @@ def even_block(number: int, threads: int, depth: int, most: int) -> int:
     """Return how many queries go into one product: fewer for a great depth, and as many for every thread.
 
     >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)], even_block(2000, 2, 1000, 512)
-    ([500, 5, 500], 250)
+    ([500, 5, 500], 334)
     """
     most = min(most, max(64, _HELD // max(depth, 1)))
     rounds = max(1, -(-number // (threads * most)))
