@@ -19,7 +19,7 @@ more images a second than one pass of 32 with two threads (CLIP ViT-B/32, median
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Return a tensor on a device; on a GPU it may still be on the way, behind what the GPU has to do."""
-    return stacked([tensor.numpy()], device)[0]
+    return stacked([tensor.numpy()], device)[0] if device.type == "cuda" else tensor.to(device)
 
 
 def stacked(arrays: Sequence[np.ndarray[Any, Any]], device: torch.device) -> torch.Tensor:
@@ -29,7 +29,7 @@ def stacked(arrays: Sequence[np.ndarray[Any, Any]], device: torch.device) -> tor
     """
     if device.type != "cuda":
         return torch.from_numpy(np.stack(arrays)).to(device)
-    shape, dtype = (len(arrays), *arrays[0].shape), torch.from_numpy(arrays[0][:0]).dtype
+    shape, dtype = (len(arrays), *arrays[0].shape), torch.from_numpy(arrays[0]).dtype
     waiting = torch.empty(shape, dtype=dtype, device="cpu", pin_memory=True)
     np.stack(arrays, out=waiting.numpy())
     return waiting.to(device, non_blocking=True)

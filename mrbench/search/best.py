@@ -16,6 +16,7 @@ import numpy as np
 from mrbench.measures.ties import Ints
 from mrbench.search.exact import Keys, Scores, key_parts, order_keys, pair_scores
 from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays, short_rows
+from mrbench.search.ragged import row_ends
 from mrbench.search.vectors import Embeddings
 
 CHUNK = 2048  # candidates in one product
@@ -77,8 +78,7 @@ class Best:
             self._scan(limit)
         near, counts, values, enough = self._near(limit)
         if not self._exact:
-            ends = np.concatenate([[0], np.cumsum(counts)])
-            values = pair_scores(self._queries[enough], self._candidates, near, ends)
+            values = pair_scores(self._queries[enough], self._candidates, near, row_ends(counts))
         keys = np.empty((len(self._queries), self._depth), dtype=np.uint64)
         keys[enough] = self._keys(near, counts, values)
         if not enough.all():
@@ -131,18 +131,13 @@ class Best:
         level = np.partition(values, kth, axis=1)[:, kth, None]
         self._limit = np.maximum(self._limit, level - self._error(level))
 
-    def _gather(self) -> tuple[Any, Any, Scores]:
-        """Take what is held, by query."""
-        held = self._held
-        self._held = []
-        return _by_query(held)
-
     def _shrink(self) -> None:
         """Leave out who cannot be among the best; where too many are too close to tell, score exactly from there on."""
-        query, rows, values = self._gather()
+        query, rows, values = _by_query(self._held)
+        self._held = []
         counts = np.bincount(query, minlength=len(self._queries))
         if int(counts.max()) > self._depth:
-            self._raise_limit(_tables(counts, rows, values)[1])
+            self._raise_limit(_table(counts, values, -np.inf))
         kept = values >= self._limit[query, 0]
         query, rows, values = query[kept], rows[kept], values[kept]
         counts = np.bincount(query, minlength=len(self._queries))
@@ -151,11 +146,11 @@ class Best:
         many = np.flatnonzero(counts > most)
         if len(many):
             if not self._exact:
-                ends = np.concatenate([[0], np.cumsum(counts)])
-                values = pair_scores(self._queries, self._candidates, rows, ends)
+                values = pair_scores(self._queries, self._candidates, rows, row_ends(counts))
                 self.sharpen()
             rest = ~np.isin(query, many)
-            best = self._keys(*self._close(*_tables(counts[many], rows[~rest], values[~rest])))
+            tables = (_table(counts[many], of[~rest], fill) for of, fill in ((rows, 0), (values, -np.inf)))
+            best = self._keys(*self._close(*tables))
             place, scores = key_parts(best.reshape(-1))
             query = np.concatenate([query[rest], np.repeat(many, self._depth).astype(query.dtype)])
             rows = np.concatenate([rows[rest], self._row(place).astype(rows.dtype)])
@@ -195,7 +190,7 @@ class Best:
             query, rows, values = _by_query([(of[part], row[part], value[part]) for (of, row, value), part in held])
             group = slice(start, min(start + _TABLE, number))
             counts = np.bincount(query - self._kind(start), minlength=group.stop - start)
-            table, products = _tables(counts, rows, values)
+            table, products = _table(counts, rows, 0), _table(counts, values, -np.inf)
             if guess is not None:
                 enough[group] = np.count_nonzero(products >= guess[group], axis=1) >= self._depth
             if enough[group].any():
@@ -215,13 +210,12 @@ class Best:
     def _keys(self, near: Ints, counts: Ints, scores: Scores) -> Keys:
         """Return the keys of the best, shape ``(len(counts), depth)``, from what :meth:`_near` returns."""
         keys = np.empty((len(counts), self._depth), dtype=np.uint64)
-        ends = np.cumsum(counts)
+        ends = row_ends(counts)
         for start in range(0, len(counts), _TABLE):
-            width = counts[start : start + _TABLE]
-            mine = slice(ends[start] - width[0], ends[start] - width[0] + width.sum())
-            table = np.full((len(width), int(width.max())), np.iinfo(np.uint64).max, dtype=np.uint64)
+            some = counts[start : start + _TABLE]
+            mine = slice(ends[start], ends[start + len(some)])
             place = near[mine] if self._place is None else self._place[near[mine]]
-            table[np.arange(table.shape[1]) < width[:, None]] = order_keys(scores[mine], place)
+            table = _table(some, order_keys(scores[mine], place), np.iinfo(np.uint64).max)
             table.sort(axis=1)
             keys[start : start + _TABLE] = table[:, : self._depth]
         return keys
@@ -256,9 +250,9 @@ def rank_in_sample(depth: int, step: int) -> int:
     return round(expected + 3.5 * math.sqrt(expected) + 3)
 
 
-def _tables(counts: Ints, rows: Ints, values: Scores) -> tuple[Ints, Scores]:
-    """Return as tables, one row a query, what stands by query; they are filled up with -inf."""
+def _table(counts: Ints, values: Any, fill: float) -> Any:
+    """Return as a table, one row a query, what stands by query, filled up."""
     inside = np.arange(int(counts.max())) < counts[:, None]
-    tables: tuple[Any, Any] = np.zeros(inside.shape, dtype=rows.dtype), np.full(inside.shape, -np.inf, np.float32)
-    tables[0][inside], tables[1][inside] = rows, values
-    return tables
+    table = np.full(inside.shape, fill, dtype=values.dtype)
+    table[inside] = values
+    return table

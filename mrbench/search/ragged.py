@@ -19,6 +19,15 @@ def ranges(starts: Ints, counts: Ints) -> Ints:
     return found
 
 
+def row_ends(counts: Ints) -> Ints:
+    """Return where each row begins, and where the last ends.
+
+    >>> row_ends(np.array([2, 3]))
+    array([0, 2, 5])
+    """
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
 def run_starts(*columns: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Say of each place of sorted columns whether any of them differs from the place before; the first does.
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
-from mrbench.search.ragged import ranges
+from mrbench.search.ragged import ranges, row_ends
 from mrbench.search.vectors import Embeddings
 
 RANGE = 1024  # candidates that are converted to float64 together
@@ -65,7 +65,7 @@ def sampled_sums(
         if len(pairs) * _DENSE >= len(queries) * len(part):
             sums = (wide @ mine.T).numpy()[query, column]
         else:
-            sums = _products(torch, wide, mine, np.concatenate([[0], np.cumsum(counts)]), column)
+            sums = _products(torch, wide, mine, row_ends(counts), column)
         yield pairs, query, sums
 
 
@@ -92,6 +92,6 @@ def _works() -> bool:
         try:
             ones = torch.ones((1, 2), dtype=torch.float64, device="cpu")
             found = _products(torch, ones, ones, np.array([0, 1]), np.array([0]))
-        except (RuntimeError, NotImplementedError):
+        except RuntimeError:
             return False
     return bool(found[0] == 2)

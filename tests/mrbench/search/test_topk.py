@@ -127,7 +127,7 @@ def test_the_order_of_candidates_shows_in_rows_only() -> None:
 
 
 def test_a_wrong_guess_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    candidates, queries = units(3000, seed=1), units(3, seed=2)
+    candidates, queries = units(6000, seed=1), units(3, seed=2)
     candidates[:: best.SAMPLE] = queries[0]  # what is looked at first is all as good as it gets
     scans = []
     scan = best.Best._scan
