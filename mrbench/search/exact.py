@@ -25,6 +25,7 @@ _DENSE = 32  # one in so many sums to settle costs more than a bound for each
 _U = 2.0**-53
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
+Bits = np.ndarray[Any, np.dtype[np.uint32]]
 _Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -209,14 +210,23 @@ def order_keys(scores: Scores, rows: Ints) -> Keys:
     >>> key_parts(np.sort(keys))
     (array([3, 7, 1]), array([ 0.5,  0.5, -1. ], dtype=float32))
     """
-    bits = np.ascontiguousarray(scores).view(np.uint32)
-    # The bits of positive floats rise with their value, those of negative ones fall.
-    falling = np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31)))
-    return (falling.astype(np.uint64) << np.uint64(32)) | rows.astype(np.uint64)
+    return (falling_bits(scores).astype(np.uint64) << np.uint64(32)) | rows.astype(np.uint64)
 
 
 def key_parts(keys: Keys) -> tuple[Ints, Scores]:
     """Return the rows and scores that :func:`order_keys` put together."""
-    falling = (keys >> np.uint64(32)).astype(np.uint32)
+    scores = from_falling_bits((keys >> np.uint64(32)).astype(np.uint32))
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), scores
+
+
+def falling_bits(scores: Scores) -> Bits:
+    """Return one number for each score that is smaller for the higher."""
+    bits = np.ascontiguousarray(scores).view(np.uint32)
+    # The bits of positive floats rise with their value, those of negative ones fall.
+    return np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31)))
+
+
+def from_falling_bits(falling: Bits) -> Scores:
+    """Return the scores that :func:`falling_bits` was given."""
     bits = np.where(falling >> 31, falling, ~falling & np.uint32((1 << 31) - 1))
-    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), bits.astype(np.uint32).view(np.float32)
+    return bits.astype(np.uint32).view(np.float32)

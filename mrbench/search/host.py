@@ -70,11 +70,15 @@ class HostPool:
 
 
 def even_block(number: int, threads: int, depth: int, most: int) -> int:
-    """Return how many queries go into one product: fewer for a great depth, and as many for every thread.
+    """Return how many queries go into one product, as many for every thread.
 
-    >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)], even_block(2000, 2, 1000, 512)
-    ([500, 5, 500], 334)
+    Fewer for a great depth, so that what the threads hold takes no more than the results, or little at all.
+
+    >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)]
+    [500, 5, 500]
+    >>> [even_block(number, 2, 1000, 512) for number in (1000, 2000, 5000)]
+    [250, 500, 500]
     """
-    most = min(most, max(64, _HELD // max(depth, 1)))
+    most = min(most, max(64, _HELD // max(depth, 1), number // (2 * threads)))
     rounds = max(1, -(-number // (threads * most)))
     return max(1, -(-number // (threads * rounds)))

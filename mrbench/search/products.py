@@ -224,8 +224,11 @@ def residual(candidates: Embeddings) -> float:
 
 
 def _residual(vectors: Embeddings) -> float:
+    import torch
+
     whole = _tensor(vectors)
-    return float((whole - whole.bfloat16()).square_().sum(1).max().sqrt()) * 1.001
+    taken = whole.bfloat16().float().sub_(whole)
+    return float(torch.linalg.vector_norm(taken, dim=1).max()) * 1.001
 
 
 def _tensor(vectors: Embeddings) -> Any:

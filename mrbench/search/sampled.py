@@ -45,28 +45,49 @@ def sampled_sums(
         rows: Which candidates, those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``, ascending.
         ends: Shape ``(num_queries + 1,)``.
     """
-    import torch
-
-    wide = torch.from_numpy(queries.astype(np.float64))
     starts = np.arange(0, len(candidates), RANGE)
     # Where in its own each query's pairs with every range begin; where the last range's end stands last.
     cuts = np.stack([left + np.searchsorted(rows[left:right], starts) for left, right in pairwise(ends)])
     cuts = np.concatenate([cuts, ends[1:, None]], axis=1)
-    widened = np.empty((min(RANGE, len(candidates)), queries.shape[1]))
+    sampler = Sampler(queries, min(RANGE, len(candidates)))
     for at, start in enumerate(starts.tolist()):
         counts = cuts[:, at + 1] - cuts[:, at]
         pairs = ranges(cuts[:, at], counts)
-        if not len(pairs):
-            continue
-        part = candidates[start : start + RANGE]
-        np.copyto(widened[: len(part)], part)
-        mine, column = torch.from_numpy(widened[: len(part)]), rows[pairs].astype(np.int64) - start
-        query = np.repeat(np.arange(len(queries)), counts)
-        if len(pairs) * _DENSE >= len(queries) * len(part):
-            sums = (wide @ mine.T).numpy()[query, column]
-        else:
-            sums = _products(torch, wide, mine, row_ends(counts), column)
-        yield pairs, query, sums
+        if len(pairs):
+            query = np.repeat(np.arange(len(queries)), counts)
+            yield pairs, query, sampler.sums(candidates[start : start + RANGE], query, rows[pairs] - start)
+
+
+class Sampler:
+    """Inner products of some queries with some candidates of one range after another.
+
+    Args:
+        queries: Shape ``(num_queries, dimension)``.
+        width: The most candidates of a range.
+    """
+
+    def __init__(self, queries: Embeddings, width: int) -> None:
+        self._queries = queries.astype(np.float64)
+        self._widened = np.empty((width, queries.shape[1]))
+
+    def sums(self, part: Embeddings, query: Ints, column: Ints) -> Floats:
+        """Return the inner products of pairs, summed in float64 in any order.
+
+        Args:
+            part: The candidates of the range, shape ``(num_candidates, dimension)``.
+            query: Which query each pair is of, ascending.
+            column: Which candidate of the range.
+        """
+        import torch
+
+        mine = self._widened[: len(part)]
+        np.copyto(mine, part)
+        queries, candidates = torch.from_numpy(self._queries), torch.from_numpy(mine)
+        if len(query) * _DENSE >= len(self._queries) * len(part):
+            sums: Floats = (queries @ candidates.T).numpy()[query, column]
+            return sums
+        first = row_ends(np.bincount(query, minlength=len(queries)))
+        return _products(torch, queries, candidates, first, column.astype(np.int64))
 
 
 def _products(torch: Any, queries: Any, candidates: Any, first: Ints, column: Ints) -> Floats:

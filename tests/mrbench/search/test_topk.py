@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
-from mrbench.search import best, exact, products
+from mrbench.search import best, exact, products, sampled
 from mrbench.search.exact import exact_products, exact_scores, key_parts, order_keys, settled
 from mrbench.search.products import Bfloat16Product, one_thread, pays, residual
 from mrbench.search.topk import top_k
@@ -67,6 +67,29 @@ def test_bfloat16_finds_the_same(case: str, depth: int, length: int, monkeypatch
     assert torch.get_num_threads() == before
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("parts", [2, 512])
+def test_scores_by_ranges_of_the_pool_are_the_same(
+    case: str, bfloat16: bool, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidates, queries = CASES[case](), units(37, seed=2, spread=1e-6 if "closer" in case else 1.0)
+    expected = top_k(queries, candidates, 60, bfloat16=False)
+    monkeypatch.setattr(products, "_COST", 0)
+    monkeypatch.setattr(sampled, "_LEAST", 1)
+    monkeypatch.setattr(best, "_PARTS", parts)  # what is of more chunks is put together, and no longer in one range
+    sizes = []
+    sums = sampled.Sampler.sums
+    monkeypatch.setattr(
+        sampled.Sampler, "sums", lambda self, part, *pairs: (sizes.append(len(part)), sums(self, part, *pairs))[1]
+    )
+    found = top_k(queries, candidates, 60, bfloat16=bfloat16, chunk=100, threads=1)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if case == "spread":
+        assert max(sizes) == (100 if parts == 512 else len(candidates))
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,6 +158,15 @@ def test_a_wrong_guess_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = top_k(queries, candidates, 200, threads=1)
     assert scans == [False, True]
     np.testing.assert_array_equal(rows, slow_top_k(queries, candidates, 200)[0])
+
+
+def test_a_guess_that_is_just_right_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates, queries = units(3000, seed=1, distinct=40), units(30, seed=2)
+    scans = []
+    scan = best.Best._scan
+    monkeypatch.setattr(best.Best, "_scan", lambda self, guess: (scans.append(guess is None), scan(self, guess)))
+    top_k(queries, candidates, 200, threads=1)
+    assert scans == [False]
 
 
 def test_a_wrong_guess_keeps_the_order_of_the_tied() -> None:
