@@ -4,7 +4,7 @@ The last are square products of as many operations as the forward pass counts: n
 
 A CLIP ViT-B/32 of random weights: speed does not depend on what it has learned. Every loop starts from the same PNG
 bytes and texts. The peers run with batches of 32, which is their default, and with ours: 16 on a CPU, 1,024 texts or
-256 images on a GPU; the bare forward pass is torch's own, on inputs that are there, in batches of 32 on a CPU and of
+256 images on a GPU; the bare forward pass is torch's own, on the inputs that ours has, in batches of 32 on a CPU and of
 ours on a GPU.
 
 pip install -e '.[benchmark,models]' && python benchmarks/encoding.py
@@ -156,6 +156,7 @@ def batched(values: list, size: int = BATCH) -> Iterator[list]:
 def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, said: list[str]) -> dict[str, Callable]:
     records = candidates(said, "texts")
     cut = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
+    cut["return_attention_mask"] = model._masked
     sets = batched(sorted(said, key=len), max(BATCH, TEXTS))
     ready = [model._tokenizer(batch, **cut).to(model.device) for batch in sets]
     theirs = partial(peer.encode, said, show_progress_bar=False)

@@ -76,6 +76,7 @@ class DualEncoder:
         self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
         self.module.to(self._device)
         self._tokenizer, self._processor = _processors(source, local)
+        self._masked = self._family == "clip" and not _ends_before_padding(self._tokenizer)
         self._scaling = _scaling(self._processor, self._device)
         self.prepare = partial(_pixels, self._processor, scaled=self._scaling is None)
         self.name = Path(source).resolve().name if local else source
@@ -130,7 +131,7 @@ class DualEncoder:
         ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, dtype=np.int64)
         ids[mask] = np.concatenate(tokens)
         given = {"input_ids": sent(torch.from_numpy(ids), self._device)}
-        if self._family == "clip":  # SigLIP's are all of one length, and what fills them up is not masked
+        if self._masked:
             given["attention_mask"] = sent(torch.from_numpy(mask.astype(np.int64)), self._device)
         return _tensor(self.module.get_text_features(**given))
 
@@ -151,8 +152,18 @@ class DualEncoder:
     def _describe_preprocessing(self, files: str) -> str:
         """Return a digest of all that is not weights: the checkpoint's other files, and what was made of them."""
         said = [self._processor.to_json_string(), json.dumps(self._tokenizer.get_vocab(), sort_keys=True)]
-        said += [files, self._family, str(self._max_tokens), transformers.__version__]
+        said += [files, self._family, str(self._max_tokens), str(self._masked), transformers.__version__]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+def _ends_before_padding(tokenizer: Any) -> bool:
+    """Say whether CLIP needs no mask: each token sees those before it alone, and the one that is read comes first.
+
+    That is the end of the text, or the highest token of older configurations. Without a mask torch has a faster
+    attention, and a GPU is not asked first whether all of the mask is set, for which it would have to be waited for.
+    """
+    ids = tokenizer.pad_token_id or 0, tokenizer.eos_token_id
+    return bool(tokenizer.padding_side == "right" and ids[1] is not None and ids[0] <= ids[1])
 
 
 def _pixels(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -21,7 +23,9 @@ from mrbench.search.vectors import unit_vectors
 
 WINDOW = 16_384  # parts of records whose texts are sorted by length together, at most, and
 WINDOW_BYTES = 1 << 26  # of their images
+FIRST_WINDOW = 4096  # so that the model has something to do while the second window is looked at
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
+_FROZEN = 10_000  # objects; Python itself sets some hundred aside as it starts
 UNIT = 256  # parts that are one unit of a cache, or GPU_TEXTS: what one process embeds before another takes its turn
 Record = TypeVar("Record", Query, Candidate)
 
@@ -68,7 +72,8 @@ def encode_records(
     late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
     while late is None or late:
         others: dict[str, int] = {}
-        with tqdm(total=total, desc=f"{model.name}: {label}", unit="item", leave=False, disable=None) as progress:
+        named = f"{model.name}: {label}"
+        with set_aside(), tqdm(total=total, desc=named, unit="item", leave=False, disable=None) as progress:
             tell = partial(_tell, progress, sizes)
             _embed_units(model, _own(units(), store, late, others, tell), embed, store)
         late = store.wait(others)
@@ -79,6 +84,22 @@ def encode_records(
     second = [(row, keys[starts[row] + 1]) for row, size in enumerate(sizes) if size == 2]
     ids = [ids[start] for start in starts]
     return ids, unit_vectors(store.gather([keys[start] for start in starts], second), ids, model.name)
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Keep what is there already out of Python's garbage collection, where nobody else does.
+
+    Looking through all that torch and transformers hold takes 0.4 s, and comes once in some ten thousand texts.
+    """
+    nobody = gc.get_freeze_count() < _FROZEN
+    if nobody:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if nobody:
+            gc.unfreeze()
 
 
 def _parts(model: EmbeddingModel, records: Iterator[Record], sizes: list[int]) -> Iterator[Record]:
@@ -113,7 +134,9 @@ def _units(
 ) -> Iterator[_Unit]:
     """Yield the units of what the store lacks, of all processes, and note ids and keys of all parts."""
     seen: set[bytes] = set()
-    while window := _window(parts):
+    most = min(FIRST_WINDOW, WINDOW)
+    while window := _window(parts, most):
+        most = WINDOW
         mine = [_key(model, record) for record in window]
         ids += [record.id for record in window]
         keys += mine
@@ -133,14 +156,14 @@ def _units(
             start += size
 
 
-def _window(parts: Iterator[Record]) -> list[Record]:
+def _window(parts: Iterator[Record], most: int) -> list[Record]:
     """Take the next parts, as many as the two limits allow."""
     window: list[Record] = []
     size = 0
     for part in parts:
         window.append(part)
         size += 0 if part.image is None else len(part.image.data)
-        if len(window) == WINDOW or size >= WINDOW_BYTES:
+        if len(window) == most or size >= WINDOW_BYTES:
             break
     return window
 

@@ -50,7 +50,7 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
             got=vectors.shape,
             accepted=f"({len(names)}, {dimension}): one row per item, as long as the model's dimension",
         )
-    _lengths(vectors, names, where)
+    _check_lengths([_lengths(vectors)], names, where)
     return vectors
 
 
@@ -121,15 +121,24 @@ def unit_vectors(vectors: Embeddings, names: Sequence[str], where: str) -> Embed
     >>> unit_vectors(np.float32([[3, 4]]), ["query a"], "example")
     array([[0.6, 0.8]], dtype=float32)
     """
-    for start in range(0, len(vectors), ROWS):
-        part = vectors[start : start + ROWS]
-        part[:] = part / _lengths(part, names[start : start + ROWS], where)
+    _check_lengths(map_rows(_divide, vectors), names, where)
     return vectors
 
 
-def _lengths(vectors: Embeddings, names: Sequence[str], where: str) -> Any:
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    for what, bad in (("has NaN or infinity", ~np.isfinite(lengths)), ("is all zeros", lengths == 0)):
-        if bad.any():
-            raise ModelError(f"an embedding {what}", where=f"{where}, {names[int(np.argmax(bad))]}")
+def _divide(vectors: Embeddings) -> Any:
+    lengths = _lengths(vectors)
+    with np.errstate(all="ignore"):
+        vectors[:] = vectors / lengths
     return lengths
+
+
+def _lengths(vectors: Embeddings) -> Any:
+    return np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+
+
+def _check_lengths(parts: list[Any], names: Sequence[str], where: str) -> None:
+    for number, lengths in enumerate(parts):
+        for what, bad in (("has NaN or infinity", ~np.isfinite(lengths)), ("is all zeros", lengths == 0)):
+            if bad.any():
+                name = names[number * ROWS + int(np.argmax(bad))]
+                raise ModelError(f"an embedding {what}", where=f"{where}, {name}")

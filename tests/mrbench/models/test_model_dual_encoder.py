@@ -256,6 +256,22 @@ def test_texts_are_padded_where_the_tokenizer_says(clip: Path, tmp_path: Path) -
     np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("pad", ["<|endoftext|>", "z</w>"])
+def test_what_fills_up_is_masked_where_it_could_be_read(pad: str, clip: Path, tmp_path: Path) -> None:
+    folder = _copy(clip, tmp_path)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": pad}))
+    model = DualEncoder(str(folder), device="cpu")
+    tokens = model._tokenizer(list(TEXTS), padding=True, truncation=True, max_length=20, return_tensors="pt")
+    assert tokens["attention_mask"].min() == 0
+    with torch.inference_mode():
+        expected = model.module.get_text_features(**tokens).pooler_output.numpy()
+    given, features = [], model.module.get_text_features
+    model.module.get_text_features = lambda **those: (given.append(sorted(those)), features(**those))[1]
+    np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)
+    assert given == [["input_ids"] if pad == "<|endoftext|>" else ["attention_mask", "input_ids"]]
+
+
 def test_a_processor_that_scales_in_another_way_is_left_to_it(clip: Path, tmp_path: Path) -> None:
     folder = _copy(clip, tmp_path)
     path = folder / "preprocessor_config.json"

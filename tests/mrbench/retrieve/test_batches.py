@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import threading
@@ -136,10 +137,40 @@ def test_a_window_holds_images_of_some_size(tiny: Benchmark, monkeypatch: pytest
     monkeypatch.setattr(embed_module, "WINDOW_BYTES", max(sizes) + 1)
     assert min(sizes) * 2 > max(sizes)
     parts = iter(records)
-    assert [len(embed_module._window(parts)) for _ in range(3)] == [2, 2, 2]
-    monkeypatch.setattr(embed_module, "WINDOW", 1)
-    assert len(embed_module._window(parts)) == 1
-    assert embed_module._window(iter([])) == []
+    assert [len(embed_module._window(parts, 16)) for _ in range(3)] == [2, 2, 2]
+    assert len(embed_module._window(parts, 1)) == 1
+    assert embed_module._window(iter([]), 16) == []
+
+
+def test_the_first_window_is_short(tiny: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, window = [], embed_module._window
+    monkeypatch.setattr(embed_module, "FIRST_WINDOW", 7)
+    monkeypatch.setattr(embed_module, "_window", lambda *given: (found := window(*given), sizes.append(len(found)))[0])
+    vectors = encode.encode_corpus(Oracle(), tiny, "text", "test")
+    assert sizes[:2] == [7, 16]
+    np.testing.assert_array_equal(vectors, encode.encode_corpus(Oracle(), tiny, "text", "test"))
+
+
+def test_what_is_there_is_not_searched_for_garbage_meanwhile(tiny: Benchmark) -> None:
+    frozen = []
+
+    class Counting(Oracle):
+        def embed_candidates(self, items):
+            frozen.append(gc.get_freeze_count())
+            return super().embed_candidates(items)
+
+    before = gc.get_freeze_count()
+    assert before < embed_module._FROZEN
+    encode.encode_corpus(Counting(), tiny, "text", "test")
+    assert min(frozen) > embed_module._FROZEN
+    assert gc.get_freeze_count() == 0
+    try:
+        gc.freeze()
+        before = gc.get_freeze_count()
+        encode.encode_corpus(Counting(), tiny, "text", "test")
+        assert before - 1000 < gc.get_freeze_count() <= before  # who did so meant it, and no more
+    finally:
+        gc.unfreeze()
 
 
 def test_what_is_here_is_checked_before_its_place_is_used_again(tiny: Benchmark) -> None:
