@@ -14,7 +14,8 @@ from mrbench.search.spread import spread
 from mrbench.search.vectors import Embeddings
 
 BLOCK = 256  # queries in one product
-_HELD = 3 << 17  # candidates wanted by the queries of a product: about twice as many are held at once
+_HELD = 3 << 17  # candidates wanted by the queries of a product, anyway; or as many as take what the pool does:
+_WANTED = 28  # bytes that one takes, since almost three are held at once
 
 
 class HostPool:
@@ -69,16 +70,22 @@ class HostPool:
         return even_block(number, threads, depth, BLOCK)
 
 
-def even_block(number: int, threads: int, depth: int, most: int) -> int:
+def even_block(number: int, threads: int, depth: int, most: int, pool: int = 0) -> int:
     """Return how many queries go into one product, as many for every thread.
 
-    Fewer for a great depth, so that what the threads hold takes no more than the results, or little at all.
+    Args:
+        number: Queries.
+        threads: Threads.
+        depth: Candidates wanted per query.
+        most: Queries at most; fewer for a great depth, so that what the threads hold takes no more memory than the
+            pool, or little.
+        pool: Bytes of the candidates.
 
     >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)]
     [500, 5, 500]
-    >>> [even_block(number, 2, 1000, 512) for number in (1000, 2000, 5000)]
-    [250, 500, 500]
+    >>> even_block(2000, 2, 1000, 1024), even_block(2000, 2, 1000, 1024, pool=100 << 20)
+    (334, 1000)
     """
-    most = min(most, max(64, _HELD // max(depth, 1), number // (2 * threads)))
+    most = min(most, max(64, _HELD // max(depth, 1), pool // (threads * _WANTED * max(depth, 1))))
     rounds = max(1, -(-number // (threads * most)))
     return max(1, -(-number // (threads * rounds)))

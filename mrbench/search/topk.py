@@ -21,7 +21,8 @@ from mrbench.search.products import need_torch, one_thread, residual, usable
 from mrbench.search.vectors import Embeddings, check_units
 from mrbench.workers import cores
 
-BLOCK = 512  # queries in one product at most: fewer copy candidates into the order of the product more often
+BLOCK = 512  # queries in one product at most: fewer copy candidates into the order of the product more often;
+BLOCK_BFLOAT16 = 1024  # or round them more often
 _PARTS = 256  # of the candidates, looked at by all threads before the search
 
 
@@ -43,7 +44,7 @@ def top_k(
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``, fewer than 2**32; may be a memory map.
         depth: Candidates wanted per query, 1 or more; all of them where there are fewer.
         threads: Threads that search, each for its own queries; None or 0 takes one a core.
-        block: Queries in one product; None takes at most 512, fewer for a great depth, and as
+        block: Queries in one product; None takes at most 512 or, in bfloat16, 1,024, fewer for a great depth, and as
             many for each thread.
         chunk: Candidates in one product. No argument but the first three changes the result.
         device: ``cpu``, or a device of torch for the products, for example ``cuda``; it has its own blocks.
@@ -77,10 +78,11 @@ def top_k(
     rows = np.empty((len(queries), depth), dtype=np.int64)
     scores = np.empty((len(queries), depth), dtype=np.float32)
     threads = threads or cores()
-    if block is None:
-        block = even_block(len(queries), threads, depth, BLOCK)
     if bfloat16 is None:
         bfloat16 = usable(2.0 * len(queries) * candidates.size, candidates.shape[1])
+    if block is None:
+        most = BLOCK_BFLOAT16 if bfloat16 else BLOCK
+        block = even_block(len(queries), threads, depth, most, candidates.nbytes)
     # One thread a block, each with a product of its own, leaves no core idle while the best are picked.
     with one_thread(), ThreadPoolExecutor(threads) as pool:
         step = max(CHUNK, -(-len(candidates) // _PARTS))
