@@ -162,8 +162,10 @@ def _ends_before_padding(tokenizer: Any) -> bool:
     That is the end of the text, or the highest token of older configurations. Without a mask torch has a faster
     attention, and a GPU is not asked first whether all of the mask is set, for which it would have to be waited for.
     """
-    ids = tokenizer.pad_token_id or 0, tokenizer.eos_token_id
-    return bool(tokenizer.padding_side == "right" and ids[1] is not None and ids[0] <= ids[1])
+    pad, end = tokenizer.pad_token_id or 0, tokenizer.eos_token_id
+    return bool(
+        tokenizer.padding_side == "right" and end is not None and pad <= end and tokenizer("a")["input_ids"][-1] == end
+    )
 
 
 def _pixels(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:

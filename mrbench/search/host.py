@@ -15,7 +15,8 @@ from mrbench.search.vectors import Embeddings
 
 BLOCK = 256  # queries in one product
 _HELD = 3 << 17  # candidates wanted by the queries of a product, anyway; or as many as take what the pool does:
-_WANTED = 28  # bytes that one takes, since almost three are held at once
+_WANTED = 28  # bytes that one takes, since almost three are held at once; but
+_MOST = 1 << 28  # bytes at most, since a pool may be larger than memory
 
 
 class HostPool:
@@ -78,14 +79,16 @@ def even_block(number: int, threads: int, depth: int, most: int, pool: int = 0) 
         threads: Threads.
         depth: Candidates wanted per query.
         most: Queries at most; fewer for a great depth, so that what the threads hold takes no more memory than the
-            pool, or little.
+            pool and 256 MiB, or little.
         pool: Bytes of the candidates.
 
     >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)]
     [500, 5, 500]
     >>> even_block(2000, 2, 1000, 1024), even_block(2000, 2, 1000, 1024, pool=100 << 20)
     (334, 1000)
+    >>> even_block(100_000, 64, 100_000, 1024, pool=200 << 30) == even_block(100_000, 64, 100_000, 1024)
+    True
     """
-    most = min(most, max(64, _HELD // max(depth, 1), pool // (threads * _WANTED * max(depth, 1))))
+    most = min(most, max(64, _HELD // max(depth, 1), min(pool, _MOST) // (threads * _WANTED * max(depth, 1))))
     rounds = max(1, -(-number // (threads * most)))
     return max(1, -(-number // (threads * rounds)))

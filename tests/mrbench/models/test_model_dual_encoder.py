@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from mrbench.errors import InputError, ModelError
+from mrbench.models import dual_encoder
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import EmbeddingModel, Item
 from mrbench.models.zoo import load_model
@@ -270,6 +271,14 @@ def test_what_fills_up_is_masked_where_it_could_be_read(pad: str, clip: Path, tm
     model.module.get_text_features = lambda **those: (given.append(sorted(those)), features(**those))[1]
     np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)
     assert given == [["input_ids"] if pad == "<|endoftext|>" else ["attention_mask", "input_ids"]]
+
+
+def test_a_mask_is_given_where_the_tokenizer_does_not_end_texts(clip: Path, tmp_path: Path) -> None:
+    _write_word_tokenizer(tmp_path)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    assert tokenizer.pad_token_id <= tokenizer.eos_token_id
+    assert not dual_encoder._ends_before_padding(tokenizer)
+    assert dual_encoder._ends_before_padding(DualEncoder(str(clip), device="cpu")._tokenizer)
 
 
 def test_a_processor_that_scales_in_another_way_is_left_to_it(clip: Path, tmp_path: Path) -> None:
