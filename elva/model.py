@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -51,13 +52,16 @@ class Elva:
     Attributes:
         end: Id of ``[RET]``.
         forbidden: Ids that no summary may hold: all other special tokens.
-        vision: Whether the vision encoder trains; if not, every picture is encoded once and remembered.
+        vision: Whether the vision encoder trains; if not, every picture is encoded once and remembered, and in training
+            by itself: in the last bit an encoding differs by what was encoded beside it, and a run that goes on from a
+            state encodes other pictures together than one that remembers those of its first steps.
         adapted: The network as peft wraps it, while it has adapters.
     """
 
     def __init__(self, network: Any, tokenizer: Any, processor: Any, prompt: Prompt, *, max_summary: int) -> None:
         self.network, self.tokenizer, self.processor = network, tokenizer, processor
-        self.prompter, self.max_summary, self.vision = Prompter(tokenizer, prompt), max_summary, False
+        self.prompter, self.max_summary = Prompter(tokenizer, prompt), max_summary
+        self.vision = self._trains = False
         self.end = self.prompter.ret
         special = sorted({*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder} - {self.end})
         unused = range(len(tokenizer), network.get_output_embeddings().weight.shape[0])
@@ -111,7 +115,7 @@ class Elva:
         for name, weight in self.network.named_parameters():
             adapter, picture = "lora_" in name, ".visual." in f".{name}"
             weight.requires_grad_(adapter if part == "lora" else part == "all" or not picture)
-        self.vision = part == "all"
+        self.vision, self._trains = part == "all", True
         self.forget()
         return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
 
@@ -164,7 +168,9 @@ class Elva:
                 self._pictures.move_to_end(item.key)  # type: ignore[arg-type]
         if new:
             images = [inputs[rows[0]].image for rows in new.values()]
-            for (key, rows), picture in zip(new.items(), self._run_vision(images), strict=True):
+            together = [[image] for image in images] if self._trains and not self.vision else [images]
+            pictures = itertools.chain.from_iterable(map(self._run_vision, together))
+            for (key, rows), picture in zip(new.items(), pictures, strict=True):
                 found |= dict.fromkeys(rows, picture)
                 if isinstance(key, str) and not self.vision:
                     self._remember(key, picture)

@@ -165,6 +165,23 @@ def test_a_picture_is_encoded_once(base, monkeypatch):
     assert len(runs) == 1
 
 
+def test_in_training_a_frozen_picture_is_encoded_by_itself(base, monkeypatch):
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    model.unfreeze("language")
+    runs = []
+    encode = model.backbone.get_image_features
+    monkeypatch.setattr(
+        model.backbone, "get_image_features", lambda p, grid, **k: runs.append(len(grid)) or encode(p, grid, **k)
+    )
+    pictures = [item for item in INPUTS if item.image is not None]
+    model.embed(INPUTS, "prompt")
+    model.embed(INPUTS, "prompt")
+    assert runs == [1] * len({item.key for item in pictures})
+    model.unfreeze("all")
+    model.embed(pictures, "prompt")
+    assert runs[-1] == len({item.key for item in pictures})
+
+
 def test_ret_starts_as_the_end_of_a_turn_and_no_special_token_is_said(base):
     model = checkpoints.load_base(recipe_of(base), device="cpu")
     end = model.tokenizer.convert_tokens_to_ids("<|im_end|>")
