@@ -16,6 +16,7 @@ import transformers
 from PIL import Image
 
 from mrbench.errors import InputError, ModelError
+from mrbench.models import prefixes
 from mrbench.models.common import batches, embed_items, files_digest, weights_digest
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
@@ -37,6 +38,8 @@ class DualEncoder:
 
     On a GPU the vectors returned are a tensor there, which may still be worked on.
 
+    On a CPU CLIP's texts share the computation of what they begin with (``shares_prefixes``).
+
     Texts are cut at the length of the text tower. SigLIP's are lower-cased, padded to that length and not masked,
     because it was trained so; the tokenizers of some SigLIP 2 checkpoints do none of the three by themselves.
     Pictures go through the checkpoint's own image processor, always with its Pillow backend, so that installing
@@ -46,7 +49,7 @@ class DualEncoder:
         source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass at most; on a CPU 16.
+        batch_size: Items per forward pass at most; on a CPU 16, and 32 texts that share prefixes.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
 
     Raises:
@@ -68,6 +71,7 @@ class DualEncoder:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
+        self._shared_batch_size = min(batch_size, prefixes.CPU_BATCH)
         local = bool(source) and Path(source).is_dir()
         weights = _weights(Path(source)) if local else _check_hub_id(source)
         config = _config(source, local)
@@ -85,7 +89,9 @@ class DualEncoder:
         self.preprocessing = self._describe_preprocessing(files_digest(Path(source)) if local else "")
         self.device = str(self._device)
         self.dtype = dtype
+        self.shares_prefixes = False
         self.dimension = int(self._embed_texts(["a"]).shape[1])
+        self.shares_prefixes = self._can_share_prefixes()
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -144,7 +150,23 @@ class DualEncoder:
     def _embed_texts(self, texts: list[Any]) -> Any:
         """Embed texts, or what :meth:`prepare_texts` made of them."""
         tokens = self.prepare_texts(texts) if isinstance(texts[0], str) else texts
-        return embed_batches(self._features_of_tokens, list(batches(tokens, self._batch_size)), self._device)
+        if not self.shares_prefixes:
+            return embed_batches(self._features_of_tokens, list(batches(tokens, self._batch_size)), self._device)
+        order = sorted(range(len(tokens)), key=tokens.__getitem__)
+        made = list(batches([tokens[row] for row in order], self._shared_batch_size))
+        found = embed_batches(partial(prefixes.text_features, self.module), made, self._device)
+        return found[np.argsort(order)]
+
+    def _can_share_prefixes(self) -> bool:
+        """Say whether what texts begin with alike is computed once: on a CPU, which has nothing to do but to compute.
+
+        In float32 alone, in which it can be told whether the text tower is one that is known.
+        """
+        if self._masked or self._family != "clip" or self._device.type != "cpu" or self.dtype != "float32":
+            return False
+        tokens = sorted(self.prepare_texts(["a", "a b", "a b c", "b <|endoftext|> c"]))
+        with torch.inference_mode():
+            return prefixes.computes_the_same(self.module, tokens, self._features_of_tokens(tokens))
 
     def _embed_images(self, images: list[Image.Image]) -> Any:
         return embed_batches(self.image_features, list(batches(images, self._batch_size)), self._device)

@@ -45,8 +45,9 @@ class EmbeddingModel(Protocol):
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
     function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
     ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
-    ``Item.text`` is then what it made of the text, or the text where it did not run. ``preprocessing`` and ``seed``:
-    what else decides a vector beside the revision; caches are keyed by them.
+    ``Item.text`` is then what it made of the text, or the text where it did not run. ``shares_prefixes``, true: texts
+    come in alphabetical order instead of by length. ``preprocessing`` and ``seed``: what else decides a vector beside
+    the revision; caches are keyed by them.
     """
 
     name: str

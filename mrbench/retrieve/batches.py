@@ -86,12 +86,16 @@ def read_ahead(
                 items = []
 
 
-def by_length(texts: Sequence[str | None]) -> list[int]:
-    """Return the positions by length of text, so that a batch pads little; the equally long stay in order.
+def in_order(texts: Sequence[str | None], *, alphabetical: bool = False) -> list[int]:
+    """Return the positions by length of text, so that a batch pads little, or by what texts begin with.
 
-    >>> by_length(["ccc", None, "a", "bb"])
-    [1, 2, 3, 0]
+    Equals stay in order.
+
+    >>> in_order(["ccc", None, "a", "bb"]), in_order(["b", "ab", "aa"], alphabetical=True)
+    ([1, 2, 3, 0], [2, 1, 0])
     """
+    if alphabetical:
+        return sorted(range(len(texts)), key=lambda row: texts[row] or "")
     return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
 
 

@@ -17,11 +17,11 @@ from tqdm import tqdm
 from mrbench.errors import BenchmarkError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, on_gpu
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import GPU_TEXTS, Embed, Pending, WithinMemory, batches, by_length, read_ahead
+from mrbench.retrieve.batches import GPU_TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
 from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
-WINDOW = 16_384  # parts of records whose texts are sorted by length together, at most, and
+WINDOW = 16_384  # parts of records whose texts are sorted together, at most, and
 WINDOW_BYTES = 1 << 26  # of their images
 FIRST_WINDOW = 4096  # so that the model has something to do while the second window is looked at
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
@@ -120,7 +120,7 @@ class _Unit:
 
     Attributes:
         turn: Its number, over all that the store was asked for.
-        records: The parts, by length of text.
+        records: The parts, their texts sorted.
         keys: Their keys.
     """
 
@@ -145,7 +145,8 @@ def _units(
         first = {key: row for row, key in reversed(list(enumerate(mine))) if key not in seen}
         seen.update(first)
         rows = sorted(first.values())
-        rows = [rows[at] for at in by_length([window[row].text for row in rows])]
+        texts = [window[row].text for row in rows]
+        rows = [rows[at] for at in in_order(texts, alphabetical=getattr(model, "shares_prefixes", False))]
         start = 0
         while start < len(rows):
             size = GPU_TEXTS if on_gpu(model) and window[rows[start]].image is None else UNIT

@@ -267,6 +267,8 @@ def test_what_fills_up_is_masked_where_it_could_be_read(pad: str, clip: Path, tm
     assert tokens["attention_mask"].min() == 0
     with torch.inference_mode():
         expected = model.module.get_text_features(**tokens).pooler_output.numpy()
+    assert model.shares_prefixes == (pad == "<|endoftext|>")
+    model.shares_prefixes = False  # as on a GPU
     given, features = [], model.module.get_text_features
     model.module.get_text_features = lambda **those: (given.append(sorted(those)), features(**those))[1]
     np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)

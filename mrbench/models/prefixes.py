@@ -1,0 +1,168 @@
+"""CLIP's text tower over distinct prefixes: what several texts begin with alike is computed once.
+
+In a causal tower a token is computed from itself and those before it. Texts that begin alike, as the variants of a
+query do, so share the tokens of what they begin with; and of the last layer nothing is read but the end of each text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import Linear
+from torch.nn.functional import scaled_dot_product_attention, silu
+from transformers.activations import QuickGELUActivation
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+CPU_BATCH = 32  # texts per forward pass on a CPU, at most: what they share makes them as many tokens as 16 or so had
+_TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less
+_QUICK = 1.702  # of the quick GELU
+_TOLERANCE = 1e-4  # of the largest value: float32 in another order of operations
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """The distinct prefixes of some texts, numbered.
+
+    Attributes:
+        tokens: The last token of each, shape ``(num_prefixes,)``.
+        positions: Where it stands in its text, the same shape.
+        paths: The prefix up to each position of each text, shape ``(num_texts, length)``; any after its end.
+        lengths: Of the texts, shape ``(num_texts,)``.
+    """
+
+    tokens: Ints
+    positions: Ints
+    paths: Ints
+    lengths: Ints
+
+
+def find_prefixes(texts: Sequence[Sequence[int]]) -> Prefixes:
+    """Return the prefixes of texts given as tokens, none empty. A text shares with the one before it alone: sort them.
+
+    >>> found = find_prefixes([[7, 1, 2], [7, 1, 3], [7, 4]])
+    >>> found.tokens.tolist(), found.positions.tolist()
+    ([7, 1, 2, 3, 4], [0, 1, 2, 2, 1])
+    >>> found.paths.tolist()
+    [[0, 1, 2], [0, 1, 3], [0, 4, 3]]
+    """
+    lengths = np.array([len(text) for text in texts])
+    there = np.arange(lengths.max()) < lengths[:, None]
+    tokens = np.full(there.shape, -1)
+    tokens[there] = np.fromiter(chain.from_iterable(texts), np.int64, lengths.sum())
+    new = there.copy()
+    new[1:] &= ~np.logical_and.accumulate(tokens[1:] == tokens[:-1], axis=1)
+    numbers = np.cumsum(new).reshape(new.shape) - 1
+    # Down a column numbers rise, and a text has of the one above what it shares with it.
+    paths = np.maximum.accumulate(np.where(new, numbers, 0), axis=0)
+    return Prefixes(tokens[new], np.nonzero(new)[1], paths, lengths)
+
+
+def text_features(module: Any, texts: Sequence[list[int]]) -> Tensor:
+    """Return what ``module.get_text_features`` returns, to rounding, shape ``(len(texts), dimension)``.
+
+    Args:
+        module: A ``CLIPModel``, whose layers are called one by one.
+        texts: Their tokens, unpadded, sorted so that neighbours share most.
+    """
+    tower = module.text_model
+    layers = tower.encoder.layers
+    found = find_prefixes([_to_end(text, tower.config.eos_token_id) for text in texts])
+    by_length = np.argsort(found.lengths, kind="stable")
+    groups = [by_length[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER)]
+    paths = [found.paths[group, : found.lengths[group].max()] for group in groups]
+    there = [np.arange(part.shape[1]) < found.lengths[group, None] for group, part in zip(groups, paths, strict=True)]
+    flat = np.concatenate([part.ravel() for part in paths])
+    one = np.empty(len(found.tokens), np.int64)  # of the places where a prefix stands: the last, in no padding, since
+    one[flat] = np.arange(len(flat))  # what fills up a text is of longer ones
+    whole_texts = found.paths[by_length, found.lengths[by_length] - 1]
+    given = (found.tokens, found.positions, flat, one, whole_texts, *there)
+    tokens, positions, rows, places, ends, *masks = (torch.from_numpy(part).to(module.device) for part in given)
+    hidden = tower.embeddings.token_embedding(tokens) + tower.embeddings.position_embedding(positions)
+    for layer in layers:
+        normed = layer.layer_norm1(hidden)
+        if layer is layers[-1]:  # of which the ends alone are read; they see all of their texts
+            attended = _attend(layer.self_attn, normed, ends, rows, masks, causal=False)
+            hidden = hidden.index_select(0, ends)
+        else:
+            attended = _attend(layer.self_attn, normed, rows, rows, masks, causal=True).index_select(0, places)
+        hidden = hidden + layer.self_attn.out_proj(attended)
+        hidden = hidden + _mlp(layer.mlp, layer.layer_norm2(hidden))
+    features: Tensor = module.text_projection(tower.final_layer_norm(hidden))
+    return features[np.argsort(by_length)]
+
+
+def _attend(
+    attention: Any, normed: Tensor, asking: Tensor, rows: Tensor, masks: Sequence[Tensor], *, causal: bool
+) -> Tensor:
+    """Return what prefixes attend to, text by text.
+
+    Args:
+        attention: Projections, and how many heads there are.
+        normed: Of each prefix, shape ``(num_prefixes, width)``.
+        asking: The prefixes whose outcome is wanted: ``rows``, or one a text.
+        rows: The prefixes of all groups of texts, flat, padded within a group.
+        masks: What of each group is no padding, shape ``(texts of the group, length)``.
+        causal: Whether each sees those before it alone, else all of its text.
+
+    Returns:
+        Shape ``(len(asking), width)``.
+    """
+    sizes = [mask.numel() for mask in masks]
+    asked, keys, values = (
+        project(normed).index_select(0, part)
+        for project, part in ((attention.q_proj, asking), (attention.k_proj, rows), (attention.v_proj, rows))
+    )
+    parts = []
+    for mask, *group in zip(
+        masks,
+        asked.split(sizes if causal else [len(mask) for mask in masks]),
+        keys.split(sizes),
+        values.split(sizes),
+        strict=True,
+    ):
+        asks, sees, holds = (
+            part.view(len(mask), -1, attention.num_heads, attention.head_dim).transpose(1, 2) for part in group
+        )
+        seen = None if causal else mask[:, None, None]
+        found = scaled_dot_product_attention(asks, sees, holds, attn_mask=seen, is_causal=causal, scale=attention.scale)
+        parts.append(found.transpose(1, 2).flatten(2).flatten(0, 1))
+    return torch.cat(parts)
+
+
+def _mlp(mlp: Any, hidden: Tensor) -> Tensor:
+    """Return ``mlp(hidden)``.
+
+    A quick GELU, x * sigmoid(1.702 x), is silu(1.702 x) / 1.702. The two factors cost nothing in the products before
+    and after, and what is left is one pass over the widest of all arrays instead of three.
+    """
+    plain = type(mlp.activation_fn) is QuickGELUActivation and type(mlp.fc1) is type(mlp.fc2) is Linear
+    if not plain or mlp.fc1.bias is None or mlp.fc2.bias is None:
+        found: Tensor = mlp(hidden)
+        return found
+    inner = torch.addmm(_QUICK * mlp.fc1.bias, hidden, mlp.fc1.weight.T, alpha=_QUICK)
+    return torch.addmm(mlp.fc2.bias, silu(inner, inplace=True), mlp.fc2.weight.T, alpha=1 / _QUICK)
+
+
+def computes_the_same(module: Any, texts: Sequence[list[int]], expected: Tensor) -> bool:
+    """Say whether :func:`text_features` knows this module: whether it returns for some texts what is expected."""
+    try:
+        found = text_features(module, texts)
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):  # built of other parts
+        return False
+    within = _TOLERANCE * float(expected.abs().max())
+    return found.shape == expected.shape and float((found - expected).abs().max()) <= within
+
+
+def _to_end(text: list[int], end: int) -> list[int]:
+    """Return a text up to the token that is read; by configurations of before 2023, which say 2, that is the highest.
+
+    Raises:
+        ValueError: It has no such token.
+    """
+    return text[: text.index(max(text) if end == 2 else end) + 1]

@@ -1,0 +1,111 @@
+"""What texts begin with alike, computed once, against the tower as transformers runs it."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import CLIPConfig, CLIPModel
+
+from mrbench.models import prefixes
+from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.protocol import Item
+from mrbench.records import Candidate
+from mrbench.retrieve.batches import fetch
+from mrbench.retrieve.embed import encode_records
+
+LENGTH, START, END = 12, 8, 9
+TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
+
+
+def clip(end: int, act: str = "quick_gelu") -> Any:
+    torch.manual_seed(0)
+    ends = {"bos_token_id": START, "eos_token_id": end, "pad_token_id": 0}
+    text = TOWER | ends | {"vocab_size": END + 1, "max_position_embeddings": LENGTH, "hidden_act": act}
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=TOWER | {"image_size": 16, "patch_size": 8})).eval()
+
+
+MODULES = {
+    "an end": clip(END),
+    "highest token": clip(2),  # configurations of before 2023
+    "gelu": clip(END, "gelu"),
+}
+bodies = st.lists(st.lists(st.integers(0, 3), max_size=LENGTH - 2), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("kind", MODULES)
+@given(bodies=bodies, twice=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_vectors_are_those_of_the_padded_tower(kind: str, bodies: list[list[int]], twice: bool) -> None:
+    texts = sorted([START, *body, END] for body in bodies * (1 + twice))
+    padded = torch.zeros(len(texts), LENGTH, dtype=torch.long)
+    for row, text in enumerate(texts):
+        padded[row, : len(text)] = torch.tensor(text)
+    with torch.inference_mode():
+        expected = MODULES[kind].get_text_features(input_ids=padded).pooler_output
+        found = prefixes.text_features(MODULES[kind], texts)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@given(bodies=bodies)
+def test_prefixes_of_sorted_texts_are_the_distinct_ones(bodies: list[list[int]]) -> None:
+    texts = sorted([START, *body, END] for body in bodies)
+    found = prefixes.find_prefixes(texts)
+    distinct = {tuple(text[:length]) for text in texts for length in range(1, len(text) + 1)}
+    assert len(found.tokens) == len(distinct)
+    for row, text in enumerate(texts):
+        path = found.paths[row, : len(text)]
+        assert found.tokens[path].tolist() == text
+        assert found.positions[path].tolist() == list(range(len(text)))
+
+
+def test_what_comes_after_the_end_is_not_read() -> None:
+    model = MODULES["an end"]
+    one, other = ([START, 1, END, *more] for more in ([], [2, END]))
+    with torch.inference_mode():
+        assert torch.equal(prefixes.text_features(model, [one]), prefixes.text_features(model, [other]))
+
+
+def test_a_tower_of_other_parts_is_run_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from test_model_dual_encoder import write_clip
+
+    folder = str(write_clip(tmp_path))
+    texts = [Item(text=text) for text in ("two cats", "a red dog", "a red cat")]
+    shared = DualEncoder(folder, device="cpu")
+    assert shared.shares_prefixes
+    expected = shared.embed_candidates(texts)
+    layer = type(shared.module.text_model.encoder.layers[0])
+    forward = layer.forward
+    monkeypatch.setattr(layer, "forward", lambda self, hidden, *a, **k: forward(self, hidden * 2, *a, **k))
+    other = DualEncoder(folder, device="cpu")
+    assert not other.shares_prefixes  # what is computed is not what its layers compute
+    assert np.abs(other.embed_candidates(texts) - expected).max() > 0.01
+    monkeypatch.setattr(layer, "forward", forward)
+    monkeypatch.setattr(prefixes, "find_prefixes", lambda texts: [].pop())
+    stock = DualEncoder(folder, device="cpu")
+    assert not stock.shares_prefixes
+    np.testing.assert_allclose(stock.embed_candidates(texts), expected, atol=1e-6)
+    assert not DualEncoder(folder, device="cpu", dtype="bfloat16").shares_prefixes
+
+
+def test_the_engine_brings_texts_in_alphabetical_order(tmp_path: Path) -> None:
+    from test_model_dual_encoder import write_clip
+
+    model = DualEncoder(str(write_clip(tmp_path)), device="cpu")
+    texts = [*map("".join, itertools.permutations("zda")), "a", "zz", "d"]
+    came: list[str] = []
+
+    def embed(batch: Any, items: Any) -> Any:
+        came.extend(record.text for record in batch)
+        return fetch(model.embed_candidates(items), np.asarray)
+
+    records = [Candidate(str(row), (), text) for row, text in enumerate(texts)]
+    ids, found = encode_records(model, lambda: iter(records), len(records), "texts", embed, None)
+    assert came == sorted(texts)
+    assert ids == [record.id for record in records]
+    alone = np.concatenate([model.embed_candidates([Item(text=text)]) for text in texts])
+    np.testing.assert_allclose(found, alone / np.linalg.norm(alone, axis=1, keepdims=True), atol=1e-5)
