@@ -35,6 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mrbench.cli.evaluate import decoding_workers
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.prefixes import find_prefixes
 from mrbench.records import Candidate, ImageData
 from mrbench.retrieve.batches import fetch
 from mrbench.retrieve.embed import encode_records
@@ -131,6 +132,8 @@ def main() -> None:
             for some in (items, items[: 2 * own])
         )
         check(model, peer, items[: 2 * BATCH], what)
+        if what == "texts":
+            print(f"{prefix_share(model, said):.2f} distinct prefixes a token")
         compare(what, asked.rounds, len(items), runs, first)
     write_records(asked.json, said_of_machine)
 
@@ -140,6 +143,12 @@ def check(model: DualEncoder, peer: SentenceTransformer, items: list, what: str)
     some = items if what == "texts" else opened(items)
     theirs = peer.encode(some, show_progress_bar=False, normalize_embeddings=True)
     np.testing.assert_allclose(ours(model, candidates(items, what)), theirs, atol=1e-4)
+
+
+def prefix_share(model: DualEncoder, said: list[str]) -> float:
+    """Return how many distinct prefixes there are in distinct texts, over how many tokens."""
+    found = find_prefixes(sorted(model.prepare_texts(sorted(set(said)))))
+    return len(found.tokens) / found.lengths.sum()
 
 
 def candidates(items: list, what: str) -> list[Candidate]:

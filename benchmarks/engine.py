@@ -191,6 +191,8 @@ def encoding_rows(figures: Figures) -> Iterator[Row]:
     ratio = found["sentence-transformers"]["value"] / found["ours"]["value"]
     said = ", ".join(f"{who} {row['value']:.0f} s" for who, row in found.items())
     distinct = "{distinct_texts:,} and {distinct_pictures:,} of them distinct".format(**found["ours"])
+    if "prefix_share" in found["ours"]:
+        distinct += ", {prefix_share:.2f} distinct prefixes a token".format(**found["ours"])
     yield f"4. all tasks of a suite, {case}, {distinct}: the best peer over ours", said, f"{ratio:.2f}", "", ""
 
 

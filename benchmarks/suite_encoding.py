@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import transformers
-from encoding import BATCH, batched, opened, write_clip
+from encoding import BATCH, batched, opened, prefix_share, write_clip
 from mteb.models.model_implementations.clip_models import CLIPModel as MtebCLIP
 from peers import machine, medians, record, write_records
 from sentence_transformers import SentenceTransformer
@@ -80,11 +80,14 @@ def main() -> None:
             f"{asked.suite}, {asked.split}: {len(texts):,} texts, {len(set(texts)):,} of them distinct; "
             f"{len(pictures):,} pictures, {len(set(pictures)):,} distinct; median of {asked.rounds}"
         )
+        share = prefix_share(model, texts)
+        print(f"{share:.2f} distinct prefixes a token of distinct texts")
         loops: dict[str, Callable[[], None]] = {"ours": ours, "sentence-transformers": theirs, "mteb": mteb}
         found = medians(loops, asked.rounds, warm_up={})
     case = f"{len(texts):,} texts and {len(pictures):,} pictures of {asked.suite}"
     counts = {"texts": len(texts), "pictures": len(pictures)}
     counts |= {"distinct_texts": len(set(texts)), "distinct_pictures": len(set(pictures))}
+    counts["prefix_share"] = round(float(share), 3)
     for name, seconds in found.items():
         record(case, name, "wall", seconds, **counts)
         print(f"  {name:<22} {seconds:7.1f} s; {seconds / found['ours']:.2f} x ours")

@@ -49,7 +49,7 @@ class DualEncoder:
         source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass at most; on a CPU 16, and 32 texts that share prefixes.
+        batch_size: Items per forward pass at most; on a CPU 16, but for texts that share prefixes.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
 
     Raises:
@@ -71,7 +71,7 @@ class DualEncoder:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
-        self._shared_batch_size = min(batch_size, prefixes.CPU_BATCH)
+        self._asked_batch_size = batch_size
         local = bool(source) and Path(source).is_dir()
         weights = _weights(Path(source)) if local else _check_hub_id(source)
         config = _config(source, local)
@@ -153,7 +153,8 @@ class DualEncoder:
         if not self.shares_prefixes:
             return embed_batches(self._features_of_tokens, list(batches(tokens, self._batch_size)), self._device)
         order = sorted(range(len(tokens)), key=tokens.__getitem__)
-        made = list(batches([tokens[row] for row in order], self._shared_batch_size))
+        parts = prefixes.passes([tokens[row] for row in order])
+        made = [some for part in parts for some in batches(part, self._asked_batch_size)]
         found = embed_batches(partial(prefixes.text_features, self.module), made, self._device)
         return found[np.argsort(order)]
 

@@ -6,9 +6,10 @@ query do, so share the tokens of what they begin with; and of the last layer not
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 from transformers.activations import QuickGELUActivation
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-CPU_BATCH = 32  # texts per forward pass on a CPU, at most: what they share makes them as many tokens as 16 or so had
+_PASS = 448  # distinct prefixes of a forward pass, or less; with them counts, for attention,
+_ATTEND = 8  # every so many tokens of its texts; and
+_EVEN = 4  # passes at least, where one would not do, or a multiple: threads that run them side by side end together
 _TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less
 _QUICK = 1.702  # of the quick GELU
 _TOLERANCE = 1e-4  # of the largest value: float32 in another order of operations
@@ -34,12 +37,14 @@ class Prefixes:
         positions: Where it stands in its text, the same shape.
         paths: The prefix up to each position of each text, shape ``(num_texts, length)``; any after its end.
         lengths: Of the texts, shape ``(num_texts,)``.
+        new: How many prefixes a text does not share with the one before it, shape ``(num_texts,)``.
     """
 
     tokens: Ints
     positions: Ints
     paths: Ints
     lengths: Ints
+    new: Ints
 
 
 def find_prefixes(texts: Sequence[Sequence[int]]) -> Prefixes:
@@ -54,13 +59,27 @@ def find_prefixes(texts: Sequence[Sequence[int]]) -> Prefixes:
     lengths = np.array([len(text) for text in texts])
     there = np.arange(lengths.max()) < lengths[:, None]
     tokens = np.full(there.shape, -1)
-    tokens[there] = np.fromiter(chain.from_iterable(texts), np.int64, lengths.sum())
+    tokens[there] = np.fromiter(itertools.chain.from_iterable(texts), np.int64, lengths.sum())
     new = there.copy()
     new[1:] &= ~np.logical_and.accumulate(tokens[1:] == tokens[:-1], axis=1)
     numbers = np.cumsum(new).reshape(new.shape) - 1
     # Down a column numbers rise, and a text has of the one above what it shares with it.
     paths = np.maximum.accumulate(np.where(new, numbers, 0), axis=0)
-    return Prefixes(tokens[new], np.nonzero(new)[1], paths, lengths)
+    return Prefixes(tokens[new], np.nonzero(new)[1], paths, lengths, new.sum(axis=1))
+
+
+def passes(texts: Sequence[list[int]]) -> list[Sequence[list[int]]]:
+    """Return sorted texts in parts of about as much work, one for each forward pass.
+
+    >>> [len(part) for part in passes([[0, number, *range(20)] for number in range(100)])]
+    [12, 12, 13, 12, 13, 12, 13, 13]
+    """
+    found = find_prefixes(texts)
+    done = np.cumsum(found.new + found.lengths / _ATTEND)
+    number = math.ceil(done[-1] / _PASS)
+    number += -number % _EVEN if number > 1 else 0
+    ends = [0, *np.searchsorted(done, done[-1] * np.arange(1, number) / number).tolist(), len(texts)]
+    return [texts[start:stop] for start, stop in itertools.pairwise(ends) if start < stop]
 
 
 def text_features(module: Any, texts: Sequence[list[int]]) -> Tensor:
