@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -202,14 +203,19 @@ STEPS = {
     "counting": ("counts.Counter", "look"),
     "settling counts": ("counts.Counter", "finish"),
     "guess": ("best.Best", "_guess"),
-    "settling the best": ("best.Best", "_settle"),
+    "leaving out": ("best.Best", "_leave_out"),
+    "scoring the best": ("best.Best", "_scored"),
 }
+
+
+def owner_of(kind: str) -> type:
+    """Return a class of the search by module and name."""
+    module, _, name = kind.partition(".")
+    return getattr(import_module(f"mrbench.search.{module}"), name)
 
 
 def profile(sizes: list[int], depth: int) -> None:
     """Print where `evaluate` spends its CPU time, over all threads; guessing counts its product too."""
-    from importlib import import_module
-
     spent: dict[str, float] = dict.fromkeys(STEPS, 0.0)
 
     def timed(step: str, work: Callable) -> Callable:
@@ -224,8 +230,7 @@ def profile(sizes: list[int], depth: int) -> None:
 
     evaluate(Data(64, 2000, sizes[2], 10))()
     for step, (kind, name) in STEPS.items():
-        module, _, cls = kind.partition(".")
-        owner = getattr(import_module(f"mrbench.search.{module}"), cls)
+        owner = owner_of(kind)
         setattr(owner, name, timed(step, getattr(owner, name)))
     run = evaluate(Data(*sizes, depth))
     start = time.process_time()

@@ -35,3 +35,10 @@ def test_another_figure_changes_the_table(engine) -> None:
     before = engine.table(figures)
     figures.parts["measures"]["figures"][0]["value"] *= 2
     assert engine.table(figures) != before
+
+
+def test_every_step_of_the_profile_is_one_of_the_search(engine) -> None:
+    import harness
+
+    for kind, name in harness.STEPS.values():
+        assert callable(getattr(harness.owner_of(kind), name))
