@@ -1,11 +1,12 @@
 """Texts and images a second: our loop, sentence-transformers', MTEB's, the bare forward pass, and matrix products.
 
-The last are square products of as many operations as the forward pass counts: no loop over the model can exceed them.
+The last are square products of as many operations as the bare forward pass counts: only a loop that leaves some of them
+out can exceed them.
 
 A CLIP ViT-B/32 of random weights: speed does not depend on what it has learned. Every loop starts from the same PNG
-bytes and texts. The peers run with batches of 32, which is their default, and with ours: 16 on a CPU, 1,024 texts or
-256 images on a GPU; the bare forward pass is torch's own, on the inputs that ours has, in batches of 32 on a CPU and of
-ours on a GPU.
+bytes and texts. The peers run with batches of 32, which is their default, and with 16 on a CPU, 1,024 texts or
+256 images on a GPU, which are ours; the bare forward pass is torch's own, on the inputs that ours has, in batches of
+32 on a CPU and of ours on a GPU.
 
 pip install -e '.[benchmark,models]' && python benchmarks/encoding.py
 """

@@ -59,7 +59,7 @@ def main() -> None:
         texts, pictures = asked_of(benchmark, asked.split)
         (clip := Path(folder) / "clip").mkdir()
         write_clip(clip, texts)
-        model = DualEncoder(str(clip), batch_size=BATCH)
+        model = DualEncoder(str(clip))
         peer, other = SentenceTransformer(str(clip)), MtebCLIP(str(clip), revision=None)
         pools = {task: load_pool(benchmark, task, asked.split) for task in benchmark.manifest.tasks}
 

@@ -38,7 +38,8 @@ class DualEncoder:
 
     On a GPU the vectors returned are a tensor there, which may still be worked on.
 
-    On a CPU CLIP's texts share the computation of what they begin with (``shares_prefixes``).
+    On a CPU CLIP's texts share the computation of what they begin with, while ``shares_prefixes`` is true. Whoever puts
+    hooks on layers of ``module`` sets it false, since the parts of layers are called by themselves.
 
     Texts are cut at the length of the text tower. SigLIP's are lower-cased, padded to that length and not masked,
     because it was trained so; the tokenizers of some SigLIP 2 checkpoints do none of the three by themselves.
@@ -49,7 +50,8 @@ class DualEncoder:
         source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass at most; on a CPU 16, but for texts that share prefixes.
+        batch_size: Items per forward pass at most; on a CPU 16, but where texts share
+            prefixes: there as many as make an even pass, and this at most.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
 
     Raises:
@@ -155,17 +157,18 @@ class DualEncoder:
         order = sorted(range(len(tokens)), key=tokens.__getitem__)
         parts = prefixes.passes([tokens[row] for row in order])
         made = [some for part in parts for some in batches(part, self._asked_batch_size)]
-        found = embed_batches(partial(prefixes.text_features, self.module), made, self._device)
+        found = embed_batches(partial(prefixes.features_of_sorted, self.module), made, self._device)
         return found[np.argsort(order)]
 
     def _can_share_prefixes(self) -> bool:
-        """Say whether what texts begin with alike is computed once: on a CPU, which has nothing to do but to compute.
+        """Say whether what texts begin with alike is computed once: on a CPU, where the products are what takes time.
 
         In float32 alone, in which it can be told whether the text tower is one that is known.
         """
         if self._masked or self._family != "clip" or self._device.type != "cpu" or self.dtype != "float32":
             return False
-        tokens = sorted(self.prepare_texts(["a", "a b", "a b c", "b <|endoftext|> c"]))
+        said = ["a", "a b", f"a {self._tokenizer.eos_token} b", "b", "c a " * self._max_tokens]
+        tokens = sorted(self.prepare_texts(said))
         with torch.inference_mode():
             return prefixes.computes_the_same(self.module, tokens, self._features_of_tokens(tokens))
 

@@ -20,9 +20,9 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 from transformers.activations import QuickGELUActivation
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-_PASS = 448  # distinct prefixes of a forward pass, or less; with them counts, for attention,
-_ATTEND = 8  # every so many tokens of its texts; and
-_EVEN = 4  # passes at least, where one would not do, or a multiple: threads that run them side by side end together
+_PASS = 320  # distinct prefixes of a forward pass at most
+_ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
+_EVEN = 8  # where one pass is too few, their number is a multiple of this, so that threads side by side end together
 _TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less
 _QUICK = 1.702  # of the quick GELU
 _TOLERANCE = 1e-4  # of the largest value: float32 in another order of operations
@@ -82,11 +82,12 @@ def passes(texts: Sequence[list[int]]) -> list[Sequence[list[int]]]:
     return [texts[start:stop] for start, stop in itertools.pairwise(ends) if start < stop]
 
 
-def text_features(module: Any, texts: Sequence[list[int]]) -> Tensor:
+def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
     """Return what ``module.get_text_features`` returns, to rounding, shape ``(len(texts), dimension)``.
 
     Args:
-        module: A ``CLIPModel``, whose layers are called one by one.
+        module: A ``CLIPModel`` for which :func:`computes_the_same`, not in training. The parts of its layers are called
+            one by one: hooks on layers and on their MLPs are not.
         texts: Their tokens, unpadded, sorted so that neighbours share most.
     """
     tower = module.text_model
@@ -95,13 +96,14 @@ def text_features(module: Any, texts: Sequence[list[int]]) -> Tensor:
     by_length = np.argsort(found.lengths, kind="stable")
     groups = [by_length[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER)]
     paths = [found.paths[group, : found.lengths[group].max()] for group in groups]
-    there = [np.arange(part.shape[1]) < found.lengths[group, None] for group, part in zip(groups, paths, strict=True)]
+    real = [np.arange(part.shape[1]) < found.lengths[group, None] for group, part in zip(groups, paths, strict=True)]
     flat = np.concatenate([part.ravel() for part in paths])
-    one = np.empty(len(found.tokens), np.int64)  # of the places where a prefix stands: the last, in no padding, since
-    one[flat] = np.arange(len(flat))  # what fills up a text is of longer ones
+    standing = np.flatnonzero(np.concatenate([part.ravel() for part in real]))
+    place_of = np.empty(len(found.tokens), np.int64)
+    place_of[flat[standing]] = standing  # any of them: a prefix attends to the same in every text
     whole_texts = found.paths[by_length, found.lengths[by_length] - 1]
-    given = (found.tokens, found.positions, flat, one, whole_texts, *there)
-    tokens, positions, rows, places, ends, *masks = (torch.from_numpy(part).to(module.device) for part in given)
+    arrays = (found.tokens, found.positions, flat, place_of, whole_texts, *real)
+    tokens, positions, rows, places, ends, *masks = (torch.from_numpy(part).to(module.device) for part in arrays)
     hidden = tower.embeddings.token_embedding(tokens) + tower.embeddings.position_embedding(positions)
     for layer in layers:
         normed = layer.layer_norm1(hidden)
@@ -160,8 +162,7 @@ def _mlp(mlp: Any, hidden: Tensor) -> Tensor:
     A quick GELU, x * sigmoid(1.702 x), is silu(1.702 x) / 1.702. The two factors cost nothing in the products before
     and after, and what is left is one pass over the widest of all arrays instead of three.
     """
-    plain = type(mlp.activation_fn) is QuickGELUActivation and type(mlp.fc1) is type(mlp.fc2) is Linear
-    if not plain or mlp.fc1.bias is None or mlp.fc2.bias is None:
+    if type(mlp.activation_fn) is not QuickGELUActivation or not type(mlp.fc1) is type(mlp.fc2) is Linear:
         found: Tensor = mlp(hidden)
         return found
     inner = torch.addmm(_QUICK * mlp.fc1.bias, hidden, mlp.fc1.weight.T, alpha=_QUICK)
@@ -169,9 +170,9 @@ def _mlp(mlp: Any, hidden: Tensor) -> Tensor:
 
 
 def computes_the_same(module: Any, texts: Sequence[list[int]], expected: Tensor) -> bool:
-    """Say whether :func:`text_features` knows this module: whether it returns for some texts what is expected."""
+    """Say whether :func:`features_of_sorted` knows this module: whether it returns for some texts what is expected."""
     try:
-        found = text_features(module, texts)
+        found = features_of_sorted(module, texts)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):  # built of other parts
         return False
     within = _TOLERANCE * float(expected.abs().max())
@@ -179,9 +180,9 @@ def computes_the_same(module: Any, texts: Sequence[list[int]], expected: Tensor)
 
 
 def _to_end(text: list[int], end: int) -> list[int]:
-    """Return a text up to the token that is read; by configurations of before 2023, which say 2, that is the highest.
+    """Return a text up to the token that is read: the end, or else the first.
 
-    Raises:
-        ValueError: It has no such token.
+    By configurations of before 2023, which say that the end is 2, it is the highest.
     """
-    return text[: text.index(max(text) if end == 2 else end) + 1]
+    end = max(text) if end == 2 else end
+    return text[: text.index(end) + 1] if end in text else text[:1]

@@ -1,4 +1,4 @@
-"""Batches for a model: images read ahead of it, texts of like length, and no more at a time than memory holds."""
+"""Batches for a model: images read ahead of it, texts sorted, and no more at a time than memory holds."""
 
 from __future__ import annotations
 

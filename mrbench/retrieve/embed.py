@@ -140,8 +140,8 @@ def _units(
         mine = [_key(model, record) for record in window]
         ids += [record.id for record in window]
         keys += mine
-        # Which parts belong together depends on the records and the kind of device alone: a unit is whole in the store,
-        # or not in it at all.
+        # Which parts belong together depends on the records, the kind of device and the order that the model wants: a
+        # unit that was made so is whole in the store, or not in it at all.
         first = {key: row for row, key in reversed(list(enumerate(mine))) if key not in seen}
         seen.update(first)
         rows = sorted(first.values())

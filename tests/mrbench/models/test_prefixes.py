@@ -7,9 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from transformers import CLIPConfig, CLIPModel
+from test_model_dual_encoder import write_clip
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
 from mrbench.models import prefixes
 from mrbench.models.dual_encoder import DualEncoder
@@ -35,44 +40,86 @@ MODULES = {
     "gelu": clip(END, "gelu"),
 }
 bodies = st.lists(st.lists(st.integers(0, 3), max_size=LENGTH - 2), min_size=1, max_size=12)
+starts = st.sampled_from([[START], []])  # some tokenizers put nothing before a text
 
 
 @pytest.mark.parametrize("kind", MODULES)
-@given(bodies=bodies, twice=st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_vectors_are_those_of_the_padded_tower(kind: str, bodies: list[list[int]], twice: bool) -> None:
-    texts = sorted([START, *body, END] for body in bodies * (1 + twice))
+@given(bodies=bodies, start=starts, after=st.lists(st.integers(0, END), max_size=1), twice=st.booleans())
+@settings(max_examples=100, deadline=None)
+@example(bodies=[[], [1, 1], [2, 2, 2, 2]], start=[], after=[], twice=False)
+def test_vectors_are_those_of_the_padded_tower(
+    kind: str, bodies: list[list[int]], start: list[int], after: list[int], twice: bool
+) -> None:
+    texts = sorted([*start, *body, END, *after][:LENGTH] for body in bodies * (1 + twice))
     padded = torch.zeros(len(texts), LENGTH, dtype=torch.long)
     for row, text in enumerate(texts):
         padded[row, : len(text)] = torch.tensor(text)
     with torch.inference_mode():
         expected = MODULES[kind].get_text_features(input_ids=padded).pooler_output
-        found = prefixes.text_features(MODULES[kind], texts)
+        found = prefixes.features_of_sorted(MODULES[kind], texts)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-@given(bodies=bodies)
-def test_prefixes_of_sorted_texts_are_the_distinct_ones(bodies: list[list[int]]) -> None:
-    texts = sorted([START, *body, END] for body in bodies)
+@given(bodies=bodies, start=starts)
+def test_prefixes_of_sorted_texts_are_the_distinct_ones(bodies: list[list[int]], start: list[int]) -> None:
+    texts = sorted([*start, *body, END] for body in bodies)
     found = prefixes.find_prefixes(texts)
     distinct = {tuple(text[:length]) for text in texts for length in range(1, len(text) + 1)}
-    assert len(found.tokens) == len(distinct)
+    assert len(found.tokens) == found.new.sum() == len(distinct)
     for row, text in enumerate(texts):
         path = found.paths[row, : len(text)]
         assert found.tokens[path].tolist() == text
         assert found.positions[path].tolist() == list(range(len(text)))
 
 
-def test_what_comes_after_the_end_is_not_read() -> None:
-    model = MODULES["an end"]
-    one, other = ([START, 1, END, *more] for more in ([], [2, END]))
+def test_a_text_without_an_end_is_read_at_its_first_token_as_by_transformers() -> None:
+    padded = torch.tensor([[3, 1, 2, 0]])
     with torch.inference_mode():
-        assert torch.equal(prefixes.text_features(model, [one]), prefixes.text_features(model, [other]))
+        expected = MODULES["an end"].get_text_features(input_ids=padded).pooler_output
+        torch.testing.assert_close(prefixes.features_of_sorted(MODULES["an end"], [[3, 1, 2]]), expected)
+
+
+@given(bodies=bodies, copies=st.integers(1, 400))
+def test_passes_are_of_even_work_and_bounded(bodies: list[list[int]], copies: int) -> None:
+    texts = sorted([START, *body, END] for body in bodies * copies)
+    parts = prefixes.passes(texts)
+    assert [text for part in parts for text in part] == texts
+    assert all(parts)
+    for part in parts:
+        found = prefixes.find_prefixes(part)
+        assert found.new.sum() <= prefixes._PASS + 2 * LENGTH
+        assert found.lengths.sum() <= prefixes._ATTEND * (prefixes._PASS + 2 * LENGTH)
+
+
+def test_a_batch_size_bounds_the_texts_of_a_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = DualEncoder(str(write_clip(tmp_path)), device="cpu", batch_size=3)
+    passes, features = [], prefixes.features_of_sorted
+    monkeypatch.setattr(
+        prefixes, "features_of_sorted", lambda module, texts: (passes.append(len(texts)), features(module, texts))[1]
+    )
+    model.embed_candidates([Item(text="ab" * number) for number in range(8)])
+    assert max(passes) == 3
+    assert sum(passes) == 8
+
+
+def test_a_tokenizer_that_begins_with_nothing(tmp_path: Path) -> None:
+    folder = write_clip(tmp_path)
+    words = {"<|endoftext|>": 1, "a": 2, "b": 3, "c": 4, "d": 5}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="d"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", 1)])
+    end = "<|endoftext|>"
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=end, pad_token=end).save_pretrained(folder)
+    model = DualEncoder(str(folder), device="cpu")
+    assert model.shares_prefixes
+    texts = [Item(text=text) for text in ("a", "b b", "c c c c", "d")]
+    alone = np.concatenate([model.embed_candidates([text]) for text in texts])
+    np.testing.assert_allclose(model.embed_candidates(texts), alone, atol=1e-6)
+    model.shares_prefixes = False
+    np.testing.assert_allclose(model.embed_candidates(texts), alone, atol=1e-6)
 
 
 def test_a_tower_of_other_parts_is_run_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from test_model_dual_encoder import write_clip
-
     folder = str(write_clip(tmp_path))
     texts = [Item(text=text) for text in ("two cats", "a red dog", "a red cat")]
     shared = DualEncoder(folder, device="cpu")
@@ -93,8 +140,6 @@ def test_a_tower_of_other_parts_is_run_as_it_is(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_engine_brings_texts_in_alphabetical_order(tmp_path: Path) -> None:
-    from test_model_dual_encoder import write_clip
-
     model = DualEncoder(str(write_clip(tmp_path)), device="cpu")
     texts = [*map("".join, itertools.permutations("zda")), "a", "zz", "d"]
     came: list[str] = []
