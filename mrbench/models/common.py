@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from mrbench.errors import MissingExtraError, ModelError
 from mrbench.models.protocol import Embeddings, Item
 
 T = TypeVar("T")
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def embed_items(
@@ -84,6 +87,23 @@ def batches(parts: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """
     for start in range(0, len(parts), size):
         yield parts[start : start + size]
+
+
+def padded(rows: Sequence[Sequence[int]], filling: int, *, left: bool = False) -> tuple[Ints, Flags]:
+    """Return rows of tokens as one array, filled up at one end, and which of it are tokens.
+
+    Both are of shape ``(len(rows), length of the longest)``.
+
+    >>> padded([[7, 8], [9]], 0, left=True)[0].tolist()
+    [[7, 8], [0, 9]]
+    """
+    lengths = np.array([len(row) for row in rows])
+    there = np.arange(lengths.max()) < lengths[:, None]
+    if left:
+        there = there[:, ::-1]
+    found = np.full(there.shape, filling, dtype=np.int64)
+    found[there] = np.fromiter(itertools.chain.from_iterable(rows), np.int64, lengths.sum())
+    return found, there
 
 
 def rgb_array(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:

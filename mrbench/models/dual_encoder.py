@@ -17,7 +17,7 @@ from PIL import Image
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
-from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.common import batches, embed_items, files_digest, padded, weights_digest
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
@@ -91,9 +91,8 @@ class DualEncoder:
         self.preprocessing = self._describe_preprocessing(files_digest(Path(source)) if local else "")
         self.device = str(self._device)
         self.dtype = dtype
-        self.shares_prefixes = False
-        self.dimension = int(self._embed_texts(["a"]).shape[1])
         self.shares_prefixes = self._can_share_prefixes()
+        self.dimension = int(self._embed_texts(["a"]).shape[1])
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -132,12 +131,8 @@ class DualEncoder:
         return _tensor(self.module.get_image_features(**inputs))
 
     def _features_of_tokens(self, tokens: Sequence[list[int]]) -> torch.Tensor:
-        lengths = np.array([len(one) for one in tokens])
-        mask = np.arange(lengths.max()) < lengths[:, None]
-        if self._tokenizer.padding_side == "left":
-            mask = mask[:, ::-1]
-        ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, dtype=np.int64)
-        ids[mask] = np.concatenate(tokens)
+        left = self._tokenizer.padding_side == "left"
+        ids, mask = padded(tokens, self._tokenizer.pad_token_id or 0, left=left)
         given = {"input_ids": sent(torch.from_numpy(ids), self._device)}
         if self._masked:
             given["attention_mask"] = sent(torch.from_numpy(mask.astype(np.int64)), self._device)

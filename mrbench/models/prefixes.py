@@ -19,7 +19,8 @@ from torch.nn import Linear
 from torch.nn.functional import scaled_dot_product_attention, silu
 from transformers.activations import QuickGELUActivation
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+from mrbench.models.common import Ints, padded
+
 _PASS = 320  # distinct prefixes of a forward pass at most
 _ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
 _EVEN = 8  # where one pass is too few, their number is a multiple of this, so that threads side by side end together
@@ -56,16 +57,13 @@ def find_prefixes(texts: Sequence[Sequence[int]]) -> Prefixes:
     >>> found.paths.tolist()
     [[0, 1, 2], [0, 1, 3], [0, 4, 3]]
     """
-    lengths = np.array([len(text) for text in texts])
-    there = np.arange(lengths.max()) < lengths[:, None]
-    tokens = np.full(there.shape, -1)
-    tokens[there] = np.fromiter(itertools.chain.from_iterable(texts), np.int64, lengths.sum())
+    tokens, there = padded(texts, -1)
     new = there.copy()
     new[1:] &= ~np.logical_and.accumulate(tokens[1:] == tokens[:-1], axis=1)
     numbers = np.cumsum(new).reshape(new.shape) - 1
     # Down a column numbers rise, and a text has of the one above what it shares with it.
     paths = np.maximum.accumulate(np.where(new, numbers, 0), axis=0)
-    return Prefixes(tokens[new], np.nonzero(new)[1], paths, lengths, new.sum(axis=1))
+    return Prefixes(tokens[new], np.nonzero(new)[1], paths, there.sum(axis=1), new.sum(axis=1))
 
 
 def passes(texts: Sequence[list[int]]) -> list[Sequence[list[int]]]:

@@ -94,9 +94,9 @@ def in_order(texts: Sequence[str | None], *, alphabetical: bool = False) -> list
     >>> in_order(["ccc", None, "a", "bb"]), in_order(["b", "ab", "aa"], alphabetical=True)
     ([1, 2, 3, 0], [2, 1, 0])
     """
-    if alphabetical:
-        return sorted(range(len(texts)), key=lambda row: texts[row] or "")
-    return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
+    said = [text or "" for text in texts]
+    keys: list[Any] = said if alphabetical else [len(text) for text in said]
+    return sorted(range(len(keys)), key=keys.__getitem__)
 
 
 Pending = Callable[[], Embeddings]
