@@ -23,10 +23,12 @@ from elva.model import Elva, no_future_warnings, seeded_globally
 from elva.prompts import IMAGE, IMAGE_END, IMAGE_START, PAD, RET
 from elva.tokenizer import SPECIAL, build_tokenizer
 from mrbench.errors import InputError, ModelError
-from mrbench.files import read_versioned_json, replaced_folder, write_json_atomic
+from mrbench.files import read_versioned_json, write_json_atomic
+from mrbench.folders import FolderKind, replaced_folder
 from mrbench.models.pretrained import check_keys, load_error, quiet, resolve_device, writing_weights
 
 MARKER = "elva.json"
+FOLDER = FolderKind(MARKER, holds=".*")
 FORMAT, FORMAT_VERSION = "mrbench-elva", 1
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -186,14 +188,14 @@ def save(
 
     Args:
         model: With its adapters on, if it has a base; without, if not.
-        folder: Where to; must not exist, or be one that this function wrote.
+        folder: Where to; must not exist, or be empty.
         recipe: How it came to be.
         stage: The last stage that it went through.
         embedding: How it is to embed.
         before: Folder of the stage before whose adapters are already in the weights.
         named: How often its summaries name each grain, for the record.
     """
-    with replaced_folder(folder, marker=MARKER, overwrite=True) as target:
+    with replaced_folder(folder, FOLDER, overwrite=False) as target:
         adapters: list[str] = []
         if recipe.base is None:
             with writing_weights(folder):

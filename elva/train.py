@@ -14,14 +14,14 @@ from elva.inputs import Data, check, check_summaries
 from elva.model import Elva, seeded_globally
 from elva.naming import naming
 from elva.processes import Processes
-from elva.runs import MARKER, claim, facts_of, look
+from elva.runs import claim, facts_of, look
 from elva.sampler import steps_of
 from elva.stages.contrastive import InfoNCE
 from elva.stages.generative import Generation
 from elva.stages.plug_in import PlugIn
 from elva.stages.reinforcement import Learner
 from mrbench.errors import InputError
-from mrbench.files import replaced_folder
+from mrbench.folders import replaced_folder
 from mrbench.models.dual_encoder import DualEncoder
 
 
@@ -211,7 +211,7 @@ def train_plug_in(
             3, options, steps_of(options, len(objective.sampler)), recipe.digest, out, save_every, quiet=quiet
         )
         run(stage, objective, weights, resume=resume)
-        with replaced_folder(out / "model", marker=MARKER, overwrite=False) as folder:
+        with replaced_folder(out / "model", checkpoints.FOLDER, overwrite=False) as folder:
             encoder.save(folder)
         (out / STATE).unlink(missing_ok=True)
     return out / "model"

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is lost or half-written, and hashing them."""
+"""Writing files so that nothing is lost or half-written, and hashing them. Whole folders: :mod:`mrbench.folders`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,84 +122,5 @@ def output_error(error: OSError, path: Path) -> OutputError:
     """Say in one line why this path could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError("disk full, nothing was written", where=path, hint="free space, or choose another folder")
-    return OutputError(f"cannot write: {error.strerror or error}", where=path)
-
-
-@contextmanager
-def replaced_folder(target: Path, *, marker: str, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty temporary folder that takes the place of ``target`` when the block succeeds.
-
-    On any failure, and on Ctrl-C, the temporary folder is removed and ``target`` is as it was.
-
-    Args:
-        target: The folder to create or replace.
-        marker: Name of the file by which a folder is recognised as ours.
-        overwrite: Whether a folder of ours may be replaced. A foreign folder never is.
-
-    Raises:
-        OutputError: The target exists and may not be replaced, or the disk is full.
-    """
-    target = target.absolute()
-    check_replaceable(target, marker=marker, overwrite=overwrite)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.partial-"))
-    except OSError as error:
-        raise output_error(error, target) from error
-    try:
-        yield temporary
-        for path in sorted(temporary.rglob("*")):
-            if path.is_file():
-                with path.open("rb") as stream:
-                    os.fsync(stream.fileno())
-        os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp makes it private; a benchmark is for sharing
-        check_replaceable(target, marker=marker, overwrite=overwrite)  # another run may have finished meanwhile
-        _swap(temporary, target)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
-            raise output_error(error, target) from error
-        raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def check_replaceable(target: Path, *, marker: str, overwrite: bool) -> None:
-    """Raise :class:`OutputError` unless ``target`` is free, empty, or ours and to be overwritten."""
-    if target.resolve() == Path.cwd():
-        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
-    if not target.exists() or not any(target.iterdir()):
-        return
-    if not _wrote(target / marker):
-        raise OutputError(
-            "the output folder holds something that MRBench did not write, and is left alone",
-            where=target,
-            accepted=f"a new or empty folder, or one with {marker}",
-        )
-    if not overwrite:
-        raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
-
-
-def _wrote(marker: Path) -> bool:
-    """Whether MRBench wrote this file: JSON whose ``format`` begins with our name."""
-    try:
-        raw = json.loads(marker.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(raw, dict) and str(raw.get("format", "")).startswith("mrbench")
-
-
-def _swap(temporary: Path, target: Path) -> None:
-    if not target.exists():
-        os.rename(temporary, target)
-        return
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old-"))
-    os.rename(target, old / "folder")
-    try:
-        os.rename(temporary, target)
-    except BaseException:
-        os.rename(old / "folder", target)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    at = error.filename if isinstance(error.filename, str) and error.filename != str(path) else None
+    return OutputError(f"cannot write: {error.strerror or error}" + (f" at {at}" if at else ""), where=path)

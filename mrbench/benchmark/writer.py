@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrbench.benchmark import schema
-from mrbench.benchmark.card import write_card
-from mrbench.benchmark.croissant import write_croissant
+from mrbench.benchmark.card import CARD, write_card
+from mrbench.benchmark.croissant import CROISSANT, write_croissant
 from mrbench.benchmark.manifest import MANIFEST, FileEntry, Manifest, Source
 from mrbench.errors import BenchmarkError
-from mrbench.files import canonical_json, replaced_folder, sha256_file, write_json_atomic
+from mrbench.files import canonical_json, sha256_file, write_json_atomic
+from mrbench.folders import FolderKind, replaced_folder
 from mrbench.records import SPLITS, TASKS, Candidate, Judgement, Ladder, Query, Variant
 
+FOLDER = FolderKind(
+    MANIFEST,
+    "|".join(map(re.escape, (MANIFEST, CARD, CROISSANT)))
+    + rf"|data/({'|'.join(schema.TABLES)})/[^/]+-\d{{5}}\.parquet"
+    + r"|audit/report\.(md|json|html)",
+)
 IMAGE_ROWS_PER_GROUP, ROWS_PER_GROUP = 256, 8192
 IMAGE_ROWS_PER_FILE, ROWS_PER_FILE = 65_536, 4_194_304
 
@@ -247,7 +255,7 @@ def write_benchmark(folder: Path, *, overwrite: bool = False) -> Iterator[Benchm
         OutputError: The folder exists and may not be replaced, or the disk is full.
         BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`.
     """
-    with replaced_folder(folder, marker=MANIFEST, overwrite=overwrite) as temporary:
+    with replaced_folder(folder, FOLDER, overwrite=overwrite) as temporary:
         writer = BenchmarkWriter(temporary)
         try:
             yield writer

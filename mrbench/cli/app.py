@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import signal
 import sys
 import traceback
@@ -11,7 +13,7 @@ from typing import Annotated
 import typer
 
 from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
-from mrbench.errors import MRBenchError
+from mrbench.errors import InputError, MRBenchError
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
@@ -66,6 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
+        _check_not_empty(arguments)
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
     except (MRBenchError, OSError, MemoryError, _ClickException) as error:
         if "--debug" in arguments:
@@ -86,6 +89,13 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _check_not_empty(arguments: list[str]) -> None:
+    """Refuse an empty word, as an unset variable of a shell gives: as a path it would be the current folder."""
+    for before, word in itertools.pairwise(["mrbench", *arguments]):
+        if not word or re.fullmatch("--[^=]+=", word):
+            raise InputError("an empty value", where=f"after {word or before}", accepted="a value")
+
+
 def _line(error: BaseException) -> str:
     """Say an error in one line; a call without arguments gets the help instead."""
     if isinstance(error, _ClickException):
@@ -96,4 +106,6 @@ def _line(error: BaseException) -> str:
         return f"error: {message.rstrip('.')}; next: {context.command_path if context else 'mrbench'} --help"
     if isinstance(error, MemoryError):
         return "error: out of memory"
+    if isinstance(error, OSError) and error.strerror:
+        return f"error: {MRBenchError(error.strerror, where=error.filename)}"
     return "error: " + (" ".join(str(error).split()) or type(error).__name__)

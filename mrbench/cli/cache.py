@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mrbench.cli.common import Cache, Json, print_json
 from mrbench.errors import InputError
+
+if TYPE_CHECKING:
+    from mrbench.retrieve.store import Cached
 
 app = typer.Typer(help="Look at the embeddings that --cache keeps, or remove them.", no_args_is_help=True)
 Model = Annotated[str | None, typer.Option("--model", "-m", help="Only this model, by name.", show_default=False)]
@@ -21,9 +24,7 @@ def info(cache: Cache = None, model: Model = None, as_json: Json = False) -> Non
 
     Example: mrbench cache info --cache embeddings
     """
-    from mrbench.retrieve.store import cached
-
-    entries = [entry for entry in cached(_folder(cache)) if model in (None, entry.model["name"])]
+    entries = _entries(cache, model)
     if as_json:
         print_json([asdict(entry) | {"folder": str(entry.folder)} for entry in entries])
         return
@@ -39,17 +40,24 @@ def clear(cache: Cache = None, model: Model = None) -> None:
 
     Example: mrbench cache clear --cache embeddings --model conse
     """
-    from mrbench.retrieve import store
+    from mrbench.retrieve.store import clear as clear_entry
 
-    entries = [entry for entry in store.cached(_folder(cache)) if model in (None, entry.model["name"])]
+    entries = _entries(cache, model)
     for entry in entries:
-        store.clear(entry)
+        clear_entry(entry)
     typer.echo(f"removed {len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
 
 
-def _folder(cache: Path | None) -> Path:
+def _entries(cache: Path | None, model: str | None) -> list[Cached]:
     if cache is None:
         raise InputError("no cache named", accepted="--cache DIR, or MRBENCH_CACHE")
     if not cache.is_dir():
         raise InputError("no such folder", where="--cache", got=str(cache))
-    return cache
+    from mrbench.retrieve.store import cached
+
+    entries = cached(cache)
+    names = list(dict.fromkeys(entry.model["name"] for entry in entries))
+    if model not in (None, *names):
+        accepted = ", ".join(names) or "none"
+        raise InputError("the cache holds nothing of the model", where=cache, got=model, accepted=accepted)
+    return [entry for entry in entries if model in (None, entry.model["name"])]

@@ -10,9 +10,10 @@ import typer
 
 from mrbench.cli.common import WORKERS, Json, Seed, Workers, command_line, note, print_json
 from mrbench.errors import BenchmarkError
-from mrbench.files import check_replaceable, write_json_atomic
+from mrbench.files import write_json_atomic
+from mrbench.folders import FolderKind, check_replaceable
 
-MARKER = "demo.json"
+FOLDER = FolderKind("demo.json", holds=".*")
 
 
 def demo(
@@ -29,8 +30,9 @@ def demo(
     Example: mrbench demo --output demo
     """
     start = time.perf_counter()
-    check_replaceable(output, marker=MARKER, overwrite=True)
-    write_json_atomic(output / MARKER, {"format": "mrbench-demo", "format_version": 1, "seed": seed, "small": small})
+    check_replaceable(output, FOLDER, overwrite=True)
+    facts = {"format": "mrbench-demo", "format_version": 1, "seed": seed, "small": small}
+    write_json_atomic(output / FOLDER.marker, facts)
     folders = _build(output, small, seed, workers)
     for folder in folders:
         _validate(folder)

@@ -13,6 +13,7 @@ from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, co
 from mrbench.errors import InputError
 from mrbench.workers import cores
 
+BATCH_SIZE = 1024
 MOST_WORKERS = 16  # by default: what one process can take from others
 
 if TYPE_CHECKING:
@@ -45,9 +46,10 @@ def evaluate(
         typer.Option(
             "--batch-size",
             min=1,
-            help="Items per forward pass, at most; a model gets 256, or 1,024 texts on a GPU, at a time.",
+            help="Items per forward pass, at most; a model gets 256, or 1,024 texts on a GPU, at a time. "
+            "The last bits of a vector depend on what it shares a pass with.",
         ),
-    ] = 1024,
+    ] = BATCH_SIZE,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
     cache: Cache = None,
     workers: Annotated[
@@ -101,6 +103,7 @@ def evaluate(
     options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     options += [word for name in task or [] for word in ("--task", name)]
     options += ["--limit", limit] if limit else []
+    options += ["--batch-size", batch_size] if batch_size != BATCH_SIZE else []
     result = run(
         benchmark,
         loaded,

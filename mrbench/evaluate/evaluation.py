@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,11 +14,12 @@ from typing import Any
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
-from mrbench.files import check_replaceable, replaced_folder
+from mrbench.folders import FolderKind, check_replaceable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu, supports
 from mrbench.records import TASKS, Modality
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import (
+    RUN_FILES,
     EmbeddingStore,
     ModelSource,
     Run,
@@ -33,6 +35,7 @@ from mrbench.retrieve import (
 )
 
 RESULT = "result.json"
+FOLDER = FolderKind(RESULT, rf"{re.escape(RESULT)}|{RUN_FILES}")
 
 
 def evaluate(
@@ -74,7 +77,7 @@ def evaluate(
         The result that was written.
 
     Raises:
-        InputError: An unknown task, split or pool, or a number out of range.
+        InputError: An unknown task, split or pool, a number out of range, or a cache in the folder to write.
         OutputError: The folder cannot be written, or holds something else.
         ModelError: The model returned embeddings that cannot be scored.
         BenchmarkError: The benchmark is malformed, or an image cannot be decoded.
@@ -84,7 +87,9 @@ def evaluate(
     for name, value in (("limit", limit), ("depth", depth)):
         if value is not None and value < 1:
             raise InputError(f"malformed {name}", got=value, accepted="1 or more")
-    check_replaceable(output.absolute(), marker=RESULT, overwrite=overwrite)
+    if cache is not None and output.resolve() in (cache.resolve(), *cache.resolve().parents):
+        raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
+    check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share))
     run = Run(
@@ -114,7 +119,7 @@ def evaluate(
         started=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         seconds=round(perf_counter() - clock, 3),
     )
-    with replaced_folder(output, marker=RESULT, overwrite=overwrite) as folder:
+    with replaced_folder(output, FOLDER, overwrite=overwrite) as folder:
         write_run(folder, run)
         write_result(folder / RESULT, result)
     return result

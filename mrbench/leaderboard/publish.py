@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mrbench.errors import OutputError
-from mrbench.files import replaced_folder
+from mrbench.folders import FolderKind, replaced_folder
 from mrbench.leaderboard.csv_file import render_csv
 from mrbench.leaderboard.markdown import render_markdown
 from mrbench.leaderboard.standings import boards
@@ -18,6 +18,7 @@ from mrbench.results import Result
 FORMAT = "mrbench-leaderboard"
 FORMAT_VERSION = 1
 FILES = {"html": "index.html", "markdown": "leaderboard.md", "csv": "leaderboard.csv", "json": "leaderboard.json"}
+FOLDER = FolderKind(FILES["json"], "|".join(map(re.escape, FILES.values())))
 
 
 def publish(
@@ -47,20 +48,10 @@ def publish(
         "csv": render_csv(made),
         "json": _json([asdict(board) for board in made]),
     }
-    with replaced_folder(output, marker=FILES["json"], overwrite=overwrite) as folder:
-        _check_only_ours(output)
+    with replaced_folder(output, FOLDER, overwrite=overwrite) as folder:
         for kind, text in texts.items():
             (folder / FILES[kind]).write_bytes(text.encode())
     return {kind: output / name for kind, name in FILES.items()}
-
-
-def _check_only_ours(output: Path) -> None:
-    """Refuse to replace a folder in which somebody put something else, for example the results themselves."""
-    others = sorted(path.name for path in output.glob("*") if path.name not in FILES.values())
-    if others:
-        raise OutputError(
-            "the output folder holds other files beside the leaderboard, and is left alone", where=output, got=others[0]
-        )
 
 
 def _json(boards_: list[dict[str, Any]]) -> str:

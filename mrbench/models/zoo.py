@@ -78,6 +78,8 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
     if spec in ZOO and not spec.endswith(":PATH"):
         load = ZOO.get(spec).load()
     elif colon and f"{prefix}:PATH" in ZOO:
+        if not path:
+            raise InputError("no path of a model", got=spec, accepted=f"{prefix}:PATH")
         load = partial(ZOO.get(f"{prefix}:PATH").load(), path)
     else:
         raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))

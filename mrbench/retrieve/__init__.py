@@ -1,6 +1,7 @@
 """Joins a model and a benchmark into a run: encode, search, write, score."""
 
 from mrbench.retrieve.pool import POOLS, TaskPool, load_pool, pool_modalities
+from mrbench.retrieve.run import FILES as RUN_FILES
 from mrbench.retrieve.run import Run, TaskRun, read_run, write_run
 from mrbench.retrieve.score import score_run
 from mrbench.retrieve.source import EmbeddingSource, ModelSource
@@ -9,6 +10,7 @@ from mrbench.retrieve.tasks import embed_tasks, run_tasks
 
 __all__ = [
     "POOLS",
+    "RUN_FILES",
     "EmbeddingSource",
     "EmbeddingStore",
     "ModelSource",

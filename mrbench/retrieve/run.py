@@ -42,6 +42,8 @@ TABLES: dict[str, pa.Schema] = {
 the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
 that are not relevant to the query, itself not included.
 """
+FILES = rf"run\.json|({'|'.join(TASKS)})\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
+"""The names of all files of a run, as a regular expression."""
 
 
 @dataclass(frozen=True, slots=True)

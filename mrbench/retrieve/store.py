@@ -28,6 +28,7 @@ from mrbench.models.protocol import EmbeddingModel, Embeddings
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
 _MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB03", 32, 32, ".unit"
 _POLL = 0.05
+UNKNOWN = "unknown"
 _SHOWN = ("name", "revision", "dtype")
 MAPPED = 1 << 28  # bytes of vectors from which on they are gathered in a file and mapped
 
@@ -279,19 +280,32 @@ class Cached:
 def cached(folder: Path) -> list[Cached]:
     """Return what a cache holds, by the model's name.
 
+    Returns:
+        One for each model; ``unknown`` where a folder of it does not say whose it is, as its ``model.json`` is damaged.
+
     Raises:
-        OutputError: A folder in it is not of a cache.
+        FormatVersionError: Written by a newer version of MRBench.
     """
     found = []
-    for path in sorted(folder.glob(f"*/{MODEL}")):
+    for path in sorted(folder.glob("*")):
+        if re.fullmatch("[0-9a-f]{32}", path.name) and path.is_dir():
+            files = list(_files(path))
+            units = sum(not file.name.startswith(".") for file in files)
+            if units or (path / MODEL).exists():
+                found.append(Cached(path, _said(path / MODEL), units, sum(file.stat().st_size for file in files)))
+    return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """Return whose a folder of a cache says that it is; where that is damaged, so does the answer."""
+    try:
         raw = read_versioned_json(path, what="cache", name=FORMAT, newest=FORMAT_VERSION, error=OutputError)
         said = raw.get("model")
-        if not isinstance(said, dict) or not all(isinstance(said.get(name), str) for name in _SHOWN):
-            raise OutputError("a folder of the cache does not say whose it is", where=path, hint="remove the folder")
-        files = list(_files(path.parent))
-        units = sum(not file.name.startswith(".") for file in files)
-        found.append(Cached(path.parent, said, units, sum(file.stat().st_size for file in files)))
-    return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
+        if isinstance(said, dict) and all(isinstance(said.get(name), str) for name in _SHOWN):
+            return said
+    except OutputError:
+        pass
+    return dict.fromkeys(_SHOWN, UNKNOWN)
 
 
 def clear(entry: Cached) -> None:

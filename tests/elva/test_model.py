@@ -19,6 +19,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from elva import checkpoints
+from elva import model as model_module
 from elva.config import Lora, parse_recipe
 from elva.model import content
 from elva.prompts import RET, Input
@@ -163,6 +164,21 @@ def test_a_picture_is_encoded_once(base, monkeypatch):
     model.embed(INPUTS, "prompt")
     model.embed(INPUTS, "summary")
     assert len(runs) == 1
+
+
+def test_the_pictures_that_were_used_last_are_remembered(base, monkeypatch):
+    model = checkpoints.load_base(recipe_of(base), device="cpu")
+    first, second, third = (item for item in INPUTS if item.image is not None)
+    expected = model.embed(INPUTS, "prompt")
+    model.forget()
+    model.embed([first], "prompt")
+    monkeypatch.setattr(model_module, "FEATURE_BYTES", 2 * model._bytes)  # all three are of one size
+    model.embed([second], "prompt")
+    model.embed([first], "prompt")
+    model.embed([third], "prompt")
+    assert list(model._pictures) == [first.key, third.key]
+    assert model._bytes == model_module.FEATURE_BYTES
+    assert torch.allclose(model.embed(INPUTS, "prompt"), expected, atol=1e-5)
 
 
 def test_in_training_a_frozen_picture_is_encoded_by_itself(base, monkeypatch):

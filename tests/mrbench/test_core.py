@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mrbench import registry as registry_module
 from mrbench.errors import FormatVersionError, InputError, MissingExtraError, MRBenchError, OutputError, ResultError
-from mrbench.files import canonical_json, no_file, replaced_folder, sha256_file, write_atomic, write_json_atomic
+from mrbench.files import canonical_json, no_file, sha256_file, write_atomic, write_json_atomic
 from mrbench.records import TASKS, Candidate, Grain, ImageData, Query, judge
 from mrbench.registry import Entry, Registry
 from mrbench.results import GrainScore, Result, TaskResult, read_result, write_result
@@ -108,21 +108,6 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["file.json"]
     assert json.loads(path.read_text())["b"] == 1
     assert len(sha256_file(path)) == 64
-
-
-def test_replaced_folder_takes_an_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    with replaced_folder(tmp_path / "out", marker="m", overwrite=False) as temporary:
-        (temporary / "m").write_text("")
-        assert temporary.parent == tmp_path
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["m", "out"]
-    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
-
-
-def test_replaced_folder_below_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError), replaced_folder(tmp_path / "file" / "out", marker="m", overwrite=True):
-        pass
 
 
 class _Points(list):

@@ -18,7 +18,6 @@ from tiny_benchmark import write_tiny
 
 from mrbench.benchmark import Benchmark, encode_png, write_benchmark
 from mrbench.errors import BenchmarkError, OutputError
-from mrbench.files import replaced_folder
 from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Variant
 
 CAT = (Grain("entity", "cat"),)
@@ -126,9 +125,18 @@ def test_interruption_leaves_the_old_folder(tmp_path: Path, error: type[BaseExce
 
 def test_overwrite_replaces_the_whole_folder(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "out").folder
-    (folder / "data/notes.txt").write_text("of the old one")
+    (folder / "data/corpus/image-test-00007.parquet").write_text("of the old one")
+    (folder / "audit").mkdir()
+    (folder / "audit/report.md").write_text("of the old one")
     with pytest.raises(OutputError, match="--overwrite"), write_benchmark(folder):
         pass
+    for other in ("data/notes.txt", "audit/notes.md", "data/corpus/mine.parquet", "results/result.json"):
+        (folder / other).parent.mkdir(exist_ok=True)
+        (folder / other).write_text("mine")
+        with pytest.raises(OutputError, match=f"left alone.*got: '{other}'"), write_benchmark(folder, overwrite=True):
+            pass
+        (folder / other).unlink()
+    (folder / "results").rmdir()
     with write_benchmark(folder, overwrite=True) as writer:
         writer.add_candidates("test", [candidate("a")])
         finish(writer)
@@ -235,55 +243,3 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk: Path) -> None:
     assert [path.name for path in small_disk.iterdir()] == ["out"]
     assert contents(small_disk / "out") == old
     assert Benchmark(small_disk / "out").name == "tiny"
-
-
-def test_a_second_run_does_not_replace_what_the_first_has_finished(tmp_path: Path) -> None:
-    target = tmp_path / "out"
-
-    def second() -> None:
-        with replaced_folder(target, marker="m", overwrite=False) as mine:
-            (mine / "m").write_text('{"format": "mrbench", "by": "second"}')
-            target.mkdir()
-            (target / "m").write_text('{"format": "mrbench", "by": "first"}')
-
-    with pytest.raises(OutputError, match="--overwrite"):
-        second()
-    assert "first" in (target / "m").read_text()
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-@pytest.mark.parametrize("marker", ["{}", "[]", "not JSON", '{"format": "other"}'])
-def test_a_folder_whose_marker_is_of_another_program_is_left_alone(tmp_path: Path, marker: str) -> None:
-    (tmp_path / "thesis.txt").write_text("keep")
-    (tmp_path / "m").write_text(marker)
-
-    def replace() -> None:
-        with replaced_folder(tmp_path, marker="m", overwrite=True):
-            pass
-
-    with pytest.raises(OutputError, match="did not write"):
-        replace()
-    assert (tmp_path / "thesis.txt").read_text() == "keep"
-
-
-def test_a_failed_exchange_gives_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tmp_path / "out"
-    target.mkdir()
-    (target / "m").write_text('{"format": "mrbench"}')
-    rename, calls = os.rename, []
-
-    def second_fails(source, destination) -> None:
-        calls.append(source)
-        if len(calls) == 2:
-            raise OSError("no")
-        rename(source, destination)
-
-    def replace() -> None:
-        with replaced_folder(target, marker="m", overwrite=True) as folder:
-            (folder / "new").write_text("new")
-
-    monkeypatch.setattr(os, "rename", second_fails)
-    with pytest.raises(OSError, match="no"):
-        replace()
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert [path.name for path in target.iterdir()] == ["m"]

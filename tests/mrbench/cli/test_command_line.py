@@ -12,9 +12,12 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from mrbench.benchmark import Benchmark
+from mrbench.models.zoo import load_model
+from mrbench.retrieve import EmbeddingStore
 
 
 def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -195,11 +198,50 @@ def test_show_writes_only_pictures(tiny: Benchmark, tmp_path: Path) -> None:
     assert kept.read_text() == "{}"
 
 
-def test_an_empty_output_is_not_the_current_folder(tmp_path: Path) -> None:
-    run = mrbench("build", "scenes", "--output", "", "--splits", "test", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["build", "scenes", "--output", "", "--splits", "test"], "an empty value; where: after --output"),
+        (["build", "scenes", "--output=", "--splits", "test"], "an empty value; where: after --output="),
+        (["build", "scenes", "--output", ".", "--splits", "test"], "the output is the current folder"),
+        (["evaluate", "", "--model", "random"], "an empty value; where: after evaluate"),
+        (["evaluate", "BENCHMARK", "--model", "elva:"], "no path of a model; got: 'elva:'; accepted: elva:PATH"),
+        (["cache", "clear", "--cache", ""], "an empty value; where: after --cache"),
+        (["cache", "clear", "--cache", ".", "--model", "nope"], "got: 'nope'; accepted: random"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(words: list[str], said: str, tiny: Benchmark, tmp_path: Path) -> None:
+    random = load_model("random")
+    EmbeddingStore(random, tmp_path).put([bytes(32)], np.ones((1, random.dimension), dtype=np.float32))
+    before = sorted(tmp_path.rglob("*"))
+    run = mrbench(*(tiny.folder if word == "BENCHMARK" else word for word in words), cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert said in run.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_cache_in_the_output_is_refused(tiny: Benchmark, tmp_path: Path) -> None:
+    for cache in (tmp_path / "r", tmp_path / "r" / "cache"):
+        run = mrbench("evaluate", tiny.folder, "--model", "random", "--output", tmp_path / "r", "--cache", cache)
+        assert run.returncode == 2
+        assert "the cache is in the output folder" in run.stderr
+        assert not (tmp_path / "r").exists()
+
+
+def test_an_error_of_the_system_says_where(tmp_path: Path) -> None:
+    run = mrbench("build", "scenes", "--output", tmp_path / ("x" * 300))
     assert run.returncode == 2
-    assert "current folder" in run.stderr
-    assert tmp_path.is_dir()
+    assert run.stderr.startswith("error: File name too long; where: ")
+    (tmp_path / "file").write_text("")
+    run = mrbench("build", "scenes", "--output", tmp_path / "file" / "a" / "b")
+    assert run.returncode == 2
+    assert f"at {tmp_path}/file" in run.stderr
+
+
+def test_the_batch_size_is_in_the_command_that_is_kept(tiny: Benchmark, tmp_path: Path) -> None:
+    for words, kept in (((), False), (("--batch-size", "8"), True)):
+        run = mrbench("evaluate", tiny.folder, "-m", "random", "-o", tmp_path / "r", "--overwrite", "--json", *words)
+        assert ("--batch-size 8" in json.loads(run.stdout)["command"]) == kept
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_publish_replaces_only_its_own_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="--overwrite"):
         publish(samples(), output)
     (output / "result.json").write_text("mine")
-    with pytest.raises(OutputError, match=r"other files.*result\.json"):
+    with pytest.raises(OutputError, match=r"something else.*result\.json"):
         publish(samples(), output, overwrite=True)
     assert (output / "result.json").read_text() == "mine"
     (output / "result.json").unlink()

@@ -399,13 +399,27 @@ def test_what_is_no_file_is_named(tmp_path: Path, make: Callable[[Path], None]) 
         store.refresh()
 
 
-@pytest.mark.parametrize("said", ["{}", "[1]", '{"name": 5, "revision": "r", "dtype": "d"}'])
-def test_a_folder_that_does_not_say_whose_it_is_is_named(tmp_path: Path, said: str) -> None:
-    (tmp_path / "a").mkdir()
-    text = f'{{"format": "mrbench-cache", "format_version": 1, "model": {said}}}'
-    (tmp_path / "a" / "model.json").write_text(text)
-    with pytest.raises(OutputError, match=r"does not say whose it is.*a/model\.json"):
-        cached(tmp_path)
+@pytest.mark.parametrize(
+    "said",
+    [None, "", "{}"]
+    + [f'{{"format": "mrbench-cache", "format_version": 1, "model": {said}}}' for said in ("{}", "[1]", '{"name": 5}')],
+)
+def test_a_folder_that_does_not_say_whose_it_is_can_be_cleared(tmp_path: Path, said: str | None) -> None:
+    store = EmbeddingStore(Oracle(), tmp_path)
+    store.put([bytes(32)], np.ones((1, Oracle().dimension), dtype=np.float32))
+    damaged = tmp_path / ("0" * 32)
+    shutil.copytree(next(tmp_path.iterdir()), damaged)
+    (damaged / "model.json").unlink()
+    if said is not None:
+        (damaged / "model.json").write_text(said)
+    mine = tmp_path / "mine" / "model.json"  # not in a folder of a cache
+    mine.parent.mkdir()
+    mine.write_text("{}")
+    entries = cached(tmp_path)
+    assert {entry.model["name"]: entry.units for entry in entries} == {Oracle().name: 1, "unknown": 1}
+    for entry in entries:
+        clear(entry)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["mine", "model.json"]
 
 
 def test_clearing_removes_what_is_the_cache_s_alone(tmp_path: Path) -> None:

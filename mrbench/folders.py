@@ -1,0 +1,205 @@
+"""Writing folders so that nothing is lost or half-written: each appears whole, in the place of an older one of ours."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import glob
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mrbench.errors import OutputError
+from mrbench.files import output_error
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: there what a killed run left behind stays
+    fcntl = None  # type: ignore[assignment]
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """What a folder of ours holds.
+
+    Attributes:
+        marker: Name of the file by which it is recognised: JSON whose ``format`` begins with our name.
+        holds: Regular expression of the paths that we write there, their parts joined by ``/``. What else lies there is
+            somebody else's, and keeps the folder from being replaced.
+    """
+
+    marker: str
+    holds: str
+
+
+@contextmanager
+def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty temporary folder that takes the place of ``target`` when the block succeeds.
+
+    On any failure, and on Ctrl-C, the temporary folder is removed and ``target`` is as it was. Where a run is killed,
+    ``target`` is the old or the new one, and the next run removes what was left beside it.
+
+    Args:
+        target: The folder to create or replace.
+        kind: What it holds.
+        overwrite: Whether a folder of ours may be replaced. One that holds something else never is.
+
+    Raises:
+        OutputError: The target exists and may not be replaced, or the disk is full.
+    """
+    target = target.absolute()
+    check_replaceable(target, kind, overwrite=overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        temporary, handle = _temporary(target)
+    except OSError as error:
+        raise output_error(error, target) from error
+    try:
+        yield temporary
+        for path in sorted(temporary.rglob("*")):
+            if path.is_file():
+                with path.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp makes it private; a benchmark is for sharing
+        check_replaceable(target, kind, overwrite=overwrite)  # another run may have finished meanwhile
+        _swap(temporary, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+            raise output_error(error, target) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
+    """Raise :class:`OutputError` unless ``target`` is free, empty, or nothing but ours and to be overwritten."""
+    if target.resolve() == Path.cwd():
+        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
+    if not target.exists() or not any(target.iterdir()):
+        return
+    if not _wrote(target / kind.marker):
+        raise OutputError(
+            "the output folder holds something that MRBench did not write, and is left alone",
+            where=target,
+            accepted=f"a new or empty folder, or one with {kind.marker}",
+        )
+    other = _not_ours(target, kind)
+    if other is not None:
+        raise OutputError(
+            "the output folder holds something else beside what MRBench wrote, and is left alone",
+            where=target,
+            got=other,
+            hint="move it away, or choose another --output",
+        )
+    if not overwrite:
+        raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
+
+
+def _wrote(marker: Path) -> bool:
+    """Whether MRBench wrote this file: JSON whose ``format`` begins with our name."""
+    try:
+        raw = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(raw, dict) and str(raw.get("format", "")).startswith("mrbench")
+
+
+def _not_ours(folder: Path, kind: FolderKind) -> str | None:
+    """Return the first path in a folder that is none of its kind: a file, a link, or an empty folder."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            ours = any(path.iterdir())  # what is in it is looked at
+        else:
+            ours = not path.is_symlink() and re.fullmatch(kind.holds, name) is not None
+        if not ours:
+            return name
+    return None
+
+
+def _temporary(target: Path) -> tuple[Path, int | None]:
+    """Return a new folder beside ``target``, and what keeps others from taking it for one that was left behind."""
+    while True:
+        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.partial-"))
+        try:
+            handle = _hold(made)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another run was faster, and took it for a leftover
+        if made.exists():
+            return made, handle
+        if handle is not None:
+            os.close(handle)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what killed runs left beside ``target``: the temporary folders that no process holds."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.partial-????????"):
+        try:
+            handle = _hold(left)
+        except OSError:
+            continue
+        if handle is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(handle)
+
+
+def _hold(folder: Path) -> int | None:
+    """Keep a folder for as long as this process lives, or until the handle that is returned is closed.
+
+    Returns:
+        None where there are no locks.
+
+    Raises:
+        BlockingIOError: Another process has it.
+    """
+    if fcntl is None:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None  # a file system without locks
+    return handle
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    """Put one folder in the place of another; the old one is afterwards in the place of the new one, or gone."""
+    if not target.exists():
+        os.rename(temporary, target)
+        return
+    if _exchange(temporary, target):
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old-"))
+    try:
+        os.rename(target, old / "folder")  # a run that is killed here leaves the old folder there
+        try:
+            os.rename(temporary, target)
+        except BaseException:
+            os.rename(old / "folder", target)
+            raise
+        shutil.rmtree(old / "folder", ignore_errors=True)
+    finally:
+        with suppress(OSError):  # the old folder is still in it
+            old.rmdir()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; false where the system or the file system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
+    return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0

@@ -1,0 +1,230 @@
+"""Folders that appear whole: never over what is not ours, and the old or the new one at every moment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mrbench import folders
+from mrbench.errors import OutputError
+from mrbench.folders import FolderKind, replaced_folder
+
+KIND = FolderKind("m", r"m|new|part/\d+")
+
+
+def write(target: Path, by: str, *, overwrite: bool = True) -> None:
+    with replaced_folder(target, KIND, overwrite=overwrite) as folder:
+        (folder / "m").write_text(f'{{"format": "mrbench", "by": "{by}"}}')
+        (folder / "part").mkdir()
+        (folder / "part" / "1").write_text(by)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_replaced_folder_takes_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with replaced_folder(tmp_path / "out", KIND, overwrite=False) as temporary:
+        (temporary / "m").write_text("")
+        assert temporary.parent == tmp_path
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["m", "out"]
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+
+
+def test_replaced_folder_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError), replaced_folder(tmp_path / "file" / "out", KIND, overwrite=True):
+        pass
+
+
+def test_a_second_run_does_not_replace_what_the_first_has_finished(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+
+    def second() -> None:
+        with replaced_folder(target, KIND, overwrite=False) as mine:
+            (mine / "m").write_text('{"format": "mrbench", "by": "second"}')
+            target.mkdir()
+            (target / "m").write_text('{"format": "mrbench", "by": "first"}')
+
+    with pytest.raises(OutputError, match="--overwrite"):
+        second()
+    assert "first" in (target / "m").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("marker", ["{}", "[]", "not JSON", '{"format": "other"}'])
+def test_a_folder_whose_marker_is_of_another_program_is_left_alone(tmp_path: Path, marker: str) -> None:
+    (tmp_path / "thesis.txt").write_text("keep")
+    (tmp_path / "m").write_text(marker)
+
+    def replace() -> None:
+        with replaced_folder(tmp_path, KIND, overwrite=True):
+            pass
+
+    with pytest.raises(OutputError, match="did not write"):
+        replace()
+    assert (tmp_path / "thesis.txt").read_text() == "keep"
+
+
+def test_a_failed_exchange_gives_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "_exchange", lambda *_: False)
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "m").write_text('{"format": "mrbench"}')
+    rename, calls = os.rename, []
+
+    def second_fails(source, destination) -> None:
+        calls.append(source)
+        if len(calls) == 2:
+            raise OSError("no")
+        rename(source, destination)
+
+    def replace() -> None:
+        with replaced_folder(target, KIND, overwrite=True) as folder:
+            (folder / "new").write_text("new")
+
+    monkeypatch.setattr(os, "rename", second_fails)
+    with pytest.raises(OSError, match="no"):
+        replace()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in target.iterdir()] == ["m"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("other", "make"),
+    [
+        ("thesis.txt", Path.touch),
+        ("part/thesis.txt", Path.touch),
+        ("new/cache", lambda path: path.mkdir(parents=True)),
+        ("part/2", lambda path: path.symlink_to(path.parent / "1")),
+        ("notes", lambda path: path.symlink_to(path.parent, target_is_directory=True)),
+    ],
+)
+def test_what_lies_beside_ours_keeps_a_folder(
+    tmp_path: Path, other: str, make: Callable[[Path], None], overwrite: bool
+) -> None:
+    target = tmp_path / "out"
+    write(target, "first")
+    make(target / other)
+    before = names(tmp_path)
+    with pytest.raises(OutputError, match=rf"beside what MRBench wrote.*got: '{other}"):
+        write(target, "second", overwrite=overwrite)
+    assert names(tmp_path) == before
+    assert (target / "part/1").read_text() == "first"
+
+
+def test_what_is_put_there_meanwhile_keeps_a_folder(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    write(target, "first")
+
+    def second() -> None:
+        with replaced_folder(target, KIND, overwrite=True):
+            (target / "thesis.txt").write_text("mine")
+
+    with pytest.raises(OutputError, match=r"thesis\.txt"):
+        second()
+    assert names(target) == ["m", "part", "part/1", "thesis.txt"]
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_is_replaced_where_folders_can_be_exchanged_and_where_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr(folders, "_exchange", lambda *_: False)
+    for by in ("first", "second"):
+        write(tmp_path / "out", by)
+        assert (tmp_path / "out/part/1").read_text() == by
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from mrbench import folders
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def exchange(*paths, real=folders._exchange):
+    if when == "before": killed()
+    assert real(*paths)
+    killed()
+
+folders._exchange = exchange
+target, when = Path(sys.argv[1]), sys.argv[2]
+with folders.replaced_folder(target, folders.FolderKind("m", "m|new|part/."), overwrite=True) as folder:
+    (folder / "m").write_text('{"format": "mrbench"}')
+    (folder / "new").write_text("new")
+    if when == "writing": killed()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="folders are exchanged in one step on Linux alone")
+@pytest.mark.parametrize("when", ["writing", "before", "after"])
+def test_a_killed_run_leaves_the_old_folder_or_the_new_one_and_the_next_clears_up(tmp_path: Path, when: str) -> None:
+    target = tmp_path / "o[u]t"  # not read as a pattern
+    write(target, "first")
+    (tmp_path / ".ot.partial-12345678").mkdir()
+    run = subprocess.run([sys.executable, "-c", PROGRAM, str(target), when], check=False)
+    assert run.returncode == -9
+    assert names(target) == (["m", "new"] if when == "after" else ["m", "part", "part/1"])
+    assert len(list(tmp_path.iterdir())) == 3  # and what the run left behind
+    write(target, "third")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".ot.partial-12345678", "o[u]t"]
+    assert (target / "part/1").read_text() == "third"
+
+
+def test_what_another_run_is_writing_is_no_leftover(tmp_path: Path) -> None:
+    with replaced_folder(tmp_path / "out", KIND, overwrite=True) as mine:
+        (mine / "m").write_text('{"format": "mrbench", "by": "first"}')
+        write(tmp_path / "out", "second")
+        assert mine.is_dir()
+    assert names(tmp_path) == ["out", "out/m"]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_folder_that_another_run_took_for_a_leftover_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: bool
+) -> None:
+    """It may come between making a folder and holding it, before or after it was opened for that."""
+    hold, made = folders._hold, []
+
+    def late(folder: Path) -> int | None:
+        made.append(folder)
+        handle = hold(folder) if opened else None
+        if len(made) == 1:
+            folder.rmdir()
+        return handle if opened else hold(folder)
+
+    monkeypatch.setattr(folders, "_hold", late)
+    write(tmp_path / "out", "first")
+    assert len(made) == 2
+    assert names(tmp_path) == ["out", "out/m", "out/part", "out/part/1"]
+
+
+def test_a_failed_exchange_that_cannot_be_undone_keeps_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out", "first")
+    rename, calls = os.rename, []
+
+    def only_the_first(source: Path, destination: Path) -> None:
+        calls.append(source)
+        if len(calls) > 1:
+            raise OSError("no")
+        rename(source, destination)
+
+    monkeypatch.setattr(folders, "_exchange", lambda *_: False)
+    monkeypatch.setattr(os, "rename", only_the_first)
+    with pytest.raises(OSError, match="no"):
+        write(tmp_path / "out", "second")
+    (old,) = tmp_path.glob(".out.old-*/folder/part/1")
+    assert old.read_text() == "first"
