@@ -84,7 +84,7 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
 
 def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless ``target`` is free, empty, or nothing but ours and to be overwritten."""
-    if target.resolve() == Path.cwd():
+    if os.path.realpath(target) == os.path.realpath(os.curdir):
         raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")

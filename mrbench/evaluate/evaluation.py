@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ def evaluate(
     for name, value in (("limit", limit), ("depth", depth)):
         if value is not None and value < 1:
             raise InputError(f"malformed {name}", got=value, accepted="1 or more")
-    if cache is not None and output.resolve() in (cache.resolve(), *cache.resolve().parents):
+    if cache is not None and Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(output)):
         raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)

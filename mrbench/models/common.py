@@ -89,21 +89,32 @@ def batches(parts: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield parts[start : start + size]
 
 
-def padded(rows: Sequence[Sequence[int]], filling: int, *, left: bool = False) -> tuple[Ints, Flags]:
-    """Return rows of tokens as one array, filled up at one end, and which of it are tokens.
+def padded(rows: Sequence[Sequence[int]], filling: int) -> tuple[Ints, Flags]:
+    """Return rows of tokens as one array, filled up at the end, and which of it are tokens.
 
     Both are of shape ``(len(rows), length of the longest)``.
 
-    >>> padded([[7, 8], [9]], 0, left=True)[0].tolist()
-    [[7, 8], [0, 9]]
+    >>> padded([[7, 8], [9]], 0)[0].tolist()
+    [[7, 8], [9, 0]]
     """
     lengths = np.array([len(row) for row in rows])
     there = np.arange(lengths.max()) < lengths[:, None]
-    if left:
-        there = there[:, ::-1]
     found = np.full(there.shape, filling, dtype=np.int64)
     found[there] = np.fromiter(itertools.chain.from_iterable(rows), np.int64, lengths.sum())
     return found, there
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on a CPU or a GPU, without importing torch to ask.
+
+    >>> out_of_memory(RuntimeError("CUDA error: out of memory")), out_of_memory(RuntimeError("shapes differ"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error).lower()
+    signs = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+    return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
 def rgb_array(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,21 @@ import numpy as np
 import torch
 import transformers
 from PIL import Image
+from transformers.activations import ACT2FN
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
 from mrbench.models.common import batches, embed_items, files_digest, padded, weights_digest
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
-from mrbench.models.pretrained import load_error, load_transformer, resolve_device, writing_weights
+from mrbench.models.pretrained import load_error, load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
 Pixels = dict[str, np.ndarray[Any, Any]]
 FAMILIES = ("clip", "siglip", "siglip2")
+_TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
+_IMAGE = Image.fromarray(np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8))
+_HIGHEST = 2  # as a text tower's eos_token_id: the highest token is read, as before 2023
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -56,8 +60,8 @@ class DualEncoder:
 
     Raises:
         InputError: No such folder, or an unknown device or dtype.
-        ModelError: Not a CLIP or SigLIP checkpoint, weights only as pickles, a missing or unexpected key, or a hub
-            that does not answer.
+        ModelError: Not a CLIP or SigLIP checkpoint, weights only as pickles, a missing or unexpected key, a part that
+            fails at some texts and an image that are embedded on trial, or a hub that does not answer.
 
     Source: Radford et al., CLIP (arXiv 2103.00020); Zhai et al., SigLIP (arXiv 2303.15343); Wei et al., UniIR
     (arXiv 2311.17136) for the fusion.
@@ -72,8 +76,7 @@ class DualEncoder:
         if dtype not in DTYPES:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
         self._device = resolve_device(device)
-        self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
-        self._asked_batch_size = batch_size
+        self._batch_size = batch_size
         local = bool(source) and Path(source).is_dir()
         weights = _weights(Path(source)) if local else _check_hub_id(source)
         config = _config(source, local)
@@ -82,8 +85,12 @@ class DualEncoder:
         self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
         self.module.to(self._device)
         self._tokenizer, self._processor = _processors(source, local)
-        self._masked = self._family == "clip" and not _ends_before_padding(self._tokenizer)
-        self._scaling = _scaling(self._processor, self._device)
+        with loading(source, "the tokenizer"):
+            _check_vocabulary(source, self._tokenizer, config.text_config.vocab_size)
+            self._pads = self._family != "clip" or _ends_before_padding(self._tokenizer)
+        with loading(source, "the image processor", got=_settings(self._processor)):
+            _check_pixels(source, self._processor)
+            self._scaling = _scaling(self._processor, self._device)
         self.prepare = partial(_pixels, self._processor, scaled=self._scaling is None)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
@@ -91,8 +98,8 @@ class DualEncoder:
         self.preprocessing = self._describe_preprocessing(files_digest(Path(source)) if local else "")
         self.device = str(self._device)
         self.dtype = dtype
+        self.dimension = self._try(source)
         self.shares_prefixes = self._can_share_prefixes()
-        self.dimension = int(self._embed_texts(["a"]).shape[1])
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -131,12 +138,18 @@ class DualEncoder:
         return _tensor(self.module.get_image_features(**inputs))
 
     def _features_of_tokens(self, tokens: Sequence[list[int]]) -> torch.Tensor:
-        left = self._tokenizer.padding_side == "left"
-        ids, mask = padded(tokens, self._tokenizer.pad_token_id or 0, left=left)
-        given = {"input_ids": sent(torch.from_numpy(ids), self._device)}
-        if self._masked:
-            given["attention_mask"] = sent(torch.from_numpy(mask.astype(np.int64)), self._device)
-        return _tensor(self.module.get_text_features(**given))
+        if self._pads:
+            return self._features_of_padded(tokens)
+        rows_by_length: dict[int, list[int]] = {}
+        for row, text in enumerate(tokens):
+            rows_by_length.setdefault(len(text), []).append(row)
+        groups = list(rows_by_length.values())
+        found = torch.cat([self._features_of_padded([tokens[row] for row in rows]) for rows in groups])
+        return found[np.argsort(np.concatenate(groups))]
+
+    def _features_of_padded(self, tokens: Sequence[list[int]]) -> torch.Tensor:
+        ids, _ = padded(tokens, self._tokenizer.pad_token_id or 0)
+        return _tensor(self.module.get_text_features(input_ids=sent(torch.from_numpy(ids), self._device)))
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -148,10 +161,10 @@ class DualEncoder:
         """Embed texts, or what :meth:`prepare_texts` made of them."""
         tokens = self.prepare_texts(texts) if isinstance(texts[0], str) else texts
         if not self.shares_prefixes:
-            return embed_batches(self._features_of_tokens, list(batches(tokens, self._batch_size)), self._device)
+            return self._embed(self._features_of_tokens, tokens)
         order = sorted(range(len(tokens)), key=tokens.__getitem__)
         parts = prefixes.passes([tokens[row] for row in order])
-        made = [some for part in parts for some in batches(part, self._asked_batch_size)]
+        made = [some for part in parts for some in batches(part, self._batch_size)]
         found = embed_batches(partial(prefixes.features_of_sorted, self.module), made, self._device)
         return found[np.argsort(order)]
 
@@ -160,7 +173,7 @@ class DualEncoder:
 
         In float32 alone, in which it can be told whether the text tower is one that is known.
         """
-        if self._masked or self._family != "clip" or self._device.type != "cpu" or self.dtype != "float32":
+        if not self._pads or self._family != "clip" or self._device.type != "cpu" or self.dtype != "float32":
             return False
         said = ["a", "a b", f"a {self._tokenizer.eos_token} b", "b", "c a " * self._max_tokens]
         tokens = sorted(self.prepare_texts(said))
@@ -168,25 +181,107 @@ class DualEncoder:
             return prefixes.computes_the_same(self.module, tokens, self._features_of_tokens(tokens))
 
     def _embed_images(self, images: list[Image.Image]) -> Any:
-        return embed_batches(self.image_features, list(batches(images, self._batch_size)), self._device)
+        return self._embed(self.image_features, images)
+
+    def _embed(self, embed: Callable[[Sequence[Any]], torch.Tensor], parts: Sequence[Any]) -> Any:
+        size = min(self._batch_size, CPU_BATCH) if self._device.type == "cpu" else self._batch_size
+        return embed_batches(embed, list(batches(parts, size)), self._device)
+
+    def _try(self, source: str) -> int:
+        """Embed some texts and an image, and return the dimension: a damaged checkpoint is refused before any work."""
+        with loading(source, "the tokenizer"):
+            tokens = self.prepare_texts([*_TEXTS, _TEXTS[0] * self._max_tokens])
+            _check_tokens(source, self._tokenizer, tokens)
+        end = self.module.config.text_config.eos_token_id
+        if self._family == "clip" and end != _HIGHEST and not all(end in text for text in tokens):
+            raise ModelError(
+                "the tokenizer does not put the token after a text that the text tower reads",
+                where=source,
+                got=tokens[0][-1],
+                accepted=f"{end}, text_config.eos_token_id",
+            )
+        vision = self.module.config.vision_config.to_dict()
+        with torch.inference_mode():
+            with loading(source, "the text tower"):
+                texts = self._features_of_tokens(tokens)
+            with loading(source, "the image processor", got=_settings(self._processor)):
+                ready = self.prepare(_IMAGE)
+            shapes = {name: array.shape for name, array in ready.items()}
+            takes = {name: vision[name] for name in ("image_size", "patch_size", "num_channels") if name in vision}
+            with loading(source, "the image tower", got=shapes, accepted=takes):
+                images = self.image_features([ready])
+        for part, vectors in (("text", texts), ("image", images)):
+            wrong = vectors[~vectors.isfinite()]
+            if len(wrong):
+                raise ModelError(
+                    f"the {part} tower returns vectors that are not finite",
+                    where=source,
+                    got=float(wrong[0]),
+                    accepted="finite numbers",
+                )
+        if texts.shape[1] != images.shape[1]:
+            raise ModelError(
+                "the towers return vectors of different dimensions",
+                where=source,
+                got=f"{texts.shape[1]} of texts, {images.shape[1]} of images",
+                accepted="one dimension",
+            )
+        return texts.shape[1]
 
     def _describe_preprocessing(self, files: str) -> str:
         """Return a digest of all that is not weights: the checkpoint's other files, and what was made of them."""
         said = [self._processor.to_json_string(), json.dumps(self._tokenizer.get_vocab(), sort_keys=True)]
-        said += [files, self._family, str(self._max_tokens), str(self._masked), transformers.__version__]
+        said += [files, self._family, str(self._max_tokens), str(self._pads), transformers.__version__]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
 
 
 def _ends_before_padding(tokenizer: Any) -> bool:
-    """Say whether CLIP needs no mask: each token sees those before it alone, and the one that is read comes first.
+    """Say whether CLIP's texts can be filled up: each token sees those before it alone, and the one read comes first.
 
-    That is the end of the text, or the highest token of older configurations. Without a mask torch has a faster
-    attention, and a GPU is not asked first whether all of the mask is set, for which it would have to be waited for.
+    That is the end of the text, or the highest token of older configurations. What fills up is then not seen, and needs
+    no mask. Other texts run with those of their length alone: transformers would read the highest token in what fills
+    up, and counts positions from the left end, masked or not.
     """
     pad, end = tokenizer.pad_token_id or 0, tokenizer.eos_token_id
     return bool(
         tokenizer.padding_side == "right" and end is not None and pad <= end and tokenizer("a")["input_ids"][-1] == end
     )
+
+
+def _check_vocabulary(source: str, tokenizer: Any, rows: int) -> None:
+    word, highest = max(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
+    if highest >= rows:
+        raise ModelError(
+            "the tokenizer has tokens beyond the embedding of the text tower",
+            where=source,
+            got=f"{highest} for {word}",
+            accepted=f"0 to {rows - 1}",
+        )
+
+
+def _check_tokens(source: str, tokenizer: Any, tokens: list[list[int]]) -> None:
+    if set().union(*tokens) <= set(tokenizer.all_special_ids):
+        raise ModelError(
+            "the tokenizer knows no word",
+            where=source,
+            got=f"{len(tokenizer.get_vocab())} tokens",
+            accepted=f"a vocabulary in {_TOKENIZER_FILES}",
+        )
+
+
+def _settings(processor: Any) -> dict[str, Any]:
+    names = ("size", "crop_size", "image_mean", "image_std", "rescale_factor")
+    return {name: getattr(processor, name) for name in names if getattr(processor, name, None) is not None}
+
+
+def _check_pixels(source: str, processor: Any) -> None:
+    if not np.isfinite(_pixels(processor, _IMAGE, scaled=True)["pixel_values"]).all():
+        raise ModelError(
+            "the image processor makes pixels that are not finite",
+            where=source,
+            got={name: value for name, value in _settings(processor).items() if "size" not in name},
+            accepted="finite numbers, and no image_std of 0",
+        )
 
 
 def _pixels(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:

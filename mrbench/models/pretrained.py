@@ -10,12 +10,17 @@ from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModel
 from transformers.utils import logging
 
-from mrbench.errors import InputError, ModelError, OutputError
+from mrbench.errors import InputError, ModelError, MRBenchError, OutputError
+from mrbench.models.common import out_of_memory
+
+_SAYS_LITTLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
+"""Errors of a program rather than of its input: their messages alone, such as ``'nope'``, explain nothing."""
 
 
 def resolve_device(device: str) -> torch.device:
@@ -49,19 +54,16 @@ def load_transformer(source: str, *, dtype: torch.dtype, local: bool) -> Any:
     Raises:
         ModelError: A key is missing, unexpected or of another shape, or the files cannot be read.
     """
-    try:
-        with quiet():
-            model, info = AutoModel.from_pretrained(
-                source,
-                dtype=dtype,
-                local_files_only=local,
-                use_safetensors=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # so that the keys are named below
-                output_loading_info=True,
-            )
-    except Exception as error:  # transformers and safetensors raise whatever they like
-        raise load_error(source, error) from error
+    with loading(source):
+        model, info = AutoModel.from_pretrained(
+            source,
+            dtype=dtype,
+            local_files_only=local,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # so that the keys are named below
+            output_loading_info=True,
+        )
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
     check_keys(source, info["missing_keys"], info["unexpected_keys"], mismatched)
     return model.eval()
@@ -80,10 +82,44 @@ def check_keys(source: str, missing: Iterable[str], unexpected: Iterable[str], m
             raise ModelError(f"the weights {fault} keys: {', '.join(named[:3])}{more}", where=source)
 
 
-def load_error(source: str, error: Exception) -> ModelError:
-    """Say in one line why a checkpoint could not be loaded."""
-    reason = textwrap.shorten(str(error), 200, placeholder=" ...") or type(error).__name__
-    return ModelError(f"cannot load the model: {reason}", where=source)
+def load_error(
+    source: str, error: Exception, part: str | None = None, *, got: object = None, accepted: object = None
+) -> ModelError:
+    """Say in one line why a checkpoint could not be loaded.
+
+    Args:
+        source: The checkpoint.
+        error: What was raised.
+        part: What of it is at fault, such as ``the text tower``, where that is known.
+        got: What the part was given, or was made of.
+        accepted: What it takes.
+
+    >>> print(load_error("clip", KeyError("nope"), "the text tower"))
+    cannot load the model: the text tower: KeyError: 'nope'; where: clip
+    """
+    kind, said = type(error).__name__, str(error).rstrip(".")
+    reason = textwrap.shorten(said, 200, placeholder=" ...") or kind
+    if isinstance(error, _SAYS_LITTLE) and reason != kind:
+        reason = f"{kind}: {reason}"
+    what = f"{part}: {reason}" if part else reason
+    return ModelError(f"cannot load the model: {what}", where=source, got=got, accepted=accepted)
+
+
+@contextmanager
+def loading(source: str, part: str | None = None, *, got: object = None, accepted: object = None) -> Iterator[None]:
+    """Do a step of loading quietly: what it raises becomes :func:`load_error`, which has the same arguments.
+
+    Errors of ours and a lack of memory pass as they are.
+    """
+    try:
+        with quiet(), np.errstate(all="ignore"):
+            yield
+    except MRBenchError:
+        raise
+    except Exception as error:  # transformers, tokenizers and safetensors raise whatever they like
+        if out_of_memory(error):
+            raise
+        raise load_error(source, error, part, got=got, accepted=accepted) from error
 
 
 @contextmanager

@@ -238,6 +238,18 @@ def test_an_error_of_the_system_says_where(tmp_path: Path) -> None:
     assert f"at {tmp_path}/file" in run.stderr
 
 
+@pytest.mark.parametrize("option", ["--output", "--cache"])
+@pytest.mark.parametrize("to", ["link", "nowhere"])
+def test_a_link_to_nothing_is_one_line(tiny: Benchmark, tmp_path: Path, option: str, to: str) -> None:
+    (tmp_path / "link").symlink_to(to)
+    run = mrbench("evaluate", tiny.folder, "--model", "random", option, "link", cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
+    assert "link" in run.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
 def test_the_batch_size_is_in_the_command_that_is_kept(tiny: Benchmark, tmp_path: Path) -> None:
     for words, kept in (((), False), (("--batch-size", "8"), True)):
         run = mrbench("evaluate", tiny.folder, "-m", "random", "-o", tmp_path / "r", "--overwrite", "--json", *words)
