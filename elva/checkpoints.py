@@ -11,8 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import PeftModel, get_peft_model_state_dict
+from PIL import Image
 from safetensors import safe_open
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer, Qwen2VLConfig
 from transformers import Qwen2VLForConditionalGeneration as Network
@@ -20,12 +22,12 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from elva.config import Architecture, Embedding, Recipe, parse_recipe
 from elva.model import Elva, no_future_warnings, seeded_globally
-from elva.prompts import IMAGE, IMAGE_END, IMAGE_START, PAD, RET
+from elva.prompts import IMAGE, IMAGE_END, IMAGE_START, PAD, RET, Input
 from elva.tokenizer import SPECIAL, build_tokenizer
 from mrbench.errors import InputError, ModelError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.folders import FolderKind, replaced_folder
-from mrbench.models.pretrained import check_keys, load_error, quiet, resolve_device, writing_weights
+from mrbench.models.pretrained import check_keys, load_error, loading, quiet, resolve_device, writing_weights
 
 MARKER = "elva.json"
 FOLDER = FolderKind(MARKER, holds=".*")
@@ -123,8 +125,9 @@ def load_base(recipe: Recipe, *, device: str = "auto") -> Elva:
         with torch.no_grad():
             for table in (network.get_input_embeddings().weight, network.get_output_embeddings().weight):
                 table[tokenizer.convert_tokens_to_ids(RET)] = table[end]
-    processor.size = {**dict(processor.size), "longest_edge": recipe.max_pixels}
-    return _elva(network, tokenizer, processor, recipe, device)
+    with loading(recipe.base, "the image processor", got=processor.size):
+        processor.size = {**dict(processor.size), "longest_edge": recipe.max_pixels}
+    return _tried(_elva(network, tokenizer, processor, recipe, device), recipe.base)
 
 
 def _read(source: str, dtype: torch.dtype) -> tuple[Any, Any, Any]:
@@ -169,6 +172,20 @@ def _elva(network: Any, tokenizer: Any, processor: Any, recipe: Recipe, device: 
         enable({"use_reentrant": False})
     network.to(resolve_device(device))
     return Elva(network.eval(), tokenizer, processor, recipe.prompt, max_summary=recipe.max_summary)
+
+
+def _tried(model: Elva, source: str) -> Elva:
+    """Return the model, unless it fails at a text and a picture: a damaged one is refused before any work."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8))
+    with torch.no_grad():
+        with loading(source, "the image processor", got=model.processor.to_dict()):
+            pixels = model.processor(images=[picture], return_tensors="pt")["pixel_values"]
+        with loading(source, "the network"):
+            vectors = model.embed([Input("a dog"), Input(image=picture)], "prompt")
+    for what, values in (("the image processor returns pixels", pixels), ("the network returns vectors", vectors)):
+        if not values.isfinite().all():
+            raise ModelError(f"{what} that are not finite", where=source)
+    return model
 
 
 def save(
@@ -248,7 +265,7 @@ def load(folder: Path, *, device: str = "auto") -> tuple[Elva, Recipe, Embedding
     recipe = parse_recipe(facts["recipe"], where=str(folder / MARKER))
     if recipe.base is None:
         network, tokenizer, processor = _read(str(folder), torch.float32)
-        return _elva(network, tokenizer, processor, recipe, device), recipe, facts["embedding"]
+        return _tried(_elva(network, tokenizer, processor, recipe, device), str(folder)), recipe, facts["embedding"]
     model = load_base(recipe, device=device)
     for name in facts["adapters"]:
         _put_on(model, folder / name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,20 +13,18 @@ import numpy as np
 import torch
 import transformers
 from PIL import Image
-from transformers.activations import ACT2FN
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
+from mrbench.models.checkpoint import check_tokens, config_of, processors_of, weights_of
 from mrbench.models.common import batches, embed_items, files_digest, padded, weights_digest
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
-from mrbench.models.pretrained import load_error, load_transformer, loading, resolve_device, writing_weights
+from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
+from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import MODALITIES, Modality
 
-Pixels = dict[str, np.ndarray[Any, Any]]
-FAMILIES = ("clip", "siglip", "siglip2")
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
-_IMAGE = Image.fromarray(np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8))
 _HIGHEST = 2  # as a text tower's eos_token_id: the highest token is read, as before 2023
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
@@ -78,20 +75,19 @@ class DualEncoder:
         self._device = resolve_device(device)
         self._batch_size = batch_size
         local = bool(source) and Path(source).is_dir()
-        weights = _weights(Path(source)) if local else _check_hub_id(source)
-        config = _config(source, local)
+        weights = weights_of(source, local)
+        config = config_of(source, local)
         self._family = config.model_type
         self._max_tokens = config.text_config.max_position_embeddings
         self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
         self.module.to(self._device)
-        self._tokenizer, self._processor = _processors(source, local)
+        self._tokenizer, self._processor = processors_of(source, local)
         with loading(source, "the tokenizer"):
-            _check_vocabulary(source, self._tokenizer, config.text_config.vocab_size)
             self._pads = self._family != "clip" or _ends_before_padding(self._tokenizer)
-        with loading(source, "the image processor", got=_settings(self._processor)):
-            _check_pixels(source, self._processor)
-            self._scaling = _scaling(self._processor, self._device)
-        self.prepare = partial(_pixels, self._processor, scaled=self._scaling is None)
+        with loading(source, "the image processor", got=settings(self._processor)):
+            check_pixels(source, self._processor)
+            self._scaling = scaling_of(self._processor, self._device)
+        self.prepare = partial(pixels_of, self._processor, scaled=self._scaling is None)
         self.name = Path(source).resolve().name if local else source
         self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
         self.revision_is_digest = local
@@ -191,7 +187,7 @@ class DualEncoder:
         """Embed some texts and an image, and return the dimension: a damaged checkpoint is refused before any work."""
         with loading(source, "the tokenizer"):
             tokens = self.prepare_texts([*_TEXTS, _TEXTS[0] * self._max_tokens])
-            _check_tokens(source, self._tokenizer, tokens)
+            check_tokens(source, self._tokenizer, tokens, self.module.config.text_config.vocab_size)
         end = self.module.config.text_config.eos_token_id
         if self._family == "clip" and end != _HIGHEST and not all(end in text for text in tokens):
             raise ModelError(
@@ -204,8 +200,7 @@ class DualEncoder:
         with torch.inference_mode():
             with loading(source, "the text tower"):
                 texts = self._features_of_tokens(tokens)
-            with loading(source, "the image processor", got=_settings(self._processor)):
-                ready = self.prepare(_IMAGE)
+            ready = self.prepare(TRIAL)
             shapes = {name: array.shape for name, array in ready.items()}
             takes = {name: vision[name] for name in ("image_size", "patch_size", "num_channels") if name in vision}
             with loading(source, "the image tower", got=shapes, accepted=takes):
@@ -248,149 +243,7 @@ def _ends_before_padding(tokenizer: Any) -> bool:
     )
 
 
-def _check_vocabulary(source: str, tokenizer: Any, rows: int) -> None:
-    word, highest = max(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
-    if highest >= rows:
-        raise ModelError(
-            "the tokenizer has tokens beyond the embedding of the text tower",
-            where=source,
-            got=f"{highest} for {word}",
-            accepted=f"0 to {rows - 1}",
-        )
-
-
-def _check_tokens(source: str, tokenizer: Any, tokens: list[list[int]]) -> None:
-    if set().union(*tokens) <= set(tokenizer.all_special_ids):
-        raise ModelError(
-            "the tokenizer knows no word",
-            where=source,
-            got=f"{len(tokenizer.get_vocab())} tokens",
-            accepted=f"a vocabulary in {_TOKENIZER_FILES}",
-        )
-
-
-def _settings(processor: Any) -> dict[str, Any]:
-    names = ("size", "crop_size", "image_mean", "image_std", "rescale_factor")
-    return {name: getattr(processor, name) for name in names if getattr(processor, name, None) is not None}
-
-
-def _check_pixels(source: str, processor: Any) -> None:
-    if not np.isfinite(_pixels(processor, _IMAGE, scaled=True)["pixel_values"]).all():
-        raise ModelError(
-            "the image processor makes pixels that are not finite",
-            where=source,
-            got={name: value for name, value in _settings(processor).items() if "size" not in name},
-            accepted="finite numbers, and no image_std of 0",
-        )
-
-
-def _pixels(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:
-    """Return what the image tower takes of one image: ``pixel_values``, and what else SigLIP 2 wants beside them.
-
-    Args:
-        processor: The image processor.
-        image: The image.
-        scaled: Whether to rescale and normalise; else the pixels stay bytes, of which a fourth goes from one process to
-            another and to a GPU, and :class:`_Scaling` does it there.
-    """
-    options = {} if scaled else {"do_rescale": False, "do_normalize": False}
-    found = processor(images=image.convert("RGB"), return_tensors="np", **options)
-    return {name: array[0] for name, array in found.items()}
-
-
-class _Scaling:
-    """Rescales and normalises bytes as the image processor would, to the last bit.
-
-    Args:
-        processor: The image processor.
-        device: Where the bytes will be.
-    """
-
-    def __init__(self, processor: Any, device: torch.device) -> None:
-        self._factor = float(processor.rescale_factor)
-        mean, std = torch.tensor([processor.image_mean, processor.image_std], dtype=torch.float32, device=device)
-        self._mean, self._std = mean[:, None, None], std[:, None, None]
-
-    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return float32 of bytes, both of shape ``(number, channels, height, width)``."""
-        return (pixels.double() * self._factor).float().sub_(self._mean).div_(self._std)
-
-
-def _scaling(processor: Any, device: torch.device) -> _Scaling | None:
-    """Return what does an image processor's scaling; None where that is another one than is known here."""
-    image = Image.fromarray(np.random.default_rng(0).integers(256, size=(90, 70, 3), dtype=np.uint8))
-    try:
-        scaling = _Scaling(processor, device)
-        expected, plain = (_pixels(processor, image, scaled=scaled) for scaled in (True, False))
-        if plain["pixel_values"].dtype != np.uint8:
-            return None
-        found = scaling(torch.from_numpy(plain["pixel_values"][None]).to(device))[0].cpu().numpy()
-    except (AttributeError, RuntimeError, TypeError, ValueError):
-        return None
-    same = expected.keys() == plain.keys() and np.array_equal(found, expected["pixel_values"])
-    return scaling if same else None
-
-
 def _tensor(features: Any) -> torch.Tensor:
     # transformers 4 returns the tensor, 5 an object that holds it.
     found: torch.Tensor = features if isinstance(features, torch.Tensor) else features.pooler_output
     return found
-
-
-def _weights(folder: Path) -> list[Path]:
-    if (folder / "adapter_config.json").exists():
-        raise ModelError("the folder holds an adapter, not a whole model", where=folder, hint="merge it into its base")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        pickles = sorted(path.name for suffix in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(suffix))
-        raise ModelError(
-            "the folder holds no safetensors weights, and pickled ones can run code",
-            where=folder,
-            got=", ".join(pickles) or None,
-            accepted="*.safetensors",
-            hint="convert them with save_pretrained(FOLDER, safe_serialization=True) where you trust them",
-        )
-    return weights
-
-
-def _check_hub_id(source: str) -> list[Path]:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", source, re.ASCII):
-        raise InputError("no such folder", where="model", got=source, accepted="a folder or a hub id such as ORG/NAME")
-    return []
-
-
-def _config(source: str, local: bool) -> Any:
-    try:
-        config = transformers.AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
-    except Exception as error:  # transformers raises whatever it likes
-        raise (load_error(source, error) if local else _hub_error(source)) from error
-    if config.model_type not in FAMILIES:
-        raise ModelError(
-            "not a model with a text and an image tower",
-            where=source,
-            got=config.model_type,
-            accepted=", ".join(FAMILIES),
-        )
-    return config
-
-
-def _hub_error(source: str) -> ModelError:
-    return ModelError(
-        "neither a local folder nor a model that the hub gave us",
-        where="model",
-        got=source,
-        hint="check the path, or the network and the access to the hub",
-    )
-
-
-def _processors(source: str, local: bool) -> tuple[Any, Any]:
-    backend: dict[str, Any] = (
-        {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
-    )
-    options = {"local_files_only": local, "trust_remote_code": False}
-    loader: Any = transformers.AutoImageProcessor
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
-        return tokenizer, loader.from_pretrained(source, **options, **backend)
-    except Exception as error:  # transformers raises whatever it likes
-        raise load_error(source, error) from error

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mrbench.measures.ties import Floats, Ints
+from mrbench.models.common import out_of_memory
 from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.batches import out_of_memory
 from mrbench.search.counts import Counter
 from mrbench.search.distinct import Vectors
 from mrbench.search.exact import Scores

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from mrbench.benchmark import decode, header_pixels
 from mrbench.errors import ModelError
+from mrbench.models.common import out_of_memory
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Candidate, Query
 from mrbench.workers import ordered_map, processes
@@ -166,19 +167,6 @@ class WithinMemory:
             if len(batch) == 1 or not out_of_memory(error):
                 raise
             return None
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a CPU or a GPU, without importing torch to ask.
-
-    >>> out_of_memory(RuntimeError("CUDA error: out of memory")), out_of_memory(RuntimeError("shapes differ"))
-    (True, False)
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    said = str(error).lower()
-    signs = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
-    return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
 def _items(

@@ -298,6 +298,26 @@ def test_a_broken_file_of_a_base_is_one_line(base, tmp_path, name, content):
         checkpoints.load_base(recipe_of(folder), device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("preprocessor_config.json", {"image_mean": [0.5]}, "the image processor"),
+        ("preprocessor_config.json", {"image_std": [0, 0, 0]}, "pixels that are not finite"),
+        ("preprocessor_config.json", {"resample": 77}, "the image processor"),
+        ("preprocessor_config.json", {"temporal_patch_size": 3}, "the network"),
+        ("preprocessor_config.json", {"temporal_patch_size": None}, "the image processor"),
+        ("config.json", {"image_token_id": 9999}, "the network"),
+    ],
+)
+def test_a_damaged_setting_of_a_base_is_one_line_at_loading(base, tmp_path, capfd, file, change, said):
+    folder = shutil.copytree(base, tmp_path / "broken")
+    raw = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(raw | change))
+    with pytest.raises(ModelError, match=said):
+        checkpoints.load_base(recipe_of(folder), device="cpu")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_weight_of_another_shape_is_named(base, tmp_path):
     folder = shutil.copytree(base, tmp_path / "shape")
     tensors = load_file(folder / "model.safetensors")

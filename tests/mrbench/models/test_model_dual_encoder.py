@@ -1,9 +1,5 @@
-"""Tiny CLIP and SigLIP checkpoints with random weights, in the format of the hub."""
+"""Dual encoders against forward passes by hand."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,116 +7,30 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tiny_towers import (
+    DEVIATION,
+    MEAN,
+    TEXTS,
+    WORDS,
+    changed,
+    copied,
+    pictures,
+    write_clip,
+    write_word_tokenizer,
+)
 from transformers import (
-    CLIPConfig,
     CLIPModel,
     PreTrainedTokenizerFast,
-    Siglip2Config,
     Siglip2Model,
-    SiglipConfig,
     SiglipModel,
 )
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError
 from mrbench.models import dual_encoder
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import EmbeddingModel, Item
 from mrbench.models.zoo import load_model
 from mrbench.retrieve.batches import fetch
-
-TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-WORDS = ["<pad>", "</s>", "<unk>", "a", "red", "dog", "two", "cats"]
-TEXTS = ["a red dog", "two cats", "a " * 40]
-MEAN, DEVIATION = [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]
-
-
-def pictures() -> list[Image.Image]:
-    noise = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), dtype=np.uint8)
-    return [Image.fromarray(pixels) for pixels in noise]
-
-
-def write_clip(folder: Path) -> Path:
-    characters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    start = {"<|startoftext|>": 0, "<|endoftext|>": 1}
-    vocabulary = start | {word: index for index, word in enumerate(characters + [c + "</w>" for c in characters], 2)}
-    vocabulary["dog</w>"] = len(vocabulary) + 1
-    vocabulary["do"] = len(vocabulary) - 1
-    torch.manual_seed(0)
-    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-    text = TOWER | ends | {"vocab_size": len(vocabulary) + 2, "max_position_embeddings": 20}
-    config = CLIPConfig(text_config=text, vision_config=TOWER | {"image_size": 32, "patch_size": 8}, projection_dim=16)
-    CLIPModel(config).save_pretrained(folder)
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\nd o\ndo g</w>\n")
-    _write(folder, "tokenizer_config.json", tokenizer_class="CLIPTokenizer", model_max_length=20)
-    sizes = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "do_center_crop": True}
-    _write_processor(folder, "CLIPImageProcessor", **sizes)
-    return folder
-
-
-def write_siglip(folder: Path) -> Path:
-    torch.manual_seed(0)
-    text = TOWER | {"vocab_size": len(WORDS), "max_position_embeddings": 12, "projection_size": 32}
-    config = SiglipConfig(text_config=text, vision_config=TOWER | {"image_size": 32, "patch_size": 8})
-    SiglipModel(config).save_pretrained(folder)
-    _write_word_tokenizer(folder)
-    _write_processor(folder, "SiglipImageProcessor", size={"height": 32, "width": 32})
-    return folder
-
-
-def write_siglip2(folder: Path) -> Path:
-    """The variant that keeps the aspect ratio and takes a varying number of patches."""
-    torch.manual_seed(0)
-    text = TOWER | {"vocab_size": len(WORDS), "max_position_embeddings": 12, "projection_size": 32}
-    config = Siglip2Config(text_config=text, vision_config=TOWER | {"num_patches": 16, "patch_size": 8})
-    Siglip2Model(config).save_pretrained(folder)
-    _write_word_tokenizer(folder)
-    _write_processor(folder, "Siglip2ImageProcessor", patch_size=8, max_num_patches=16)
-    return folder
-
-
-def _write_word_tokenizer(folder: Path) -> None:
-    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(WORDS)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
-
-
-def _write_processor(folder: Path, kind: str, **values: object) -> None:
-    _write(
-        folder,
-        "preprocessor_config.json",
-        image_processor_type=kind,
-        image_mean=MEAN,
-        image_std=DEVIATION,
-        resample=3,
-        do_resize=True,
-        do_rescale=True,
-        do_normalize=True,
-        rescale_factor=1 / 255,
-        **values,
-    )
-
-
-def _write(folder: Path, name: str, **values: object) -> None:
-    (folder / name).write_text(json.dumps(values))
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
-
-
-@pytest.fixture(scope="module")
-def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_siglip(tmp_path_factory.mktemp("models") / "tiny-siglip")
-
-
-@pytest.fixture(scope="module")
-def siglip2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_siglip2(tmp_path_factory.mktemp("models") / "tiny-siglip2")
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -245,38 +155,62 @@ def test_a_gpu_gives_the_vectors_of_a_cpu(family: str, request: pytest.FixtureRe
         np.testing.assert_allclose(found(), wanted, atol=1e-3)
 
 
-def test_texts_are_padded_where_the_tokenizer_says(clip: Path, tmp_path: Path) -> None:
-    folder = _copy(clip, tmp_path)
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"padding_side": "left"}))
-    model = DualEncoder(str(folder), device="cpu")
-    tokens = model._tokenizer(list(TEXTS), padding=True, truncation=True, max_length=20, return_tensors="pt")
-    assert tokens["attention_mask"][:, 0].min() == 0
-    with torch.inference_mode():
-        expected = model.module.get_text_features(**tokens).pooler_output.numpy()
-    np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)
+def write_unpadded(clip: Path, tmp_path: Path, kind: str) -> Path:
+    """A tokenizer of the kind that fills up where the text tower would see it."""
+    folder = copied(clip, tmp_path)
+    if kind == "left":
+        changed(folder, "tokenizer_config.json", padding_side="left")
+    else:  # by the old end the highest token is read: z</w>, had it been filled up
+        changed(folder, "tokenizer_config.json", pad_token="z</w>")
+        changed(folder, "config.json", "text_config", eos_token_id=2)
+    return folder
 
 
-@pytest.mark.parametrize("pad", ["<|endoftext|>", "z</w>"])
-def test_what_fills_up_is_masked_where_it_could_be_read(pad: str, clip: Path, tmp_path: Path) -> None:
-    folder = _copy(clip, tmp_path)
-    path = folder / "tokenizer_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": pad}))
-    model = DualEncoder(str(folder), device="cpu")
-    tokens = model._tokenizer(list(TEXTS), padding=True, truncation=True, max_length=20, return_tensors="pt")
-    assert tokens["attention_mask"].min() == 0
+UNPADDED = ["left", "pad above the end"]
+LENGTHS = ["a", "two cats", "a red cat", "see a bee", "a b c d " * 9, "two dogs", "b"]
+
+
+@pytest.mark.parametrize("kind", UNPADDED)
+@pytest.mark.parametrize("batch_size", [2, 16])
+def test_a_text_is_embedded_as_if_alone(kind: str, batch_size: int, clip: Path, tmp_path: Path) -> None:
+    model = DualEncoder(str(write_unpadded(clip, tmp_path, kind)), device="cpu", batch_size=batch_size)
+    assert not model.shares_prefixes
+    items = [Item(text=text) for text in LENGTHS]
+    alone = np.concatenate([model.embed_candidates([item]) for item in items])
+    np.testing.assert_allclose(model.embed_candidates(items), alone, atol=1e-6)
+    given = {"truncation": True, "max_length": 20, "return_tensors": "pt"}
     with torch.inference_mode():
-        expected = model.module.get_text_features(**tokens).pooler_output.numpy()
-    assert model.shares_prefixes == (pad == "<|endoftext|>")
+        for text, vector in zip(LENGTHS, alone, strict=True):
+            expected = model.module.get_text_features(**model._tokenizer(text, **given)).pooler_output[0]
+            np.testing.assert_allclose(vector, expected, atol=1e-6)
+    assert np.abs(alone[:, None] - alone).max(axis=2)[np.triu_indices(len(alone), 1)].min() > 1e-3
+
+
+@pytest.mark.parametrize("kind", UNPADDED)
+def test_texts_that_are_not_padded_keep_their_gradients(kind: str, clip: Path, tmp_path: Path) -> None:
+    model = DualEncoder(str(write_unpadded(clip, tmp_path, kind)), device="cpu")
+    weight = model.module.text_projection.weight
+    factors = torch.arange(1.0, 1 + len(LENGTHS))[:, None]  # that tell the rows apart
+    (together,) = torch.autograd.grad((model.text_features(LENGTHS) * factors).sum(), weight)
+    alone = torch.cat([model.text_features([text]) for text in LENGTHS])
+    torch.testing.assert_close(together, torch.autograd.grad((alone * factors).sum(), weight)[0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "passes"), [("", 1), *((kind, 4) for kind in UNPADDED)])
+def test_texts_of_one_length_run_together(kind: str, passes: int, clip: Path, tmp_path: Path) -> None:
+    model = DualEncoder(str(write_unpadded(clip, tmp_path, kind) if kind else clip), device="cpu")
     model.shares_prefixes = False  # as on a GPU
     given, features = [], model.module.get_text_features
-    model.module.get_text_features = lambda **those: (given.append(sorted(those)), features(**those))[1]
-    np.testing.assert_allclose(model.embed_candidates([Item(text=text) for text in TEXTS]), expected, atol=1e-6)
-    assert given == [["input_ids"] if pad == "<|endoftext|>" else ["attention_mask", "input_ids"]]
+    model.module.get_text_features = lambda **those: (given.append(those), features(**those))[1]
+    texts = ["a", "b", "ab", "a b", "ba", "a " * 40, "b a b"]
+    model.embed_candidates([Item(text=text) for text in texts])
+    assert {name for those in given for name in those} == {"input_ids"}
+    assert len(given) == passes
+    assert sum(len(those["input_ids"]) for those in given) == len(texts)
 
 
-def test_a_mask_is_given_where_the_tokenizer_does_not_end_texts(clip: Path, tmp_path: Path) -> None:
-    _write_word_tokenizer(tmp_path)
+def test_texts_are_not_padded_where_the_tokenizer_does_not_end_them(clip: Path, tmp_path: Path) -> None:
+    write_word_tokenizer(tmp_path)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     assert tokenizer.pad_token_id <= tokenizer.eos_token_id
     assert not dual_encoder._ends_before_padding(tokenizer)
@@ -284,9 +218,8 @@ def test_a_mask_is_given_where_the_tokenizer_does_not_end_texts(clip: Path, tmp_
 
 
 def test_a_processor_that_scales_in_another_way_is_left_to_it(clip: Path, tmp_path: Path) -> None:
-    folder = _copy(clip, tmp_path)
-    path = folder / "preprocessor_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"do_normalize": False}))
+    folder = copied(clip, tmp_path)
+    changed(folder, "preprocessor_config.json", do_normalize=False)
     model = DualEncoder(str(folder), device="cpu")
     assert model._scaling is None
     image = pictures()[0]
@@ -308,114 +241,12 @@ def test_lower_precision_returns_float32(clip: Path) -> None:
 
 
 def test_revision_follows_the_weights(clip: Path, tmp_path: Path) -> None:
-    copy = _copy(clip, tmp_path)
+    copy = copied(clip, tmp_path)
     assert DualEncoder(str(copy)).revision == DualEncoder(str(clip)).revision
     weights = load_file(copy / "model.safetensors")
     weights["logit_scale"] += 1
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     assert DualEncoder(str(copy)).revision != DualEncoder(str(clip)).revision
-
-
-@pytest.mark.parametrize("change", ["missing", "unexpected", "shape", "torn"])
-def test_half_loaded_weights_are_refused(clip: Path, tmp_path: Path, change: str) -> None:
-    copy = _copy(clip, tmp_path)
-    path = copy / "model.safetensors"
-    weights = load_file(path)
-    if change == "missing":
-        del weights["text_projection.weight"]
-    elif change == "unexpected":
-        weights["text_projection.lora_A"] = weights["text_projection.weight"].clone()
-    elif change == "shape":
-        weights["text_projection.weight"] = torch.zeros(16, 31)
-    save_file(weights, path, metadata={"format": "pt"})
-    if change == "torn":
-        path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(ModelError, match="cannot load the model" if change == "torn" else "keys: text_projection"):
-        DualEncoder(str(copy))
-
-
-def test_old_position_ids_are_no_fault(clip: Path, tmp_path: Path) -> None:
-    copy = _copy(clip, tmp_path)
-    weights = load_file(copy / "model.safetensors")
-    weights["text_model.embeddings.position_ids"] = torch.arange(20)[None]
-    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    assert DualEncoder(str(copy)).dimension == 16
-
-
-class Canary:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
-
-
-def test_pickled_weights_are_refused_unread(clip: Path, tmp_path: Path) -> None:
-    copy, ran = _copy(clip, tmp_path), tmp_path / "ran"
-    (copy / "model.safetensors").unlink()
-    torch.save({"logit_scale": Canary(ran)}, copy / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="safetensors") as caught:
-        load_model(f"hf:{copy}")
-    assert "pytorch_model.bin" in str(caught.value)
-    assert not ran.exists()
-
-
-def test_code_of_the_folder_never_runs(clip: Path, tmp_path: Path) -> None:
-    copy, ran = _copy(clip, tmp_path), tmp_path / "ran"
-    (copy / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
-    for name, keys in {
-        "config.json": {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"},
-        "tokenizer_config.json": {"AutoTokenizer": ["evil.Tokenizer", None]},
-        "preprocessor_config.json": {"AutoImageProcessor": "evil.Processor"},
-    }.items():
-        values = json.loads((copy / name).read_text())
-        _write(copy, name, **values, auto_map=keys)
-    assert DualEncoder(str(copy)).dimension == 16
-    values = json.loads((copy / "config.json").read_text()) | {"model_type": "evil"}
-    _write(copy, "config.json", **values)
-    with pytest.raises(ModelError):
-        DualEncoder(str(copy))
-    assert not ran.exists()
-
-
-def test_other_models_and_broken_folders(clip: Path, tmp_path: Path) -> None:
-    copy = _copy(clip, tmp_path)
-    (copy / "preprocessor_config.json").unlink()
-    with pytest.raises(ModelError, match="cannot load the model"):
-        DualEncoder(str(copy))
-    _write(copy, "adapter_config.json", base_model_name_or_path="other")
-    with pytest.raises(ModelError, match="adapter"):
-        DualEncoder(str(copy))
-    (copy / "adapter_config.json").unlink()
-    _write(copy, "config.json", model_type="bert")
-    with pytest.raises(ModelError, match="got: 'bert'; accepted: clip, siglip, siglip2"):
-        DualEncoder(str(copy))
-    (copy / "config.json").write_text("{")
-    with pytest.raises(ModelError) as caught:
-        DualEncoder(str(copy))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_hub_id_that_cannot_be_reached_is_one_line() -> None:
-    code = (
-        "from mrbench.models.zoo import load_model\n"
-        "from mrbench.errors import ModelError\n"
-        "try: load_model('hf:example/clip-vit-base-patch32')\n"
-        "except ModelError as error: print(error)"
-    )
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert "neither a local folder nor a model that the hub gave us" in done.stdout
-    assert "example/clip-vit-base-patch32" in done.stdout
-    assert done.stdout.count("\n") == 1
-
-
-def _copy(folder: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in folder.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
-    return copy
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "merges.txt", "preprocessor_config.json"])

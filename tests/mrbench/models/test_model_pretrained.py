@@ -18,6 +18,7 @@ from mrbench.models.common import package_folder
 from mrbench.models.conse import ConSE, class_names
 from mrbench.models.efficientnet import EfficientNetLite0, fold, load_network
 from mrbench.models.minilm import MiniLM
+from mrbench.models.pretrained import load_error, loading
 from mrbench.models.protocol import EmbeddingModel, Item
 
 PHOTOS = {
@@ -205,3 +206,36 @@ def test_conse_links_pictures_to_words(conse: ConSE) -> None:
     own = np.diag(scores).mean()
     others = (scores.sum() - np.trace(scores)) / (scores.size - len(scores))
     assert own > others + 0.1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyError("nope"), "KeyError: 'nope'"),
+        (ZeroDivisionError("integer modulo by zero"), "ZeroDivisionError: integer modulo by zero"),
+        (TypeError("unhashable type: 'list'"), "TypeError: unhashable type: 'list'"),
+        (AttributeError("no such thing"), "AttributeError: no such thing"),
+        (IndexError(), "IndexError"),
+        (ValueError("the sizes differ."), "the sizes differ"),
+        (OSError("no such file"), "no such file"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_an_error_of_loading_says_its_type_where_its_message_says_little(error: Exception, message: str) -> None:
+    assert str(load_error("a", error)) == f"cannot load the model: {message}; where: a"
+    said = str(load_error("a", error, "the text tower", got="1x1", accepted="2x2"))
+    assert said == f"cannot load the model: the text tower: {message}; where: a; got: '1x1'; accepted: 2x2"
+
+
+def test_a_step_of_loading_leaves_numpy_as_it_was() -> None:
+    before = np.geterr()
+    with loading("a"):
+        assert set(np.geterr().values()) == {"ignore"}
+    assert np.geterr() == before
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError(), ModelError("ours")])
+def test_what_says_enough_passes_a_step_of_loading(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, loading("a", "the text tower"):
+        raise error
+    assert caught.value is error

@@ -48,7 +48,7 @@ def test_unknown_model_lists_the_known() -> None:
         ("hf:no/such/folder", {}, "no such folder"),
         ("hf:/no/such", {}, "no such folder"),
         ("hf:../such", {}, "no such folder"),
-        ("hf:", {}, "no such folder"),
+        ("hf:", {}, "no path of a model"),
     ],
 )
 def test_bad_input(spec: str, options: dict[str, object], message: str) -> None:
