@@ -165,8 +165,8 @@ def batched(values: list, size: int = BATCH) -> Iterator[list]:
 
 def text_loops(model: DualEncoder, peer: SentenceTransformer, other: MtebCLIP, said: list[str]) -> dict[str, Callable]:
     records = candidates(said, "texts")
-    cut = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
-    cut["return_attention_mask"] = model._masked
+    cut: dict = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
+    cut["return_attention_mask"] = False  # as ours runs CLIP
     sets = batched(sorted(said, key=len), max(BATCH, TEXTS))
     ready = [model._tokenizer(batch, **cut).to(model.device) for batch in sets]
     theirs = partial(peer.encode, said, show_progress_bar=False)
