@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        _check_not_empty(arguments)
+        _check_words(arguments)
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
     except (MRBenchError, OSError, MemoryError, _ClickException) as error:
         if "--debug" in arguments:
@@ -89,11 +89,17 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _check_not_empty(arguments: list[str]) -> None:
-    """Refuse an empty word, as an unset variable of a shell gives: as a path it would be the current folder."""
+def _check_words(arguments: list[str]) -> None:
+    """Refuse an empty word and one that is not UTF-8.
+
+    An unset variable of a shell gives the first, and as a path it would be the current folder. Not every library that
+    writes our files takes the second for a path.
+    """
     for before, word in itertools.pairwise(["mrbench", *arguments]):
         if not word or re.fullmatch("--[^=]+=", word):
             raise InputError("an empty value", where=f"after {word or before}", accepted="a value")
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise InputError("a value that is not UTF-8", where=f"after {before}", got=word, accepted="UTF-8")
 
 
 def _line(error: BaseException) -> str:

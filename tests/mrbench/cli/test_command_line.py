@@ -207,10 +207,14 @@ def test_show_writes_only_pictures(tiny: Benchmark, tmp_path: Path) -> None:
         (["evaluate", "", "--model", "random"], "an empty value; where: after evaluate"),
         (["evaluate", "BENCHMARK", "--model", "elva:"], "no path of a model; got: 'elva:'; accepted: elva:PATH"),
         (["cache", "clear", "--cache", ""], "an empty value; where: after --cache"),
+        (
+            ["evaluate", "BENCHMARK", "--model", "random", "--output", "\udcff"],
+            "a value that is not UTF-8; where: after",
+        ),
         (["cache", "clear", "--cache", ".", "--model", "nope"], "got: 'nope'; accepted: random"),
     ],
 )
-def test_an_empty_path_is_not_the_current_folder(words: list[str], said: str, tiny: Benchmark, tmp_path: Path) -> None:
+def test_no_path_is_empty_or_of_other_characters(words: list[str], said: str, tiny: Benchmark, tmp_path: Path) -> None:
     random = load_model("random")
     EmbeddingStore(random, tmp_path).put([bytes(32)], np.ones((1, random.dimension), dtype=np.float32))
     before = sorted(tmp_path.rglob("*"))
