@@ -22,6 +22,7 @@ from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
 from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.records import MODALITIES, Modality
 
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
@@ -81,6 +82,8 @@ class DualEncoder:
         self._max_tokens = config.text_config.max_position_embeddings
         self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
         self.module.to(self._device)
+        if self._device.type == "cpu" and dtype == "float32":
+            use_quick_mlps(self.module)
         self._tokenizer, self._processor = processors_of(source, local)
         with loading(source, "the tokenizer"):
             self._pads = self._family != "clip" or _ends_before_padding(self._tokenizer)

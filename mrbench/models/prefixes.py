@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import Linear
-from torch.nn.functional import scaled_dot_product_attention, silu
-from transformers.activations import QuickGELUActivation
+from torch.nn.functional import scaled_dot_product_attention
 
 from mrbench.models.common import Ints, padded
 
@@ -25,7 +23,6 @@ _PASS = 320  # distinct prefixes of a forward pass at most
 _ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
 _EVEN = 8  # where one pass is too few, their number is a multiple of this, so that threads side by side end together
 _TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less
-_QUICK = 1.702  # of the quick GELU
 _TOLERANCE = 1e-4  # of the largest value: float32 in another order of operations
 
 
@@ -85,7 +82,7 @@ def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
 
     Args:
         module: A ``CLIPModel`` for which :func:`computes_the_same`, not in training. The parts of its layers are called
-            one by one: hooks on layers and on their MLPs are not.
+            one by one: hooks on layers are not.
         texts: Their tokens, unpadded, sorted so that neighbours share most.
     """
     tower = module.text_model
@@ -111,7 +108,7 @@ def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
         else:
             attended = _attend(layer.self_attn, normed, rows, rows, masks, causal=True).index_select(0, places)
         hidden = hidden + layer.self_attn.out_proj(attended)
-        hidden = hidden + _mlp(layer.mlp, layer.layer_norm2(hidden))
+        hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
     features: Tensor = module.text_projection(tower.final_layer_norm(hidden))
     return features[np.argsort(by_length)]
 
@@ -152,19 +149,6 @@ def _attend(
         found = scaled_dot_product_attention(asks, sees, holds, attn_mask=seen, is_causal=causal, scale=attention.scale)
         parts.append(found.transpose(1, 2).flatten(2).flatten(0, 1))
     return torch.cat(parts)
-
-
-def _mlp(mlp: Any, hidden: Tensor) -> Tensor:
-    """Return ``mlp(hidden)``.
-
-    A quick GELU, x * sigmoid(1.702 x), is silu(1.702 x) / 1.702. The two factors cost nothing in the products before
-    and after, and what is left is one pass over the widest of all arrays instead of three.
-    """
-    if type(mlp.activation_fn) is not QuickGELUActivation or not type(mlp.fc1) is type(mlp.fc2) is Linear:
-        found: Tensor = mlp(hidden)
-        return found
-    inner = torch.addmm(_QUICK * mlp.fc1.bias, hidden, mlp.fc1.weight.T, alpha=_QUICK)
-    return torch.addmm(mlp.fc2.bias, silu(inner, inplace=True), mlp.fc2.weight.T, alpha=1 / _QUICK)
 
 
 def computes_the_same(module: Any, texts: Sequence[list[int]], expected: Tensor) -> bool:
