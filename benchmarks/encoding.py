@@ -120,7 +120,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     said, shown = texts(asked.texts, rng), pictures(asked.images, rng)
     with tempfile.TemporaryDirectory() as folder:
-        path = write_clip(Path(folder), said)
+        path = write_clip(Path(folder), said or texts(100, rng))
         model = DualEncoder(str(path))
         bare = transformers.CLIPModel.from_pretrained(path).to(DEVICE).eval()
         peer, other = SentenceTransformer(str(path)), MtebCLIP(str(path), revision=None)
