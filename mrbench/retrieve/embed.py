@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from mrbench.errors import BenchmarkError
+from mrbench.errors import BenchmarkError, OutputError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, on_gpu
 from mrbench.records import Candidate, Query
 from mrbench.retrieve.batches import GPU_TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
@@ -25,6 +25,7 @@ WINDOW = 16_384  # parts of records whose texts are sorted together, at most, an
 WINDOW_BYTES = 1 << 26  # of their images
 FIRST_WINDOW = 4096  # so that the model has something to do while the second window is looked at
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
+_TRIES = 3  # to make what a cache lost meanwhile: somebody may clear it, but not again and again
 _FROZEN = 10_000  # objects; Python itself sets some hundred aside as it starts
 UNIT = 256  # parts that are one unit of a cache, or GPU_TEXTS: what one process embeds before another takes its turn
 Record = TypeVar("Record", Query, Candidate)
@@ -58,9 +59,9 @@ def encode_records(
     Raises:
         BenchmarkError: There are fewer or more records, or an image cannot be decoded.
         ModelError: The model returned what cannot be scored.
+        OutputError: The cache cannot be read or written, or loses what it is given.
     """
     store = EmbeddingStore(model) if store is None else store
-    store.refresh()
     turn, sizes, ids, keys = store.turn, [], [], []  # type: tuple[int, list[int], list[str], list[bytes]]
 
     def units() -> Iterator[_Unit]:
@@ -69,21 +70,28 @@ def encode_records(
             one.clear()
         return _units(model, _parts(model, records(), sizes), store, ids, keys)
 
-    late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
-    while late is None or late:
-        others: dict[str, int] = {}
-        named = f"{model.name}: {label}"
-        with set_aside(), tqdm(total=total, desc=named, unit="item", leave=False, disable=None) as progress:
-            tell = partial(_tell, progress, sizes)
-            _embed_units(model, _own(units(), store, late, others, tell), embed, store)
-        late = store.wait(others)
-        store.absent.update(others[name] for name in late)
-    if len(sizes) != total:
-        raise BenchmarkError("records are missing", where=label, got=len(sizes), accepted=total)
-    starts = np.cumsum([0, *sizes])[:-1].tolist()
-    second = [(row, keys[starts[row] + 1]) for row, size in enumerate(sizes) if size == 2]
-    ids = [ids[start] for start in starts]
-    return ids, unit_vectors(store.gather([keys[start] for start in starts], second), ids, model.name)
+    for _ in range(_TRIES):
+        store.refresh()
+        late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
+        while late is None or late:
+            others: dict[str, int] = {}
+            named = f"{model.name}: {label}"
+            with set_aside(), tqdm(total=total, desc=named, unit="item", leave=False, disable=None) as progress:
+                tell = partial(_tell, progress, sizes)
+                _embed_units(model, _own(units(), store, late, others, tell), embed, store)
+            late = store.wait(others)
+            store.absent.update(others[name] for name in late)
+        if len(sizes) != total:
+            raise BenchmarkError("records are missing", where=label, got=len(sizes), accepted=total)
+        starts = np.cumsum([0, *sizes])[:-1].tolist()
+        second = [(row, keys[starts[row] + 1]) for row, size in enumerate(sizes) if size == 2]
+        found = store.gather([keys[start] for start in starts], second)
+        if found is not None:
+            ids = [ids[start] for start in starts]
+            return ids, unit_vectors(found, ids, model.name)
+    raise OutputError(
+        "the cache does not keep what is written there", where=label, accepted="another folder for --cache"
+    )
 
 
 @contextmanager

@@ -85,6 +85,10 @@ def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
     }
 
 
+class _LostError(Exception):
+    """A unit is not there any more."""
+
+
 class EmbeddingStore:
     """What one model returned, by the content of what it embeds: float32, of any length.
 
@@ -103,7 +107,7 @@ class EmbeddingStore:
         if folder is None and self.share.processes > 1:
             raise InputError("several processes need a folder to share", accepted="--cache DIR")
         self._dimension = int(model.dimension)
-        self._parts: list[Embeddings] = []
+        self._parts: list[Embeddings | Path] = []  # of a folder the files, of which any number may be there
         self._places: dict[bytes, tuple[int, int]] = {}
         self._read: set[str] = set()
         self.turn = 0  # units that were asked for
@@ -143,31 +147,52 @@ class EmbeddingStore:
         self._name()  # again, where the cache was cleared meanwhile
         self._take(path)
 
-    def gather(self, keys: Sequence[bytes], more: Sequence[tuple[int, bytes]] = ()) -> Embeddings:
-        """Return the vectors of items that are there; what is larger than memory likes, in a file without a name.
+    def gather(self, keys: Sequence[bytes], more: Sequence[tuple[int, bytes]] = ()) -> Embeddings | None:
+        """Return the vectors of items that were put; what is larger than memory likes, in a file without a name.
 
         Args:
             keys: The item of each row.
             more: Rows, each at most once, and the item whose vector is added there.
 
         Returns:
-            float32, shape ``(len(keys), dimension)``.
+            float32, shape ``(len(keys), dimension)``; None where some are not there any more, since the folder was
+            cleared or altered: they are then not in the store either.
         """
         found = room(len(keys), self._dimension, self._folder)
-        for at, vectors in self._look_up(keys):
-            found[at] = vectors
         rows = np.array([row for row, _ in more], dtype=np.int64)
-        for at, vectors in self._look_up([key for _, key in more]):
-            found[rows[at]] += vectors
+        try:
+            for at, vectors in self._look_up(keys):
+                found[at] = vectors
+            for at, vectors in self._look_up([key for _, key in more]):
+                found[rows[at]] += vectors
+        except _LostError:
+            self._forget_lost()
+            return None
         return found
 
     def _look_up(self, keys: Sequence[bytes]) -> Iterator[tuple[Ints, Embeddings]]:
         """Yield positions of keys and their vectors, a part of the store at a time."""
-        places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        try:
+            places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+        except KeyError as error:
+            raise _LostError from error
         order = np.argsort(places[:, 0], kind="stable")
         for at in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
             if len(at):
-                yield at, self._parts[places[at[0], 0]][places[at, 1]]
+                part = self._parts[places[at[0], 0]]
+                if isinstance(part, Path):
+                    unit = _unpack(part, self._dimension, self._model)
+                    if unit is None:
+                        raise _LostError
+                    part = unit[1]
+                yield at, part[places[at, 1]]
+
+    def _forget_lost(self) -> None:
+        """Forget what lay in files that are no more, or no longer whole."""
+        files = {number: part for number, part in enumerate(self._parts) if isinstance(part, Path)}
+        lost = {number for number, path in files.items() if _unpack(path, self._dimension, self._model) is None}
+        self._places = {key: place for key, place in self._places.items() if place[0] not in lost}
+        self._read -= {files[number].name for number in lost}
 
     def wait(self, units: Iterable[str]) -> set[str]:
         """Wait for units that other processes make, and return those that did not come.
@@ -200,12 +225,12 @@ class EmbeddingStore:
             path.unlink(missing_ok=True)  # broken, or not what it says: it is made again
             return
         self._read.add(path.name)
-        self._add(*unit)
+        self._add(unit[0], path)
 
-    def _add(self, keys: Sequence[bytes], vectors: Embeddings) -> None:
+    def _add(self, keys: Sequence[bytes], part: Embeddings | Path) -> None:
         for row, key in enumerate(keys):
             self._places.setdefault(key, (len(self._parts), row))
-        self._parts.append(vectors)
+        self._parts.append(part)
 
 
 def room(rows: int, dimension: int, folder: Path | None) -> Embeddings:
@@ -239,25 +264,30 @@ def _pack(keys: Sequence[bytes], vectors: Embeddings, model: bytes) -> bytes:
 
 
 def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embeddings] | None:
-    """Return keys and memory-mapped vectors of a unit; None where it is not whole, or not what it was."""
+    """Return keys and vectors of a unit; None where it is not there, not whole, or not what it was.
+
+    Raises:
+        OutputError: It cannot be read, which is no reason to take it for a broken one.
+    """
     try:
-        raw = np.memmap(path, dtype=np.uint8, mode="r")
-    except (OSError, ValueError):
+        raw = memoryview(path.read_bytes())
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise OutputError(f"cannot read the cache: {error.strerror or error}", where=path) from error
     header = len(_MAGIC) + 16
-    if len(raw) < header + _DIGEST or raw[: len(_MAGIC)].tobytes() != _MAGIC:
+    if len(raw) < header + _DIGEST or raw[: len(_MAGIC)] != _MAGIC:
         return None
-    rows, length = (int(number) for number in raw[len(_MAGIC) : header].view("<u8"))
+    rows, length = np.frombuffer(raw, "<u8", 2, len(_MAGIC)).tolist()
     ends = header + rows * _KEY, header + rows * (_KEY + 4 * length)
     if length != dimension or len(raw) != ends[1] + _DIGEST:
         return None
-    digest = hashlib.sha256(raw[: ends[1]].data)
+    digest = hashlib.sha256(raw[: ends[1]])
     digest.update(model)
-    if digest.digest() != raw[ends[1] :].tobytes():
+    if digest.digest() != raw[ends[1] :]:
         return None
-    keys = raw[header : ends[0]].tobytes()
-    vectors = raw[ends[0] : ends[1]].view("<f4").reshape(rows, length)
-    return [keys[at : at + _KEY] for at in range(0, len(keys), _KEY)], vectors
+    vectors = np.frombuffer(raw, "<f4", rows * length, ends[0]).reshape(rows, length)
+    return [bytes(raw[at : at + _KEY]) for at in range(header, ends[0], _KEY)], vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 from collections.abc import Callable
@@ -376,7 +377,64 @@ def test_a_cache_that_is_cleared_meanwhile_says_again_whose_it_is(tmp_path: Path
     store.put(keys[2:], vectors[2:])
     (entry,) = cached(tmp_path / "c")
     assert (entry.units, entry.model["name"]) == (1, model.name)
+    assert store.gather(keys) is None
+    assert [key in store for key in keys] == [False, False, True]
+    store.put(keys[:2], vectors[:2])
     np.testing.assert_array_equal(store.gather(keys), vectors)
+
+
+@pytest.mark.parametrize("lost", ["clear", "alter"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_what_a_cache_loses_meanwhile_is_made_again(
+    tiny: Benchmark, tmp_path: Path, whole, monkeypatch: pytest.MonkeyPatch, lost: str, times: int
+) -> None:
+    gather, left = EmbeddingStore.gather, [times]
+
+    def lose_and_gather(self, *args):
+        if left[0]:
+            left[0] -= 1
+            for path in (tmp_path / "c").rglob("*.unit"):
+                path.unlink() if lost == "clear" else path.write_bytes(b"x" * path.stat().st_size)
+        return gather(self, *args)
+
+    monkeypatch.setattr(EmbeddingStore, "gather", lose_and_gather)
+    if times == 3:
+        with pytest.raises(OutputError, match="does not keep"):
+            evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c", tasks=TASKS)
+        assert not (tmp_path / "r").exists()
+        return
+    evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c", tasks=TASKS)
+    assert contents(tmp_path / "c") == whole[0]
+    assert run_of(tmp_path / "r") == whole[1]
+
+
+def test_a_cache_has_more_units_than_a_process_may_open_files(tiny: Benchmark, tmp_path: Path, whole) -> None:
+    def few_files() -> None:
+        evaluate(tiny, Sensitive(), tmp_path / "r", cache=tmp_path / "c", tasks=TASKS)  # all is loaded that opens files
+        held = len(list(Path("/proc/self/fd").iterdir()))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (held + 3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        evaluate(tiny, Sensitive(), tmp_path / "r2", cache=tmp_path / "c", tasks=TASKS)
+
+    assert result_of(forked(few_files)) == 0
+    assert len(whole[0]) > 6
+    assert contents(tmp_path / "c") == whole[0]
+    assert run_of(tmp_path / "r2") == whole[1]
+
+
+def test_a_unit_that_cannot_be_read_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, keys = Oracle(), [bytes(32)]
+    EmbeddingStore(model, tmp_path / "c").put(keys, np.ones((1, model.dimension), dtype=np.float32))
+    before = contents(tmp_path / "c")
+
+    def too_many(_: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    store = EmbeddingStore(model, tmp_path / "c")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", too_many)
+        with pytest.raises(OutputError, match="cannot read the cache: Too many open"):
+            store.refresh()
+    assert contents(tmp_path / "c") == before
 
 
 def test_a_full_disk_is_an_error_and_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
