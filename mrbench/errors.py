@@ -70,5 +70,9 @@ class ResultError(MRBenchError):
     """A result file or a run is malformed or incomplete."""
 
 
+class WorkerError(MRBenchError):
+    """A process that did part of the work is no more."""
+
+
 class MissingExtraError(MRBenchError):
     """An optional part of MRBench is not installed."""

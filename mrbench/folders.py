@@ -108,6 +108,15 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
         raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
 
 
+def check_writable(target: Path) -> None:
+    """Raise :class:`OutputError` unless a folder can be made where ``target`` is to be; ask before long work."""
+    above = next(path for path in target.parents if os.path.lexists(path))
+    try:
+        Path(tempfile.mkdtemp(dir=above, prefix=f".{target.name[:32]}.partial-")).rmdir()
+    except OSError as error:
+        raise output_error(error, target) from error
+
+
 def _wrote(marker: Path) -> bool:
     """Whether MRBench wrote this file: JSON whose ``format`` begins with our name."""
     try:

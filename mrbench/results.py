@@ -15,6 +15,7 @@ from mrbench.records import TASKS
 FORMAT = "mrbench-result"
 FORMAT_VERSION = 1
 LONGEST_NAME = 200
+_ROUNDED = 1e-6  # values of single queries have six digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ def _parse(raw: dict[str, Any]) -> Result:
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
         tasks[name] = _parse_task(part)
+    if not tasks:
+        raise ValueError("no task")
     return Result(
         model=model,
         benchmark=benchmark,
@@ -172,6 +175,9 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
     for measure, values in task.per_query.items():
         if not len(values) == len(task.clusters) == queries:
             raise ValueError(f"{measure} has {len(values)} values and {len(task.clusters)} clusters, {queries} queries")
+        mean, score = math.fsum(values) / max(1, queries), task.scores.get(measure)
+        if score is not None and abs(mean - score) > _ROUNDED:
+            raise ValueError(f"{measure} is {score:g}, and the mean of its queries {mean:g}")
     return task
 
 

@@ -8,11 +8,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context
 from typing import TypeVar
+
+from mrbench.errors import WorkerError
 
 Workers = int | Executor
 CHUNK, IN_FLIGHT = 32, 32
@@ -77,6 +79,10 @@ def ordered_map(
             if not pending:
                 return
             yield from pending.popleft().result()
+    except BrokenExecutor as error:
+        raise WorkerError(
+            "a worker process was killed", hint="memory may have run out: with fewer workers less is needed"
+        ) from error
     finally:
         for future in pending:
             future.cancel()

@@ -6,26 +6,30 @@ import hashlib
 import io
 import warnings
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mrbench.errors import BenchmarkError
 from mrbench.records import ImageData
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64_000_000
+MAX_RATIO = 200  # of the sides: models make the short one a fixed length, and the other then has no bound
+_ORIENTATION = 0x0112  # of EXIF
 
 
 def decode(image: ImageData, *, where: object) -> Image.Image:
-    """Decode to RGB; transparency is laid over white.
+    """Decode to RGB, turned as EXIF says; transparency is laid over white, and of 16 bits the upper 8 are kept.
 
-    Only PNG, JPEG and WebP are tried, and the size in the header is checked before any pixel is decoded.
+    Only PNG, JPEG and WebP are tried, of an animation the first picture, and the size in the header is checked before
+    any pixel is decoded.
 
     Args:
         image: The encoded image.
         where: What to name in the error, for example the record's id.
 
     Raises:
-        BenchmarkError: Not one of the formats, too large, or broken.
+        BenchmarkError: Not one of the formats, too large, too long and narrow, or broken.
     """
     try:
         with warnings.catch_warnings():
@@ -35,16 +39,46 @@ def decode(image: ImageData, *, where: object) -> Image.Image:
             raise BenchmarkError(
                 "image too large", where=where, got=f"{opened.width}x{opened.height}", accepted=f"{MAX_PIXELS} pixels"
             )
-        if opened.mode == "RGB":
-            opened.load()
-            return opened
-        rgba = opened.convert("RGBA")
+        if max(opened.size) > MAX_RATIO * min(opened.size):
+            raise BenchmarkError(
+                "image too long and narrow",
+                where=where,
+                got=f"{opened.width}x{opened.height}",
+                accepted=f"a side at most {MAX_RATIO} times the other",
+            )
+        opened.load()
+        upright = _upright(opened)
+        if upright.mode == "RGB" and "transparency" not in upright.info:
+            return upright
+        rgba = _to_8_bits(upright).convert("RGBA")
     except BenchmarkError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except UnidentifiedImageError as error:
+        begins = f"{len(image.data)} bytes that begin with {image.data[:8]!r}"
+        raise BenchmarkError("unreadable image", where=where, got=begins, accepted=", ".join(FORMATS)) from error
+    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise BenchmarkError("unreadable image", where=where, got=str(error), accepted=", ".join(FORMATS)) from error
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn an image as its EXIF says, where that can be read."""
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
+    except Exception:
+        return image
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Return an image whose values have 8 bits: Pillow cuts those of 16-bit grey off at 255, which is white."""
+    if not image.mode.startswith("I"):
+        return image
+    grey = np.asarray(image)
+    upper = (grey.astype(np.int32).clip(0, 0xFFFF) >> 8).astype(np.uint8)
+    opaque = np.where(grey == image.info.get("transparency", -1), 0, 255).astype(np.uint8)
+    return Image.merge("LA", [Image.fromarray(upper), Image.fromarray(opaque)])
 
 
 def header_pixels(image: ImageData) -> int:

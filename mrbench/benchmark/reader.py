@@ -72,7 +72,9 @@ class Records(Generic[Record]):
             return self._cached[1]
         path, group, _, _ = self._groups[number]
         with _named(path), pq.ParquetFile(path) as file:
-            rows: list[dict[str, Any]] = file.read_row_group(group).to_pylist()
+            table = file.read_row_group(group)
+            _check_cells(table, path)
+            rows: list[dict[str, Any]] = table.to_pylist()
         if keep:
             self._cached = (number, rows)
         return rows
@@ -85,6 +87,7 @@ class Records(Generic[Record]):
         for path in self._paths:
             with _named(path):
                 tables.append(pq.read_table(path, columns=columns, partitioning=None))
+            _check_cells(tables[-1], path)
         with _named(self._paths[0].parent):
             return pa.concat_tables(tables)
 
@@ -93,6 +96,7 @@ class Records(Generic[Record]):
         for path, number, _, _ in self._groups:
             with _named(path), pq.ParquetFile(path) as file:
                 table = file.read_row_group(number, columns=columns)
+            _check_cells(table, path)
             yield table
 
     @cached_property
@@ -115,6 +119,45 @@ def _named(path: Path) -> Iterator[None]:
         raise BenchmarkError(
             "malformed data file", where=path, got=f"{type(error).__name__}: {error}", hint="mrbench validate DIR"
         ) from error
+
+
+def _check_cells(table: pa.Table, path: Path) -> None:
+    """Raise :class:`BenchmarkError` where a column of ours has cells without a value, or of another type."""
+    for name in table.column_names:
+        if name in schema.COLUMNS:
+            found = (_wrong_cell(cells, schema.COLUMNS[name]) for cells in table[name].chunks)
+            wrong = next((wrong for wrong in found if wrong), None)
+            if wrong:
+                where = f"{path}, {name}"
+                raise BenchmarkError("malformed data file", where=where, got=wrong, hint="mrbench validate DIR")
+
+
+def _wrong_cell(cells: pa.Array, kind: pa.DataType) -> str | None:
+    """Say what of some cells is not of a type, or missing; None where nothing is."""
+    if cells.null_count:
+        return "a cell without a value"
+    for known in (pa.types.is_list, pa.types.is_struct):
+        if known(kind) != known(cells.type):
+            return f"{cells.type} instead of {kind}"
+    if pa.types.is_list(kind):
+        return _wrong_cell(cells.flatten(), kind.value_type)
+    if pa.types.is_struct(kind):
+        parts = ((field, cells.type.get_field_index(field.name)) for field in kind if field.name not in schema.OPTIONAL)
+        found = (f"no {field.name}" if at < 0 else _wrong_cell(cells.field(at), field.type) for field, at in parts)
+        return next((wrong for wrong in found if wrong), None)
+    same = next(same for same in _KINDS if same(kind))
+    return None if same(cells.type) else f"{cells.type} instead of {kind}"
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+_KINDS = (_is_text, _is_bytes, pa.types.is_integer)
 
 
 class Benchmark:

@@ -75,6 +75,10 @@ def variants_table(modality: str) -> Table:
     return Table("variants", {**key, "positive-id": _STRING, **_content(modality)})
 
 
+OPTIONAL = ("start", "end", "path")
+"""Parts of grains and images that need not have a value."""
+
+
 QRELS = Table("qrels", {"query-id": _STRING, "corpus-id": _STRING, "score": _INT, "grade": _INT, "violates": _STRINGS})
 TOP_RANKED = Table("top_ranked", {"query-id": _STRING, "positive-id": _STRING, "corpus-ids": _STRINGS})
 
@@ -98,6 +102,14 @@ def _arrow(feature: Mapping[str, Any]) -> pa.DataType:
             return pa.list_(_arrow(inner))
         return pa.list_(pa.struct({name: _arrow(part) for name, part in inner.items()}))
     return {"string": pa.string(), "int32": pa.int32()}[feature["dtype"]]
+
+
+COLUMNS: Mapping[str, pa.DataType] = {
+    field.name: field.type
+    for table in (corpus_table("text"), queries_table("image,text"), variants_table("image,text"), QRELS, TOP_RANKED)
+    for field in table.schema()
+}
+"""The type of every column of every table; a name means the same in each."""
 
 
 def row_sha256(row: Row) -> bytes:

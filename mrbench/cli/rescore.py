@@ -9,6 +9,7 @@ import typer
 
 from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, print_json
 from mrbench.cli.evaluate import summary
+from mrbench.errors import ResultError
 
 
 def rescore(
@@ -17,18 +18,19 @@ def rescore(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Compute the scores of a result again from its run; no model is read.
+    """Compute the scores of a result again from its run, and fail where the result has others; no model is read.
 
     With --overwrite, result.json is written anew, for a run that an older version of MRBench has scored.
 
     Example: mrbench rescore results/emoji/conse emoji
     """
     from mrbench.benchmark import Benchmark
-    from mrbench.evaluate import RESULT
+    from mrbench.evaluate import RESULT, difference
     from mrbench.evaluate import rescore as run
-    from mrbench.results import write_result
+    from mrbench.results import read_result, write_result
 
     found = run(result, Benchmark(folder))
+    differs = None if overwrite else difference(read_result(result / RESULT), found)
     if overwrite:
         write_result(result / RESULT, found)
     if as_json:
@@ -37,3 +39,10 @@ def rescore(
         typer.echo(summary(found))
         if overwrite:
             typer.echo(f"result: {result / RESULT}")
+    if differs:
+        raise ResultError(
+            "the result was changed, or scored by another version",
+            where=result / RESULT,
+            got=differs,
+            hint="--overwrite writes what the run says",
+        )

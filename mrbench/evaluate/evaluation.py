@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -12,12 +13,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from mrbench.benchmark import Benchmark
-from mrbench.errors import InputError, ModelError, ResultError
+from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
-from mrbench.folders import FolderKind, check_replaceable, replaced_folder
+from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu, supports
-from mrbench.records import TASKS, Modality
+from mrbench.records import MODALITIES, TASKS, Modality
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import (
     RUN_FILES,
@@ -78,19 +81,23 @@ def evaluate(
         The result that was written.
 
     Raises:
-        InputError: An unknown task, split or pool, a number out of range, or a cache in the folder to write.
+        InputError: An unknown task, split or pool, a number out of range, a cache in the folder to write, or one of the
+            two in the benchmark.
         OutputError: The folder cannot be written, or holds something else.
         ModelError: The model returned embeddings that cannot be scored.
         BenchmarkError: The benchmark is malformed, or an image cannot be decoded.
     """
     started, clock = datetime.now(UTC), perf_counter()
+    output, cache = Path(output), None if cache is None else Path(cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     for name, value in (("limit", limit), ("depth", depth)):
-        if value is not None and value < 1:
-            raise InputError(f"malformed {name}", got=value, accepted="1 or more")
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise InputError(f"malformed {name}", got=value, accepted="a whole number, 1 or more")
+    _check_apart(benchmark, output=output, cache=cache)
     if cache is not None and Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(output)):
         raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
+    check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share))
     run = Run(
@@ -124,6 +131,18 @@ def evaluate(
         write_run(folder, run)
         write_result(folder / RESULT, result)
     return result
+
+
+def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
+    """Raise where something would be written into the benchmark, which then could not be replaced or shared."""
+    for name, path in folders.items():
+        if path is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(benchmark.folder)):
+            raise InputError(
+                f"the {name} is in the benchmark folder",
+                where=benchmark.folder,
+                got=str(path),
+                accepted="a folder outside",
+            )
 
 
 def _search_device(model: EmbeddingModel) -> str:
@@ -162,6 +181,8 @@ def embed(
         limit: Number of queries per task.
         seed: Seed of that sample.
     """
+    cache = Path(cache)
+    _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     embed_tasks(ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
@@ -174,6 +195,23 @@ def _pools(
     reasons = {task: _why_not(model, task, pool_modalities(benchmark, task, split, pool)) for task in tasks}
     able = [task for task, reason in reasons.items() if not reason]
     return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
+
+
+def difference(written: Result, computed: Result) -> str | None:
+    """Return the first score that a result has otherwise than another, and both values; None where all are the same."""
+    pairs = [(written.to_json()["tasks"], computed.to_json()["tasks"], "tasks")]
+    while pairs:
+        one, other, name = pairs.pop()
+        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key != "seconds"]
+        elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+            pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
+        elif isinstance(one, float) and isinstance(other, float):
+            if not math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9):
+                return f"{name} is {one:g}, by the run {other:g}"
+        elif one != other:
+            return f"{name} is not that of the run"
+    return None
 
 
 def rescore(folder: Path, benchmark: Benchmark) -> Result:
@@ -215,6 +253,14 @@ def _chosen_tasks(
 ) -> list[str]:
     if not isinstance(model, EmbeddingModel):
         raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
+    if not isinstance(model.dimension, int | np.integer) or model.dimension < 1:
+        raise ModelError("malformed dimension", where=model.name, got=model.dimension, accepted="1 or more")
+    if isinstance(model.modalities, str) or not set(model.modalities) <= set(MODALITIES):
+        raise ModelError(
+            "malformed modalities", where=model.name, got=model.modalities, accepted=f"a set of {', '.join(MODALITIES)}"
+        )
+    if not benchmark.manifest.tasks:
+        raise BenchmarkError("the benchmark has no task", where=benchmark.folder)
     if tasks is not None and not tasks:
         raise InputError("no task", accepted=", ".join(benchmark.manifest.tasks))
     wanted = benchmark.manifest.tasks if tasks is None else tasks

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from mrbench.benchmark import decode, header_pixels
-from mrbench.errors import ModelError
+from mrbench.errors import ModelError, WorkerError
 from mrbench.models.common import out_of_memory
 from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Candidate, Query
@@ -59,6 +59,7 @@ def read_ahead(
 
     Raises:
         BenchmarkError: An image cannot be decoded.
+        WorkerError: A process was killed.
     """
     made = iter(made)
     first = next(made, None)
@@ -78,13 +79,16 @@ def read_ahead(
     with ThreadPoolExecutor(1) as thread:
         in_flight = 2 * workers + 16 if workers else 2
         items: list[Item] = []
-        for part in ordered_map(
-            read, parts(), _processes(workers) if workers else thread, chunk=1, in_flight=in_flight
-        ):
-            items += part
-            if len(items) == len(waiting[0]):
-                yield waiting.popleft(), items
-                items = []
+        pool = _processes(workers) if workers else thread
+        try:
+            for part in ordered_map(read, parts(), pool, chunk=1, in_flight=in_flight):
+                items += part
+                if len(items) == len(waiting[0]):
+                    yield waiting.popleft(), items
+                    items = []
+        except WorkerError:
+            _processes.cache_clear()  # who goes on gets other processes
+            raise
 
 
 def in_order(texts: Sequence[str | None], *, alphabetical: bool = False) -> list[int]:

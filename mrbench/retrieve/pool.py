@@ -22,6 +22,7 @@ POOLS: tuple[PoolName, ...] = ("task", "union")
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 _ID = re.compile(r"[^\s/\\\x00]+")  # an id is a field of a TREC run, which white space separates
 _NONE = -1
+_NOTHING = "no query or no candidate to score"
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def load_pool(
     Raises:
         InputError: Unknown task, split or pool.
         BenchmarkError: No query or no candidate, an id that is not unique or holds white space or a path separator,
-            or a ladder that is missing or names a candidate which is not in the corpus.
+            two grains of one type, a ladder that is missing, lacks a candidate for a grain or names one which is not in
+            the corpus, or judgements that are not those that the grains ask for.
     """
     modalities = pool_modalities(benchmark, task, split, pool)
     own = benchmark.task(task).candidate_modality
@@ -143,7 +145,11 @@ def load_pool(
     candidate_ids = np.concatenate([_ids(corpus["id"], f"{split} corpus") for corpus in corpora])
     queries = benchmark.queries(task, split).table(["id", "grains"])
     query_ids = _ids(queries["id"], f"{split} queries of {task}")
-    grain_types, (query_grains, own_grains) = _codes([queries["grains"], corpora[modalities.index(own)]["grains"]])
+    if not len(query_ids) or not all(map(len, corpora)):
+        raise BenchmarkError(_NOTHING, where=f"{benchmark.folder}, {split}, {task}", hint="mrbench validate DIR")
+    grain_types, (query_grains, own_grains) = _codes(
+        [queries["grains"], corpora[modalities.index(own)]["grains"]], f"{split}, {task}"
+    )
     start = sum(len(corpus) for corpus in corpora[: modalities.index(own)])
     grains = np.full((len(grain_types), len(candidate_ids)), _NONE, dtype=np.int32)
     grains[:, start : start + own_grains.shape[1]] = own_grains
@@ -151,7 +157,7 @@ def load_pool(
     _check_unique(candidate_ids[order], f"{split} corpus")
     _check_unique(np.sort(query_ids), f"{split} queries of {task}")
     chosen = sample(query_ids, limit, seed)
-    return TaskPool(
+    found = TaskPool(
         task=task,
         modalities=modalities,
         query_ids=query_ids[chosen],
@@ -166,6 +172,8 @@ def load_pool(
         variants=_variants(benchmark, task, split, query_ids[chosen], candidate_ids[order]),
         clusters=_clusters(benchmark, queries["grains"], query_ids)[chosen],
     )
+    _check_judgements(benchmark, split, found)
+    return found
 
 
 def pool_modalities(benchmark: Benchmark, task: str, split: str, pool: str) -> tuple[str, ...]:
@@ -182,7 +190,7 @@ def pool_modalities(benchmark: Benchmark, task: str, split: str, pool: str) -> t
         raise InputError("unknown split", where=benchmark.folder, got=split, accepted=", ".join(benchmark.splits))
     counts = benchmark.manifest.counts[split]
     if not counts["queries"].get(task) or not counts["corpus"].get(own):
-        raise BenchmarkError("no query or no candidate to score", where=f"{benchmark.folder}, {split}, {task}")
+        raise BenchmarkError(_NOTHING, where=f"{benchmark.folder}, {split}, {task}")
     return (own,) if pool == "task" else tuple(sorted(name for name, number in counts["corpus"].items() if number))
 
 
@@ -231,7 +239,7 @@ def _check_unique(sorted_ids: np.ndarray[Any, Any], where: str) -> None:
         raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]))
 
 
-def _codes(columns: list[pa.ChunkedArray]) -> tuple[tuple[str, ...], list[Codes]]:
+def _codes(columns: list[pa.ChunkedArray], where: str) -> tuple[tuple[str, ...], list[Codes]]:
     """Return the names of the grain types, and for each column the codes, shape ``(num_types, num_records)``."""
     lists = [column.combine_chunks() for column in columns]
     types = [pc.struct_field(grains.flatten(), "type") for grains in lists]
@@ -244,6 +252,11 @@ def _codes(columns: list[pa.ChunkedArray]) -> tuple[tuple[str, ...], list[Codes]
         record = np.repeat(np.arange(len(grains)), pc.list_value_length(grains).to_numpy(zero_copy_only=False))
         kind_index = pc.index_in(kind, pa.array(names, pa.string())).to_numpy(zero_copy_only=False)
         codes[kind_index, record] = pc.index_in(value, known).to_numpy(zero_copy_only=False)
+        if np.count_nonzero(codes != _NONE) < len(record):
+            twice = np.bincount(record * len(names) + kind_index).argmax()
+            raise BenchmarkError(
+                "two grains of one type", where=f"{where}, row {twice // len(names)}", got=names[twice % len(names)]
+            )
         coded.append(codes)
     return tuple(names), coded
 
@@ -257,6 +270,8 @@ def _ladders(
     ends = np.cumsum(pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     starts = np.concatenate([[0], ends[:-1]])
     of_query = {name: number for number, name in enumerate(table["query-id"].to_pylist())}
+    if len(of_query) < len(table):
+        raise BenchmarkError("a query has two ladders", where=f"{split}, {task}", hint="mrbench validate DIR")
     positives = find(candidate_ids, np.array(table["positive-id"].to_pylist(), dtype=np.str_))
     positions = find(candidate_ids, members)
     found = []
@@ -268,6 +283,10 @@ def _ladders(
         if positives[number] < 0 or (ladder < 0).any() or positives[number] not in ladder:
             raise BenchmarkError(
                 "a ladder names a candidate that is not there", where=f"{task} {name}", hint="mrbench validate DIR"
+            )
+        if len(np.unique(ladder)) < len(ladder):
+            raise BenchmarkError(
+                "a ladder names a candidate twice", where=f"{task} {name}", hint="mrbench validate DIR"
             )
         found.append((int(positives[number]), ladder))
     return tuple(found)
@@ -295,6 +314,10 @@ def _variants(
             hint="mrbench validate DIR",
         )
     number = np.array(columns["number"].to_pylist(), dtype=np.int64)
+    if len(
+        set(zip(at[row].tolist(), kind[row].tolist(), grain[row].tolist(), number[row].tolist(), strict=True))
+    ) < len(row):
+        raise BenchmarkError("a variant is there twice", where=f"{split}, {task}", hint="mrbench validate DIR")
     return Variants(order[at[row]], kind[row], grain[row], number[row], target, row)
 
 
@@ -305,6 +328,29 @@ def _clusters(
     kind = benchmark.manifest.builder.get("cluster_grain")
     values = [next((g["value"] for g in row if g["type"] == kind), None) for row in grains.to_pylist()]
     return np.array([value or name for value, name in zip(values, query_ids.tolist(), strict=True)], dtype=np.str_)
+
+
+def _check_judgements(benchmark: Benchmark, split: str, pool: TaskPool) -> None:
+    """Compare the relevant candidates that the benchmark states with those that its grains ask for."""
+    table = benchmark.judgements(pool.task, split).table(["query-id", "corpus-id", "score"])
+    table = table.filter(pc.greater(table["score"], 0))
+    order = np.argsort(pool.query_ids)
+    at = find(pool.query_ids[order], np.array(table["query-id"].to_pylist(), dtype=np.str_))
+    asked = at >= 0
+    candidates = np.array(table["corpus-id"].filter(pa.array(asked)).to_pylist(), dtype=np.str_)
+    number = len(pool.candidate_ids) + 1  # one more for a candidate that is not there
+    stated = order[at[asked]] * number + find(pool.candidate_ids, candidates) % number
+    query, position = pool.relevant
+    wrong = np.setxor1d(stated, query * number + position)
+    positive = np.arange(len(pool.query_ids)) * number + pool.positives
+    wrong = np.concatenate([wrong, np.setdiff1d(positive, query * number + position)])
+    if len(wrong):
+        raise BenchmarkError(
+            "the judgements are not those that the grains ask for",
+            where=f"{pool.task} {pool.query_ids[wrong[0] // number]}",
+            hint="mrbench validate DIR",
+        )
+    _ = pool.pairs  # kept, and every ladder is looked at
 
 
 def _relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:

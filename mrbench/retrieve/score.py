@@ -8,7 +8,7 @@ import numpy as np
 
 from mrbench import measures, statistics
 from mrbench.benchmark import Benchmark
-from mrbench.errors import BenchmarkError, ResultError
+from mrbench.errors import ResultError
 from mrbench.measures.ties import Floats, Ints
 from mrbench.records import TASKS
 from mrbench.results import TaskResult
@@ -39,7 +39,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
 
     Raises:
         ResultError: The run belongs to another benchmark, lacks a query, or contradicts itself.
-        BenchmarkError: The judgements of the benchmark are not those that its grains ask for.
+        BenchmarkError: The benchmark is malformed.
     """
     if run.benchmark["digest"] != benchmark.digest:
         raise ResultError(
@@ -55,9 +55,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             pool = (pools or {}).get(task) or load_pool(
                 benchmark, task, split, pool=pool_name, limit=run.limit, seed=run.seed
             )
-            results[task] = _score_task(
-                run.tasks[task], pool, _judged(benchmark, task, split), run.depth, _parts(run, task)
-            )
+            results[task] = _score_task(run.tasks[task], pool, run.depth, _parts(run, task))
         elif task in run.not_supported:
             results[task] = TaskResult("not supported", run.not_supported[task])
     return results
@@ -69,12 +67,10 @@ def _parts(run: Run, task: str) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in modalities)
 
 
-def _score_task(
-    run: TaskRun, pool: TaskPool, judged: dict[str, set[str]], depth: int, parts: tuple[str, ...]
-) -> TaskResult:
+def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]) -> TaskResult:
     started = perf_counter()
     rows = {name: read_rows(name, getattr(run, name), pool) for name in RANKED}
-    counts = _check_relevant(rows["relevant"], pool, judged)
+    counts = _check_relevant(rows["relevant"], pool)
     check_run(rows, pool, depth)
     aligned = align(run, pool, parts)
     check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
@@ -134,17 +130,7 @@ def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float
     return scores, intervals
 
 
-def _judged(benchmark: Benchmark, task: str, split: str) -> dict[str, set[str]]:
-    """Return the relevant candidates of every query as the benchmark states them."""
-    table = benchmark.judgements(task, split).table(["query-id", "corpus-id", "score"])
-    judged: dict[str, set[str]] = {}
-    for query, candidate, relevance in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        if relevance:
-            judged.setdefault(query, set()).add(candidate)
-    return judged
-
-
-def _check_relevant(relevant: Rows, pool: TaskPool, judged: dict[str, set[str]]) -> Ints:
+def _check_relevant(relevant: Rows, pool: TaskPool) -> Ints:
     """Compare the run's relevant candidates with the benchmark's, and return how many candidates have each grade.
 
     Returns:
@@ -157,12 +143,6 @@ def _check_relevant(relevant: Rows, pool: TaskPool, judged: dict[str, set[str]])
         grades = pool.grades(query)
         counts[query] = np.bincount(grades, minlength=counts.shape[1])
         expected = np.flatnonzero(grades == pool.number_of_grains(query))
-        if set(pool.candidate_ids[expected].tolist()) != judged.get(name, set()):
-            raise BenchmarkError(
-                "the judgements are not those that the grains ask for",
-                where=f"{pool.task} {name}",
-                hint="mrbench validate DIR",
-            )
         found = np.sort(relevant.key[bounds[query] : bounds[query + 1]] % number)
         if not np.array_equal(found, expected):
             raise ResultError("the relevant candidates are not the benchmark's", where=f"{pool.task}, relevant, {name}")

@@ -11,22 +11,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mrbench.errors import InputError, OutputError
+from mrbench.errors import FormatVersionError, InputError, OutputError
 from mrbench.files import canonical_json, no_file, output_error, read_versioned_json, write_atomic, write_json_atomic
 from mrbench.measures.ties import Ints
 from mrbench.models.protocol import EmbeddingModel, Embeddings
 
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
-_MAGIC, _KEY, _DIGEST, _SUFFIX = b"MRBEMB03", 32, 32, ".unit"
+_MAGIC = b"MRBEMB04"  # another one where items are given to models in another way, such as images decoded anew
+_KEY, _DIGEST, _SUFFIX = 32, 32, ".unit"
+_ABANDONED = 3600.0  # seconds after which nobody writes a temporary file any more
 _POLL = 0.05
 UNKNOWN = "unknown"
 _SHOWN = ("name", "revision", "dtype")
@@ -211,11 +215,11 @@ class EmbeddingStore:
         return left
 
     def _name(self) -> None:
-        """Write whose vectors these are, where it is not written."""
-        if self._folder and not (self._folder / MODEL).exists():
-            write_json_atomic(
-                self._folder / MODEL, {"format": FORMAT, "format_version": FORMAT_VERSION, "model": self._said}
-            )
+        """Write whose vectors these are, where it is not written, or damaged."""
+        with suppress(FormatVersionError):
+            if self._folder and _said(self._folder / MODEL) is None:
+                said = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": self._said}
+                write_json_atomic(self._folder / MODEL, said)
 
     def _take(self, path: Path) -> None:
         if no_file(path.stat):
@@ -311,23 +315,29 @@ def cached(folder: Path) -> list[Cached]:
     """Return what a cache holds, by the model's name.
 
     Returns:
-        One for each model; ``unknown`` where a folder of it does not say whose it is, as its ``model.json`` is damaged.
-
-    Raises:
-        FormatVersionError: Written by a newer version of MRBench.
+        One for each model; ``unknown`` where a folder of it does not say whose it is, as its ``model.json`` is damaged
+        or of a newer version of MRBench.
     """
     found = []
     for path in sorted(folder.glob("*")):
         if re.fullmatch("[0-9a-f]{32}", path.name) and path.is_dir():
             files = list(_files(path))
-            units = sum(not file.name.startswith(".") for file in files)
+            units = sum(not file.name.startswith(".") for file, _ in files)
             if units or (path / MODEL).exists():
-                found.append(Cached(path, _said(path / MODEL), units, sum(file.stat().st_size for file in files)))
+                said = None
+                with suppress(FormatVersionError):
+                    said = _said(path / MODEL)
+                size = sum(size for _, size in files)
+                found.append(Cached(path, said or dict.fromkeys(_SHOWN, UNKNOWN), units, size))
     return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
 
 
-def _said(path: Path) -> dict[str, Any]:
-    """Return whose a folder of a cache says that it is; where that is damaged, so does the answer."""
+def _said(path: Path) -> dict[str, Any] | None:
+    """Return whose a folder of a cache says that it is; None where it does not say so, or in damaged words.
+
+    Raises:
+        FormatVersionError: Written by a newer version of MRBench.
+    """
     try:
         raw = read_versioned_json(path, what="cache", name=FORMAT, newest=FORMAT_VERSION, error=OutputError)
         said = raw.get("model")
@@ -335,7 +345,7 @@ def _said(path: Path) -> dict[str, Any]:
             return said
     except OutputError:
         pass
-    return dict.fromkeys(_SHOWN, UNKNOWN)
+    return None
 
 
 def clear(entry: Cached) -> None:
@@ -345,19 +355,21 @@ def clear(entry: Cached) -> None:
         OutputError: A file cannot be removed.
     """
     try:
-        for path in [*_files(entry.folder), entry.folder / MODEL]:
+        for path in [*(path for path, _ in _files(entry.folder)), entry.folder / MODEL]:
             path.unlink(missing_ok=True)
-        if not entry.folder.is_symlink() and not any(entry.folder.iterdir()):
-            entry.folder.rmdir()
+        if not entry.folder.is_symlink():
+            with suppress(OSError):  # something else is in it
+                entry.folder.rmdir()
     except OSError as error:
         raise OutputError(f"cannot remove: {error.strerror or error}", where=entry.folder) from error
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the units of a model, and those that a killed process has begun."""
+def _files(folder: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the units of a model and their sizes, and those that a killed process has begun, not a running one."""
     for path in folder.glob("*"):
-        if (
-            re.fullmatch(rf"[0-9a-f]{{32}}\{_SUFFIX}|\.([0-9a-f]{{32}}\{_SUFFIX}|{MODEL})\..*", path.name)
-            and path.is_file()
-        ):
-            yield path
+        if re.fullmatch(rf"[0-9a-f]{{32}}\{_SUFFIX}|\.([0-9a-f]{{32}}\{_SUFFIX}|{MODEL})\..*", path.name):
+            with suppress(FileNotFoundError):  # others write, rename and remove meanwhile
+                found = path.stat()
+                begun = path.name.startswith(".") and time.time() - found.st_mtime < _ABANDONED
+                if stat.S_ISREG(found.st_mode) and not begun:
+                    yield path, found.st_size

@@ -34,14 +34,14 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
     Raises:
         ModelError: Another shape, or a vector that has NaN, infinity or the length 0.
     """
-    if hasattr(raw, "detach"):  # a torch tensor; numpy knows neither its devices nor bfloat16
-        raw = raw.detach().cpu().float().numpy()
     try:
-        if np.iscomplexobj(raw):
-            raise TypeError("complex numbers")
+        if hasattr(raw, "detach"):  # a torch tensor; numpy knows neither its devices nor bfloat16
+            raw = raw.detach().cpu().float().numpy()
+        if np.iscomplexobj(raw) or np.ma.isMaskedArray(raw):
+            raise TypeError("a masked array" if np.ma.isMaskedArray(raw) else "complex numbers")
         with np.errstate(over="ignore"):
             vectors: Embeddings = np.asarray(raw).astype(np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, NotImplementedError) as error:
         raise ModelError("the embeddings are not an array of numbers", where=where, got=str(error)) from error
     if vectors.shape != (len(names), dimension):
         raise ModelError(

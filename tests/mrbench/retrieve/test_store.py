@@ -484,11 +484,34 @@ def test_clearing_removes_what_is_the_cache_s_alone(tmp_path: Path) -> None:
     store = EmbeddingStore(Oracle(), tmp_path)
     store.put([bytes(32)], np.ones((1, Oracle().dimension), dtype=np.float32))
     (entry,) = cached(tmp_path)
-    (entry.folder / f".{'0' * 32}.unit.x1y2").write_bytes(b"begun by a process that was killed")
+    abandoned, begun = (entry.folder / f".{digit * 32}.unit.x1y2" for digit in "01")
+    for path in (abandoned, begun):
+        path.write_bytes(b"begun by a process")
+    os.utime(abandoned, (0, 0))  # which was killed long ago
     (entry.folder / "thesis.txt").write_text("mine")
     assert cached(tmp_path)[0].bytes > entry.bytes
     clear(entry)
-    assert [path.name for path in entry.folder.iterdir()] == ["thesis.txt"]
+    assert sorted(path.name for path in entry.folder.iterdir()) == [begun.name, "thesis.txt"]
+
+
+@pytest.mark.parametrize("said", ["", '{"format": "mrbench-cache", "format_version": 99}'])
+def test_a_damaged_name_is_written_again_and_one_of_a_newer_version_is_left(tmp_path: Path, said: str) -> None:
+    model = Oracle()
+    EmbeddingStore(model, tmp_path).put([bytes(32)], np.ones((1, model.dimension), dtype=np.float32))
+    (path,) = tmp_path.rglob("model.json")
+    path.write_text(said)
+    assert [entry.model["name"] for entry in cached(tmp_path)] == ["unknown"]
+    EmbeddingStore(model, tmp_path)
+    assert [entry.model["name"] for entry in cached(tmp_path)] == ["unknown" if said else model.name]
+
+
+def test_looking_at_a_cache_while_others_write_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Oracle()
+    EmbeddingStore(model, tmp_path).put([bytes(32)], np.ones((1, model.dimension), dtype=np.float32))
+    listed, gone = Path.glob, tmp_path / f".{'0' * 32}.unit.x1y2"
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: [*listed(self, pattern), self / gone.name])
+    (entry,) = cached(tmp_path)
+    assert entry.units == 1
 
 
 def test_a_digest_of_the_weights_is_their_name(tmp_path: Path) -> None:

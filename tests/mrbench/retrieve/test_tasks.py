@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -154,10 +154,10 @@ def test_first_results_hold_in_each_place_the_mean_of_the_tied(pool: TaskPool, d
 
 def test_block_size_and_threads_change_nothing(pool: TaskPool) -> None:
     number = 3 * TILE + 5
-    many = TaskPool(**{**vars(pool), "query_ids": np.array([f"q{n}" for n in range(number)])})
+    many = replace(pool, query_ids=np.array([f"q{n}" for n in range(number)]))
     for name in ("query_grains", "ladders"):
         repeated = [getattr(pool, name)[n % len(pool.query_ids)] for n in range(number)]
-        many = TaskPool(**{**vars(many), name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
+        many = replace(many, **{name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
     everything = asked(many, vectors(number, seed=1), vectors(len(pool.candidate_ids)))
     runs = [search_task(everything, many, block=block) for block in (1, TILE, 2 * TILE, None)]
     runs += [search_task(everything, many, block=block, threads=threads) for block, threads in ((None, 1), (7, 5))]

@@ -197,7 +197,8 @@ def _sum(numbers: list[int], rows: list[Row]) -> None:
     for row in rows:
         for grains in (row.get("grains"), row.get("image_grains")):
             if grains:
-                pairs = json.dumps(sorted([g["type"], g["value"]] for g in grains), separators=(",", ":"))
+                pairs = sorted(([g["type"], g["value"]] for g in grains), key=lambda pair: list(map(str, pair)))
+                pairs = json.dumps(pairs, separators=(",", ":"))
                 numbers.append(int(hashlib.sha256(pairs.encode()).hexdigest(), 16))
 
 
