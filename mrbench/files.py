@@ -10,6 +10,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         raise OutputError("the output is not a plain file", where=path, accepted="a new file")
     temporary: str | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = _temporary(path)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data.encode() if isinstance(data, str) else data)
             stream.flush()
@@ -67,6 +67,15 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    """Open a new file beside ``path``, whose folder others may remove while it is empty."""
+    for _ in range(9):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
 
 
 def write_json_atomic(path: Path, value: Any) -> None:

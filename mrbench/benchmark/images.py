@@ -33,7 +33,7 @@ def decode(image: ImageData, *, where: object) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit, below, is stricter
+            warnings.simplefilter("ignore")  # of bombs, for which our own limit, below, is stricter, and of EXIF
             opened = Image.open(io.BytesIO(image.data), formats=FORMATS)
         if opened.width * opened.height > MAX_PIXELS:
             raise BenchmarkError(
@@ -65,8 +65,10 @@ def decode(image: ImageData, *, where: object) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """Turn an image as its EXIF says, where that can be read."""
     try:
-        turned = image.getexif().get(_ORIENTATION, 1) != 1
-        return ImageOps.exif_transpose(image) if turned else image
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            turned = image.getexif().get(_ORIENTATION, 1) != 1
+            return ImageOps.exif_transpose(image) if turned else image
     except Exception:
         return image
 
@@ -89,7 +91,7 @@ def header_pixels(image: ImageData) -> int:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             width, height = Image.open(io.BytesIO(image.data), formats=FORMATS).size
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
         return 0

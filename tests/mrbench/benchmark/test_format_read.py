@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from png_bomb import png_header
@@ -174,6 +175,8 @@ def _bitmap() -> bytes:
         (_bitmap(), "unreadable image"),
         (encode_png(Image.new("RGB", (64, 64), "red")).data[:90], "unreadable image"),
         (png_header(9000, 9000), "image too large.*9000x9000"),
+        (png_header(3, 601), "too long and narrow.*3x601.*200 times"),
+        (b"GIF89a" + bytes(20), "unreadable image.*26 bytes that begin with b'GIF89a"),
         (png_header(60000, 60000), "unreadable image.*decompression bomb"),
     ],
 )
@@ -192,6 +195,48 @@ def test_decoding_lays_transparency_over_white_and_reads_three_formats() -> None
     buffer = io.BytesIO()
     Image.new("L", (2, 1), 7).save(buffer, "JPEG")
     assert decode(ImageData(buffer.getvalue(), ""), where="").mode == "RGB"
+
+
+def saved(picture: Image.Image, form: str = "PNG", **options: object) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return decode(ImageData(buffer.getvalue(), ""), where="")
+
+
+def test_16_bit_grey_is_what_it_looks_like() -> None:
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64)
+    found = np.asarray(saved(Image.fromarray(ramp.astype(np.uint16))))
+    assert np.abs(found - ramp[:, :, None] / 257).max() <= 1
+    keyed = np.asarray(saved(Image.fromarray(np.array([[300, 700]], np.uint16)), transparency=300))
+    assert keyed.tolist() == [[[255, 255, 255], [2, 2, 2]]]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_a_transparent_colour_is_laid_over_white(mode: str) -> None:
+    picture = Image.new("RGB", (2, 1), (9, 9, 9)).convert(mode)
+    picture.putpixel((1, 0), (200, 0, 0) if mode == "RGB" else 77)
+    key = (9, 9, 9) if mode == "RGB" else picture.getpixel((0, 0))
+    found = saved(picture, transparency=key)
+    assert found.getpixel((0, 0)) == (255, 255, 255)
+    assert found.getpixel((1, 0)) != (255, 255, 255)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_pictures_are_turned_as_their_exif_says(form: str) -> None:
+    picture = Image.new("RGB", (16, 32), "white")
+    picture.paste("black", (0, 0, 16, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter to the right: what is on top comes to the right
+    found = saved(picture, form, exif=exif)
+    assert found.size == (32, 16)
+    assert found.getpixel((28, 8))[0] < 60 < 200 < found.getpixel((3, 8))[0]
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif", b"Exif\0\0MM\0*\xff\xff\xff\xff", bytes(range(256)), b"Exif\0\0II*\0\x08\0\0\0\xff\xff"]
+)
+def test_exif_that_cannot_be_read_turns_nothing(exif: bytes) -> None:
+    assert saved(Image.new("RGB", (16, 32), "white"), "JPEG", exif=exif).size == (16, 32)
 
 
 def test_pixel_digest_tells_sizes_apart() -> None:

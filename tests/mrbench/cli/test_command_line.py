@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -99,6 +100,18 @@ def test_an_interrupted_build_leaves_nothing(number: signal.Signals, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    """As under nohup, which starts programs so."""
+    program = (
+        "import signal; from mrbench.cli.app import main\n"
+        "try: main(['--version'])\n"
+        "finally: print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)"
+    )
+    for words, ignored in (([], "False"), (["nohup"], "True")):
+        run = subprocess.run([*words, sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert run.stdout.splitlines()[-1] == ignored
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -176,7 +189,10 @@ def test_rescore_reads_no_model(tiny: Benchmark, tmp_path: Path) -> None:
     task = next(iter(older["tasks"].values()))
     task["scores"]["mrr"] = 0.123
     result.write_text(json.dumps(older))
-    assert json.loads(mrbench("rescore", tmp_path / "r", tiny.folder, "--json").stdout) == json.loads(written)
+    told = mrbench("rescore", tmp_path / "r", tiny.folder, "--json")
+    assert json.loads(told.stdout) == json.loads(written)
+    assert told.returncode == 2
+    assert re.search(r"result\.json; got: 'tasks\.\w+\.scores\.mrr is 0\.123, by the run 0\.\d+'", told.stderr)
     assert json.loads(result.read_text()) == older
     assert mrbench("rescore", tmp_path / "r", tiny.folder, "--overwrite").returncode == 0
     assert result.read_bytes() == written

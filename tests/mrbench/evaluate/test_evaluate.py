@@ -13,8 +13,9 @@ from tiny_benchmark import QUERIES, VALUES, Constant, Guess, Oracle, write_tiny
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError, ModelError, OutputError
-from mrbench.evaluate import evaluate, evaluation
+from mrbench.evaluate import embed, evaluate, evaluation
 from mrbench.results import Result, read_result
+from mrbench.retrieve import Share
 
 RANK_MEASURES = [f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)] + ["mrr", "ndcg@10", "map"]
 
@@ -198,6 +199,8 @@ def test_result_says_what_it_is(tiny: Benchmark, tmp_path: Path) -> None:
         ({"pool": "all"}, "unknown pool"),
         ({"limit": 0}, "malformed limit"),
         ({"depth": 0}, "malformed depth"),
+        ({"depth": 1.5}, "malformed depth"),
+        ({"limit": "9"}, "malformed limit"),
     ],
 )
 def test_bad_options_are_named_before_any_work(tiny: Benchmark, tmp_path: Path, options: dict, message: str) -> None:
@@ -206,6 +209,49 @@ def test_bad_options_are_named_before_any_work(tiny: Benchmark, tmp_path: Path, 
         evaluate(tiny, model, tmp_path / "r", **options)
     assert model.items == 0
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("output", ["file/r", "/proc/r", "benchmark", "benchmark/r"])
+def test_an_output_that_cannot_be_is_named_before_any_work(tmp_path: Path, output: str) -> None:
+    benchmark, model = write_tiny(tmp_path / "benchmark"), Oracle()
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((InputError, OutputError), match=r"cannot write|in the benchmark folder"):
+        evaluate(benchmark, model, tmp_path / output)
+    assert model.items == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_cache_in_the_benchmark_is_refused(tmp_path: Path) -> None:
+    benchmark = write_tiny(tmp_path / "b")
+    (tmp_path / "link").symlink_to(benchmark.folder)
+    for cache in (benchmark.folder, tmp_path / "link" / "c"):
+        with pytest.raises(InputError, match="the cache is in the benchmark folder"):
+            evaluate(benchmark, Oracle(), tmp_path / "r", cache=cache)
+        with pytest.raises(InputError, match="the cache is in the benchmark folder"):
+            embed(benchmark, Oracle(), cache, Share())
+
+
+def test_paths_may_be_words(tiny: Benchmark, tmp_path: Path) -> None:
+    evaluate(tiny, Oracle(), str(tmp_path / "r"), cache=str(tmp_path / "c"), tasks=["i2i"])  # type: ignore[arg-type]
+    assert (tmp_path / "r" / "result.json").exists()
+    assert list((tmp_path / "c").rglob("*.unit"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("dimension", None), ("dimension", 0), ("modalities", "text"), ("modalities", {"txt"})]
+)
+def test_a_malformed_model_is_named_before_any_work(tiny: Benchmark, tmp_path: Path, name: str, value: object) -> None:
+    model = Oracle()
+    setattr(model, name, value)
+    with pytest.raises(ModelError, match=f"malformed {name}"):
+        evaluate(tiny, model, tmp_path / "r")
+    assert model.items == 0
+
+
+def test_a_benchmark_without_tasks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="no task"):
+        evaluate(write_tiny(tmp_path / "b", tasks=[]), Oracle(), tmp_path / "r")
 
 
 def test_no_model_is_named(tiny: Benchmark, tmp_path: Path) -> None:

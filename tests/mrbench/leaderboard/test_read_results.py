@@ -36,6 +36,12 @@ MALFORMED = {
     "score below 0": _change(
         "tasks", "t2i", "by_grain", "pair_accuracy", "hair", value={"score": -0.1, "count": 3, "interval": None}
     ),
+    "score is not the mean of its queries": _change(
+        "tasks",
+        "t2i",
+        value=_raw()["tasks"]["t2i"] | {"queries": 2, "clusters": ["a", "b"], "per_query": {"mrr": [0, 1]}},
+    ),
+    "no task": _change("tasks", value={}),
     "score is text": _change("tasks", "t2i", "scores", "mrr", value="0.5"),
     "score is a truth value": _change("tasks", "t2i", "scores", "mrr", value=True),
     "name is a list": _change("model", "name", value=["conse"]),

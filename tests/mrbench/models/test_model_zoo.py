@@ -65,3 +65,13 @@ def test_digest_of_one_file_is_what_sha256sum_prints(tmp_path) -> None:  # type:
     path = tmp_path / "weights"
     path.write_bytes(b"abc")
     assert weights_digest([path]) == "sha256:ba7816bf8f01cfea"
+
+
+def test_digest_of_weights_in_several_files_knows_each(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    shards = [tmp_path / name for name in "ab"]
+    digests = set()
+    for words in (b"xy", b"xz", b"zy"):
+        for path, byte in zip(shards, words, strict=True):
+            path.write_bytes(bytes([byte]))
+        digests.add(weights_digest(shards))
+    assert len(digests) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -16,7 +17,7 @@ from PIL import Image
 from tiny_benchmark import Oracle
 
 from mrbench.benchmark import Benchmark, encode_png
-from mrbench.errors import ModelError
+from mrbench.errors import ModelError, WorkerError
 from mrbench.records import Candidate
 from mrbench.retrieve import batches, encode
 from mrbench.retrieve import embed as embed_module
@@ -94,6 +95,22 @@ def test_the_next_batch_is_read_while_one_is_in_use(tiny: Benchmark, tmp_path: P
     assert len(list(tmp_path.iterdir())) == 10  # the second batch too, though nobody asked for it
     assert [item.image for item in next(ready)[1]] == [(9, 6)] * 5
     assert (os.getpid() in {int(path.read_text()) for path in tmp_path.iterdir()}) == (workers == 0)
+
+
+def test_a_worker_that_is_killed_is_an_error_and_the_next_call_has_others(tiny: Benchmark) -> None:
+    records = list(tiny.corpus("image", "test"))[:4]
+    with pytest.raises(WorkerError, match="a worker process was killed"):
+        list(batches.read_ahead([records], leave, 2))
+    ((_, items),) = batches.read_ahead([records], size, 2)
+    assert [item.image for item in items] == [(9, 6)] * 4
+
+
+def leave(_: Image.Image) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def size(image: Image.Image) -> tuple[int, int]:
+    return image.size
 
 
 def note(folder: Path, image: Image.Image) -> tuple[int, int]:

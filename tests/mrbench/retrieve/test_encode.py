@@ -93,6 +93,18 @@ def test_no_numbers_are_refused(tiny: Benchmark, spoil) -> None:
         encode_corpus(Spoiled(spoil), tiny, "image", "test")
 
 
+@pytest.mark.parametrize("kind", ["sparse", "meta", "masked"])
+def test_what_has_no_numbers_everywhere_is_refused(tiny: Benchmark, kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    spoil = {
+        "sparse": lambda v: torch.tensor(v).to_sparse(),
+        "meta": lambda v: torch.tensor(v).to("meta"),
+        "masked": lambda v: np.ma.masked_less(v, 0.1),
+    }[kind]
+    with pytest.raises(ModelError, match="not an array of numbers"):
+        encode_corpus(Spoiled(spoil), tiny, "image", "test")
+
+
 def test_half_precision_is_scored_in_single(tiny: Benchmark) -> None:
     def halved(vectors: np.ndarray) -> np.ndarray:
         return (vectors * 0.3371).astype(np.float16)
