@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mrbench.errors import ResultError
 from mrbench.measures.ties import Floats, Ints
+from mrbench.retrieve.grades import NONE
 from mrbench.retrieve.pool import TaskPool, find
 from mrbench.retrieve.run import CUTOFF
 
@@ -166,7 +167,9 @@ def _check_gains(gains: Rows, top: Rows, pool: TaskPool, length: int) -> None:
     full = min(CUTOFF, len(pool.candidate_ids))
     _agree(~ends | (after >= full), gains, pool, accepted=f"groups that fill {full} places")
     position = (top.key % len(pool.candidate_ids)).reshape(-1, length)
-    grades = np.concatenate([pool.grades(query)[at] for query, at in enumerate(position)])
+    grades = np.zeros(position.shape, dtype=np.int64)
+    for have, want in zip(pool.candidate_grains, pool.query_grains.T, strict=True):
+        grades += (want[:, None] != NONE) & (have[position] == want[:, None])
     summed = np.concatenate([[0], np.cumsum(grades)])
     begun, inside = greater < length, after <= length  # how far ``top`` bears witness
     start = gains.query * length + np.where(begun, greater, 0)

@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.measures.ties import Ints
-from mrbench.search.ragged import ranges
+from mrbench.retrieve import grades
+from mrbench.retrieve.grades import NONE, Codes
 
 PoolName = Literal["task", "union"]
 POOLS: tuple[PoolName, ...] = ("task", "union")
-Codes = np.ndarray[Any, np.dtype[np.int32]]
 _ID = re.compile(r"[^\s/\\\x00]+")  # an id is a field of a TREC run, which white space separates
-_NONE = -1
 _NOTHING = "no query or no candidate to score"
 
 
@@ -90,15 +89,11 @@ class TaskPool:
 
     def grades(self, query: int) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Return how many of a query's grains each candidate keeps, shape ``(num_candidates,)``."""
-        asked = self.query_grains[query]
-        grades = np.zeros(len(self.candidate_ids), dtype=np.int16)
-        for kind in np.flatnonzero(asked != _NONE):
-            grades += self.candidate_grains[kind] == asked[kind]
-        return grades
+        return grades.grades(self.query_grains[query], self.candidate_grains)
 
     def number_of_grains(self, query: int) -> int:
         """Return how many grains a query has: the grade of a relevant candidate."""
-        return int((self.query_grains[query] != _NONE).sum())
+        return int((self.query_grains[query] != NONE).sum())
 
     @cached_property
     def relevant(self) -> tuple[Ints, Ints]:
@@ -106,7 +101,12 @@ class TaskPool:
 
         Each of shape ``(num_relevant,)``.
         """
-        return _relevant(self.query_grains, self.candidate_grains)
+        return grades.relevant(self.query_grains, self.candidate_grains)
+
+    @cached_property
+    def grade_counts(self) -> Ints:
+        """How many candidates have each grade of each query, shape ``(num_queries, num_types + 1)``."""
+        return grades.counts(self.query_grains, self.candidate_grains)
 
     @cached_property
     def pairs(self) -> tuple[Ints, Ints, Ints]:
@@ -151,7 +151,7 @@ def load_pool(
         [queries["grains"], corpora[modalities.index(own)]["grains"]], f"{split}, {task}"
     )
     start = sum(len(corpus) for corpus in corpora[: modalities.index(own)])
-    grains = np.full((len(grain_types), len(candidate_ids)), _NONE, dtype=np.int32)
+    grains = np.full((len(grain_types), len(candidate_ids)), NONE, dtype=np.int32)
     grains[:, start : start + own_grains.shape[1]] = own_grains
     order = np.argsort(candidate_ids, kind="stable")
     _check_unique(candidate_ids[order], f"{split} corpus")
@@ -248,11 +248,11 @@ def _codes(columns: list[pa.ChunkedArray], where: str) -> tuple[tuple[str, ...],
     known = pc.unique(pa.chunked_array(values))
     coded = []
     for grains, kind, value in zip(lists, types, values, strict=True):
-        codes = np.full((len(names), len(grains)), _NONE, dtype=np.int32)
+        codes = np.full((len(names), len(grains)), NONE, dtype=np.int32)
         record = np.repeat(np.arange(len(grains)), pc.list_value_length(grains).to_numpy(zero_copy_only=False))
         kind_index = pc.index_in(kind, pa.array(names, pa.string())).to_numpy(zero_copy_only=False)
         codes[kind_index, record] = pc.index_in(value, known).to_numpy(zero_copy_only=False)
-        if np.count_nonzero(codes != _NONE) < len(record):
+        if np.count_nonzero(codes != NONE) < len(record):
             twice = np.bincount(record * len(names) + kind_index).argmax()
             raise BenchmarkError(
                 "two grains of one type", where=f"{where}, row {twice // len(names)}", got=names[twice % len(names)]
@@ -353,37 +353,14 @@ def _check_judgements(benchmark: Benchmark, split: str, pool: TaskPool) -> None:
     _ = pool.pairs  # kept, and every ladder is looked at
 
 
-def _relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
-    """Find the candidates of each query by sorting them once for every set of grain types that queries ask for."""
-    patterns, pattern_of = np.unique(queries != _NONE, axis=0, return_inverse=True)
-    found: list[Ints] = [np.empty((2, 0), dtype=np.int64)]
-    for number, pattern in enumerate(patterns):
-        asking = np.flatnonzero(pattern_of.reshape(-1) == number)
-        keys, wanted = np.zeros(candidates.shape[1], dtype=np.int64), np.zeros(len(asking), dtype=np.int64)
-        for kind in np.flatnonzero(pattern):
-            pair = candidates[kind], queries[asking, kind]
-            span = 2 + max(int(codes.max(initial=0)) for codes in pair)
-            keys, wanted = keys * span + pair[0] + 1, wanted * span + pair[1] + 1
-            # Numbered anew, so that the next product stays small.
-            _, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
-            keys, wanted = codes[: len(keys)], codes[len(keys) :]
-        order = np.argsort(keys, kind="stable")
-        left, right = (np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right"))
-        counts = right - left
-        found.append(np.stack([np.repeat(asking, counts), order[ranges(left, counts)]]))
-    query, position = np.concatenate(found, axis=1)
-    by_query = np.argsort(query, kind="stable")  # those of one query stand together, by position
-    return query[by_query], position[by_query]
-
-
 def _pairs(pool: TaskPool) -> tuple[Ints, Ints, Ints]:
     rows: list[tuple[int, int, int]] = []
     for query, (positive, members) in enumerate(pool.ladders):
-        asked = pool.query_grains[query] != _NONE
+        asked = pool.query_grains[query] != NONE
         grains = pool.candidate_grains[:, members]
         differs = grains != pool.candidate_grains[:, [positive]]
         kinds = differs.argmax(axis=0)
-        single = (differs.sum(axis=0) == 1) & asked[kinds] & (grains[kinds, np.arange(len(members))] != _NONE)
+        single = (differs.sum(axis=0) == 1) & asked[kinds] & (grains[kinds, np.arange(len(members))] != NONE)
         missing = set(np.flatnonzero(asked).tolist()) - set(kinds[single].tolist())
         if missing:
             raise BenchmarkError(

@@ -70,13 +70,13 @@ def _parts(run: Run, task: str) -> tuple[str, ...]:
 def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]) -> TaskResult:
     started = perf_counter()
     rows = {name: read_rows(name, getattr(run, name), pool) for name in RANKED}
-    counts = _check_relevant(rows["relevant"], pool)
+    _check_relevant(rows["relevant"], pool)
     check_run(rows, pool, depth)
     aligned = align(run, pool, parts)
     check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     found = diagnose(rows, aligned, pool, clusters)
-    values = _ranking(rows, counts, len(pool.query_ids)) | found.per_query
+    values = _ranking(rows, pool.grade_counts) | found.per_query
     scores, intervals = _summary(values, clusters)
     return TaskResult(
         status="scored",
@@ -95,8 +95,8 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     )
 
 
-def _ranking(rows: dict[str, Rows], counts: Ints, number: int) -> dict[str, Floats]:
-    relevant, gains = rows["relevant"], rows["gains"]
+def _ranking(rows: dict[str, Rows], counts: Ints) -> dict[str, Floats]:
+    number, relevant, gains = len(counts), rows["relevant"], rows["gains"]
     ties = measures.TieGroups.from_relevant(
         relevant.query, relevant.column("greater"), relevant.column("equal"), number
     )
@@ -130,20 +130,10 @@ def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float
     return scores, intervals
 
 
-def _check_relevant(relevant: Rows, pool: TaskPool) -> Ints:
-    """Compare the run's relevant candidates with the benchmark's, and return how many candidates have each grade.
-
-    Returns:
-        Shape ``(num_queries, highest grade + 1)``.
-    """
-    number = len(pool.candidate_ids)
-    counts = np.zeros((len(pool.query_ids), len(pool.grain_types) + 1), dtype=np.int64)
-    bounds = np.searchsorted(relevant.query, np.arange(len(pool.query_ids) + 1))
-    for query, name in enumerate(pool.query_ids.tolist()):
-        grades = pool.grades(query)
-        counts[query] = np.bincount(grades, minlength=counts.shape[1])
-        expected = np.flatnonzero(grades == pool.number_of_grains(query))
-        found = np.sort(relevant.key[bounds[query] : bounds[query + 1]] % number)
-        if not np.array_equal(found, expected):
-            raise ResultError("the relevant candidates are not the benchmark's", where=f"{pool.task}, relevant, {name}")
-    return counts
+def _check_relevant(relevant: Rows, pool: TaskPool) -> None:
+    """Compare the run's relevant candidates with the benchmark's."""
+    query, position = pool.relevant
+    differ = np.setxor1d(relevant.key, query * len(pool.candidate_ids) + position)
+    if len(differ):
+        name = pool.query_ids[differ[0] // len(pool.candidate_ids)]
+        raise ResultError("the relevant candidates are not the benchmark's", where=f"{pool.task}, relevant, {name}")

@@ -197,6 +197,17 @@ def test_relevant_is_what_keeps_all_grains(seed: int) -> None:
     assert found == [np.flatnonzero(pool.grades(n) == pool.number_of_grains(n)).tolist() for n in range(9)]
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("cut", [{}, {"_DENSE": 1}, {"_DENSE": 1, "_LARGEST": 20}, {"_MANY": 1}])
+def test_grades_are_counted_as_one_by_one(seed: int, cut: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cut.items():
+        monkeypatch.setattr(f"mrbench.retrieve.grades.{name}", value)
+    pool = any_pool(9, 80, 0, np.random.default_rng(seed))
+    kinds = len(pool.grain_types)
+    expected = [np.bincount(pool.grades(query), minlength=kinds + 1).tolist() for query in range(9)]
+    assert pool.grade_counts.tolist() == expected
+
+
 def test_one_score_for_all_has_no_deviation() -> None:
     """Different vectors, of which a query sees one component, which sums of seven do not give back exactly."""
     pool = any_pool(7, 7, 0, np.random.default_rng(0))
