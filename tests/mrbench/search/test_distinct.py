@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mrbench.search import distinct as distinct_module
 from mrbench.search.distinct import Vectors, distinct
+from mrbench.search.vectors import map_rows
 
 
 def test_equal_vectors_are_found_across_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,15 @@ def test_vectors_that_differ_in_signs_are_different() -> None:
     first, copy_of = distinct(np.concatenate([signs, signs[::-1]]) / np.float32(8**0.5))
     assert first.tolist() == list(range(256))
     assert copy_of.tolist() == [*range(256), *range(255, -1, -1)]
+
+
+def test_numbers_of_many_vectors_of_signs_are_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of such vectors the bits differ in one place of 32 alone, and all are told apart at the first try."""
+    tries = []
+    monkeypatch.setattr(distinct_module, "map_rows", lambda work, rows: (tries.append(1), map_rows(work, rows))[1])
+    signs = np.random.default_rng(5).integers(0, 2, (300_000, 64), dtype=np.int8).astype(np.float32) - np.float32(0.5)
+    assert len(distinct(signs)[0]) == 300_000
+    assert len(tries) == 1
 
 
 def test_the_best_of_copies_are_those_of_a_sort() -> None:
