@@ -35,7 +35,7 @@ PARTS = {
     "harness, huge": "harness.py --sizes 10000 1000000 512 --depths 100 --rounds 1 --only ours evaluate",
     "search": "search.py --rounds 5",
     "measures": "measures.py --rounds 3",
-    "encoding": "encoding.py --images 320 --texts 1280 --rounds 3",
+    "encoding": "encoding.py --images 320 --texts 1280 --rounds 5",
     "encoding, many texts": "encoding.py --images 0 --rounds 1 --only ours sentence-transformers",
     "encoding, suite": "suite_encoding.py",
     "growth": f"growth.py --plot {DOCS / 'engine' / 'growth.png'}",
