@@ -20,6 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -151,8 +152,14 @@ def faiss(data: Data) -> Callable[[], dict[str, float]]:
 
 
 def evaluate(data: Data) -> Callable[[], dict[str, float]]:
-    """What `mrbench evaluate` does with vectors: it also counts in the whole pool, here for the five judged."""
+    """What `mrbench evaluate` does with vectors: it also counts in the whole pool, here for the five judged.
+
+    Then what grows with queries or pool of the scoring: reading the run's tables, checking them, ranked measures. What
+    there is by grain needs ladders of another kind, and takes a few candidates of each query.
+    """
+    from mrbench.retrieve.check import check_run, read_rows
     from mrbench.retrieve.pool import TaskPool, Variants
+    from mrbench.retrieve.score import RANKED, ranking
     from mrbench.retrieve.source import TaskEmbeddings
     from mrbench.retrieve.tasks import search_task
 
@@ -177,12 +184,12 @@ def evaluate(data: Data) -> Callable[[], dict[str, float]]:
     )
 
     def run() -> dict[str, float]:
-        search_task(
-            TaskEmbeddings(data.candidates, data.queries, data.candidates[:0]),
-            task,
-            depth=data.depth,
-            device=data.device,
-        )
+        fresh = replace(task)  # without what it keeps
+        vectors = TaskEmbeddings(data.candidates, data.queries, data.candidates[:0])
+        found = search_task(vectors, fresh, depth=data.depth, device=data.device)
+        rows = {name: read_rows(name, getattr(found, name), fresh) for name in RANKED}
+        check_run(rows, fresh, data.depth)
+        ranking(rows, fresh.grade_counts)
         return {}
 
     return run

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from mrbench.models.common import Ints, padded
+from mrbench.models.quick_gelu import QuickMLP, is_plain
 
-_PASS = 320  # distinct prefixes of a forward pass at most
+_PASS = 480  # distinct prefixes of a forward pass at most
 _ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
 _EVEN = 8  # where one pass is too few, their number is a multiple of this, so that threads side by side end together
 _TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less
@@ -82,7 +83,7 @@ def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
 
     Args:
         module: A ``CLIPModel`` for which :func:`computes_the_same`, not in training. The parts of its layers are called
-            one by one: hooks on layers are not.
+            one by one, without gradient: hooks on layers are not.
         texts: Their tokens, unpadded, sorted so that neighbours share most.
     """
     tower = module.text_model
@@ -107,8 +108,9 @@ def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
             hidden = hidden.index_select(0, ends)
         else:
             attended = _attend(layer.self_attn, normed, rows, rows, masks, causal=True).index_select(0, places)
-        hidden = hidden + layer.self_attn.out_proj(attended)
-        hidden = hidden + layer.mlp(layer.layer_norm2(hidden))
+        hidden = _added(hidden, layer.self_attn.out_proj, attended)
+        normed = layer.layer_norm2(hidden)
+        hidden = layer.mlp.add_to(hidden, normed) if type(layer.mlp) is QuickMLP else hidden + layer.mlp(normed)
     features: Tensor = module.text_projection(tower.final_layer_norm(hidden))
     return features[np.argsort(by_length)]
 
@@ -130,9 +132,16 @@ def _attend(
         Shape ``(len(asking), width)``.
     """
     sizes = [mask.numel() for mask in masks]
+    # A bias of keys adds the same to all that one asks, which the softmax does not see; of values it is added to each
+    # mean of them as it is. A product without a bias writes its outcome once instead of twice.
+    plain = is_plain(attention.k_proj) and is_plain(attention.v_proj)
+    key, value = (
+        (lambda part, weight=project.weight: part @ weight.T) if plain else project
+        for project in (attention.k_proj, attention.v_proj)
+    )
     asked, keys, values = (
         project(normed).index_select(0, part)
-        for project, part in ((attention.q_proj, asking), (attention.k_proj, rows), (attention.v_proj, rows))
+        for project, part in ((attention.q_proj, asking), (key, rows), (value, rows))
     )
     parts = []
     for mask, *group in zip(
@@ -148,7 +157,17 @@ def _attend(
         seen = None if causal else mask[:, None, None]
         found = scaled_dot_product_attention(asks, sees, holds, attn_mask=seen, is_causal=causal, scale=attention.scale)
         parts.append(found.transpose(1, 2).flatten(2).flatten(0, 1))
-    return torch.cat(parts)
+    found = torch.cat(parts)
+    return found.add_(attention.v_proj.bias) if plain else found
+
+
+def _added(total: Tensor, project: Any, hidden: Tensor) -> Tensor:
+    """Return ``total + project(hidden)``, in the place of ``total`` where that can be."""
+    if not is_plain(project):
+        found: Tensor = total + project(hidden)
+        return found
+    total.addmm_(hidden, project.weight.T).add_(project.bias)
+    return total
 
 
 def computes_the_same(module: Any, texts: Sequence[list[int]], expected: Tensor) -> bool:

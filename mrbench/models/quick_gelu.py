@@ -35,19 +35,34 @@ class QuickMLP(Module):
         if torch.is_grad_enabled() or not is_quick(self):
             found: Tensor = self.fc2(self.activation_fn(self.fc1(hidden)))
             return found
-        flat = hidden.reshape(-1, hidden.shape[-1])
-        inner = torch.addmm(_FACTOR * self.fc1.bias, flat, self.fc1.weight.T, alpha=_FACTOR)
-        made = torch.addmm(self.fc2.bias, silu(inner, inplace=True), self.fc2.weight.T, alpha=1 / _FACTOR)
+        inner = self._inner(hidden.reshape(-1, hidden.shape[-1]))
+        made = torch.addmm(self.fc2.bias, inner, self.fc2.weight.T, alpha=1 / _FACTOR)
         return made.view(*hidden.shape[:-1], made.shape[-1])
+
+    def add_to(self, total: Tensor, hidden: Tensor) -> Tensor:
+        """Return ``total + self(hidden)``, in the place of ``total`` where that can be; both of shape (rows, width)."""
+        if torch.is_grad_enabled() or not is_quick(self):
+            found: Tensor = total + self(hidden)
+            return found
+        total.addmm_(self._inner(hidden), self.fc2.weight.T, alpha=1 / _FACTOR).add_(self.fc2.bias)
+        return total
+
+    def _inner(self, hidden: Tensor) -> Tensor:
+        """Return ``_FACTOR`` times what the activation gives the second layer."""
+        inner = torch.addmm(_FACTOR * self.fc1.bias, hidden, self.fc1.weight.T, alpha=_FACTOR)
+        return silu(inner, inplace=True)
 
 
 def is_quick(mlp: Any) -> bool:
     """Say whether an MLP is two linear layers with a bias and a quick GELU between them, and nobody watches a part."""
-    parts: list[Any] = [getattr(mlp, name, None) for name in ("fc1", "activation_fn", "fc2")]
-    if [type(part) for part in parts] != [Linear, QuickGELUActivation, Linear]:
-        return False
-    watched = any(part._forward_hooks or part._forward_pre_hooks for part in parts)
-    return not watched and all(part.bias is not None for part in (parts[0], parts[2]))
+    first, between, second = (getattr(mlp, name, None) for name in ("fc1", "activation_fn", "fc2"))
+    watched = getattr(between, "_forward_hooks", None) or getattr(between, "_forward_pre_hooks", None)
+    return type(between) is QuickGELUActivation and not watched and is_plain(first) and is_plain(second)
+
+
+def is_plain(part: Any) -> bool:
+    """Say whether a part is a linear layer with a bias and no more, and nobody watches it."""
+    return type(part) is Linear and part.bias is not None and not (part._forward_hooks or part._forward_pre_hooks)
 
 
 def use_quick_mlps(module: Module) -> None:

@@ -76,7 +76,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     found = diagnose(rows, aligned, pool, clusters)
-    values = _ranking(rows, pool.grade_counts) | found.per_query
+    values = ranking(rows, pool.grade_counts) | found.per_query
     scores, intervals = _summary(values, clusters)
     return TaskResult(
         status="scored",
@@ -95,7 +95,13 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     )
 
 
-def _ranking(rows: dict[str, Rows], counts: Ints) -> dict[str, Floats]:
+def ranking(rows: dict[str, Rows], counts: Ints) -> dict[str, Floats]:
+    """Return the ranked measures of every query, each of shape ``(num_queries,)``.
+
+    Args:
+        rows: The ranked tables of a run.
+        counts: How many candidates have each grade, as :attr:`TaskPool.grade_counts` has them.
+    """
     number, relevant, gains = len(counts), rows["relevant"], rows["gains"]
     ties = measures.TieGroups.from_relevant(
         relevant.query, relevant.column("greater"), relevant.column("equal"), number

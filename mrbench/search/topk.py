@@ -56,7 +56,7 @@ def top_k(
         rising row.
 
     Raises:
-        InputError: The depth is below 1, there is no candidate, or the vectors are not as above.
+        InputError: The depth is no whole number or below 1, there is no candidate, or the vectors are not as above.
         ModelError: A vector is not of length 1.
         MissingExtraError: A device or bfloat16 is asked for, and torch is not installed.
 
@@ -64,7 +64,7 @@ def top_k(
     (array([[1, 2]]), array([[1. , 0.6]], dtype=float32))
     """
     check_units(query=queries, candidate=candidates)
-    if depth < 1 or not len(candidates):
+    if not isinstance(depth, int | np.integer) or depth < 1 or not len(candidates):
         raise InputError("nothing to search for", got=(depth, len(candidates)), accepted="depth and candidates >= 1")
     for name, value, least in (("threads", threads, 0), ("block", block, 1), ("chunk", chunk, 1)):
         if value is not None and value < least:

@@ -72,6 +72,20 @@ def test_a_folder_whose_marker_is_of_another_program_is_left_alone(tmp_path: Pat
     assert (tmp_path / "thesis.txt").read_text() == "keep"
 
 
+def test_files_are_on_the_disk_before_the_folder_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a loss of power could leave a folder of empty files; which a kill does not show."""
+    events, true_sync, true_swap = [], os.fsync, folders._swap
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (events.append(str(Path(f"/proc/self/fd/{handle}").readlink())), true_sync(handle))
+    )
+    monkeypatch.setattr(folders, "_swap", lambda *paths: (events.append("swap"), true_swap(*paths)))
+    with replaced_folder(tmp_path / "out", KIND, overwrite=False) as folder:
+        (folder / "m").write_text("{}")
+        (folder / "deep").mkdir()
+        (folder / "deep" / "x").write_text("x")
+    assert [Path(event).name for event in events] == ["x", "m", "swap"]
+
+
 def test_a_failed_exchange_gives_the_old_folder_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "_exchange", lambda *_: False)
     target = tmp_path / "out"

@@ -19,6 +19,7 @@ from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 from mrbench.models import prefixes
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import Item
+from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.records import Candidate
 from mrbench.retrieve.batches import fetch
 from mrbench.retrieve.embed import encode_records
@@ -60,7 +61,41 @@ def test_vectors_are_those_of_the_padded_tower(
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["k_proj", "v_proj", "out_proj"])
+def test_a_part_of_another_kind_is_called(name: str) -> None:
+    """As adapters of weights are, put in after loading: a bias is then not taken out of them."""
+    module = clip(END, "quick_gelu")
+    use_quick_mlps(module)
+
+    class Twice(torch.nn.Linear):
+        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(hidden)
+
+    for layer in module.text_model.encoder.layers:
+        getattr(layer.self_attn, name).bias.data.normal_()
+        getattr(layer.self_attn, name).__class__ = Twice
+    text = [START, 1, 2, 3, END]
+    with torch.inference_mode():
+        expected = module.get_text_features(input_ids=torch.tensor([text])).pooler_output
+        torch.testing.assert_close(prefixes.features_of_sorted(module, [text]), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["q_proj", "k_proj", "v_proj", "out_proj"])
+def test_biases_count(name: str) -> None:
+    """Those of new models are zeros."""
+    module = clip(END)
+    for layer in module.text_model.encoder.layers:
+        getattr(layer.self_attn, name).bias.data.normal_()
+    texts = [[START, 1, 2, 3, END], [START, 1, 3, END]]
+    with torch.inference_mode():
+        found = prefixes.features_of_sorted(module, texts)
+        for row, text in enumerate(texts):
+            expected = module.get_text_features(input_ids=torch.tensor([text])).pooler_output[0]
+            torch.testing.assert_close(found[row], expected, atol=1e-5, rtol=1e-4)
+
+
 @given(bodies=bodies, start=starts)
+@settings(deadline=None)
 def test_prefixes_of_sorted_texts_are_the_distinct_ones(bodies: list[list[int]], start: list[int]) -> None:
     texts = sorted([*start, *body, END] for body in bodies)
     found = prefixes.find_prefixes(texts)
@@ -80,6 +115,7 @@ def test_a_text_without_an_end_is_read_at_its_first_token_as_by_transformers() -
 
 
 @given(bodies=bodies, copies=st.integers(1, 400))
+@settings(deadline=None)
 def test_passes_are_of_even_work_and_bounded(bodies: list[list[int]], copies: int) -> None:
     texts = sorted([START, *body, END] for body in bodies * copies)
     parts = prefixes.passes(texts)

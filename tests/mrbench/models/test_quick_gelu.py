@@ -28,6 +28,16 @@ def test_values_and_shape_are_those_of_transformers(shape: tuple[int, ...]) -> N
     assert torch.equal(hidden, before)
 
 
+def test_a_sum_is_that_of_both() -> None:
+    quick, hidden, total = QuickMLP(mlp()), torch.randn(5, 24), torch.randn(5, 24)
+    expected = total + quick(hidden)
+    with torch.inference_mode():
+        torch.testing.assert_close(quick.add_to(total.clone(), hidden), expected, atol=1e-5, rtol=1e-5)
+    before = total.clone()
+    torch.testing.assert_close(quick.add_to(total, hidden), expected, atol=1e-5, rtol=1e-5)
+    assert torch.equal(total, before)  # of which a gradient may be asked
+
+
 def test_gradients_are_those_of_transformers() -> None:
     stock, hidden = mlp(), torch.randn(5, 24)
     quick = QuickMLP(deepcopy(stock))

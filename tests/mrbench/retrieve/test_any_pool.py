@@ -208,11 +208,13 @@ def test_grades_are_counted_as_one_by_one(seed: int, cut: dict, monkeypatch: pyt
     assert pool.grade_counts.tolist() == expected
 
 
-def test_one_score_for_all_has_no_deviation() -> None:
-    """Different vectors, of which a query sees one component, which sums of seven do not give back exactly."""
-    pool = any_pool(7, 7, 0, np.random.default_rng(0))
-    angles = np.arange(7)
-    candidates = np.stack([np.full(7, 0.6), 0.8 * np.cos(angles), 0.8 * np.sin(angles)], axis=1).astype(np.float32)
+@pytest.mark.parametrize("number", range(7, 40, 4))
+def test_one_score_for_all_has_no_deviation(number: int) -> None:
+    """Different vectors, of which a query sees one component, which sums of so many do not give back exactly."""
+    pool = any_pool(7, number, 0, np.random.default_rng(0))
+    angles = np.arange(number)
+    circle = np.stack([0.8 * np.cos(angles), 0.8 * np.sin(angles)])
+    candidates = np.stack([np.full(number, 0.6), *circle], axis=1).astype(np.float32)
     queries = np.zeros((7, 3), dtype=np.float32)
     queries[:, 0] = 1
     run = search_task(TaskEmbeddings(candidates, queries, queries[:0]), pool)

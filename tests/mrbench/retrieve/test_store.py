@@ -367,6 +367,17 @@ def test_a_unit_of_another_model_or_name_is_made_again(tiny: Benchmark, tmp_path
     assert run_of(tmp_path / "r") == whole[1]
 
 
+def test_a_unit_under_another_name_is_removed(tmp_path: Path) -> None:
+    model = Oracle()
+    store = EmbeddingStore(model, tmp_path)
+    for n in range(2):
+        store.put([bytes([n]) * 32], np.ones((1, model.dimension), dtype=np.float32))
+    one, other = sorted(tmp_path.rglob("*.unit"))
+    shutil.copy(one, other)
+    EmbeddingStore(model, tmp_path).refresh()
+    assert list(tmp_path.rglob("*.unit")) == [one]
+
+
 def test_a_cache_that_is_cleared_meanwhile_says_again_whose_it_is(tmp_path: Path) -> None:
     model = Oracle()
     store = EmbeddingStore(model, tmp_path / "c")

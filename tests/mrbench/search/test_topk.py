@@ -229,6 +229,8 @@ def test_what_cannot_be_searched_is_named() -> None:
         top_k(good, good[:0], 3)
     with pytest.raises(InputError, match="nothing to search"):
         top_k(good, good, 0)
+    with pytest.raises(InputError, match="nothing to search"):
+        top_k(good, good, 2.5)  # type: ignore[arg-type]
     for value in (np.nan, 0.0, 3.0):
         bad = good.copy()
         bad[1] = value
