@@ -112,7 +112,9 @@ def check_writable(target: Path) -> None:
     """Raise :class:`OutputError` unless a folder can be made where ``target`` is to be; ask before long work."""
     above = next(path for path in target.parents if os.path.lexists(path))
     try:
-        Path(tempfile.mkdtemp(dir=above, prefix=f".{target.name[:32]}.partial-")).rmdir()
+        made = Path(tempfile.mkdtemp(dir=above, prefix=f".{target.name[:32]}.partial-"))
+        with suppress(FileNotFoundError):  # another run may take it for a leftover
+            made.rmdir()
     except OSError as error:
         raise output_error(error, target) from error
 

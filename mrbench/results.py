@@ -123,6 +123,23 @@ def read_result(path: Path) -> Result:
         raise ResultError("malformed result file", where=path, got=f"{type(error).__name__}: {error}") from error
 
 
+def difference(written: Result, computed: Result) -> str | None:
+    """Return the first score that a result has otherwise than another, and both values; None where all are the same."""
+    pairs = [(written.to_json()["tasks"], computed.to_json()["tasks"], "tasks")]
+    while pairs:
+        one, other, name = pairs.pop()
+        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key != "seconds"]
+        elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+            pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
+        elif isinstance(one, float) and isinstance(other, float):
+            if not math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9):
+                return f"{name} is {one:g}, by the run {other:g}"
+        elif one != other:
+            return f"{name} is not that of the run"
+    return None
+
+
 def _parse(raw: dict[str, Any]) -> Result:
     model, benchmark = dict(raw["model"]), dict(raw["benchmark"])
     for part, keys in ((model, ("name", "revision")), (benchmark, ("name", "title", "digest", "split", "pool"))):

@@ -16,6 +16,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64_000_000
 MAX_RATIO = 200  # of the sides: models make the short one a fixed length, and the other then has no bound
 _ORIENTATION = 0x0112  # of EXIF
+_UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 
 
 def decode(image: ImageData, *, where: object) -> Image.Image:
@@ -51,13 +52,10 @@ def decode(image: ImageData, *, where: object) -> Image.Image:
         if upright.mode == "RGB" and "transparency" not in upright.info:
             return upright
         rgba = _to_8_bits(upright).convert("RGBA")
-    except BenchmarkError:
-        raise
-    except UnidentifiedImageError as error:
+    except _UNREADABLE as error:
         begins = f"{len(image.data)} bytes that begin with {image.data[:8]!r}"
-        raise BenchmarkError("unreadable image", where=where, got=begins, accepted=", ".join(FORMATS)) from error
-    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise BenchmarkError("unreadable image", where=where, got=str(error), accepted=", ".join(FORMATS)) from error
+        got = begins if isinstance(error, UnidentifiedImageError) else str(error)
+        raise BenchmarkError("unreadable image", where=where, got=got, accepted=", ".join(FORMATS)) from error
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")
 
@@ -93,7 +91,7 @@ def header_pixels(image: ImageData) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             width, height = Image.open(io.BytesIO(image.data), formats=FORMATS).size
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+    except _UNREADABLE:
         return 0
     return width * height
 

@@ -70,14 +70,17 @@ class Records(Generic[Record]):
     def _rows(self, number: int, keep: bool = True) -> list[dict[str, Any]]:
         if self._cached is not None and self._cached[0] == number:
             return self._cached[1]
-        path, group, _, _ = self._groups[number]
-        with _named(path), pq.ParquetFile(path) as file:
-            table = file.read_row_group(group)
-            _check_cells(table, path)
-            rows: list[dict[str, Any]] = table.to_pylist()
+        rows: list[dict[str, Any]] = self._group(number).to_pylist()
         if keep:
             self._cached = (number, rows)
         return rows
+
+    def _group(self, number: int, columns: list[str] | None = None) -> pa.Table:
+        path, group, _, _ = self._groups[number]
+        with _named(path), pq.ParquetFile(path) as file:
+            table = file.read_row_group(group, columns=columns)
+        _check_cells(table, path)
+        return table
 
     def table(self, columns: list[str]) -> pa.Table:
         """Return some columns of all rows as one Arrow table."""
@@ -93,11 +96,8 @@ class Records(Generic[Record]):
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
         """Yield some columns a row group at a time, in file order."""
-        for path, number, _, _ in self._groups:
-            with _named(path), pq.ParquetFile(path) as file:
-                table = file.read_row_group(number, columns=columns)
-            _check_cells(table, path)
-            yield table
+        for number in range(len(self._groups)):
+            yield self._group(number, columns)
 
     @cached_property
     def ids(self) -> pa.Array:

@@ -75,10 +75,6 @@ def variants_table(modality: str) -> Table:
     return Table("variants", {**key, "positive-id": _STRING, **_content(modality)})
 
 
-OPTIONAL = ("start", "end", "path")
-"""Parts of grains and images that need not have a value."""
-
-
 QRELS = Table("qrels", {"query-id": _STRING, "corpus-id": _STRING, "score": _INT, "grade": _INT, "violates": _STRINGS})
 TOP_RANKED = Table("top_ranked", {"query-id": _STRING, "positive-id": _STRING, "corpus-ids": _STRINGS})
 
@@ -110,6 +106,8 @@ COLUMNS: Mapping[str, pa.DataType] = {
     for field in table.schema()
 }
 """The type of every column of every table; a name means the same in each."""
+OPTIONAL = ("start", "end", "path")
+"""Parts of grains and images that need not have a value."""
 
 
 def row_sha256(row: Row) -> bytes:

@@ -25,9 +25,9 @@ def rescore(
     Example: mrbench rescore results/emoji/conse emoji
     """
     from mrbench.benchmark import Benchmark
-    from mrbench.evaluate import RESULT, difference
+    from mrbench.evaluate import RESULT
     from mrbench.evaluate import rescore as run
-    from mrbench.results import read_result, write_result
+    from mrbench.results import difference, read_result, write_result
 
     found = run(result, Benchmark(folder))
     differs = None if overwrite else difference(read_result(result / RESULT), found)

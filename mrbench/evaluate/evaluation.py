@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -94,7 +93,7 @@ def evaluate(
         if value is not None and (not isinstance(value, int) or value < 1):
             raise InputError(f"malformed {name}", got=value, accepted="a whole number, 1 or more")
     _check_apart(benchmark, output=output, cache=cache)
-    if cache is not None and Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(output)):
+    if cache is not None and _inside(cache, output):
         raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
@@ -136,13 +135,18 @@ def evaluate(
 def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
     """Raise where something would be written into the benchmark, which then could not be replaced or shared."""
     for name, path in folders.items():
-        if path is not None and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(benchmark.folder)):
+        if path is not None and _inside(path, benchmark.folder):
             raise InputError(
                 f"the {name} is in the benchmark folder",
                 where=benchmark.folder,
                 got=str(path),
                 accepted="a folder outside",
             )
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Say whether a path is a folder or lies in it, whatever links lead there."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _search_device(model: EmbeddingModel) -> str:
@@ -197,23 +201,6 @@ def _pools(
     return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
 
 
-def difference(written: Result, computed: Result) -> str | None:
-    """Return the first score that a result has otherwise than another, and both values; None where all are the same."""
-    pairs = [(written.to_json()["tasks"], computed.to_json()["tasks"], "tasks")]
-    while pairs:
-        one, other, name = pairs.pop()
-        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key != "seconds"]
-        elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-            pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
-        elif isinstance(one, float) and isinstance(other, float):
-            if not math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9):
-                return f"{name} is {one:g}, by the run {other:g}"
-        elif one != other:
-            return f"{name} is not that of the run"
-    return None
-
-
 def rescore(folder: Path, benchmark: Benchmark) -> Result:
     """Compute the scores of an evaluation again from its run, without the model.
 
@@ -248,9 +235,8 @@ def rescore(folder: Path, benchmark: Benchmark) -> Result:
     return replace(written, tasks=scored)
 
 
-def _chosen_tasks(
-    benchmark: Benchmark, model: EmbeddingModel, tasks: Sequence[str] | None, split: str, pool: str
-) -> list[str]:
+def _check_model(model: EmbeddingModel) -> None:
+    """Raise :class:`ModelError` where a model is none, or says of itself what cannot be."""
     if not isinstance(model, EmbeddingModel):
         raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
     if not isinstance(model.dimension, int | np.integer) or model.dimension < 1:
@@ -259,6 +245,12 @@ def _chosen_tasks(
         raise ModelError(
             "malformed modalities", where=model.name, got=model.modalities, accepted=f"a set of {', '.join(MODALITIES)}"
         )
+
+
+def _chosen_tasks(
+    benchmark: Benchmark, model: EmbeddingModel, tasks: Sequence[str] | None, split: str, pool: str
+) -> list[str]:
+    _check_model(model)
     if not benchmark.manifest.tasks:
         raise BenchmarkError("the benchmark has no task", where=benchmark.folder)
     if tasks is not None and not tasks:

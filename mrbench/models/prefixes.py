@@ -134,15 +134,11 @@ def _attend(
     sizes = [mask.numel() for mask in masks]
     # A bias of keys adds the same to all that one asks, which the softmax does not see; of values it is added to each
     # mean of them as it is. A product without a bias writes its outcome once instead of twice.
-    plain = is_plain(attention.k_proj) and is_plain(attention.v_proj)
-    key, value = (
-        (lambda part, weight=project.weight: part @ weight.T) if plain else project
-        for project in (attention.k_proj, attention.v_proj)
-    )
-    asked, keys, values = (
-        project(normed).index_select(0, part)
-        for project, part in ((attention.q_proj, asking), (key, rows), (value, rows))
-    )
+    projections = attention.k_proj, attention.v_proj
+    plain = all(map(is_plain, projections))
+    made = (normed @ project.weight.T if plain else project(normed) for project in projections)
+    keys, values = (part.index_select(0, rows) for part in made)
+    asked = attention.q_proj(normed).index_select(0, asking)
     parts = []
     for mask, *group in zip(
         masks,

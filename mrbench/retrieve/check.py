@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from mrbench.errors import ResultError
 from mrbench.measures.ties import Floats, Ints
-from mrbench.retrieve.grades import NONE
 from mrbench.retrieve.pool import TaskPool, find
 from mrbench.retrieve.run import CUTOFF
 
@@ -166,10 +165,7 @@ def _check_gains(gains: Rows, top: Rows, pool: TaskPool, length: int) -> None:
     _agree(greater == expected, gains, pool, accepted="groups without gaps")
     full = min(CUTOFF, len(pool.candidate_ids))
     _agree(~ends | (after >= full), gains, pool, accepted=f"groups that fill {full} places")
-    position = (top.key % len(pool.candidate_ids)).reshape(-1, length)
-    grades = np.zeros(position.shape, dtype=np.int64)
-    for have, want in zip(pool.candidate_grains, pool.query_grains.T, strict=True):
-        grades += (want[:, None] != NONE) & (have[position] == want[:, None])
+    grades = pool.grades_of(top.query, top.key % len(pool.candidate_ids))
     summed = np.concatenate([[0], np.cumsum(grades)])
     begun, inside = greater < length, after <= length  # how far ``top`` bears witness
     start = gains.query * length + np.where(begun, greater, 0)

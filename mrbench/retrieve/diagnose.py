@@ -95,9 +95,8 @@ def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
 
 def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) -> None:
     query, position = ladder.query, ladder.key % len(pool.candidate_ids)
-    asked = pool.query_grains[query].T
-    kept = ((pool.candidate_grains[:, position] == asked) & (asked >= 0)).sum(axis=0).astype(np.int64)
-    number = (asked >= 0).sum(axis=0)
+    kept = pool.grades_of(query, position)
+    number = (pool.query_grains[query] >= 0).sum(axis=1)
     ladders = measures.Ladders.from_rows(query, ladder.score.astype(np.float64), kept, len(pool.query_ids))
     found.add_queries("concordance", lambda: measures.concordance(ladders))
     found.add_queries("kendall_tau", lambda: measures.kendall_tau(ladders))

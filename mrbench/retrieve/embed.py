@@ -70,8 +70,7 @@ def encode_records(
             one.clear()
         return _units(model, _parts(model, records(), sizes), store, ids, keys)
 
-    for _ in range(_TRIES):
-        store.refresh()
+    def make_lacking() -> None:
         late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
         while late is None or late:
             others: dict[str, int] = {}
@@ -81,6 +80,10 @@ def encode_records(
                 _embed_units(model, _own(units(), store, late, others, tell), embed, store)
             late = store.wait(others)
             store.absent.update(others[name] for name in late)
+
+    for _ in range(_TRIES):
+        store.refresh()
+        make_lacking()
         if len(sizes) != total:
             raise BenchmarkError("records are missing", where=label, got=len(sizes), accepted=total)
         starts = np.cumsum([0, *sizes])[:-1].tolist()

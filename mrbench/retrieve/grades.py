@@ -30,6 +30,22 @@ def grades(asked: Codes, candidates: Codes) -> np.ndarray[Any, np.dtype[np.int16
     return found
 
 
+def grades_of(queries: Codes, candidates: Codes, query: Ints, position: Ints) -> Ints:
+    """Return how many grains of its query each candidate keeps, shape ``(num_pairs,)``.
+
+    Args:
+        queries: Shape ``(num_queries, num_types)``.
+        candidates: Shape ``(num_types, num_candidates)``.
+        query: Which query each pair is of, shape ``(num_pairs,)``.
+        position: Its candidate, the same shape.
+    """
+    found = np.zeros(len(query), dtype=np.int64)
+    for have, want in zip(candidates, queries.T, strict=True):
+        asked = want[query]
+        found += (asked != NONE) & (have[position] == asked)
+    return found
+
+
 def relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
     """Return query and position of every candidate that keeps all grains of a query, by query and position.
 
@@ -43,18 +59,10 @@ def relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
     found: list[Ints] = [np.empty((2, 0), dtype=np.int64)]
     for number, pattern in enumerate(patterns):
         asking = np.flatnonzero(pattern_of.reshape(-1) == number)
-        keys, wanted = np.zeros(candidates.shape[1], dtype=np.int64), np.zeros(len(asking), dtype=np.int64)
-        for kind in np.flatnonzero(pattern):
-            pair = candidates[kind], queries[asking, kind]
-            span = 2 + max(int(codes.max(initial=0)) for codes in pair)
-            keys, wanted = keys * span + pair[0] + 1, wanted * span + pair[1] + 1
-            # Numbered anew, so that the next product stays small.
-            _, codes = np.unique(np.concatenate([keys, wanted]), return_inverse=True)
-            keys, wanted = codes[: len(keys)], codes[len(keys) :]
+        keys, wanted, _ = _numbered(queries[asking][:, pattern], candidates[pattern])
         order = np.argsort(keys, kind="stable")
         left, right = (np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right"))
-        counts = right - left
-        found.append(np.stack([np.repeat(asking, counts), order[ranges(left, counts)]]))
+        found.append(np.stack([np.repeat(asking, right - left), order[ranges(left, right - left)]]))
     query, position = np.concatenate(found, axis=1)
     by_query = np.argsort(query, kind="stable")  # those of one query stand together, by position
     return query[by_query], position[by_query]
@@ -99,6 +107,20 @@ def _keeping(wanted: Codes, candidates: Codes) -> Ints:
         wanted: Shape ``(num_queries, num_types)``, none missing.
         candidates: Shape ``(num_types, num_candidates)``.
     """
+    keys, asked, size = _numbered(wanted, candidates)
+    if size <= _DENSE:
+        return np.bincount(keys, minlength=size)[asked]
+    keys.sort()
+    return np.searchsorted(keys, asked, side="right") - np.searchsorted(keys, asked)
+
+
+def _numbered(wanted: Codes, candidates: Codes) -> tuple[Ints, Ints, int]:
+    """Return a number of each candidate's and of each query's grains together, equal where all are, and their bound.
+
+    Args:
+        wanted: Shape ``(num_queries, num_types)``, none missing.
+        candidates: Shape ``(num_types, num_candidates)``.
+    """
     keys, asked = np.zeros(candidates.shape[1], dtype=np.int64), np.zeros(len(wanted), dtype=np.int64)
     size = 1
     for have, want in zip(candidates, wanted.T, strict=True):
@@ -107,7 +129,4 @@ def _keeping(wanted: Codes, candidates: Codes) -> Ints:
             _, codes = np.unique(np.concatenate([keys, asked]), return_inverse=True)
             keys, asked, size = codes[: len(keys)], codes[len(keys) :], len(codes)
         keys, asked, size = keys * span + have + 1, asked * span + want + 1, size * span
-    if size <= _DENSE:
-        return np.bincount(keys, minlength=size)[asked]
-    keys.sort()
-    return np.searchsorted(keys, asked, side="right") - np.searchsorted(keys, asked)
+    return keys, asked, size

@@ -91,6 +91,10 @@ class TaskPool:
         """Return how many of a query's grains each candidate keeps, shape ``(num_candidates,)``."""
         return grades.grades(self.query_grains[query], self.candidate_grains)
 
+    def grades_of(self, query: Ints, position: Ints) -> Ints:
+        """Return how many of its query's grains the candidate of each pair keeps, shape ``(num_pairs,)``."""
+        return grades.grades_of(self.query_grains, self.candidate_grains, query, position)
+
     def number_of_grains(self, query: int) -> int:
         """Return how many grains a query has: the grade of a relevant candidate."""
         return int((self.query_grains[query] != NONE).sum())

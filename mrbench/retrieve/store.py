@@ -183,18 +183,24 @@ class EmbeddingStore:
         order = np.argsort(places[:, 0], kind="stable")
         for at in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
             if len(at):
-                part = self._parts[places[at[0], 0]]
-                if isinstance(part, Path):
-                    unit = _unpack(part, self._dimension, self._model)
-                    if unit is None:
-                        raise _LostError
-                    part = unit[1]
-                yield at, part[places[at, 1]]
+                yield at, self._vectors(self._parts[places[at[0], 0]])[places[at, 1]]
+
+    def _vectors(self, part: Embeddings | Path) -> Embeddings:
+        """Return a part's vectors; of a file checked again, since others may have altered it."""
+        if not isinstance(part, Path):
+            return part
+        unit = self._unit(part)
+        if unit is None:
+            raise _LostError
+        return unit[1]
+
+    def _unit(self, path: Path) -> tuple[list[bytes], Embeddings] | None:
+        return _unpack(path, self._dimension, self._model)
 
     def _forget_lost(self) -> None:
         """Forget what lay in files that are no more, or no longer whole."""
         files = {number: part for number, part in enumerate(self._parts) if isinstance(part, Path)}
-        lost = {number for number, path in files.items() if _unpack(path, self._dimension, self._model) is None}
+        lost = {number for number, path in files.items() if self._unit(path) is None}
         self._places = {key: place for key, place in self._places.items() if place[0] not in lost}
         self._read -= {files[number].name for number in lost}
 
@@ -224,7 +230,7 @@ class EmbeddingStore:
     def _take(self, path: Path) -> None:
         if no_file(path.stat):
             raise OutputError("the cache holds what is not a file", where=path, hint="remove it")
-        unit = _unpack(path, self._dimension, self._model)
+        unit = self._unit(path)
         if unit is None or path.name != unit_name(unit[0]):
             path.unlink(missing_ok=True)  # broken, or not what it says: it is made again
             return

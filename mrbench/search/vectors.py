@@ -37,11 +37,13 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
     try:
         if hasattr(raw, "detach"):  # a torch tensor; numpy knows neither its devices nor bfloat16
             raw = raw.detach().cpu().float().numpy()
-        if np.iscomplexobj(raw) or np.ma.isMaskedArray(raw):
-            raise TypeError("a masked array" if np.ma.isMaskedArray(raw) else "complex numbers")
+        if np.iscomplexobj(raw):
+            raise TypeError("complex numbers")
+        if np.ma.isMaskedArray(raw):
+            raise TypeError("a masked array")
         with np.errstate(over="ignore"):
             vectors: Embeddings = np.asarray(raw).astype(np.float32)
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except (TypeError, ValueError, NotImplementedError) as error:  # the last is torch's, of tensors without data
         raise ModelError("the embeddings are not an array of numbers", where=where, got=str(error)) from error
     if vectors.shape != (len(names), dimension):
         raise ModelError(
