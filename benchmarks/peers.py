@@ -57,7 +57,7 @@ def write_records(path: Path | None, said: str) -> None:
 
 
 def medians(runs: Runs, rounds: int, warm_up: Runs | None = None) -> dict[str, Median]:
-    """Run everything in turn and return the median seconds by name.
+    """Run everything in turn, there and back, so that nobody always follows the same; return median seconds by name.
 
     Args:
         runs: By name.
@@ -67,8 +67,8 @@ def medians(runs: Runs, rounds: int, warm_up: Runs | None = None) -> dict[str, M
     for run in (runs if warm_up is None else warm_up).values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
+    for number in range(rounds):
+        for name, run in list(runs.items())[:: 1 if number % 2 == 0 else -1]:
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)

@@ -138,7 +138,10 @@ def _attend(
     plain = all(map(is_plain, projections))
     made = (normed @ project.weight.T if plain else project(normed) for project in projections)
     keys, values = (part.index_select(0, rows) for part in made)
-    asked = attention.q_proj(normed).index_select(0, asking)
+    if causal:  # all ask, some in many texts
+        asked = attention.q_proj(normed).index_select(0, asking)
+    else:
+        asked = attention.q_proj(normed.index_select(0, asking))
     parts = []
     for mask, *group in zip(
         masks,

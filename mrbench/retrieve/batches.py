@@ -18,6 +18,7 @@ from mrbench.records import Candidate, Query
 from mrbench.workers import ordered_map, processes
 
 BATCH = 256  # records at a time, and
+FIRST_IMAGES = 32  # images for a CPU first, so that the network need not wait for a whole batch of them
 GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
@@ -28,13 +29,13 @@ Record = TypeVar("Record", Query, Candidate)
 def batches(records: Iterable[Record], *, gpu: bool = False) -> Iterator[list[Record]]:
     """Yield the records in order, as many at a time as the limits allow; sizes are those of the headers."""
     batch: list[Record] = []
-    pixels = 0
+    pixels, images = 0, BATCH if gpu else FIRST_IMAGES
     for record in records:
         more = 0 if record.image is None else header_pixels(record.image)
-        most = GPU_TEXTS if gpu and not pixels + more else BATCH
+        most = images if pixels + more else GPU_TEXTS if gpu else BATCH
         if batch and (len(batch) >= most or pixels + more > BATCH_PIXELS):
             yield batch
-            batch, pixels = [], 0
+            batch, pixels, images = [], 0, BATCH
         batch.append(record)
         pixels += more
     if batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from mrbench.retrieve.run import CUTOFF
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rows:
     """A table of a run as arrays, sorted by query and then by falling score.
 
@@ -26,18 +27,31 @@ class Rows:
         query: Index of each row's query in the pool.
         key: One number per (query, candidate); for ``gains`` just the query.
         score: Score of each row.
-        table: The sorted table.
+        counts: The columns of counts.
     """
 
     name: str
     query: Ints
     key: Ints
     score: Scores
-    table: pa.Table
+    counts: dict[str, Ints]
 
-    def column(self, name: str) -> Ints:
-        """Return a column of counts."""
-        return self.table[name].to_numpy().astype(np.int64)  # type: ignore[no-any-return]
+    @cached_property
+    def _sorted(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.key)
+        return self.key[order], order
+
+    @property
+    def unique(self) -> bool:
+        """Whether no two rows have the same key."""
+        keys, _ = self._sorted
+        return not (keys[1:] == keys[:-1]).any()
+
+    def row_of(self, keys: Ints) -> Ints:
+        """Return the row of each key, -1 where there is none."""
+        known, order = self._sorted
+        at = find(known, keys)
+        return np.where(at < 0, -1, order[at])
 
 
 def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
@@ -48,12 +62,8 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
             one twice, or a score that is not a number.
     """
     where = f"{pool.task}, {name}"
-    at = pc.index_in(table["query-id"], pa.array(pool.query_ids.tolist(), pa.string()))
-    if at.null_count:
-        stranger = table["query-id"].filter(pc.is_null(at))[0].as_py()
-        raise ResultError("the run has a query that was not asked", where=where, got=stranger)
-    query = at.to_numpy().astype(np.int64)
-    missing = np.setdiff1d(np.arange(len(pool.query_ids)), query)
+    query = _positions(table, "query-id", pool, where, "the run has a query that was not asked")
+    missing = np.flatnonzero(np.bincount(query, minlength=len(pool.query_ids)) == 0)
     if len(missing):
         raise ResultError(
             f"the run lacks {len(missing)} of {len(pool.query_ids)} queries",
@@ -65,15 +75,33 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         raise ResultError("a score is not a number", where=f"{where}, {pool.query_ids[query[~np.isfinite(score)][0]]}")
     key = query
     if "corpus-id" in table.column_names:
-        known = pc.index_in(table["corpus-id"], pa.array(pool.candidate_ids.tolist(), pa.string()))
-        if known.null_count:
-            stranger = table["corpus-id"].filter(pc.is_null(known))[0].as_py()
-            raise ResultError("the run has a candidate that is not in the pool", where=where, got=stranger)
-        key = query * len(pool.candidate_ids) + known.to_numpy().astype(np.int64)
-        if len(np.unique(key)) < len(key):
-            raise ResultError("the run has a candidate twice", where=where)
-    order = np.lexsort((-score, query))
-    return Rows(name, query[order], key[order], score[order], table.take(order))
+        known = _positions(table, "corpus-id", pool, where, "the run has a candidate that is not in the pool")
+        key = query * len(pool.candidate_ids) + known
+    counts = {
+        c.name: table[c.name].to_numpy().astype(np.int64, copy=False) for c in table.schema if c.type == pa.int64()
+    }
+    after, before = slice(1, None), slice(None, -1)
+    risen = (query[after] > query[before]) | (query[after] == query[before]) & (score[after] <= score[before])
+    if not risen.all():
+        order = np.lexsort((-score, query))
+        query, key, score = query[order], key[order], score[order]
+        counts = {column: values[order] for column, values in counts.items()}
+    rows = Rows(name, query, key, score, counts)
+    if "corpus-id" in table.column_names and not rows.unique:
+        raise ResultError("the run has a candidate twice", where=where)
+    return rows
+
+
+def _positions(table: pa.Table, column: str, pool: TaskPool, where: str, strange: str) -> Ints:
+    """Return the position of the query or candidate that each row names."""
+    named = table[column].unify_dictionaries().combine_chunks()
+    at: Ints = named.indices.to_numpy().astype(np.int64)
+    if named.dictionary.equals(pool.names[column]):
+        return at
+    at = pc.index_in(named.dictionary, pool.names[column]).fill_null(-1).to_numpy().astype(np.int64)[at]
+    if (at < 0).any():
+        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py())
+    return at
 
 
 def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
@@ -91,21 +119,19 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
     complete = np.bincount(top.query, minlength=len(pool.query_ids)) == length
     _agree(complete[top.query], top, pool, accepted=f"{length} candidates per query")
     place = np.arange(len(top.query)) % length
-    _agree(top.column("rank") == place + 1, top, pool, accepted="ranks by falling score")
-    greater, equal = _tie_groups(top.query, top.score, length)
-    order = np.argsort(top.key)
+    _agree(top.counts["rank"] == place + 1, top, pool, accepted="ranks by falling score")
+    groups = _tie_groups(top.query, top.score)
     for rows in (run["ladder"], relevant):
-        found = find(top.key[order], rows.key)
-        at = order[found]
-        _agree((found < 0) | (top.score[at] == rows.score), rows, pool, accepted="the scores of the run")
+        at = top.row_of(rows.key)
+        _agree((at < 0) | (top.score[at] == rows.score), rows, pool, accepted="the scores of the run")
         lowest = top.score[rows.query * length + length - 1]
-        _agree((found >= 0) | (rows.score <= lowest), rows, pool, accepted="scores below those of the run")
-        above, beside = rows.column("greater"), rows.column("equal")
-        same = (above == greater[at]) & (
-            (beside == equal[at]) | ((beside > equal[at]) & (greater[at] + equal[at] == length))
-        )
+        _agree((at >= 0) | (rows.score <= lowest), rows, pool, accepted="scores below those of the run")
+        above, beside = rows.counts["greater"], rows.counts["equal"]
+        group = np.searchsorted(groups, at, side="right")
+        greater, equal = groups[group - 1] % length, groups[group] - groups[group - 1]
+        same = (above == greater) & ((beside == equal) | ((beside > equal) & (greater + equal == length)))
         deep = (above >= 0) & (beside >= 1) & (above + beside > length) & (above + beside <= len(pool.candidate_ids))
-        _agree(np.where(found < 0, deep, same), rows, pool, accepted="the ranks of the run")
+        _agree(np.where(at < 0, deep, same), rows, pool, accepted="the ranks of the run")
     _check_gains(gains, top, pool, length)
 
 
@@ -124,18 +150,15 @@ def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints,
     """
     ladder, relevant = run["ladder"], run["relevant"]
     wanted = np.arange(len(pool.query_ids)) * len(pool.candidate_ids) + pool.positives
-    rows = []
-    for table in (ladder, relevant):
-        order = np.argsort(table.key)
-        rows.append(order[find(table.key[order], wanted)])
+    rows = [table.row_of(wanted) for table in (ladder, relevant)]
     own = relevant.score[rows[1]]
     higher = np.bincount(relevant.query, weights=relevant.score > own[relevant.query]).astype(np.int64)
     same = np.bincount(relevant.query, weights=relevant.score == own[relevant.query]).astype(np.int64)
     for right in (
         (ladder.score[rows[0]] == own) & (own == score),
-        ladder.column("greater")[rows[0]] == relevant.column("greater")[rows[1]],
-        relevant.column("greater")[rows[1]] - higher == above,
-        relevant.column("equal")[rows[1]] - same == beside,
+        ladder.counts["greater"][rows[0]] == relevant.counts["greater"][rows[1]],
+        relevant.counts["greater"][rows[1]] - higher == above,
+        relevant.counts["equal"][rows[1]] - same == beside,
     ):
         if not right.all():
             query = pool.query_ids[int(np.argmin(right))]
@@ -157,29 +180,31 @@ def _check_ladders(ladder: Rows, pool: TaskPool) -> None:
 
 
 def _check_gains(gains: Rows, top: Rows, pool: TaskPool, length: int) -> None:
-    greater, equal, gain = (gains.column(name) for name in ("greater", "equal", "gain"))
+    greater, equal, gain = (gains.counts[name] for name in ("greater", "equal", "gain"))
     after = greater + equal
     starts = np.append(True, gains.query[1:] != gains.query[:-1])
     ends = np.append(starts[1:], True)
     expected = np.where(starts, 0, np.append(0, after[:-1]))
-    _agree(greater == expected, gains, pool, accepted="groups without gaps")
+    sound = (greater == expected) & (equal >= 1) & (after <= len(pool.candidate_ids))
+    _agree(sound, gains, pool, accepted="groups without gaps")
     full = min(CUTOFF, len(pool.candidate_ids))
     _agree(~ends | (after >= full), gains, pool, accepted=f"groups that fill {full} places")
-    grades = pool.grades_of(top.query, top.key % len(pool.candidate_ids))
-    summed = np.concatenate([[0], np.cumsum(grades)])
     begun, inside = greater < length, after <= length  # how far ``top`` bears witness
-    start = gains.query * length + np.where(begun, greater, 0)
-    stop = np.where(inside, gains.query * length + after, start)
+    deepest = int(after[inside].max(initial=0))
+    row = (np.arange(len(pool.query_ids))[:, None] * length + np.arange(deepest)).reshape(-1)
+    grades = pool.grades_of(top.query[row], top.key[row] % len(pool.candidate_ids))
+    summed = np.concatenate([[0], np.cumsum(grades)])
+    start = gains.query * deepest + np.where(inside, greater, 0)
+    stop = gains.query * deepest + np.where(inside, after, 0)
     _agree(~inside | (summed[stop] - summed[start] == gain), gains, pool, accepted="the grades of the run")
-    _agree(~begun | (top.score[start] == gains.score), gains, pool, accepted="the scores of the run")
+    first = gains.query * length + np.where(begun, greater, 0)
+    _agree(~begun | (top.score[first] == gains.score), gains, pool, accepted="the scores of the run")
 
 
-def _tie_groups(query: Ints, score: Scores, length: int) -> tuple[Ints, Ints]:
-    """Return for each row how many rows of its query score higher, and how many the same."""
-    new = np.append(True, (query[1:] != query[:-1]) | (score[1:] != score[:-1]))
-    group = np.cumsum(new) - 1
-    first = np.flatnonzero(new)
-    return (first % length)[group], np.bincount(group)[group]
+def _tie_groups(query: Ints, score: Scores) -> Ints:
+    """Return the first row of each group of tied rows, and the number of rows."""
+    new = (query[1:] != query[:-1]) | (score[1:] != score[:-1])
+    return np.concatenate([[0], np.flatnonzero(new) + 1, [len(query)]])
 
 
 def _agree(agrees: np.ndarray[Any, np.dtype[np.bool_]], rows: Rows, pool: TaskPool, *, accepted: str) -> None:

@@ -54,14 +54,11 @@ def ladder_scores(ladder: Rows, pool: TaskPool, query: Ints, position: Ints) -> 
     Raises:
         ResultError: The run lacks one.
     """
-    order = np.argsort(ladder.key)
-    wanted = query * len(pool.candidate_ids) + position
-    at = np.minimum(np.searchsorted(ladder.key[order], wanted), len(order) - 1)
-    lacking = ladder.key[order[at]] != wanted
-    if lacking.any():
-        name = pool.query_ids[query[int(np.argmax(lacking))]]
+    at = ladder.row_of(query * len(pool.candidate_ids) + position)
+    if (at < 0).any():
+        name = pool.query_ids[query[int(np.argmin(at))]]
         raise ResultError("the run lacks a member of a ladder", where=f"{pool.task}, ladder, {name}")
-    return ladder.score[order[at]].astype(np.float64)
+    return ladder.score[at].astype(np.float64)
 
 
 def _pairs(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
@@ -114,7 +111,7 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) ->
     )
     negative = kept < number
     positive = aligned.queries.score[query]
-    greater, equal = ladder.column("greater"), ladder.column("equal")
+    greater, equal = ladder.counts["greater"], ladder.counts["equal"]
     found.add(
         "negatives_above",
         lambda: measures.above_positive(lost[negative], score[negative], positive[negative]),

@@ -100,6 +100,14 @@ class TaskPool:
         return int((self.query_grains[query] != NONE).sum())
 
     @cached_property
+    def names(self) -> dict[str, pa.Array]:
+        """The ids as Arrow has them, by the column of a run that refers to them."""
+        return {
+            "query-id": pa.array(self.query_ids.tolist(), pa.string()),
+            "corpus-id": pa.array(self.candidate_ids.tolist(), pa.string()),
+        }
+
+    @cached_property
     def relevant(self) -> tuple[Ints, Ints]:
         """Query and position of every candidate that keeps all grains of a query, by query and position.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrbench.errors import ResultError
@@ -18,10 +19,13 @@ FORMAT_VERSION = 1
 RUN = "run.json"
 CUTOFF = 10  # places of nDCG
 
-_QUERY, _CANDIDATE = ("query-id", pa.string()), ("corpus-id", pa.string())
+_TREC_ROWS = 1 << 16  # that are put into words at a time
+
+_NAME = pa.dictionary(pa.int32(), pa.string())  # a name stands there once, and a number in each row
+_QUERY, _CANDIDATE = ("query-id", _NAME), ("corpus-id", _NAME)
 _SCORE, _COUNTS = ("score", pa.float32()), (("greater", pa.int64()), ("equal", pa.int64()))
 _OTHERS = (("above", pa.int64()), ("beside", pa.int64()))
-_KIND, _GRAIN, _NUMBER = ("kind", pa.string()), ("grain", pa.string()), ("number", pa.int64())
+_KIND, _GRAIN, _NUMBER = ("kind", _NAME), ("grain", _NAME), ("number", pa.int64())
 TABLES: dict[str, pa.Schema] = {
     "top": pa.schema([_QUERY, _CANDIDATE, ("rank", pa.int64()), _SCORE]),
     "ladder": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS]),
@@ -34,7 +38,7 @@ TABLES: dict[str, pa.Schema] = {
         [_QUERY, _KIND, _GRAIN, _NUMBER, ("distance", pa.float64()), _SCORE, ("target", pa.float32()), *_OTHERS]
     ),
     "first": pa.schema([_QUERY, _GRAIN, ("kept", pa.float64()), ("lost", pa.float64())]),
-    "parts": pa.schema([_QUERY, ("part", pa.string()), _SCORE, *_OTHERS]),
+    "parts": pa.schema([_QUERY, ("part", _NAME), _SCORE, *_OTHERS]),
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
@@ -110,11 +114,10 @@ def write_run(folder: Path, run: Run) -> None:
     for task, part in run.tasks.items():
         for table, schema in TABLES.items():
             path = _path(folder, task, table)
-            pq.write_table(getattr(part, table).select(schema.names).cast(schema), path, compression="zstd")
+            rows = getattr(part, table).select(schema.names).cast(schema)
+            pq.write_table(rows, path, compression="zstd", store_schema=False)  # names are strings to who reads them
             digests[path.name] = sha256_file(path)
-        with (folder / f"{task}.trec").open("w", encoding="utf-8", newline="\n") as stream:
-            for row in zip(*(part.top[name].to_pylist() for name in TABLES["top"].names), strict=True):
-                stream.write(f"{row[0]} Q0 {row[1]} {row[2]} {row[3]:.9g} {tag}\n")  # 9 digits: a float32, exactly
+        _write_trec(folder / f"{task}.trec", part.top, tag)
     raw = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -123,6 +126,17 @@ def write_run(folder: Path, run: Run) -> None:
         "files": digests,
     }
     write_json_atomic(folder / RUN, raw)
+
+
+def _write_trec(path: Path, top: pa.Table, tag: str) -> None:
+    with path.open("wb") as stream:
+        for start in range(0, len(top), _TREC_ROWS):
+            part = top.slice(start, _TREC_ROWS).select(TABLES["top"].names)
+            query, candidate, rank, score = (column.cast(pa.string()).combine_chunks() for column in part.columns)
+            # A score has the fewest digits that give this float32 again.
+            lines = pc.binary_join_element_wise(query, "Q0", candidate, rank, score, f"{tag}\n", " ")
+            length = pc.sum(pc.binary_length(lines)).as_py()
+            stream.write(memoryview(lines.buffers()[2])[:length])
 
 
 def read_run(folder: Path) -> Run:
@@ -161,12 +175,17 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[s
         path = _path(folder, task, table)
         _check_digest(path, digests)
         try:
-            tables[table] = pq.read_table(path, partitioning=None).select(schema.names).cast(schema)
+            found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))
+            tables[table] = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
         except (OSError, KeyError, pa.ArrowException) as error:
             raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
         if any(column.null_count for column in tables[table].columns):
             raise ResultError("a table of a run has empty cells", where=path)
     return TaskRun(**tables, seconds={step: float(value) for step, value in seconds.items()})
+
+
+def _names(schema: pa.Schema) -> list[str]:
+    return [column.name for column in schema if column.type == _NAME]
 
 
 def _check_digest(path: Path, digests: dict[str, str]) -> None:

@@ -104,10 +104,10 @@ def ranking(rows: dict[str, Rows], counts: Ints) -> dict[str, Floats]:
     """
     number, relevant, gains = len(counts), rows["relevant"], rows["gains"]
     ties = measures.TieGroups.from_relevant(
-        relevant.query, relevant.column("greater"), relevant.column("equal"), number
+        relevant.query, relevant.counts["greater"], relevant.counts["equal"], number
     )
     groups = measures.GainGroups(
-        gains.query, gains.column("greater"), gains.column("equal"), gains.column("gain"), number
+        gains.query, gains.counts["greater"], gains.counts["equal"], gains.counts["gain"], number
     )
     return {
         **{f"hit_rate@{k}": measures.hit_rate(ties, k) for k in CUTOFFS},

@@ -170,13 +170,16 @@ def _searching(pool: TaskPool, number: int, threads: int | None) -> Iterator[tup
 
 
 def _table(columns: dict[str, Any], pool: TaskPool) -> pa.Table:
-    named = {"query-id": _named(pool.query_ids, columns.pop("query"))}
+    named = {"query-id": _named(pool.names["query-id"], columns.pop("query"))}
     if "grain" in columns:
-        named["grain"] = _named(np.array(pool.grain_types), columns.pop("grain"))
+        named["grain"] = _named(pa.array(pool.grain_types, pa.string()), columns.pop("grain"))
     if "candidate" in columns:
-        named["corpus-id"] = _named(pool.candidate_ids, columns.pop("candidate"))
+        named["corpus-id"] = _named(pool.names["corpus-id"], columns.pop("candidate"))
     return pa.table(named | {name: pa.array(values) for name, values in columns.items()})
 
 
-def _named(names: np.ndarray[Any, np.dtype[np.str_]], at: Ints) -> pa.Array:
-    return pa.array(names.tolist(), pa.string()).take(pa.array(at))
+def _named(names: pa.Array, at: Ints) -> pa.Array:
+    if len(at) < len(names):  # no longer than what it is for
+        used, at = np.unique(at, return_inverse=True)
+        names = names.take(pa.array(used))
+    return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int32)), names)

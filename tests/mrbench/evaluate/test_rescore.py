@@ -19,7 +19,9 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import FormatVersionError, ResultError
 from mrbench.evaluate import evaluate, rescore
 from mrbench.files import sha256_file
+from mrbench.results import difference, read_result
 from mrbench.retrieve import read_run
+from mrbench.retrieve import run as run_module
 
 
 @pytest.mark.parametrize("options", [{}, {"pool": "union", "limit": 3, "seed": 4}, {"depth": 3}], ids=str)
@@ -92,6 +94,8 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
         "contradicts itself",
     ),
     "a bigger gain": ("t2i.gains", with_cell("gain", 0, lambda gain: gain + 1), "contradicts itself"),
+    "a group of gains of nobody": ("t2i.gains", with_cell("equal", 0, 0), "contradicts itself"),
+    "a group of gains beyond the pool": ("t2i.gains", with_cell("equal", -1, 1 << 62), "contradicts itself"),
     "the last gain lost": ("t2i.gains", lambda table: table.slice(1), "contradicts itself"),
     "a gain lost": ("t2i.gains", lambda table: table.filter(pc.not_equal(table["greater"], 4)), "contradicts itself"),
     "a better score of a ladder": ("t2i.ladder", with_cell("score", 0, 0.99), "contradicts itself"),
@@ -131,6 +135,24 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "an empty cell": ("t2i.ladder", with_cell("score", 2, None), "empty cells"),
     "no column": ("t2i.ladder", lambda table: table.drop_columns(["score"]), "unreadable table"),
 }
+
+
+def test_the_order_of_rows_says_nothing(tiny: Benchmark, folder: Path) -> None:
+    expected = read_result(folder / "result.json")
+    for path in folder.glob("*.parquet"):
+        change(folder, path.name, lambda table: table.take(np.random.default_rng(0).permutation(len(table))))
+    assert difference(expected, rescore(folder, tiny)) is None
+
+
+def test_lines_of_trec_have_the_scores_of_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "_TREC_ROWS", 7)
+    run = read_run(folder)
+    run_module.write_run(folder, run)
+    lines = [line.split(" ") for line in (folder / "t2i.trec").read_text().splitlines()]
+    rows = [[r["query-id"], "Q0", r["corpus-id"], str(r["rank"])] for r in run.tasks["t2i"].top.to_pylist()]
+    assert [line[:4] for line in lines] == rows
+    assert [np.float32(line[4]) for line in lines] == run.tasks["t2i"].top["score"].to_pylist()
+    assert {line[5] for line in lines} == {"a-guess"}
 
 
 @pytest.mark.parametrize("case", CHANGES)

@@ -28,6 +28,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embed_module, "WINDOW", 16)
     monkeypatch.setattr(embed_module, "UNIT", 6)
     monkeypatch.setattr(batches, "BATCH", 5)
+    monkeypatch.setattr(batches, "FIRST_IMAGES", 5)
 
 
 class Small(Oracle):
@@ -146,6 +147,14 @@ def test_a_gpu_gets_more_texts_at_a_time(tiny: Benchmark, monkeypatch: pytest.Mo
     assert found["cuda:1", "text"][:2] == [12, 4]  # of a window of 16: a unit of 12, and the rest
     assert found["cpu", "text"] == found["cuda:1", "image"]
     assert found["cpu", "text"][:4] == [5, 1, 5, 1]
+
+
+def test_a_cpu_begins_with_few_images(tiny: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "FIRST_IMAGES", 2)
+    images, texts = ([*tiny.corpus(modality, "test")] for modality in ("image", "text"))
+    assert [len(batch) for batch in batches.batches(images[:13])] == [2, 5, 5, 1]
+    assert [len(batch) for batch in batches.batches(images[:13], gpu=True)] == [5, 5, 3]
+    assert [len(batch) for batch in batches.batches(texts[:13])] == [5, 5, 3]
 
 
 def test_a_window_holds_images_of_some_size(tiny: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:

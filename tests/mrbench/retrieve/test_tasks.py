@@ -46,6 +46,13 @@ def pool(tiny: Benchmark, request: pytest.FixtureRequest) -> TaskPool:
     return load_pool(tiny, "t2i", "test", pool=request.param)
 
 
+def test_a_table_has_no_names_beyond_its_own(pool: TaskPool) -> None:
+    queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids))
+    run = search_task(asked(pool, queries, candidates), pool, depth=1)
+    ids = run.top["corpus-id"].combine_chunks()
+    assert len(ids.dictionary) <= len(ids) < len(pool.candidate_ids)
+
+
 @pytest.mark.parametrize("many", [64, 1])
 @pytest.mark.parametrize("distinct", [None, 5, 1])
 def test_search_is_a_full_sort(
