@@ -36,7 +36,7 @@ PARTS = {
     "search": "search.py --rounds 5",
     "measures": "measures.py --rounds 3",
     "encoding": "encoding.py --images 320 --texts 1280 --rounds 5",
-    "encoding, many texts": "encoding.py --images 0 --rounds 1 --only ours sentence-transformers",
+    "encoding, many texts": "encoding.py --images 0 --rounds 2 --only ours sentence-transformers",
     "encoding, suite": "suite_encoding.py",
     "growth": f"growth.py --plot {DOCS / 'engine' / 'growth.png'}",
 }
