@@ -78,9 +78,7 @@ class Records(Generic[Record]):
     def _group(self, number: int, columns: list[str] | None = None) -> pa.Table:
         path, group, _, _ = self._groups[number]
         with _named(path), pq.ParquetFile(path) as file:
-            table = file.read_row_group(group, columns=columns)
-        _check_cells(table, path)
-        return table
+            return _checked(file.read_row_group(group, columns=columns), path)
 
     def table(self, columns: list[str]) -> pa.Table:
         """Return some columns of all rows as one Arrow table."""
@@ -89,8 +87,7 @@ class Records(Generic[Record]):
         tables = []
         for path in self._paths:
             with _named(path):
-                tables.append(pq.read_table(path, columns=columns, partitioning=None))
-            _check_cells(tables[-1], path)
+                tables.append(_checked(pq.read_table(path, columns=columns, partitioning=None), path))
         with _named(self._paths[0].parent):
             return pa.concat_tables(tables)
 
@@ -121,8 +118,14 @@ def _named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_cells(table: pa.Table, path: Path) -> None:
-    """Raise :class:`BenchmarkError` where a column of ours has cells without a value, or of another type."""
+def _checked(table: pa.Table, path: Path) -> pa.Table:
+    """Return a table whose columns, where they are ours, have a value of their type in every cell.
+
+    Raises:
+        BenchmarkError: They have not.
+        pyarrow.ArrowInvalid: A text is not UTF-8.
+    """
+    table.validate(full=True)
     for name in table.column_names:
         if name in schema.COLUMNS:
             found = (_wrong_cell(cells, schema.COLUMNS[name]) for cells in table[name].chunks)
@@ -130,6 +133,7 @@ def _check_cells(table: pa.Table, path: Path) -> None:
             if wrong:
                 where = f"{path}, {name}"
                 raise BenchmarkError("malformed data file", where=where, got=wrong, hint="mrbench validate DIR")
+    return table
 
 
 def _wrong_cell(cells: pa.Array, kind: pa.DataType) -> str | None:

@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from mrbench.models.common import Ints, padded
 from mrbench.models.quick_gelu import QuickMLP, is_plain
 
-_PASS = 480  # distinct prefixes of a forward pass at most
+_PASS = 640  # distinct prefixes of a forward pass at most
 _ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
 _EVEN = 8  # where one pass is too few, their number is a multiple of this, so that threads side by side end together
 _TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less

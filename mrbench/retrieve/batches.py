@@ -17,8 +17,9 @@ from mrbench.models.protocol import Embeddings, Item
 from mrbench.records import Candidate, Query
 from mrbench.workers import ordered_map, processes
 
-BATCH = 256  # records at a time, and
+BATCH = 256  # images at a time, and
 FIRST_IMAGES = 32  # images for a CPU first, so that the network need not wait for a whole batch of them
+TEXTS = 512  # texts for a CPU: of CLIP sixteen passes, and the more of them, the more begin alike
 GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
@@ -32,7 +33,7 @@ def batches(records: Iterable[Record], *, gpu: bool = False) -> Iterator[list[Re
     pixels, images = 0, BATCH if gpu else FIRST_IMAGES
     for record in records:
         more = 0 if record.image is None else header_pixels(record.image)
-        most = images if pixels + more else GPU_TEXTS if gpu else BATCH
+        most = images if pixels + more else GPU_TEXTS if gpu else TEXTS
         if batch and (len(batch) >= most or pixels + more > BATCH_PIXELS):
             yield batch
             batch, pixels, images = [], 0, BATCH

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from mrbench.errors import BenchmarkError, OutputError
 from mrbench.models.protocol import EmbeddingModel, Embeddings, on_gpu
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import GPU_TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
+from mrbench.retrieve.batches import GPU_TEXTS, TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
 from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
@@ -27,7 +27,7 @@ FIRST_WINDOW = 4096  # so that the model has something to do while the second wi
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
 _TRIES = 3  # to make what a cache lost meanwhile: somebody may clear it, but not again and again
 _FROZEN = 10_000  # objects; Python itself sets some hundred aside as it starts
-UNIT = 256  # parts that are one unit of a cache, or GPU_TEXTS: what one process embeds before another takes its turn
+UNIT = 256  # parts that are one unit of a cache, TEXTS or GPU_TEXTS: what a process embeds before another has its turn
 Record = TypeVar("Record", Query, Candidate)
 
 
@@ -160,7 +160,7 @@ def _units(
         rows = [rows[at] for at in in_order(texts, alphabetical=getattr(model, "shares_prefixes", False))]
         start = 0
         while start < len(rows):
-            size = GPU_TEXTS if on_gpu(model) and window[rows[start]].image is None else UNIT
+            size = UNIT if window[rows[start]].image is not None else GPU_TEXTS if on_gpu(model) else TEXTS
             lacking = [row for row in rows[start : start + size] if mine[row] not in store]
             if lacking:
                 yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])

@@ -177,6 +177,7 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[s
         try:
             found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))
             tables[table] = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
+            tables[table].validate(full=True)  # names that are not UTF-8
         except (OSError, KeyError, pa.ArrowException) as error:
             raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
         if any(column.null_count for column in tables[table].columns):

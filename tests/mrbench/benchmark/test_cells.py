@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -96,6 +98,20 @@ def test_a_malformed_table_is_named_before_more_is_embedded(tmp_path: Path, case
         evaluate(benchmark, model, tmp_path / "r")
     content = case in ("instruction", "text", "image", "image bytes")  # read as it is embedded
     assert model.items == 0 or content
+
+
+def test_text_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "b", tasks=["t2i"]).folder
+    path = folder / "data/corpus/image-test-00000.parquet"
+    table = pq.read_table(path, partitioning=None)
+    ends = np.arange(len(table) + 1, dtype=np.int32)
+    broken = pa.Array.from_buffers(pa.string(), len(table), [None, *map(pa.py_buffer, (ends, b"\xff" * len(table)))])
+    pq.write_table(table.set_column(0, "id", broken), path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["data/corpus/image-test-00000.parquet"]["bytes"] = path.stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BenchmarkError, match=r"image-test-00000.parquet.*UTF8"):
+        evaluate(Benchmark(folder, verify=False), Oracle(), tmp_path / "r")
 
 
 def test_a_column_of_another_type_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ from mrbench.retrieve import embed as embed_module
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embed_module, "WINDOW", 16)
     monkeypatch.setattr(embed_module, "UNIT", 6)
+    monkeypatch.setattr(embed_module, "TEXTS", 6)
     monkeypatch.setattr(batches, "BATCH", 5)
+    monkeypatch.setattr(batches, "TEXTS", 5)
     monkeypatch.setattr(batches, "FIRST_IMAGES", 5)
 
 

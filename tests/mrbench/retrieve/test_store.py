@@ -46,7 +46,9 @@ class Sensitive(Oracle):
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embed_module, "WINDOW", 16)
     monkeypatch.setattr(embed_module, "UNIT", 6)
+    monkeypatch.setattr(embed_module, "TEXTS", 6)
     monkeypatch.setattr(batches, "BATCH", 5)
+    monkeypatch.setattr(batches, "TEXTS", 5)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -120,7 +122,9 @@ def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embed_module, "WINDOW", 16)
         patch.setattr(embed_module, "UNIT", 6)
+        patch.setattr(embed_module, "TEXTS", 6)
         patch.setattr(batches, "BATCH", 5)
+        patch.setattr(batches, "TEXTS", 5)
         evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c", tasks=TASKS)
     return contents(folder / "c"), run_of(folder / "r")
 
