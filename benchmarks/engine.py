@@ -140,7 +140,7 @@ def harness_rows(figures: Figures) -> Iterator[Row]:
         wall, cpu, memory = (figures.row("harness, huge", case, who, what) for what in ("wall", "cpu", "memory"))
         rate = 2 * 10_000 * 1_000_000 * 512 / wall["value"] / 1e9
         said = f"{seconds(wall)} wall, {cpu['value']:.3g} s CPU, {memory['value']:+.0f} MiB"
-        what = "harness" if who == "ours" else "`evaluate`'s search and counts"
+        what = "harness" if who == "ours" else "`evaluate`"
         yield f"1. {what}, {case}", said, f"{rate:.0f} GFLOP/s", "", ""
 
 
