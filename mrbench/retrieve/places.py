@@ -52,12 +52,12 @@ def place_tables(
     """
     number, variants = len(pool.query_ids), pool.variants
     score, above, beside = (np.concatenate(column) for column in zip(*places, strict=True))
-    ids = pool.query_ids
+    ids = pool.names["query-id"]
 
     def table(start: int, query: Ints, **columns: Any) -> pa.Table:
         part = slice(start, start + len(query))
         places = {"score": score[part], "above": above[part], "beside": beside[part]}
-        return pa.table({"query-id": pa.array(ids[query].tolist(), pa.string()), **columns, **places})
+        return pa.table({"query-id": ids.take(pa.array(query)), **columns, **places})
 
     moved = (embeddings.variants.astype(np.float64) - embeddings.queries[variants.query]) ** 2
     parts = list(embeddings.parts)

@@ -202,6 +202,12 @@ def _sum(numbers: list[int], rows: list[Row]) -> None:
                 numbers.append(int(hashlib.sha256(pairs.encode()).hexdigest(), 16))
 
 
+def not_utf8(number: int) -> pa.Array:
+    """Strings for a column, of one byte each that UTF-8 does not have."""
+    ends = pa.array(range(number + 1), pa.int32())
+    return pa.Array.from_buffers(pa.string(), number, [None, ends.buffers()[1], pa.py_buffer(b"\xff" * number)])
+
+
 def change_rows(folder: Path, table: str, change: Callable[[list[Row]], Any]) -> None:
     """Change the rows of a table in place (or return new ones)."""
     path = folder / f"data/{table}-00000.parquet"

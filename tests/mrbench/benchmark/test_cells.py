@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tiny_benchmark import Oracle, write_tiny
-from valid_benchmark import change_rows, repair
+from valid_benchmark import change_rows, not_utf8, repair
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError
@@ -104,9 +103,7 @@ def test_text_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "b", tasks=["t2i"]).folder
     path = folder / "data/corpus/image-test-00000.parquet"
     table = pq.read_table(path, partitioning=None)
-    ends = np.arange(len(table) + 1, dtype=np.int32)
-    broken = pa.Array.from_buffers(pa.string(), len(table), [None, *map(pa.py_buffer, (ends, b"\xff" * len(table)))])
-    pq.write_table(table.set_column(0, "id", broken), path)
+    pq.write_table(table.set_column(0, "id", not_utf8(len(table))), path)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["data/corpus/image-test-00000.parquet"]["bytes"] = path.stat().st_size
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import pytrec_eval
 from tiny_benchmark import Constant, Guess, Oracle, write_tiny
+from valid_benchmark import not_utf8
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import FormatVersionError, ResultError
@@ -87,11 +88,6 @@ def test_a_missing_query_is_named_and_never_averaged_away(tiny: Benchmark, folde
         rescore(folder, tiny)
 
 
-def broken_names(number: int) -> pa.Array:
-    ends = np.arange(number + 1, dtype=np.int32)
-    return pa.Array.from_buffers(pa.string(), number, [None, pa.py_buffer(ends), pa.py_buffer(b"\xff" * number)])
-
-
 CHANGES: dict[str, tuple[str, Change, str]] = {
     "a better rank of a relevant candidate": (
         "t2i.relevant",
@@ -138,7 +134,7 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a candidate twice": ("t2i.ladder", lambda table: pa.concat_tables([table, table]), "twice"),
     "no number": ("t2i.ladder", with_cell("score", 2, float("nan")), "not a number"),
     "an empty cell": ("t2i.ladder", with_cell("score", 2, None), "empty cells"),
-    "no UTF-8": ("t2i.ladder", lambda table: table.set_column(0, "query-id", [broken_names(len(table))]), "unreadable"),
+    "no UTF-8": ("t2i.ladder", lambda table: table.set_column(0, "query-id", [not_utf8(len(table))]), "unreadable"),
     "no column": ("t2i.ladder", lambda table: table.drop_columns(["score"]), "unreadable table"),
 }
 

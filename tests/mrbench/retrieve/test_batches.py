@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_units import make_small
 from tiny_benchmark import Oracle
 
 from mrbench.benchmark import Benchmark, encode_png
@@ -25,12 +26,7 @@ from mrbench.retrieve import embed as embed_module
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embed_module, "WINDOW", 16)
-    monkeypatch.setattr(embed_module, "UNIT", 6)
-    monkeypatch.setattr(embed_module, "TEXTS", 6)
-    monkeypatch.setattr(batches, "BATCH", 5)
-    monkeypatch.setattr(batches, "TEXTS", 5)
-    monkeypatch.setattr(batches, "FIRST_IMAGES", 5)
+    make_small(monkeypatch)
 
 
 class Small(Oracle):

@@ -20,8 +20,8 @@ def ids(task: str) -> list[str]:
 def test_batches_change_nothing(tiny: Benchmark, monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int]) -> None:
     model = Oracle()
     whole = encode_corpus(model, tiny, "image", "test"), encode_queries(model, tiny, "it2i", "test", ids("it2i"))
-    monkeypatch.setattr(batches, "BATCH", limits[0])
-    monkeypatch.setattr(batches, "TEXTS", limits[0])
+    for name in ("BATCH", "FIRST_IMAGES", "TEXTS"):
+        monkeypatch.setattr(batches, name, limits[0])
     monkeypatch.setattr(batches, "BATCH_PIXELS", limits[1])
     again = encode_corpus(model, tiny, "image", "test"), encode_queries(model, tiny, "it2i", "test", ids("it2i"))
     for one, other in zip(whole, again, strict=True):

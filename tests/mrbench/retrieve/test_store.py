@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_units import make_small
 from tiny_benchmark import Oracle
 
 from mrbench import files
@@ -26,7 +27,7 @@ from mrbench.evaluate import embed, evaluate
 from mrbench.models.common import embed_items
 from mrbench.models.protocol import Item
 from mrbench.records import Candidate
-from mrbench.retrieve import EmbeddingStore, Share, batches, encode
+from mrbench.retrieve import EmbeddingStore, Share, encode
 from mrbench.retrieve import embed as embed_module
 from mrbench.retrieve import store as store_module
 from mrbench.retrieve.store import cached, clear
@@ -44,11 +45,7 @@ class Sensitive(Oracle):
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embed_module, "WINDOW", 16)
-    monkeypatch.setattr(embed_module, "UNIT", 6)
-    monkeypatch.setattr(embed_module, "TEXTS", 6)
-    monkeypatch.setattr(batches, "BATCH", 5)
-    monkeypatch.setattr(batches, "TEXTS", 5)
+    make_small(monkeypatch)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -120,11 +117,7 @@ def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     """Cache and run of one process that nothing disturbs."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embed_module, "WINDOW", 16)
-        patch.setattr(embed_module, "UNIT", 6)
-        patch.setattr(embed_module, "TEXTS", 6)
-        patch.setattr(batches, "BATCH", 5)
-        patch.setattr(batches, "TEXTS", 5)
+        make_small(patch)
         evaluate(tiny, Sensitive(), folder / "r", cache=folder / "c", tasks=TASKS)
     return contents(folder / "c"), run_of(folder / "r")
 
