@@ -35,12 +35,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch.utils.flop_counter import FlopCounterMode
 
 from mrbench.cli.evaluate import decoding_workers
+from mrbench.encode.batches import fetch
+from mrbench.encode.store import EmbeddingStore, Share
+from mrbench.encode.units import encode_records
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.prefixes import find_prefixes
 from mrbench.records import Candidate, ImageData
-from mrbench.retrieve.batches import fetch
-from mrbench.retrieve.embed import encode_records
-from mrbench.retrieve.store import EmbeddingStore, Share
 from mrbench.search.vectors import checked
 from mrbench.workers import cores
 

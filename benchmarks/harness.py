@@ -157,11 +157,11 @@ def evaluate(data: Data) -> Callable[[], dict[str, float]]:
     Then what grows with queries or pool of the scoring: reading the run's tables, checking them, ranked measures. What
     there is by grain needs ladders of another kind, and takes a few candidates of each query.
     """
-    from mrbench.retrieve.check import check_run, read_rows
-    from mrbench.retrieve.pool import TaskPool, Variants
-    from mrbench.retrieve.score import RANKED, ranking
-    from mrbench.retrieve.source import TaskEmbeddings
-    from mrbench.retrieve.tasks import search_task
+    from mrbench.encode.source import TaskEmbeddings
+    from mrbench.pools.pool import TaskPool, Variants
+    from mrbench.retrieve.search_tasks import search_task
+    from mrbench.score.consistency import check_run, read_rows
+    from mrbench.score.scoring import RANKED, ranking
 
     number, pool = len(data.queries), len(data.candidates)
     grains = np.random.default_rng(3).integers(0, 40, (3, pool)).astype(np.int32)

@@ -18,9 +18,9 @@ import numpy as np
 from mrbench import measures
 from mrbench.audit.oracle import OracleSource
 from mrbench.benchmark import Benchmark
-from mrbench.retrieve import load_pool
-from mrbench.retrieve.places import unrelated
-from mrbench.retrieve.pool import TaskPool
+from mrbench.pools import load_pool
+from mrbench.pools.pool import TaskPool
+from mrbench.retrieve.positive_ranks import unrelated
 
 Vectors = np.ndarray[Any, np.dtype[np.float64]]
 DIMENSION, NOISE = 64, 0.5

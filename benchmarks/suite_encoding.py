@@ -25,10 +25,10 @@ from peers import machine, medians, record, write_records
 from sentence_transformers import SentenceTransformer
 
 from mrbench.benchmark import Benchmark
+from mrbench.encode.source import ModelSource
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.retrieve import load_pool
-from mrbench.retrieve.source import ModelSource
-from mrbench.retrieve.tasks import embed_tasks
+from mrbench.pools import load_pool
+from mrbench.retrieve.search_tasks import embed_tasks
 
 
 def asked_of(benchmark: Benchmark, split: str) -> tuple[list[str], list[bytes]]:

@@ -14,9 +14,10 @@ from transformers import __version__ as transformers_version
 
 from elva import checkpoints
 from elva.prompts import Input
+from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import files_digest, weights_digest
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.records import MODALITIES, Modality
 
 CPU_BATCH = 32  # items of a forward pass on a CPU, at most

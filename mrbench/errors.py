@@ -76,3 +76,16 @@ class WorkerError(MRBenchError):
 
 class MissingExtraError(MRBenchError):
     """An optional part of MRBench is not installed."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on a CPU or a GPU, without importing torch to ask.
+
+    >>> out_of_memory(RuntimeError("CUDA error: out of memory")), out_of_memory(RuntimeError("shapes differ"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    said = str(error).lower()
+    signs = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+    return isinstance(error, RuntimeError) and any(sign in said for sign in signs)

@@ -20,6 +20,8 @@ MODALITIES: tuple[Modality, ...] = ("text", "image", "image,text")
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 VariantKind = Literal["degrained", "flipped", "paraphrased"]
+PARTS: tuple[Literal["image", "text"], ...] = ("image", "text")
+"""The parts of a composed query."""
 VARIANT_KINDS: tuple[VariantKind, ...] = ("degrained", "flipped", "paraphrased")
 
 

@@ -13,11 +13,15 @@ from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable
 from mrbench.audit.findings import Check, Report, Row
 from mrbench.audit.oracle import OracleSource
 from mrbench.benchmark import Benchmark
+from mrbench.encode import ModelSource
 from mrbench.errors import InputError
 from mrbench.models.histogram import ColourHistogram
 from mrbench.models.protocol import supports
+from mrbench.pools import TaskPool, load_pool
 from mrbench.records import TASKS
-from mrbench.retrieve import ModelSource, Run, TaskPool, load_pool, run_tasks, score_run
+from mrbench.retrieve import run_tasks
+from mrbench.runs import Run
+from mrbench.score import score_run
 from mrbench.statistics import cluster_codes, smallest_difference
 
 SAMPLE = 10_000

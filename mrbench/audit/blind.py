@@ -21,11 +21,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from mrbench import measures
+from mrbench.arrays import Floats, Ints
 from mrbench.audit.findings import Check
 from mrbench.benchmark import Benchmark
-from mrbench.measures.ties import Floats, Ints
+from mrbench.pools import TaskPool, load_pool
 from mrbench.records import TASKS
-from mrbench.retrieve import TaskPool, load_pool
 
 PAIR_MARGIN, HIT_MARGIN = 0.10, 0.05
 """How far above chance a blind solver may come: in pair accuracy on a grain type, and in hit rate at 5."""

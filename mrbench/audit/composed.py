@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrbench.arrays import Floats
 from mrbench.audit.findings import Check, Verdict
 from mrbench.audit.oracle import OracleSource, Rows
 from mrbench.measures import hit_of_positive
-from mrbench.measures.ties import Floats
-from mrbench.retrieve import TaskPool
+from mrbench.pools import TaskPool
 
 MARGIN = 0.05
 """Share of queries that one half may put first, beyond chance."""

@@ -13,8 +13,8 @@ import numpy as np
 from mrbench.audit.findings import Case, Check, Row
 from mrbench.audit.pictures import INDISTINCT, Thumbnails, difference, look_alikes
 from mrbench.benchmark import Benchmark, decode
+from mrbench.pools import TaskPool
 from mrbench.records import TASKS, Candidate, ImageData
-from mrbench.retrieve import TaskPool
 
 FEW, MONOTONOUS = 20, 0.5
 _WORST, _SHOWN = 12, 20

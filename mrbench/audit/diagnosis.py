@@ -5,8 +5,11 @@ from __future__ import annotations
 from mrbench.audit.findings import Check, Row
 from mrbench.audit.oracle import OracleSource
 from mrbench.benchmark import Benchmark
+from mrbench.pools import TaskPool
 from mrbench.results import TaskResult
-from mrbench.retrieve import Run, TaskPool, run_tasks, score_run
+from mrbench.retrieve import run_tasks
+from mrbench.runs import Run
+from mrbench.score import score_run
 
 NOISE, BLIND, SEES = 0.3, 0.65, 0.90
 """Noise of the oracles in units of a grain; pair accuracy at most on what they are blind to, at least on the rest."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
-from mrbench.models.protocol import Embeddings
+from mrbench.pools import TaskPool
 from mrbench.records import Grain
-from mrbench.retrieve import TaskPool
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 

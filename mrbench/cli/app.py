@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.write(f"{_line(error)}\n")
         sys.exit(2)
     except RuntimeError as error:  # as torch says that memory ran out
-        from mrbench.models.common import out_of_memory
+        from mrbench.errors import out_of_memory
 
         if "--debug" in arguments or not out_of_memory(error):
             raise

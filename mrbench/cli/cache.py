@@ -12,7 +12,7 @@ from mrbench.cli.common import Cache, Json, print_json
 from mrbench.errors import InputError
 
 if TYPE_CHECKING:
-    from mrbench.retrieve.store import Cached
+    from mrbench.encode.store import Cached
 
 app = typer.Typer(help="Look at the embeddings that --cache keeps, or remove them.", no_args_is_help=True)
 Model = Annotated[str | None, typer.Option("--model", "-m", help="Only this model, by name.", show_default=False)]
@@ -40,7 +40,7 @@ def clear(cache: Cache = None, model: Model = None) -> None:
 
     Example: mrbench cache clear --cache embeddings --model conse
     """
-    from mrbench.retrieve.store import clear as clear_entry
+    from mrbench.encode.store import clear as clear_entry
 
     entries = _entries(cache, model)
     for entry in entries:
@@ -53,7 +53,7 @@ def _entries(cache: Path | None, model: str | None) -> list[Cached]:
         raise InputError("no cache named", accepted="--cache DIR, or MRBENCH_CACHE")
     if not cache.is_dir():
         raise InputError("no such folder", where="--cache", got=str(cache))
-    from mrbench.retrieve.store import cached
+    from mrbench.encode.store import cached
 
     entries = cached(cache)
     names = list(dict.fromkeys(entry.model["name"] for entry in entries))

@@ -79,10 +79,10 @@ def evaluate(
     Example: mrbench evaluate emoji --model conse
     """
     from mrbench.benchmark import Benchmark
+    from mrbench.encode import Share
     from mrbench.evaluate import embed
     from mrbench.evaluate import evaluate as run
     from mrbench.models.zoo import load_model
-    from mrbench.retrieve import Share
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")

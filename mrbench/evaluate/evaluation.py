@@ -15,27 +15,17 @@ from typing import Any
 import numpy as np
 
 from mrbench.benchmark import Benchmark
+from mrbench.encode import EmbeddingStore, ModelSource, Share
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu, supports
+from mrbench.pools import TaskPool, load_pool, pool_modalities
 from mrbench.records import MODALITIES, TASKS, Modality
 from mrbench.results import Result, TaskResult, read_result, write_result
-from mrbench.retrieve import (
-    RUN_FILES,
-    EmbeddingStore,
-    ModelSource,
-    Run,
-    Share,
-    TaskPool,
-    embed_tasks,
-    load_pool,
-    pool_modalities,
-    read_run,
-    run_tasks,
-    score_run,
-    write_run,
-)
+from mrbench.retrieve import embed_tasks, run_tasks
+from mrbench.runs import RUN_FILES, Run, read_run, write_run
+from mrbench.score import score_run
 
 RESULT = "result.json"
 FOLDER = FolderKind(RESULT, rf"{re.escape(RESULT)}|{RUN_FILES}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, TieGroups
+from mrbench.arrays import Floats
+from mrbench.measures.ties import TieGroups
 
 
 def average_precision(groups: TieGroups) -> Floats:

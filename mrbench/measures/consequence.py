@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
-from mrbench.measures.ties import Floats, Ints, check_cutoff
+from mrbench.measures.ties import check_cutoff
 
 Names = np.ndarray[Any, Any]
 

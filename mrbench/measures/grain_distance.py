@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints
 
 ByGrain = dict[str, tuple[float, int]]
 """``{grain type: (value, number of probes or pairs behind it)}``, sorted by type."""

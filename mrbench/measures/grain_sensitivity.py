@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, Moves, mean_by_grain
-from mrbench.measures.ties import Floats, Ints
 
 
 def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGrain, dict[str, str]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
-from mrbench.measures.ties import Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, TieGroups, check_cutoff
+from mrbench.arrays import Floats
+from mrbench.measures.ties import TieGroups, check_cutoff
 
 
 def hit_rate(groups: TieGroups, k: int) -> Floats:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
 from mrbench.measures.ndcg import GainGroups, ideal_dcg, ndcg
 from mrbench.measures.pairs import standardised
-from mrbench.measures.ties import Floats, Ints
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 _BLOCK = 256

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints, check_cutoff
+from mrbench.measures.ties import check_cutoff
 
 
 @dataclass(frozen=True, slots=True)

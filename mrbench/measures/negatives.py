@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures.consequence import hit_of_positive
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
-from mrbench.measures.ties import Floats, Ints
 
 Lost = np.ndarray[Any, Any]
 

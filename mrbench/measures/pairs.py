@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
-from mrbench.measures.ties import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

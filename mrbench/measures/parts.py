@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrbench.arrays import Floats
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats
 
 
 def solved_by_one_part(hits: Floats) -> Floats:

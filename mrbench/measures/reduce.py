@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from mrbench.arrays import Floats
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats
 
 
 def mean(values: Floats, measure: str) -> float:

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
+from mrbench.arrays import Embeddings, Ints
 from mrbench.errors import MissingExtraError, ModelError
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 
 T = TypeVar("T")
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
@@ -102,19 +102,6 @@ def padded(rows: Sequence[Sequence[int]], filling: int) -> tuple[Ints, Flags]:
     found = np.full(there.shape, filling, dtype=np.int64)
     found[there] = np.fromiter(itertools.chain.from_iterable(rows), np.int64, lengths.sum())
     return found, there
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a CPU or a GPU, without importing torch to ask.
-
-    >>> out_of_memory(RuntimeError("CUDA error: out of memory")), out_of_memory(RuntimeError("shapes differ"))
-    (True, False)
-    """
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    said = str(error).lower()
-    signs = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
-    return isinstance(error, RuntimeError) and any(sign in said for sign in signs)
 
 
 def rgb_array(image: Image.Image) -> np.ndarray[Any, np.dtype[np.uint8]]:

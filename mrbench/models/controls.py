@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrbench.arrays import Embeddings
 from mrbench.errors import ModelError
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.records import MODALITIES, Modality
 
 

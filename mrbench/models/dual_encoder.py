@@ -14,6 +14,7 @@ import torch
 import transformers
 from PIL import Image
 
+from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
 from mrbench.models.checkpoint import check_tokens, config_of, processors_of, weights_of
@@ -21,7 +22,7 @@ from mrbench.models.common import batches, embed_items, files_digest, padded, we
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
 from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.records import MODALITIES, Modality
 

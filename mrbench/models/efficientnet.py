@@ -15,11 +15,12 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mrbench.arrays import Embeddings
 from mrbench.errors import ModelError
 from mrbench.models.common import as_array, batches, embed_items, package_folder, rgb_array, weights_digest
 from mrbench.models.forward import embed_batches
 from mrbench.models.pretrained import check_keys, load_error, resolve_device
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.records import Modality
 
 SIZE = 224

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from mrbench.models.protocol import Embeddings
+from mrbench.arrays import Embeddings
 
 Batch = TypeVar("Batch")
 CPU_BATCH = 16

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from mrbench.arrays import Embeddings
 from mrbench.models.common import embed_items, rgb_array
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.records import Modality
 
 BINS = 8

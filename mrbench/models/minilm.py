@@ -9,10 +9,11 @@ import torch
 from transformers import AutoTokenizer
 from transformers import __version__ as transformers_version
 
+from mrbench.arrays import Embeddings
 from mrbench.models.common import batches, embed_items, files_digest, package_folder, weights_digest
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent
 from mrbench.models.pretrained import load_transformer, resolve_device
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.records import Modality
 
 MAX_TOKENS = 256

@@ -16,8 +16,7 @@ from safetensors import SafetensorError
 from transformers import AutoModel
 from transformers.utils import logging
 
-from mrbench.errors import InputError, ModelError, MRBenchError, OutputError
-from mrbench.models.common import out_of_memory
+from mrbench.errors import InputError, ModelError, MRBenchError, OutputError, out_of_memory
 
 _SAYS_LITTLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
 """Errors of a program rather than of its input: their messages alone, such as ``'nope'``, explain nothing."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import InputError, MissingExtraError
-from mrbench.measures.ties import Ints
-from mrbench.search.exact import Scores, exact_scores, key_parts, order_keys
+from mrbench.search.exact import exact_scores, key_parts, order_keys
 from mrbench.search.topk import top_k
-from mrbench.search.vectors import Embeddings, check_units
+from mrbench.search.vectors import check_units
 
 ADDED = 65_536  # candidates that go into the index at a time: a memory map is never read whole
 TRAINED = 262_144  # candidates that an index learns its cells from

@@ -13,21 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Ints
-from mrbench.search.exact import (
-    Keys,
-    Scores,
-    falling_bits,
-    from_falling_bits,
-    key_parts,
-    order_keys,
-    pair_scores,
-    settled,
-)
+from mrbench.arrays import Embeddings, Ints, Scores, row_ends
+from mrbench.search.exact import Keys, falling_bits, from_falling_bits, key_parts, order_keys, pair_scores, settled
 from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays, short_rows
-from mrbench.search.ragged import row_ends
 from mrbench.search.sampled import Sampler, worth
-from mrbench.search.vectors import Embeddings
 
 CHUNK = 2048  # candidates in one product
 SLACK = 64  # and as many as are wanted: candidates within the error that are carried along before they are settled

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
-from mrbench.search.exact import Scores, pair_scores, set_flags
+from mrbench.arrays import Embeddings, Floats, Ints, Scores
+from mrbench.search.exact import pair_scores, set_flags
 from mrbench.search.products import Float32Product, short_rows
-from mrbench.search.vectors import Embeddings
 
 CHUNK = 2040  # candidates in one product: a multiple of 8, at most 255 times, since eight flags are added at a time
 _ONES = np.ones(8, dtype=np.int64)

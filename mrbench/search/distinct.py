@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Ints
-from mrbench.search.exact import Scores
-from mrbench.search.ragged import ranges
-from mrbench.search.vectors import Embeddings, map_rows
+from mrbench.arrays import Embeddings, Ints, Scores, ranges
+from mrbench.search.vectors import map_rows
 
 ROWS = 1024
 _FEWER = 7 / 8  # vectors are searched once each where this share of them or fewer differ

@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
+from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.search.sampled import sampled_sums, worth
-from mrbench.search.vectors import Embeddings
 
 ROWS = 256  # as many candidates are converted at a time as stay in the second cache
 TILE = 128  # queries in one product: its sums stay in the cache while they are rounded
 _ROUNDED = 1 << 16  # sums that are rounded at a time
 _DENSE = 32  # one in so many sums to settle costs more than a bound for each
 _U = 2.0**-53
-Scores = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
 Bits = np.ndarray[Any, np.dtype[np.uint32]]
 _Flags = np.ndarray[Any, np.dtype[np.bool_]]

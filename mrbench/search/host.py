@@ -6,12 +6,11 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
+from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.search.best import Best
 from mrbench.search.counts import CHUNK, Counter
-from mrbench.search.exact import Scores, key_parts, pair_scores
+from mrbench.search.exact import key_parts, pair_scores
 from mrbench.search.spread import spread
-from mrbench.search.vectors import Embeddings
 
 BLOCK = 256  # queries in one product
 _HELD = 3 << 17  # candidates wanted by the queries of a product, anyway; or as many as take what the pool does:

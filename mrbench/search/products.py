@@ -18,10 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import MissingExtraError
-from mrbench.measures.ties import Ints
-from mrbench.search.exact import Marks, Scores, exact_products
-from mrbench.search.vectors import Embeddings
+from mrbench.search.exact import Marks, exact_products
 
 WORTH = 1e12  # operations of a search for which torch is loaded, where it is not yet
 _COST = 100  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this

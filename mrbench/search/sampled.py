@@ -16,9 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
-from mrbench.search.ragged import ranges, row_ends
-from mrbench.search.vectors import Embeddings
+from mrbench.arrays import Embeddings, Floats, Ints, ranges, row_ends
 
 RANGE = 1024  # candidates that are converted to float64 together
 _LEAST = 4096  # pairs

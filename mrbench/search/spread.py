@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
-from mrbench.search.vectors import Embeddings
+from mrbench.arrays import Embeddings, Floats, Ints
 from mrbench.workers import ordered_map
 
 ROWS = 1024  # candidates in one product

@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import InputError
-from mrbench.measures.ties import Ints
 from mrbench.search.best import CHUNK, Best
-from mrbench.search.exact import Scores, key_parts
+from mrbench.search.exact import key_parts
 from mrbench.search.gpu import DevicePool
 from mrbench.search.host import even_block
 from mrbench.search.products import need_torch, one_thread, residual, usable
-from mrbench.search.vectors import Embeddings, check_units
+from mrbench.search.vectors import check_units
 from mrbench.workers import cores
 
 BLOCK = 512  # queries in one product at most: fewer copy candidates into the order of the product more often;

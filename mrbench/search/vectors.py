@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.workers import cores
-
-Embeddings = np.ndarray[Any, np.dtype[np.float32]]
-"""Vectors, one a row."""
 
 ROWS = 1024  # vectors that are checked and divided at a time
 _SPANS = 64  # parts that threads look at

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Embeddings, Ints
 from mrbench.errors import InputError
-from mrbench.measures.ties import Ints
 from mrbench.search.exact import exact_sums, pair_scores
 from mrbench.search.gpu.precision import full_precision
 from mrbench.search.gpu.tables import WORDS, columns, rounds_differently, row_ends
 from mrbench.search.products import margin, need_torch
-from mrbench.search.vectors import Embeddings
 
 TABLE = 1 << 28  # numbers of a table at most, and
 SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it; but

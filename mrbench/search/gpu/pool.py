@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
-from mrbench.search.exact import Scores
+from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.search.gpu.best import HELD, DeviceBest
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.counts import DeviceCounts
-from mrbench.search.vectors import Embeddings
 
 QUERIES = 4096  # in one product at most
 SPREAD = 1 << 22  # numbers of the candidates whose mean and covariance are summed at a time

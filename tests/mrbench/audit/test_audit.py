@@ -19,8 +19,8 @@ from mrbench.benchmark import Benchmark, write_benchmark
 from mrbench.build.emoji import EmojiConfig, build_emoji
 from mrbench.build.scenes import ScenesConfig, build_scenes
 from mrbench.errors import InputError, OutputError
+from mrbench.pools import load_pool
 from mrbench.records import Candidate, Grain, Query
-from mrbench.retrieve import load_pool
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from mrbench.benchmark import Benchmark
+from mrbench.encode import EmbeddingStore
 from mrbench.models.zoo import load_model
-from mrbench.retrieve import EmbeddingStore
 
 
 def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

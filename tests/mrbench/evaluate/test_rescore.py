@@ -21,8 +21,8 @@ from mrbench.errors import FormatVersionError, ResultError
 from mrbench.evaluate import evaluate, rescore
 from mrbench.files import sha256_file
 from mrbench.results import difference, read_result
-from mrbench.retrieve import read_run
-from mrbench.retrieve import run as run_module
+from mrbench.runs import read_run
+from mrbench.runs import run as run_module
 
 
 @pytest.mark.parametrize("options", [{}, {"pool": "union", "limit": 3, "seed": 4}, {"depth": 3}], ids=str)

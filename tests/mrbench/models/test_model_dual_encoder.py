@@ -25,12 +25,12 @@ from transformers import (
     SiglipModel,
 )
 
+from mrbench.encode.batches import fetch
 from mrbench.errors import InputError
 from mrbench.models import dual_encoder
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import EmbeddingModel, Item
 from mrbench.models.zoo import load_model
-from mrbench.retrieve.batches import fetch
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -16,13 +16,13 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
+from mrbench.encode.batches import fetch
+from mrbench.encode.units import encode_records
 from mrbench.models import prefixes
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import Item
 from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.records import Candidate
-from mrbench.retrieve.batches import fetch
-from mrbench.retrieve.embed import encode_records
 
 LENGTH, START, END = 12, 8, 9
 TOWER = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from mrbench.retrieve.pool import TaskPool, Variants
-from mrbench.retrieve.source import TaskEmbeddings
-from mrbench.retrieve.tasks import search_task
+from mrbench.encode.source import TaskEmbeddings
+from mrbench.pools.pool import TaskPool, Variants
+from mrbench.retrieve.search_tasks import search_task
 from mrbench.search.gpu import DevicePool
 
 SMALL = {
@@ -201,7 +201,7 @@ def test_relevant_is_what_keeps_all_grains(seed: int) -> None:
 @pytest.mark.parametrize("cut", [{}, {"_DENSE": 1}, {"_DENSE": 1, "_LARGEST": 20}, {"_MANY": 1}])
 def test_grades_are_counted_as_one_by_one(seed: int, cut: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in cut.items():
-        monkeypatch.setattr(f"mrbench.retrieve.grades.{name}", value)
+        monkeypatch.setattr(f"mrbench.pools.grades.{name}", value)
     pool = any_pool(9, 80, 0, np.random.default_rng(seed))
     kinds = len(pool.grain_types)
     expected = [np.bincount(pool.grades(query), minlength=kinds + 1).tolist() for query in range(9)]

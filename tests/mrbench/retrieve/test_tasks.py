@@ -9,15 +9,16 @@ import pytest
 from tiny_benchmark import Oracle, write_tiny
 
 from mrbench.benchmark import Benchmark
+from mrbench.encode import store as store_module
+from mrbench.encode.source import ModelSource, TaskEmbeddings
 from mrbench.errors import BenchmarkError, InputError
+from mrbench.pools import TaskPool, load_pool
+from mrbench.pools.pool import sample
 from mrbench.records import judge
-from mrbench.retrieve import TaskPool, load_pool, run_tasks
-from mrbench.retrieve import store as store_module
-from mrbench.retrieve import tasks as tasks_module
-from mrbench.retrieve.pool import sample
-from mrbench.retrieve.run import TaskRun
-from mrbench.retrieve.source import ModelSource, TaskEmbeddings
-from mrbench.retrieve.tasks import search_task
+from mrbench.retrieve import run_tasks
+from mrbench.retrieve import search_tasks as tasks_module
+from mrbench.retrieve.search_tasks import search_task
+from mrbench.runs.run import TaskRun
 from mrbench.search.exact import TILE
 
 TABLES = ("top", "ladder", "relevant", "gains")

@@ -15,17 +15,17 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from mrbench.measures.ties import Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.asked import Asked, Searcher
-from mrbench.retrieve.first import first_results
-from mrbench.retrieve.places import own_places, place_tables, unrelated
-from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.run import CUTOFF, TaskRun
-from mrbench.retrieve.source import EmbeddingSource, TaskEmbeddings
-from mrbench.retrieve.store import room
+from mrbench.arrays import Embeddings, Ints
+from mrbench.encode.source import EmbeddingSource, TaskEmbeddings
+from mrbench.encode.store import room
+from mrbench.pools.pool import TaskPool
+from mrbench.retrieve.positive_ranks import own_places, place_tables, unrelated
+from mrbench.retrieve.top_results import first_results
+from mrbench.runs.run import CUTOFF, TaskRun
 from mrbench.search.distinct import Vectors
 from mrbench.search.products import one_thread
+from mrbench.search.requests import ScoreRequest
+from mrbench.search.searcher import Searcher
 from mrbench.search.vectors import check_units
 from mrbench.workers import cores
 
@@ -127,20 +127,20 @@ def search_task(
     )
     again = [(embeddings.variants, pool.variants.query)]
     again += [(vectors, every) for vectors in embeddings.parts.values()]
-    target = Asked(np.arange(len(pool.variants.target)), pool.variants.target)
+    target = ScoreRequest(np.arange(len(pool.variants.target)), pool.variants.target)
     with _searching(pool, number + sum(len(query) for _, query in again), threads) as (executor, progress):
         vectors = Vectors(embeddings.candidates, pool.row)
         searcher = Searcher(vectors, executor, threads or cores(), block, progress, device)
-        asked = [Asked(*ladder, counted=True), Asked(*pool.relevant, counted=True), Asked(every, own, counted=True)]
-        top, scores = searcher.ask(embeddings.queries, asked, length)
+        asked = [ScoreRequest(*pairs, counted=True) for pairs in (ladder, pool.relevant, (every, own))]
+        top, scores = searcher.search(embeddings.queries, asked, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
         mean, deviation = searcher.spread(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
         places = [own_places(asked[2], asked[1])]
         for more, query_of in again:
-            positive = Asked(np.arange(len(query_of)), own[query_of], counted=True)
-            relevant = asked[1].of(query_of)
-            searcher.ask(more, [positive, relevant, *([target] if more is embeddings.variants else [])])
+            positive = ScoreRequest(np.arange(len(query_of)), own[query_of], counted=True)
+            relevant = asked[1].for_queries(query_of)
+            searcher.search(more, [positive, relevant, *([target] if more is embeddings.variants else [])])
             places.append(own_places(positive, relevant))
     one = ~np.isnan(first.only)  # where all candidates score the same, sums do not see it to the last bit
     mean[one], deviation[one] = first.only[one], 0.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mrbench.retrieve import batches
-from mrbench.retrieve import embed as embed_module
+from mrbench.encode import batches
+from mrbench.encode import units as embed_module
 
 
 def make_small(patch: pytest.MonkeyPatch) -> None:

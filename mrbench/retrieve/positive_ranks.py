@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from mrbench.measures.ties import Floats, Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.asked import Asked
-from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.source import TaskEmbeddings
-from mrbench.search.exact import Scores
+from mrbench.arrays import Embeddings, Floats, Ints, Scores
+from mrbench.encode.source import TaskEmbeddings
+from mrbench.pools.pool import TaskPool
+from mrbench.pools.unrelated import unrelated_queries
+from mrbench.search.requests import ScoreRequest
 from mrbench.workers import ordered_map
-
-TILE = 32
-
 
 Place = tuple[Scores, Ints, Ints]
 """Score, candidates above and candidates beside it of each asked: those that are not relevant to its query."""
 
 
-def own_places(own: Asked, relevant: Asked) -> Place:
+def own_places(own: ScoreRequest, relevant: ScoreRequest) -> Place:
     """Return where positives stand.
 
     Args:
@@ -99,20 +94,4 @@ def unrelated(queries: Embeddings, pool: TaskPool, executor: Executor | int = 1)
             found: Floats = np.einsum("ij,ij->i", distance, strangers) / strangers.sum(axis=1)
         return found
 
-    return np.concatenate(list(ordered_map(mean, _strangers(pool), executor, chunk=1, in_flight=4)))
-
-
-def has_unrelated(pool: TaskPool) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which queries have others that share no grain with them, shape ``(num_queries,)``."""
-    return np.concatenate([strangers.any(axis=1) for _, strangers in _strangers(pool)])
-
-
-def _strangers(pool: TaskPool) -> Iterator[tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]]:
-    """Yield blocks of queries, and which of all queries share no grain with each of them."""
-    grains = np.ascontiguousarray(pool.query_grains.T)
-    for start in range(0, grains.shape[1], TILE):
-        block = slice(start, start + TILE)
-        strange = np.ones((len(grains[0, block]), grains.shape[1]), dtype=np.bool_)
-        for codes in grains:
-            strange &= (codes[block, None] != codes) | (codes < 0)
-        yield block, strange
+    return np.concatenate(list(ordered_map(mean, unrelated_queries(pool), executor, chunk=1, in_flight=4)))

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from mrbench.arrays import Embeddings
+from mrbench.encode.batches import GPU_TEXTS, TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
+from mrbench.encode.store import EmbeddingStore, unit_name
 from mrbench.errors import BenchmarkError, OutputError
-from mrbench.models.protocol import EmbeddingModel, Embeddings, on_gpu
+from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import GPU_TEXTS, TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
-from mrbench.retrieve.store import EmbeddingStore, unit_name
 from mrbench.search.vectors import unit_vectors
 
 WINDOW = 16_384  # parts of records whose texts are sorted together, at most, and

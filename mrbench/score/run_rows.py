@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints
-from mrbench.retrieve.places import has_unrelated
-from mrbench.retrieve.pool import TaskPool, find
-from mrbench.retrieve.run import TaskRun
-from mrbench.retrieve.source import PARTS
+from mrbench.pools.pool import TaskPool, find
+from mrbench.pools.unrelated import has_unrelated
+from mrbench.records import PARTS
+from mrbench.runs.run import TaskRun
 
 _SEPARATOR = "\x1f"
 

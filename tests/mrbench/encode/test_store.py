@@ -22,15 +22,16 @@ from tiny_benchmark import Oracle
 
 from mrbench import files
 from mrbench.benchmark import Benchmark, decode, encode_png
+from mrbench.encode import EmbeddingStore, Share
+from mrbench.encode import store as store_module
+from mrbench.encode import task_inputs as encode
+from mrbench.encode import units as embed_module
+from mrbench.encode.store import cached, clear
 from mrbench.errors import InputError, OutputError
 from mrbench.evaluate import embed, evaluate
 from mrbench.models.common import embed_items
 from mrbench.models.protocol import Item
 from mrbench.records import Candidate
-from mrbench.retrieve import EmbeddingStore, Share, encode
-from mrbench.retrieve import embed as embed_module
-from mrbench.retrieve import store as store_module
-from mrbench.retrieve.store import cached, clear
 
 TASKS = ("it2i", "i2i")
 

@@ -18,10 +18,11 @@ from small_units import make_small
 from tiny_benchmark import Oracle
 
 from mrbench.benchmark import Benchmark, encode_png
+from mrbench.encode import batches
+from mrbench.encode import task_inputs as encode
+from mrbench.encode import units as embed_module
 from mrbench.errors import ModelError, WorkerError
 from mrbench.records import Candidate
-from mrbench.retrieve import batches, encode
-from mrbench.retrieve import embed as embed_module
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mrbench import measures, statistics
-from mrbench.retrieve.diagnosis import Diagnosis
-from mrbench.retrieve.sensitivity import add_sensitivity
+from mrbench.score.findings import Diagnosis
+from mrbench.score.sensitivity import add_sensitivity
 
 GRAIN, QUERY = np.array(["count", "size", "size"]), np.array([0, 1, 2])
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures import ByGrain
-from mrbench.measures.ties import Floats, Ints
 from mrbench.results import GrainScore
 
 

@@ -1,4 +1,4 @@
-"""Rows of unequal length that stand one after the other in flat arrays."""
+"""The array types that measures, search and scoring exchange, and two helpers for arrays of runs of rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Ints
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Scores = np.ndarray[Any, np.dtype[np.float32]]
+Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def ranges(starts: Ints, counts: Ints) -> Ints:

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 
 from mrbench import measures, statistics
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints
-from mrbench.records import TASKS
+from mrbench.pools.pool import TaskPool
+from mrbench.records import PARTS, TASKS
 from mrbench.results import GrainScore
-from mrbench.retrieve.aligned import Aligned, Places
-from mrbench.retrieve.check import Rows
-from mrbench.retrieve.diagnosis import Diagnosis, scores_of
-from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.sensitivity import add_sensitivity
-from mrbench.retrieve.source import PARTS
+from mrbench.score.consistency import Rows
+from mrbench.score.findings import Diagnosis, scores_of
+from mrbench.score.run_rows import Aligned, Places
+from mrbench.score.sensitivity import add_sensitivity
 
 _NEEDS = {
     "degrained": (

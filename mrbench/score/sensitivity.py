@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mrbench import measures, statistics
+from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints
 from mrbench.results import GrainScore
-from mrbench.retrieve.diagnosis import Diagnosis, scores_of
+from mrbench.score.findings import Diagnosis, scores_of
 
 RESAMPLES = 2000
 

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
+from mrbench.arrays import Embeddings, Ints
 from mrbench.errors import FormatVersionError, InputError, OutputError
 from mrbench.files import canonical_json, no_file, output_error, read_versioned_json, write_atomic, write_json_atomic
-from mrbench.measures.ties import Ints
-from mrbench.models.protocol import EmbeddingModel, Embeddings
+from mrbench.models.protocol import EmbeddingModel
 
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
 _MAGIC = b"MRBEMB04"  # another one where items are given to models in another way, such as images decoded anew

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.measures.ties import Ints
-from mrbench.retrieve import grades
-from mrbench.retrieve.grades import NONE, Codes
+from mrbench.pools import grades
+from mrbench.pools.grades import NONE, Codes
 
 PoolName = Literal["task", "union"]
 POOLS: tuple[PoolName, ...] = ("task", "union")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from tiny_benchmark import Oracle
 
+from mrbench.encode import EmbeddingStore
+from mrbench.encode.store import cached, clear
 from mrbench.errors import OutputError
-from mrbench.retrieve import EmbeddingStore
-from mrbench.retrieve.store import cached, clear
 
 
 def test_a_cache_that_is_cleared_meanwhile_says_again_whose_it_is(tmp_path: Path) -> None:

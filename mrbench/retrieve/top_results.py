@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Floats, Ints
-from mrbench.models.protocol import Embeddings
-from mrbench.retrieve.asked import Searcher
-from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.run import CUTOFF
-from mrbench.search.exact import Scores
-from mrbench.search.ragged import run_starts
+from mrbench.arrays import Embeddings, Floats, Ints, Scores, run_starts
+from mrbench.pools.pool import TaskPool
+from mrbench.runs.run import CUTOFF
+from mrbench.search.searcher import Searcher
 
 Columns = dict[str, np.ndarray[Any, Any]]
 

@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
-from mrbench.models.protocol import EmbeddingModel, Embeddings, Item
+from mrbench.encode.batches import Embed, Pending, fetch
+from mrbench.encode.store import EmbeddingStore
+from mrbench.encode.units import encode_records
+from mrbench.models.protocol import EmbeddingModel, Item
+from mrbench.pools.pool import TaskPool
 from mrbench.records import Candidate, Query
-from mrbench.retrieve.batches import Embed, Pending, fetch
-from mrbench.retrieve.embed import encode_records
-from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.store import EmbeddingStore
 from mrbench.search.vectors import checked
 
 

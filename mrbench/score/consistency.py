@@ -10,12 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mrbench.arrays import Floats, Ints, Scores
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints
-from mrbench.retrieve.pool import TaskPool, find
-from mrbench.retrieve.run import CUTOFF
-
-Scores = np.ndarray[Any, np.dtype[np.float32]]
+from mrbench.pools.pool import TaskPool, find
+from mrbench.runs.run import CUTOFF
 
 
 @dataclass(frozen=True)

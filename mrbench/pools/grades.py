@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.measures.ties import Ints
-from mrbench.search.ragged import ranges
+from mrbench.arrays import Ints, ranges
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 NONE = -1  # where a record has no grain of a type

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
+from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
-from mrbench.models.protocol import EmbeddingModel, Embeddings
-from mrbench.retrieve.encode import encode_corpus, encode_part, encode_queries, encode_variants
-from mrbench.retrieve.pool import TaskPool
-from mrbench.retrieve.store import EmbeddingStore
-
-PARTS: tuple[Literal["image", "text"], ...] = ("image", "text")
+from mrbench.encode.store import EmbeddingStore
+from mrbench.encode.task_inputs import encode_corpus, encode_part, encode_queries, encode_variants
+from mrbench.models.protocol import EmbeddingModel
+from mrbench.pools.pool import TaskPool
+from mrbench.records import PARTS
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from functools import cache, partial
 from itertools import chain
 from typing import Any, TypeVar
 
+from mrbench.arrays import Embeddings
 from mrbench.benchmark import decode, header_pixels
-from mrbench.errors import ModelError, WorkerError
-from mrbench.models.common import out_of_memory
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.errors import ModelError, WorkerError, out_of_memory
+from mrbench.models.protocol import Item
 from mrbench.records import Candidate, Query
 from mrbench.workers import ordered_map, processes
 

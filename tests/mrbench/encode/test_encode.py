@@ -7,9 +7,9 @@ import pytest
 from tiny_benchmark import Oracle, queries
 
 from mrbench.benchmark import Benchmark
+from mrbench.encode import batches
+from mrbench.encode.task_inputs import encode_corpus, encode_queries
 from mrbench.errors import ModelError
-from mrbench.retrieve import batches
-from mrbench.retrieve.encode import encode_corpus, encode_queries
 
 
 def ids(task: str) -> list[str]:

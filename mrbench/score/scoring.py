@@ -7,18 +7,17 @@ from time import perf_counter
 import numpy as np
 
 from mrbench import measures, statistics
+from mrbench.arrays import Floats, Ints
 from mrbench.benchmark import Benchmark
 from mrbench.errors import ResultError
-from mrbench.measures.ties import Floats, Ints
-from mrbench.records import TASKS
+from mrbench.pools.pool import TaskPool, load_pool
+from mrbench.records import PARTS, TASKS
 from mrbench.results import TaskResult
-from mrbench.retrieve.aligned import align
-from mrbench.retrieve.check import Rows, check_places, check_run, read_rows
-from mrbench.retrieve.diagnose import diagnose
-from mrbench.retrieve.pool import TaskPool, load_pool
-from mrbench.retrieve.run import CUTOFF, Run, TaskRun
-from mrbench.retrieve.sensitivity import RESAMPLES
-from mrbench.retrieve.source import PARTS
+from mrbench.runs.run import CUTOFF, Run, TaskRun
+from mrbench.score.consistency import Rows, check_places, check_run, read_rows
+from mrbench.score.diagnose import diagnose
+from mrbench.score.run_rows import align
+from mrbench.score.sensitivity import RESAMPLES
 
 CUTOFFS = (1, 5, 10)
 PER_QUERY = ("hit_rate@5", "all_grains_accuracy", "image_only_hit_rate@1", "text_only_hit_rate@1")

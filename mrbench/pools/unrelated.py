@@ -1,0 +1,33 @@
+"""Which queries of a task share no grain: what the scale of grain sensitivity is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mrbench.arrays import Bools
+from mrbench.pools.pool import TaskPool
+
+TILE = 32
+
+
+def has_unrelated(pool: TaskPool) -> Bools:
+    """Return which queries have others that share no grain with them, shape ``(num_queries,)``."""
+    return np.concatenate([unrelated.any(axis=1) for _, unrelated in unrelated_queries(pool)])
+
+
+def unrelated_queries(pool: TaskPool) -> Iterator[tuple[slice, Bools]]:
+    """Yield blocks of queries, and which of all queries share no grain with each of them.
+
+    A query without grains is related to none and unrelated to none: nothing is known of it.
+    """
+    grains = np.ascontiguousarray(pool.query_grains.T)
+    number = len(pool.query_ids)
+    known = (grains >= 0).any(axis=0) if len(grains) else np.zeros(number, dtype=np.bool_)
+    for start in range(0, number, TILE):
+        block = slice(start, start + TILE)
+        unrelated = known[block, None] & known
+        for codes in grains:
+            unrelated &= (codes[block, None] != codes) | (codes < 0)
+        yield block, unrelated
