@@ -34,7 +34,7 @@ from mrbench.retrieve.search_tasks import embed_tasks
 def asked_of(benchmark: Benchmark, split: str) -> tuple[list[str], list[bytes]]:
     """Return all texts and pictures that the tasks ask for: each corpus once, every query, variant and half."""
     records = [record for modality in ("text", "image") for record in benchmark.corpus(modality, split)]
-    for task in benchmark.manifest.tasks:
+    for task in benchmark.task_names:
         queries = list(benchmark.queries(task, split))
         records += [*queries, *benchmark.variants(task, split)]
         records += queries if benchmark.task(task).query_modality == "image,text" else []
@@ -61,7 +61,7 @@ def main() -> None:
         write_clip(clip, texts)
         model = DualEncoder(str(clip))
         peer, other = SentenceTransformer(str(clip)), MtebCLIP(str(clip), revision=None)
-        pools = {task: load_pool(benchmark, task, asked.split) for task in benchmark.manifest.tasks}
+        pools = {task: load_pool(benchmark, task, asked.split) for task in benchmark.task_names}
 
         def ours() -> None:
             embed_tasks(ModelSource(model, benchmark, asked.split), pools)

@@ -162,7 +162,7 @@ def read_pools(benchmarks: Sequence[Benchmark], split: str = "train") -> tuple[l
         InputError: There is no query.
         BenchmarkError: A task asks for pictures and there are none.
     """
-    found = [(b, task, list(b.queries(task, split))) for b in benchmarks for task in b.manifest.tasks]
+    found = [(b, task, list(b.queries(task, split))) for b in benchmarks for task in b.task_names]
     found = [(benchmark, task, queries) for benchmark, task, queries in found if queries]
     if not found:
         raise InputError("no query to train on", where=", ".join(str(b.folder) for b in benchmarks), got=split)

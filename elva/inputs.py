@@ -38,12 +38,12 @@ class Data:
         sides = (self.sentences.queries, self.sentences.candidates) if self.sentences else ()
         found: set[str] = {item.text for side in sides for item in side if item.text}
         for benchmark in self.benchmarks:
-            for task in benchmark.manifest.tasks:
+            for task in benchmark.task_names:
                 queries = benchmark.queries(task, "train")
                 if len(queries):
                     table = queries.table(["instruction", *(["text"] if "text" in queries[0].modality else [])])
                     found |= {text for name in table.column_names for text in table[name].to_pylist()}
-            if any(benchmark.task(task).candidate_modality == "text" for task in benchmark.manifest.tasks):
+            if any(benchmark.task(task).candidate_modality == "text" for task in benchmark.task_names):
                 found |= set(benchmark.corpus("text", "train").table(["text"])["text"].to_pylist())
         for pool in self.pools:
             found |= {*pool.query_summaries, *pool.candidate_summaries}

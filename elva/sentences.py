@@ -27,7 +27,7 @@ def sentence_pool(benchmarks: Sequence[Benchmark], split: str = "train") -> Pool
     """
     texts: list[tuple[str, str, list[str], tuple[Grain, ...], list[tuple[Grain, ...]]]] = []
     for benchmark in benchmarks:
-        for task in benchmark.manifest.tasks:
+        for task in benchmark.task_names:
             if benchmark.task(task).query_modality == "text":
                 texts += _phrasings(benchmark, task, split)
     if not texts:

@@ -1,19 +1,26 @@
-"""The records that everything else stands on: grains, queries, candidates, judgements, ladders, tasks.
+"""The records that everything else stands on: tasks, queries, candidates, judgements, grains, ladders.
 
-Definitions (ELVA, arXiv 2606.20280, section on grains; the counting rules are ours):
+Judgements say what a candidate is worth to a query. A task declares them *complete* (a closed world: they follow from
+the grains of all candidates) or *partial* (a list; what is not listed is unjudged). Grains, ladders and variants are
+optional. Where grains are known, these definitions hold (ELVA, arXiv 2606.20280, section on grains; the counting rules
+are ours):
 
 * A **grain** is the smallest semantic unit of a query. A query is a set of grains, at most one of each type.
 * A candidate **keeps** a grain when it has a grain of the same type and the same value.
 * The **grade** of a candidate is the number of the query's grains that it keeps.
-* A candidate is **relevant** exactly when its grade equals the number of the query's grains.
-* It **violates** the types of the query's grains that it does not keep.
+* With complete judgements a candidate is **relevant** exactly when its grade equals the number of the query's grains,
+  and it **violates** the types of the query's grains that it does not keep.
+* With partial judgements a candidate may keep a grain, violate it, or neither is known. Unknown is never counted as 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from mrbench.errors import BenchmarkError
 
 Modality = Literal["text", "image", "image,text"]
 MODALITIES: tuple[Modality, ...] = ("text", "image", "image,text")
@@ -25,19 +32,70 @@ PARTS: tuple[Literal["image", "text"], ...] = ("image", "text")
 VARIANT_KINDS: tuple[VariantKind, ...] = ("degrained", "flipped", "paraphrased")
 
 
+Completeness = Literal["complete", "partial"]
+PoolKind = Literal["corpus", "lists"]
+_SIDES: dict[str, Modality] = {"t": "text", "i": "image", "it": "image,text"}
+CATEGORIES = tuple(f"{query}2{candidate}" for query in _SIDES for candidate in _SIDES)
+"""MTEB's category codes: which modality asks, and which answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A retrieval task: which modality asks and which modality answers.
+    """A retrieval task: who asks, who answers, and how it is judged and scored.
 
     Attributes:
-        name: MTEB's category code, for example ``"it2i"``.
+        name: Letters, digits, ``_``, ``.`` and ``-``.
         title: What people read, for example ``"(image, text) → image"``.
+        query_modality: Modality of the queries.
+        candidate_modality: What candidates show. ``image,text`` means both, or a corpus of several modalities.
+        corpora: Names of the corpora whose candidates are the task's pool; the candidates' modality when empty.
+        judgements: ``complete``: they follow from the grains; ``partial``: those listed, all else is unjudged.
+        pool: ``corpus``: every query is searched among all candidates; ``lists``: among its own list of candidates.
+        measures: Names of the rank measures to report; empty takes the default ones.
+        main: The measure that ranks models.
+        protocol: One sentence on the data set's own protocol and what others call these numbers.
     """
 
     name: str
     title: str
     query_modality: Modality
-    candidate_modality: Literal["text", "image"]
+    candidate_modality: Modality
+    corpora: tuple[str, ...] = ()
+    judgements: Completeness = "complete"
+    pool: PoolKind = "corpus"
+    measures: tuple[str, ...] = ()
+    main: str = "hit_rate@5"
+    protocol: str = ""
+
+    @property
+    def category(self) -> str:
+        """MTEB's category code.
+
+        >>> TASKS["it2i"].category
+        'it2i'
+        """
+        codes = {modality: code for code, modality in _SIDES.items()}
+        return f"{codes[self.query_modality]}2{codes[self.candidate_modality]}"
+
+    @property
+    def own_corpora(self) -> tuple[str, ...]:
+        """Names of the corpora that make the task's pool."""
+        return self.corpora or (self.candidate_modality,)
+
+
+def category_sides(category: str) -> tuple[Modality, Modality]:
+    """Return the modality of queries and of candidates.
+
+    Raises:
+        ValueError: Not one of :data:`CATEGORIES`.
+
+    >>> category_sides("it2t")
+    ('image,text', 'text')
+    """
+    if category not in CATEGORIES:
+        raise ValueError(f"unknown category {category!r}, accepted: {', '.join(CATEGORIES)}")
+    query, _, candidate = category.partition("2")
+    return _SIDES[query], _SIDES[candidate]
 
 
 TASKS: dict[str, Task] = {
@@ -49,6 +107,7 @@ TASKS: dict[str, Task] = {
         Task("it2i", "(image, text) → image", "image,text", "image"),
     )
 }
+"""The tasks of the suites that MRBench draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +133,68 @@ class ImageData:
 
     Attributes:
         data: The encoded bytes.
-        sha256: Digest over the decoded pixels, see :func:`mrbench.benchmark.images.pixel_sha256`.
+        sha256: Digest over the decoded pixels, see :func:`mrbench.benchmark.images.pixel_sha256`; empty where it is not
+            known before the image is decoded.
     """
 
     data: bytes
     sha256: str
+
+    @property
+    def size(self) -> int:
+        """Number of encoded bytes."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image that lies in a file of its own, read when it is asked for.
+
+    Attributes:
+        path: The file.
+        name: Its path below the image root, as the data set names it.
+        sha256: As for :class:`ImageData`.
+    """
+
+    path: Path
+    name: str
+    sha256: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """The encoded bytes, read now.
+
+        Raises:
+            BenchmarkError: The file is missing or cannot be read.
+        """
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    @property
+    def size(self) -> int:
+        """Number of encoded bytes.
+
+        Raises:
+            BenchmarkError: The file is missing or cannot be read.
+        """
+        try:
+            return self.path.stat().st_size
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> BenchmarkError:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return BenchmarkError(
+            "an image file is missing" if missing else "an image file cannot be read",
+            where=self.path,
+            got=None if missing else error.strerror,
+            hint="mrbench datasets check SPEC lists all of them; --image-root says where images lie",
+        )
+
+
+AnyImage = ImageData | ImageFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +204,22 @@ class Query:
     Attributes:
         grains: What a relevant candidate has to keep. For a composed query these are the grains of the
             *target*; those that the text changes carry a span, the others come from the picture.
+            Empty where no grain is known.
         image_grains: What the query's own picture shows (empty without a picture).
+        more_images: Further images, of a query that holds several (turns of a dialogue, frames of a video).
+        cluster: What the query is about: queries of one cluster share content and are not independent, as the captions
+            of one photo. Empty where the query stands alone.
     """
 
     id: str
     task: str
     instruction: str
-    grains: tuple[Grain, ...]
+    grains: tuple[Grain, ...] = ()
     text: str | None = None
-    image: ImageData | None = None
+    image: AnyImage | None = None
     image_grains: tuple[Grain, ...] = ()
+    more_images: tuple[AnyImage, ...] = ()
+    cluster: str = ""
 
     @property
     def modality(self) -> Modality:
@@ -129,18 +251,24 @@ class Variant:
     grain: str
     positive_id: str
     text: str | None = None
-    image: ImageData | None = None
+    image: AnyImage | None = None
     number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A member of the corpus, with the grains that it shows or states."""
+    """A member of a corpus.
+
+    Attributes:
+        grains: What it shows or states; empty where that is not known.
+        more_images: Further images, of a candidate that holds several (frames of a video).
+    """
 
     id: str
-    grains: tuple[Grain, ...]
+    grains: tuple[Grain, ...] = ()
     text: str | None = None
-    image: ImageData | None = None
+    image: AnyImage | None = None
+    more_images: tuple[AnyImage, ...] = ()
 
     @property
     def modality(self) -> Modality:
@@ -153,16 +281,20 @@ class Judgement:
     """What one candidate is worth for one query.
 
     Attributes:
-        relevance: 1 when every grain of the query is kept, else 0.
-        grade: Number of the query's grains that the candidate keeps, 0 to K.
-        violates: Types of the query's grains that it does not keep, sorted.
+        relevance: 0 for not relevant; 1 or more for relevant, higher where the data set grades.
+        grade: Number of the query's grains that the candidate keeps; None where that is not known.
+        violates: Types of the query's grains that it violates, sorted; None where that is not known.
+        asked: Number of grains that ``grade`` is out of; None where that is not known.
+        origin: Who says so: ``grains``, ``dataset``, ``judge:NAME`` or ``human``.
     """
 
     query_id: str
     candidate_id: str
     relevance: int
-    grade: int
-    violates: tuple[str, ...]
+    grade: int | None = None
+    violates: tuple[str, ...] | None = None
+    asked: int | None = None
+    origin: str = "dataset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +303,22 @@ class Ladder:
 
     Attributes:
         query_id: The query.
-        positive_id: The relevant candidate that the others were made from.
-        candidate_ids: All members (the positive too), sorted by id so that position tells nothing.
-            For every grain of the query exactly one member differs from the positive in that grain alone;
-            others differ in two, three and more grains; the rest are random.
+        positive_id: The relevant candidate that the others were made or chosen for.
+        candidate_ids: All members (the positive too), sorted by id so that position tells nothing. Of the suites that
+            MRBench draws exactly one member differs from the positive in each grain of the query alone, others differ
+            in two, three and more grains, and the rest are random. Elsewhere a ladder may cover only some grains.
     """
 
     query_id: str
     positive_id: str
+    candidate_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateList:
+    """Candidates that one query is searched among (a list), or that it is not searched among (an exclusion)."""
+
+    query_id: str
     candidate_ids: tuple[str, ...]
 
 
@@ -196,7 +336,7 @@ def judge(query: Query, candidate: Candidate) -> Judgement:
 
     >>> query = Query("q", "t2i", "", (Grain("entity", "dog"), Grain("count", "two")), text="two dogs")
     >>> judge(query, Candidate("c", (Grain("entity", "dog"), Grain("count", "one")), text="a dog"))
-    Judgement(query_id='q', candidate_id='c', relevance=0, grade=1, violates=('count',))
+    Judgement(query_id='q', candidate_id='c', relevance=0, grade=1, violates=('count',), asked=2, origin='grains')
     """
     has = grain_values(candidate.grains)
     violates = tuple(sorted(g.type for g in query.grains if has.get(g.type) != g.value))
@@ -206,10 +346,12 @@ def judge(query: Query, candidate: Candidate) -> Judgement:
         relevance=int(not violates),
         grade=len(query.grains) - len(violates),
         violates=violates,
+        asked=len(query.grains),
+        origin="grains",
     )
 
 
-def _modality(text: str | None, image: ImageData | None) -> Modality:
+def _modality(text: str | None, image: AnyImage | None) -> Modality:
     if image is None:
         return "text"
     return "image" if text is None else "image,text"

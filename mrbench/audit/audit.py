@@ -44,7 +44,7 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
         raise InputError("unknown split", where=benchmark.folder, got=split, accepted=", ".join(benchmark.splits))
     if sample < 1:
         raise InputError("malformed sample", got=sample, accepted="1 or more")
-    tasks = [task for task in benchmark.manifest.tasks if benchmark.manifest.counts[split]["queries"].get(task)]
+    tasks = [task for task in benchmark.task_names if benchmark.manifest.counts[split]["queries"].get(task)]
     pools = {task: load_pool(benchmark, task, split) for task in tasks}
     checks: dict[str, tuple[Check, ...]] = {}
     with tqdm(total=5, desc="audit", leave=False, disable=None) as progress:

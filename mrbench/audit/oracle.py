@@ -65,7 +65,7 @@ class OracleSource:
         self._blind, self._noise, self._seed = frozenset(blind_to), noise, seed
         modalities = [name for name, number in benchmark.manifest.counts[split]["corpus"].items() if number]
         self._corpora = {name: _read(benchmark.corpus(name, split)) for name in modalities}
-        tasks = [task for task in benchmark.manifest.tasks if benchmark.manifest.counts[split]["queries"].get(task)]
+        tasks = [task for task in benchmark.task_names if benchmark.manifest.counts[split]["queries"].get(task)]
         self._queries = {task: _read(benchmark.queries(task, split)) for task in tasks}
         shown = {task: _read_shown(benchmark, task, split) for task in tasks}
         self._shown = {task: grains for task, grains in shown.items() if grains}

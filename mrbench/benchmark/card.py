@@ -10,7 +10,6 @@ import yaml
 from mrbench.benchmark import schema
 from mrbench.benchmark.manifest import Manifest
 from mrbench.files import write_atomic
-from mrbench.records import TASKS
 
 CARD = "README.md"
 
@@ -33,25 +32,29 @@ def _header(manifest: Manifest) -> dict[str, Any]:
     def config(name: str, table: str, stems: list[str]) -> None:
         data_files = []
         for split in manifest.counts:
-            globs = [f"data/{table}/{s}-{split}-*.parquet" for s in stems if manifest.counts[split][table].get(s)]
+            held = manifest.counts[split].get(table, {})
+            globs = [f"data/{table}/{s}-{split}-*.parquet" for s in stems if held.get(s)]
             if globs:
                 data_files.append({"split": split, "path": globs})
-        columns = _mteb_columns(name, table)
+        columns = _mteb_columns(name, table, manifest)
         if data_files:
             configs.append({"config_name": name, "data_files": data_files, **columns})
 
-    modalities = sorted({m for counts in manifest.counts.values() for m in counts["corpus"]})
+    open_world = any(task.judgements == "partial" for task in manifest.tasks)
+    corpora = sorted({name for counts in manifest.counts.values() for name in counts["corpus"]})
+    names = [task.name for task in manifest.tasks]
     for table in schema.TABLES:
-        config(table, table, modalities if table == "corpus" else list(manifest.tasks))
-    config("ladders", "top_ranked", list(manifest.tasks))
+        config(table, table, corpora if table == "corpus" else names)
+    config("ladders", "top_ranked", names)
     for task in manifest.tasks:
         for prefix, tables in (
-            (task, ("corpus", "queries", "qrels")),
-            (f"{task}_ladder", ("corpus", "queries", "qrels", "top_ranked")),
+            (task.name, ("corpus", "queries", "qrels")),
+            (f"{task.name}_ladder", ("corpus", "queries", "qrels", "top_ranked")),
         ):
+            if prefix != task.name and not any(c["top_ranked"].get(task.name) for c in manifest.counts.values()):
+                continue
             for table in tables:
-                stem = TASKS[task].candidate_modality if table == "corpus" else task
-                config(f"{prefix}-{table}", table, [stem])
+                config(f"{prefix}-{table}", table, list(task.own_corpora) if table == "corpus" else [task.name])
     return {
         "pretty_name": manifest.title,
         "license": _hub_licence(manifest.licence),
@@ -61,14 +64,14 @@ def _header(manifest: Manifest) -> dict[str, Any]:
         "size_categories": [_size_category(manifest)],
         "configs": configs,
         "dataset_info": [
-            _info("corpus", schema.corpus_table("image,text")),
-            _info("queries", schema.queries_table("image,text")),
+            _info("corpus", schema.corpus_table("image,text", open_world=open_world)),
+            _info("queries", schema.queries_table("image,text", open_world=open_world)),
             _info("variants", schema.variants_table("image,text")),
         ],
     }
 
 
-def _mteb_columns(name: str, table: str) -> dict[str, list[str]]:
+def _mteb_columns(name: str, table: str, manifest: Manifest) -> dict[str, list[str]]:
     """Return the columns of a configuration that MTEB reads, where it cannot take them all.
 
     MTEB casts the lists that it ranks to exactly two columns. It puts all columns of queries and corpus into batches,
@@ -76,10 +79,11 @@ def _mteb_columns(name: str, table: str) -> dict[str, list[str]]:
     """
     if name.endswith("top_ranked"):
         return {"columns": ["query-id", "corpus-ids"]}
-    task = name.split("-")[0].removesuffix("_ladder")
-    if task not in TASKS or table not in ("corpus", "queries"):
+    of = name.split("-")[0]
+    named = [task for task in manifest.tasks if of in (task.name, f"{task.name}_ladder")]
+    if "-" not in name or not named or table not in ("corpus", "queries"):
         return {}
-    modality = TASKS[task].candidate_modality if table == "corpus" else TASKS[task].query_modality
+    modality = named[0].candidate_modality if table == "corpus" else named[0].query_modality
     return {"columns": ["id", *modality.split(",")]}
 
 
@@ -114,16 +118,19 @@ def _body(manifest: Manifest, description: str) -> str:
     lines += ["| split | table | rows |", "|---|---|---|"]
     for split, counts in manifest.counts.items():
         lines += [f"| {split} | {kind}/{stem} | {n:,} |" for kind, part in counts.items() for stem, n in part.items()]
-    lines += ["", "Grain types: " + ", ".join(manifest.grain_types) + ".", "", "## Load", "", "```python"]
+    first = manifest.tasks[0].name if manifest.tasks else "t2i"
+    if manifest.grain_types:
+        lines += ["", "Grain types: " + ", ".join(manifest.grain_types) + "."]
+    lines += ["", "## Load", "", "```python"]
     lines += [
         "from datasets import load_dataset",
         "",
         'queries = load_dataset(FOLDER, "queries", split="test")',
-        'corpus = load_dataset(FOLDER, "t2i-corpus", split="test")',
+        f'corpus = load_dataset(FOLDER, "{first}-corpus", split="test")',
         "```",
         "",
         "`mrbench evaluate FOLDER --model NAME` scores a model on it; MTEB's own loader reads it too, with a task's",
-        "name as the subset (`t2i`: whole pool, `t2i_ladder`: the ladder of each query).",
+        f"name as the subset (`{first}`: whole pool, `{first}_ladder`: the ladder of each query).",
         "",
         "## Sources and licences",
         "",

@@ -9,7 +9,6 @@ from typing import Any
 from mrbench.benchmark import schema
 from mrbench.benchmark.manifest import Manifest
 from mrbench.files import write_json_atomic
-from mrbench.records import TASKS
 
 CROISSANT = "croissant.json"
 HOME = "https://pypi.org/project/mrbench/"
@@ -73,7 +72,7 @@ def _dataset(manifest: Manifest) -> Json:
         "inLanguage": "en",
         "isLiveDataset": False,
         "distribution": [_file_object(name, manifest) for name in sorted(manifest.files)],
-        "recordSet": [_record_set(name) for name in sorted(manifest.files)],
+        "recordSet": [_record_set(name, manifest) for name in sorted(manifest.files)],
     }
 
 
@@ -90,17 +89,11 @@ def _file_object(name: str, manifest: Manifest) -> Json:
     }
 
 
-def _record_set(name: str) -> Json:
+def _record_set(name: str, manifest: Manifest) -> Json:
     """The record set of a file, under the file's name without ``data/`` and ``.parquet``."""
     _, kind, leaf = name.split("/")
     stem = leaf.split("-")[0]
-    table = {
-        "corpus": lambda: schema.corpus_table(stem),
-        "queries": lambda: schema.queries_table(TASKS[stem].query_modality),
-        "variants": lambda: schema.variants_table(TASKS[stem].query_modality),
-        "qrels": lambda: schema.QRELS,
-        "top_ranked": lambda: schema.TOP_RANKED,
-    }[kind]()
+    table = schema.table_of(kind, stem, manifest.tasks, manifest.corpora)
     record_set = f"{kind}/{leaf.removesuffix('.parquet')}"
     return {
         "@type": "cr:RecordSet",

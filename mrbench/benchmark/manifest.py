@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from mrbench.benchmark.schema import FORMAT, FORMAT_VERSION
 from mrbench.errors import BenchmarkError
 from mrbench.files import read_versioned_json
-from mrbench.records import SPLITS, TASKS
+from mrbench.records import MODALITIES, SPLITS, TASKS, Completeness, Modality, PoolKind, Task, category_sides
 
 MANIFEST = "manifest.json"
 
@@ -45,6 +45,7 @@ class Manifest:
     """Everything about a benchmark but its rows.
 
     Attributes:
+        tasks: Its tasks, in the order in which they are reported.
         builder: ``{"name", "version", "config"}``: builds again what is here.
         tools: Versions of the packages that drew and wrote it.
         counts: ``{split: {"candidates": {modality: n}, "queries": {task: n}, ...}}``.
@@ -54,6 +55,9 @@ class Manifest:
         content_sha256: SHA-256 over ``tables``: the digest of the benchmark. Independent of the encoding of images
             and of Parquet, and of the versions of the tools.
         files: Every data file by its path below the folder.
+        corpora: The modality of every corpus by name.
+        image_root: Folder below which images lie that are referenced by path, relative to the benchmark folder or
+            absolute; None where all images are in the data files.
     """
 
     name: str
@@ -63,17 +67,72 @@ class Manifest:
     tools: dict[str, str]
     sources: tuple[Source, ...]
     licence: str
-    tasks: tuple[str, ...]
+    tasks: tuple[Task, ...]
     counts: dict[str, dict[str, dict[str, int]]]
     split_rule: dict[str, Any]
     grain_types: tuple[str, ...]
     tables: dict[str, str]
     content_sha256: str
     files: dict[str, FileEntry] = field(default_factory=dict)
+    corpora: dict[str, Modality] = field(default_factory=dict)
+    image_root: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as it is written."""
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            **asdict(self),
+            "tasks": [task_to_json(task) for task in self.tasks],
+        }
+
+
+def task_to_json(task: Task) -> dict[str, Any]:
+    """Return what a manifest and a result say of a task."""
+    said = {key: value for key, value in asdict(task).items() if key not in ("query_modality", "candidate_modality")}
+    return {**said, "category": task.category}
+
+
+def task_from_json(raw: Any) -> Task:
+    """Return the task that a manifest or a result describes; format version 1 names one of ours.
+
+    Raises:
+        KeyError: A key is missing.
+        TypeError: A value is of another type.
+        ValueError: A value is not one of those accepted.
+    """
+    if isinstance(raw, str):
+        if raw not in TASKS:
+            raise ValueError(f"unknown task {raw!r}, accepted: {', '.join(TASKS)}, or a description")
+        return TASKS[raw]
+    unknown = sorted(set(raw) - _TASK_KEYS)
+    if unknown:
+        raise ValueError(f"unknown key of a task: {unknown[0]!r}, accepted: {', '.join(sorted(_TASK_KEYS))}")
+    name = _name(raw["name"], STEM, "letters, digits, '_' and '.'")
+    query, candidate = category_sides(_text(raw["category"]))
+    completeness, pool = _text(raw.get("judgements", "partial")), _text(raw.get("pool", "corpus"))
+    if completeness not in ("complete", "partial"):
+        raise ValueError(f"judgements of {name} are {completeness!r}, accepted: complete, partial")
+    if pool not in ("corpus", "lists"):
+        raise ValueError(f"pool of {name} is {pool!r}, accepted: corpus, lists")
+    return Task(
+        name=name,
+        title=_text(raw.get("title") or name),
+        query_modality=query,
+        candidate_modality=candidate,
+        corpora=tuple(map(_text, raw.get("corpora", ()))),
+        judgements=cast(Completeness, completeness),
+        pool=cast(PoolKind, pool),
+        measures=tuple(map(_text, raw.get("measures", ()))),
+        main=_text(raw.get("main", "hit_rate@5")),
+        protocol=_text(raw.get("protocol", "")),
+    )
+
+
+STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,99}")
+"""Names of tasks and corpora, which become parts of file names."""
+_TASK_KEYS = {"name", "title", "category", "corpora", "judgements", "pool", "measures", "main", "protocol"}
+_REQUIRED = ("name", "title", "tasks", "counts", "tables", "content_sha256", "files")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -100,25 +159,43 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _parse(raw: dict[str, Any]) -> Manifest:
+    missing = [key for key in _REQUIRED if key not in raw]
+    if missing:
+        raise ValueError(f"keys are missing: {', '.join(missing)}; docs/reference/format.md has all keys")
+    tasks = tuple(map(task_from_json, raw["tasks"]))
+    counts = {
+        split: {kind: {stem: int(n) for stem, n in part.items()} for kind, part in counts.items()}
+        for split, counts in raw["counts"].items()
+    }
     return Manifest(
-        name=_name(raw["name"]),
+        name=_name(raw["name"], PLAIN, "letters, digits, '_', '.' and '-'"),
         title=str(raw["title"]),
-        builder=dict(raw["builder"]),
-        seed=int(raw["seed"]),
-        tools=dict(raw["tools"]),
-        sources=tuple(Source(**source) for source in raw["sources"]),
-        licence=str(raw["licence"]),
-        tasks=tuple(map(_text, raw["tasks"])),
-        counts={
-            split: {kind: {stem: int(n) for stem, n in part.items()} for kind, part in counts.items()}
-            for split, counts in raw["counts"].items()
-        },
-        split_rule=dict(raw["split_rule"]),
-        grain_types=tuple(raw["grain_types"]),
+        builder=dict(raw.get("builder", {})),
+        seed=int(raw.get("seed", 0)),
+        tools=dict(raw.get("tools", {})),
+        sources=tuple(Source(**source) for source in raw.get("sources", ())),
+        licence=str(raw.get("licence", "unknown")),
+        tasks=tasks,
+        counts=counts,
+        split_rule=dict(raw.get("split_rule", {})),
+        grain_types=tuple(raw.get("grain_types", ())),
         tables=dict(raw["tables"]),
         content_sha256=str(raw["content_sha256"]),
         files={name: FileEntry(**entry) for name, entry in raw["files"].items()},
+        corpora=_corpora(raw, counts),
+        image_root=None if raw.get("image_root") is None else _text(raw["image_root"]),
     )
+
+
+def _corpora(raw: dict[str, Any], counts: dict[str, Any]) -> dict[str, Modality]:
+    """Return the modality of each corpus; in format version 1 a corpus is named by it."""
+    stems = sorted({stem for part in counts.values() for stem in part.get("corpus", {})})
+    stated = raw.get("corpora") or {stem: stem for stem in stems}
+    for name, modality in stated.items():
+        _name(name, STEM, "letters, digits, '_' and '.'")
+        if modality not in MODALITIES:
+            raise ValueError(f"modality of corpus {name} is {modality!r}, accepted: {'; '.join(MODALITIES)}")
+    return dict(stated)
 
 
 def _text(value: Any) -> str:
@@ -127,17 +204,25 @@ def _text(value: Any) -> str:
     return value
 
 
-def _name(value: Any) -> str:
-    """The name becomes part of paths, so it is a plain word."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", _text(value)):
-        raise ValueError(f"name {value!r} is not made of letters, digits, '_', '.' and '-'")
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+def _name(value: Any, pattern: re.Pattern[str], made_of: str) -> str:
+    """Return a name that becomes part of paths, so that it is a plain word."""
+    if not pattern.fullmatch(_text(value)):
+        raise ValueError(f"name {value!r} is not made of {made_of}")
     return str(value)
 
 
 def _check_names(manifest: Manifest, path: Path) -> None:
+    names = [task.name for task in manifest.tasks]
+    if len(set(names)) < len(names):
+        raise BenchmarkError("two tasks have one name", where=path, got=names)
     for task in manifest.tasks:
-        if task not in TASKS:
-            raise BenchmarkError("unknown task", where=path, got=task, accepted=", ".join(TASKS))
+        lacking = [name for name in task.own_corpora if name not in manifest.corpora]
+        if lacking:
+            known = ", ".join(manifest.corpora)
+            raise BenchmarkError(f"unknown corpus of {task.name}", where=path, got=lacking[0], accepted=known)
     for split in manifest.counts:
         if split not in SPLITS:
             raise BenchmarkError("unknown split", where=path, got=split, accepted=", ".join(SPLITS))

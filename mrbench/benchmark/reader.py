@@ -2,99 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mrbench.benchmark import schema
+from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest, read_manifest
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.files import sha256_file
-from mrbench.records import TASKS, Candidate, Judgement, Ladder, Query, Task, Variant
+from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
 
 Record = TypeVar("Record")
+NO_IMAGES = ImageRoot()
+
+
+class Chunk(Protocol):
+    """Some rows of a table that are read together."""
+
+    rows: int
+    where: Any
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows, with all columns or some."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetChunk:
+    """A row group of a Parquet file."""
+
+    where: Path
+    group: int
+    rows: int
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows, checked."""
+        with _named(self.where), pq.ParquetFile(self.where) as file:
+            return _checked(file.read_row_group(self.group, columns=columns), self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class TableChunk:
+    """Rows in memory."""
+
+    where: str
+    held: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return int(self.held.num_rows)
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """Return the rows."""
+        return self.held if columns is None else self.held.select(columns)
 
 
 class Records(Generic[Record]):
-    """The rows of one table as records, read from Parquet a row group at a time.
+    """The rows of one table as records, read a chunk at a time.
 
     Supports ``len``, iteration in file order, indexing by position and look-up by id.
+
+    Args:
+        chunks: The rows, in order.
+        read_row: Makes a record of a row.
+        key: The column that :meth:`find` looks in.
+        images: Where referenced images lie.
     """
 
-    def __init__(self, paths: list[Path], read_row: schema.RowReader, key: str = "id") -> None:
-        self._paths = paths
+    def __init__(
+        self,
+        chunks: Callable[[], Sequence[Chunk]],
+        read_row: schema.RowReader,
+        key: str = "id",
+        images: ImageRoot = NO_IMAGES,
+    ) -> None:
+        self._open = chunks
         self._read_row = read_row
         self._key = key
+        self._images = images
         self._cached: tuple[int, list[dict[str, Any]]] | None = None
 
     @cached_property
-    def _groups(self) -> list[tuple[Path, int, int, int]]:
-        """Path, row group, first row and one past the last row of every row group."""
-        groups, start = [], 0
-        for path in self._paths:
-            with _named(path):
-                metadata = pq.read_metadata(path)
-            for number in range(metadata.num_row_groups):
-                rows = metadata.row_group(number).num_rows
-                groups.append((path, number, start, start + rows))
-                start += rows
-        return groups
-
-    def __len__(self) -> int:
-        return self._groups[-1][3] if self._groups else 0
+    def _chunks(self) -> Sequence[Chunk]:
+        return self._open()
 
     @cached_property
-    def _starts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return np.array([group[2] for group in self._groups], dtype=np.int64)
+    def _ends(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        return np.cumsum([chunk.rows for chunk in self._chunks], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
 
     def __getitem__(self, index: int) -> Record:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number = int(np.searchsorted(self._starts, index, side="right")) - 1
-        with _named(self._groups[number][0]):
-            return self._read_row(self._rows(number)[index - self._groups[number][2]])  # type: ignore[no-any-return]
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        start = int(self._ends[number]) - self._chunks[number].rows
+        with _named(self._chunks[number].where):
+            return self._read_row(self._rows(number)[index - start], self._images)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Record]:
-        for number in range(len(self._groups)):
+        for number, chunk in enumerate(self._chunks):
             for row in self._rows(number, keep=False):
-                with _named(self._groups[number][0]):
-                    record = self._read_row(row)
+                with _named(chunk.where):
+                    record = self._read_row(row, self._images)
                 yield record
 
     def _rows(self, number: int, keep: bool = True) -> list[dict[str, Any]]:
         if self._cached is not None and self._cached[0] == number:
             return self._cached[1]
-        rows: list[dict[str, Any]] = self._group(number).to_pylist()
+        rows: list[dict[str, Any]] = self._chunks[number].read().to_pylist()
         if keep:
             self._cached = (number, rows)
         return rows
 
-    def _group(self, number: int, columns: list[str] | None = None) -> pa.Table:
-        path, group, _, _ = self._groups[number]
-        with _named(path), pq.ParquetFile(path) as file:
-            return _checked(file.read_row_group(group, columns=columns), path)
-
     def table(self, columns: list[str]) -> pa.Table:
         """Return some columns of all rows as one Arrow table."""
-        if not self._paths:
+        if not self._chunks:
             raise BenchmarkError("a table has no data file", got=columns, hint="mrbench validate DIR")
-        tables = []
-        for path in self._paths:
-            with _named(path):
-                tables.append(_checked(pq.read_table(path, columns=columns, partitioning=None), path))
-        with _named(self._paths[0].parent):
-            return pa.concat_tables(tables)
+        with _named(self._chunks[0].where):
+            return pa.concat_tables(list(self.tables(columns)))
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
-        """Yield some columns a row group at a time, in file order."""
-        for number in range(len(self._groups)):
-            yield self._group(number, columns)
+        """Yield some columns a chunk at a time, in file order."""
+        for chunk in self._chunks:
+            yield chunk.read(columns)
 
     @cached_property
     def ids(self) -> pa.Array:
@@ -107,8 +151,18 @@ class Records(Generic[Record]):
         return None if index < 0 else self[index]
 
 
+def parquet_chunks(paths: Sequence[Path]) -> list[Chunk]:
+    """Return the row groups of some Parquet files, in order."""
+    chunks: list[Chunk] = []
+    for path in paths:
+        with _named(path):
+            metadata = pq.read_metadata(path)
+            chunks += [ParquetChunk(path, n, metadata.row_group(n).num_rows) for n in range(metadata.num_row_groups)]
+    return chunks
+
+
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(path: Any) -> Iterator[None]:
     """Say which file is not as the format has it."""
     try:
         yield
@@ -128,7 +182,8 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
     table.validate(full=True)
     for name in table.column_names:
         if name in schema.COLUMNS:
-            found = (_wrong_cell(cells, schema.COLUMNS[name]) for cells in table[name].chunks)
+            nullable = name in schema.NULLABLE
+            found = (_wrong_cell(cells, schema.COLUMNS[name], nullable) for cells in table[name].chunks)
             wrong = next((wrong for wrong in found if wrong), None)
             if wrong:
                 where = f"{path}, {name}"
@@ -136,9 +191,11 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
     return table
 
 
-def _wrong_cell(cells: pa.Array, kind: pa.DataType) -> str | None:
+def _wrong_cell(cells: pa.Array, kind: pa.DataType, nullable: bool = False) -> str | None:
     """Say what of some cells is not of a type, or missing; None where nothing is."""
-    if cells.null_count:
+    if pa.types.is_null(cells.type) and nullable:
+        return None
+    if cells.null_count and not nullable:
         return "a cell without a value"
     for known in (pa.types.is_list, pa.types.is_struct):
         if known(kind) != known(cells.type):
@@ -146,11 +203,19 @@ def _wrong_cell(cells: pa.Array, kind: pa.DataType) -> str | None:
     if pa.types.is_list(kind):
         return _wrong_cell(cells.flatten(), kind.value_type)
     if pa.types.is_struct(kind):
+        if kind.get_field_index("bytes") >= 0 and _without_image(cells):
+            return "a cell without a value"
         parts = ((field, cells.type.get_field_index(field.name)) for field in kind if field.name not in schema.OPTIONAL)
         found = (f"no {field.name}" if at < 0 else _wrong_cell(cells.field(at), field.type) for field, at in parts)
         return next((wrong for wrong in found if wrong), None)
     same = next(same for same in _KINDS if same(kind))
     return None if same(cells.type) else f"{cells.type} instead of {kind}"
+
+
+def _without_image(cells: pa.Array) -> bool:
+    """Say whether a cell holds neither the bytes of an image nor a path."""
+    held = [cells.field(at) for at in map(cells.type.get_field_index, ("bytes", "path")) if at >= 0]
+    return len(cells) > 0 and not pc.all(functools.reduce(pc.or_, [part.is_valid() for part in held])).as_py()
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -170,20 +235,23 @@ class Benchmark:
     Args:
         folder: Where it is.
         verify: Compare every data file with the SHA-256 in the manifest. Leave it on unless you did so just now.
+        image_root: Folder below which images lie that the benchmark references by path; None takes the manifest's,
+            where that lies in the benchmark folder.
 
     Raises:
         BenchmarkError: Missing, half-written or altered.
         FormatVersionError: Written by a newer version of MRBench.
     """
 
-    def __init__(self, folder: Path | str, *, verify: bool = True) -> None:
+    def __init__(self, folder: Path | str, *, verify: bool = True, image_root: Path | None = None) -> None:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
+        self.images = _image_root(self.folder, self.manifest, image_root)
         _check_files(self.folder, self.manifest, verify)
 
     @property
     def name(self) -> str:
-        """The name of the suite, for example ``emoji``."""
+        """The name of the benchmark, for example ``emoji``."""
         return self.manifest.name
 
     @property
@@ -202,35 +270,89 @@ class Benchmark:
         Raises:
             InputError: It has no such task.
         """
-        if name not in self.manifest.tasks:
-            raise InputError("unknown task", where=self.folder, got=name, accepted=", ".join(self.manifest.tasks))
-        return TASKS[name]
+        for task in self.manifest.tasks:
+            if task.name == name:
+                return task
+        raise InputError("unknown task", where=self.folder, got=name, accepted=", ".join(self.task_names))
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The names of its tasks, in order."""
+        return tuple(task.name for task in self.manifest.tasks)
+
+    @property
+    def corpora(self) -> dict[str, Modality]:
+        """The modality of every corpus by name."""
+        return dict(self.manifest.corpora)
 
     def queries(self, task: str, split: str) -> Records[Query]:
         """The queries of a task."""
-        return Records(self._paths("queries", self.task(task).name, split), schema.row_query)
+        return self._records("queries", self.task(task).name, split)
 
     def variants(self, task: str, split: str) -> Records[Variant]:
         """The queries of a task in other forms: without a grain, with another value of it, in other words."""
-        return Records(self._paths("variants", self.task(task).name, split), schema.row_variant, "query-id")
+        return self._records("variants", self.task(task).name, split)
 
     def judgements(self, task: str, split: str) -> Records[Judgement]:
-        """The judgements of a task: every relevant candidate and every member of a ladder."""
-        return Records(self._paths("qrels", self.task(task).name, split), schema.row_judgement, "query-id")
+        """The judgements of a task; with complete ones every relevant candidate and every member of a ladder."""
+        return self._records("qrels", self.task(task).name, split)
 
     def ladders(self, task: str, split: str) -> Records[Ladder]:
-        """The ladder of every query of a task."""
-        return Records(self._paths("top_ranked", self.task(task).name, split), schema.row_ladder, "query-id")
+        """The ladders of a task's queries."""
+        return self._records("top_ranked", self.task(task).name, split)
 
-    def corpus(self, modality: str, split: str) -> Records[Candidate]:
-        """The candidates of one modality (``text`` or ``image``)."""
-        return Records(self._paths("corpus", modality, split), schema.row_candidate)
+    def lists(self, task: str, split: str) -> Records[CandidateList]:
+        """The candidates that each query is searched among, where a task has lists."""
+        return self._records("lists", self.task(task).name, split)
 
-    def _paths(self, table: str, stem: str, split: str) -> list[Path]:
-        if split not in self.manifest.counts:
+    def exclusions(self, task: str, split: str) -> Records[CandidateList]:
+        """The candidates that some queries are not searched among."""
+        return self._records("exclusions", self.task(task).name, split)
+
+    def corpus(self, name: str, split: str) -> Records[Candidate]:
+        """The candidates of one corpus; in the suites there is one of each modality, with its name."""
+        return self._records("corpus", name, split)
+
+    def count(self, table: str, stem: str, split: str) -> int:
+        """Return the number of rows of a table of a task or corpus."""
+        return self.manifest.counts[split].get(table, {}).get(stem, 0)
+
+    def instructions(self, task: str) -> tuple[str, ...]:
+        """Other wordings of a task's instruction that the data set has; none by default."""
+        return ()
+
+    def _records(self, table: str, stem: str, split: str) -> Records[Any]:
+        read_row, key = _READERS[table]
+        if split not in self.splits:
             raise InputError("unknown split", where=self.folder, got=split, accepted=", ".join(self.splits))
+        return Records(lambda: self._chunks(table, stem, split), read_row, key, self.images)
+
+    def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         prefix = f"data/{table}/{stem}-{split}-"
-        return [self.folder / name for name in sorted(self.manifest.files) if name.startswith(prefix)]
+        return parquet_chunks([self.folder / name for name in sorted(self.manifest.files) if name.startswith(prefix)])
+
+
+_READERS: dict[str, tuple[schema.RowReader, str]] = {
+    "queries": (schema.row_query, "id"),
+    "corpus": (schema.row_candidate, "id"),
+    "variants": (schema.row_variant, "query-id"),
+    "qrels": (schema.row_judgement, "query-id"),
+    "top_ranked": (schema.row_ladder, "query-id"),
+    "lists": (schema.row_list, "query-id"),
+    "exclusions": (schema.row_list, "query-id"),
+}
+
+
+def _image_root(folder: Path, manifest: Manifest, named: Path | None) -> ImageRoot:
+    """Return where images lie: where the user says, else where the manifest says if that is in the folder."""
+    if named is not None:
+        if not named.is_dir():
+            raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
+        return ImageRoot(named.absolute())
+    if manifest.image_root is None:
+        return NO_IMAGES
+    path = Path(os.path.normpath(folder.absolute() / manifest.image_root))
+    return ImageRoot(path, path.is_relative_to(folder.absolute()))
 
 
 def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:

@@ -1,25 +1,44 @@
 """The columns of every table of a benchmark, and how records become rows and rows become records.
 
 The layout is the one that the hub and MTEB share: configurations ``corpus``, ``queries``, ``qrels`` and
-``top_ranked``. ``variants`` is ours: the queries without one grain, with another value of it, and in other words.
+``top_ranked``. ``variants`` is ours: the queries without one grain, with another value of it, and in other words. So
+are ``lists`` and ``exclusions``: the candidates that a query is searched among, and those that it is not.
+
+A table of a task with complete judgements has the columns of format version 1. A table of an *open* task, with partial
+judgements, has more: everything that need not be known may be empty there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from mrbench.benchmark.image_root import ImageRoot
+from mrbench.errors import BenchmarkError
 from mrbench.files import canonical_json
-from mrbench.records import Candidate, Grain, ImageData, Judgement, Ladder, Query, Variant
+from mrbench.records import (
+    TASKS,
+    AnyImage,
+    Candidate,
+    CandidateList,
+    Grain,
+    ImageFile,
+    Judgement,
+    Ladder,
+    Modality,
+    Query,
+    Task,
+    Variant,
+)
 
 FORMAT = "mrbench"
-FORMAT_VERSION = 1
-TABLES = ("corpus", "queries", "qrels", "top_ranked", "variants")
+FORMAT_VERSION = 2
+TABLES = ("corpus", "queries", "qrels", "top_ranked", "variants", "lists", "exclusions")
 
 _STRING = {"dtype": "string", "_type": "Value"}
 _INT = {"dtype": "int32", "_type": "Value"}
@@ -29,6 +48,7 @@ _GRAINS = {
 }
 _STRINGS = {"feature": _STRING, "_type": "List"}
 _IMAGE = {"_type": "Image"}
+_IMAGES = {"feature": _IMAGE, "_type": "List"}
 
 Row = dict[str, Any]
 
@@ -47,14 +67,15 @@ class Table:
         return pa.schema(fields, metadata={"huggingface": info})
 
 
-def corpus_table(modality: str) -> Table:
+def corpus_table(modality: str, *, open_world: bool = False) -> Table:
     """Columns of the candidates of one modality."""
-    return Table("corpus", {"id": _STRING, "modality": _STRING, **_content(modality), "grains": _GRAINS})
+    return Table("corpus", {"id": _STRING, "modality": _STRING, **_content(modality, open_world), "grains": _GRAINS})
 
 
-def queries_table(modality: str) -> Table:
+def queries_table(modality: str, *, open_world: bool = False) -> Table:
     """Columns of the queries of one modality."""
     shown = {"image_grains": _GRAINS} if "image" in modality else {}
+    more = {"cluster": _STRING} if open_world else {}
     return Table(
         "queries",
         {
@@ -62,9 +83,10 @@ def queries_table(modality: str) -> Table:
             "task": _STRING,
             "modality": _STRING,
             "instruction": _STRING,
-            **_content(modality),
+            **_content(modality, open_world),
             "grains": _GRAINS,
             **shown,
+            **more,
         },
     )
 
@@ -72,19 +94,58 @@ def queries_table(modality: str) -> Table:
 def variants_table(modality: str) -> Table:
     """Columns of the queries in other forms."""
     key = {"query-id": _STRING, "kind": _STRING, "grain": _STRING, "number": _INT}
-    return Table("variants", {**key, "positive-id": _STRING, **_content(modality)})
+    return Table("variants", {**key, "positive-id": _STRING, **_content(modality, open_world=False)})
 
 
-QRELS = Table("qrels", {"query-id": _STRING, "corpus-id": _STRING, "score": _INT, "grade": _INT, "violates": _STRINGS})
+_QRELS = {"query-id": _STRING, "corpus-id": _STRING, "score": _INT, "grade": _INT, "violates": _STRINGS}
+QRELS = Table("qrels", _QRELS)
+OPEN_QRELS = Table("qrels", {**_QRELS, "asked": _INT, "origin": _STRING})
 TOP_RANKED = Table("top_ranked", {"query-id": _STRING, "positive-id": _STRING, "corpus-ids": _STRINGS})
+LISTS = Table("lists", {"query-id": _STRING, "corpus-ids": _STRINGS})
+EXCLUSIONS = Table("exclusions", LISTS.features)
 
 
-def _content(modality: str) -> dict[str, Any]:
+def table_of(kind: str, stem: str, tasks: Sequence[Task], corpora: Mapping[str, Modality]) -> Table:
+    """Return the table of one kind that belongs to a task or, for ``corpus``, to a corpus.
+
+    Raises:
+        BenchmarkError: There is no such task or corpus.
+
+    Args:
+        kind: One of :data:`TABLES`.
+        stem: Name of the task or of the corpus.
+        tasks: All tasks of the benchmark.
+        corpora: Modality of each corpus.
+    """
+    if kind == "corpus":
+        if stem not in corpora:
+            raise BenchmarkError("unknown corpus", got=stem, accepted=", ".join(corpora))
+        using = [task for task in tasks if stem in task.own_corpora]
+        return corpus_table(corpora[stem], open_world=any(task.judgements == "partial" for task in using))
+    task = next((task for task in tasks if task.name == stem), TASKS.get(stem))
+    if task is None:
+        raise BenchmarkError(
+            "a table belongs to no task", got=f"{kind}/{stem}", accepted=", ".join(t.name for t in tasks)
+        )
+    open_world = task.judgements == "partial"
+    return {
+        "queries": lambda: queries_table(task.query_modality, open_world=open_world),
+        "variants": lambda: variants_table(task.query_modality),
+        "qrels": lambda: OPEN_QRELS if open_world else QRELS,
+        "top_ranked": lambda: TOP_RANKED,
+        "lists": lambda: LISTS,
+        "exclusions": lambda: EXCLUSIONS,
+    }[kind]()
+
+
+def _content(modality: str, open_world: bool) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if "text" in modality:
         columns["text"] = _STRING
     if "image" in modality:
         columns |= {"image": _IMAGE, "image_sha256": _STRING}
+        if open_world:
+            columns["more_images"] = _IMAGES
     return columns
 
 
@@ -95,41 +156,55 @@ def _arrow(feature: Mapping[str, Any]) -> pa.DataType:
     if kind == "List":
         inner = feature["feature"]
         if "_type" in inner:
-            return pa.list_(_arrow(inner))
+            return pa.list_(_arrow(inner))  # of strings or of images
         return pa.list_(pa.struct({name: _arrow(part) for name, part in inner.items()}))
     return {"string": pa.string(), "int32": pa.int32()}[feature["dtype"]]
 
 
 COLUMNS: Mapping[str, pa.DataType] = {
     field.name: field.type
-    for table in (corpus_table("text"), queries_table("image,text"), variants_table("image,text"), QRELS, TOP_RANKED)
+    for table in (
+        corpus_table("text"),
+        queries_table("image,text", open_world=True),
+        variants_table("image,text"),
+        OPEN_QRELS,
+        TOP_RANKED,
+    )
     for field in table.schema()
 }
 """The type of every column of every table; a name means the same in each."""
-OPTIONAL = ("start", "end", "path")
+OPTIONAL = ("start", "end", "path", "bytes")
 """Parts of grains and images that need not have a value."""
+NULLABLE = ("grade", "violates", "asked", "image_sha256")
+"""Columns that may be empty: what is not known."""
 
 
 def row_sha256(row: Row) -> bytes:
     """Digest of a row's content; a picture counts by its pixels, not by its encoding."""
-    content = {name: value for name, value in row.items() if name != "image"}
+    content = {name: value for name, value in row.items() if name not in ("image", "more_images")}
+    if not row.get("image_sha256", "known"):
+        content["image"] = row["image"]["path"]
+    if row.get("more_images"):
+        content["more_images"] = [
+            image["path"] or hashlib.sha256(image["bytes"]).hexdigest() for image in row["more_images"]
+        ]
     return hashlib.sha256(canonical_json(content).encode()).digest()
 
 
 # Records to rows
 
 
-def candidate_row(candidate: Candidate) -> Row:
+def candidate_row(candidate: Candidate, *, open_world: bool = False) -> Row:
     """The ``corpus`` row of a candidate."""
     return {
         "id": candidate.id,
         "modality": candidate.modality,
-        **_content_row(candidate.text, candidate.image),
+        **_content_row(candidate, open_world),
         "grains": _grain_rows(candidate.grains),
     }
 
 
-def query_row(query: Query) -> Row:
+def query_row(query: Query, *, open_world: bool = False) -> Row:
     """The ``queries`` row of a query."""
     shown = {"image_grains": _grain_rows(query.image_grains)} if query.image else {}
     return {
@@ -137,9 +212,10 @@ def query_row(query: Query) -> Row:
         "task": query.task,
         "modality": query.modality,
         "instruction": query.instruction,
-        **_content_row(query.text, query.image),
+        **_content_row(query, open_world),
         "grains": _grain_rows(query.grains),
         **shown,
+        **({"cluster": query.cluster} if open_world else {}),
     }
 
 
@@ -151,18 +227,19 @@ def variant_row(variant: Variant) -> Row:
         "grain": variant.grain,
         "number": variant.number,
         "positive-id": variant.positive_id,
-        **_content_row(variant.text, variant.image),
+        **_content_row(variant, open_world=False),
     }
 
 
-def judgement_row(judgement: Judgement) -> Row:
+def judgement_row(judgement: Judgement, *, open_world: bool = False) -> Row:
     """The ``qrels`` row of a judgement; ``score`` is the relevance, as MTEB reads it."""
     return {
         "query-id": judgement.query_id,
         "corpus-id": judgement.candidate_id,
         "score": judgement.relevance,
         "grade": judgement.grade,
-        "violates": list(judgement.violates),
+        "violates": None if judgement.violates is None else list(judgement.violates),
+        **({"asked": judgement.asked, "origin": judgement.origin} if open_world else {}),
     }
 
 
@@ -175,13 +252,26 @@ def ladder_row(ladder: Ladder) -> Row:
     }
 
 
-def _content_row(text: str | None, image: ImageData | None) -> Row:
+def list_row(record: CandidateList) -> Row:
+    """The row of a list of candidates, or of an exclusion."""
+    return {"query-id": record.query_id, "corpus-ids": list(record.candidate_ids)}
+
+
+def _content_row(record: Candidate | Query | Variant, open_world: bool) -> Row:
     row: Row = {}
-    if text is not None:
-        row["text"] = text
-    if image is not None:
-        row |= {"image": {"bytes": image.data, "path": None}, "image_sha256": image.sha256}
+    if record.text is not None:
+        row["text"] = record.text
+    if record.image is not None:
+        row |= {"image": _image_cell(record.image), "image_sha256": record.image.sha256 or None}
+        if open_world:
+            row["more_images"] = [_image_cell(image) for image in getattr(record, "more_images", ())]
     return row
+
+
+def _image_cell(image: AnyImage) -> Row:
+    if isinstance(image, ImageFile):
+        return {"bytes": None, "path": image.name}
+    return {"bytes": image.data, "path": None}
 
 
 def _grain_rows(grains: tuple[Grain, ...]) -> list[Row]:
@@ -191,12 +281,14 @@ def _grain_rows(grains: tuple[Grain, ...]) -> list[Row]:
 # Rows to records
 
 
-def row_candidate(row: Row) -> Candidate:
+def row_candidate(row: Row, images: ImageRoot) -> Candidate:
     """The candidate of a ``corpus`` row."""
-    return Candidate(row["id"], _row_grains(row["grains"]), row.get("text"), _row_image(row))
+    return Candidate(
+        row["id"], _row_grains(row["grains"]), row.get("text"), _row_image(row, images), _more_images(row, images)
+    )
 
 
-def row_query(row: Row) -> Query:
+def row_query(row: Row, images: ImageRoot) -> Query:
     """The query of a ``queries`` row."""
     return Query(
         id=row["id"],
@@ -204,12 +296,14 @@ def row_query(row: Row) -> Query:
         instruction=row["instruction"],
         grains=_row_grains(row["grains"]),
         text=row.get("text"),
-        image=_row_image(row),
+        image=_row_image(row, images),
         image_grains=_row_grains(row.get("image_grains") or []),
+        more_images=_more_images(row, images),
+        cluster=row.get("cluster") or "",
     )
 
 
-def row_variant(row: Row) -> Variant:
+def row_variant(row: Row, images: ImageRoot) -> Variant:
     """The query in another form of a ``variants`` row."""
     return Variant(
         query_id=row["query-id"],
@@ -217,28 +311,45 @@ def row_variant(row: Row) -> Variant:
         grain=row["grain"],
         positive_id=row["positive-id"],
         text=row.get("text"),
-        image=_row_image(row),
+        image=_row_image(row, images),
         number=row["number"],
     )
 
 
-def row_judgement(row: Row) -> Judgement:
+def row_judgement(row: Row, images: ImageRoot) -> Judgement:
     """The judgement of a ``qrels`` row."""
-    return Judgement(row["query-id"], row["corpus-id"], row["score"], row["grade"], tuple(row["violates"]))
+    return Judgement(
+        row["query-id"],
+        row["corpus-id"],
+        row["score"],
+        row["grade"],
+        None if row["violates"] is None else tuple(row["violates"]),
+        row.get("asked"),
+        row.get("origin", "grains"),
+    )
 
 
-def row_ladder(row: Row) -> Ladder:
+def row_ladder(row: Row, images: ImageRoot) -> Ladder:
     """The ladder of a ``top_ranked`` row."""
     return Ladder(row["query-id"], row["positive-id"], tuple(row["corpus-ids"]))
+
+
+def row_list(row: Row, images: ImageRoot) -> CandidateList:
+    """The list of candidates of a row."""
+    return CandidateList(row["query-id"], tuple(row["corpus-ids"]))
 
 
 def _row_grains(rows: list[Row]) -> tuple[Grain, ...]:
     return tuple(Grain(r["type"], r["value"], r["start"], r["end"]) for r in rows)
 
 
-def _row_image(row: Row) -> ImageData | None:
+def _row_image(row: Row, images: ImageRoot) -> AnyImage | None:
     image = row.get("image")
-    return None if image is None else ImageData(image["bytes"], row["image_sha256"])
+    return None if image is None else images.image(image["bytes"], image["path"], row.get("image_sha256") or "")
 
 
-RowReader = Callable[[Row], Any]
+def _more_images(row: Row, images: ImageRoot) -> tuple[AnyImage, ...]:
+    return tuple(images.image(image["bytes"], image["path"], "") for image in row.get("more_images") or ())
+
+
+RowReader = Callable[[Row, ImageRoot], Any]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,22 @@ import pyarrow.parquet as pq
 from mrbench.benchmark import schema
 from mrbench.benchmark.card import CARD, write_card
 from mrbench.benchmark.croissant import CROISSANT, write_croissant
-from mrbench.benchmark.manifest import MANIFEST, FileEntry, Manifest, Source
+from mrbench.benchmark.manifest import MANIFEST, STEM, FileEntry, Manifest, Source
 from mrbench.errors import BenchmarkError
 from mrbench.files import canonical_json, sha256_file, write_json_atomic
 from mrbench.folders import FolderKind, replaced_folder
-from mrbench.records import SPLITS, TASKS, Candidate, Judgement, Ladder, Query, Variant
+from mrbench.records import (
+    SPLITS,
+    TASKS,
+    Candidate,
+    CandidateList,
+    Judgement,
+    Ladder,
+    Modality,
+    Query,
+    Task,
+    Variant,
+)
 
 FOLDER = FolderKind(
     MANIFEST,
@@ -123,19 +134,42 @@ class BenchmarkWriter:
     """Takes records in any order of tables and splits, and writes them as they come.
 
     Get one from :func:`write_benchmark`.
+
+    Args:
+        folder: Where to write.
+        tasks: The tasks.
+        corpora: The modality of every corpus by name; None takes one of each modality, with its name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, tasks: Sequence[Task] = tuple(TASKS.values()), corpora: Mapping[str, Modality] | None = None
+    ) -> None:
         self._folder = folder
+        self._tasks = {task.name: task for task in tasks}
+        self._corpora = dict(corpora or {name: cast(Modality, name) for t in tasks for name in t.own_corpora})
         self._tables: dict[tuple[str, str, str], _TableFile] = {}
         self._grain_types: set[str] = set()
         self._finished = False
+        for name in (*self._tasks, *self._corpora):
+            if not STEM.fullmatch(name):
+                raise BenchmarkError("malformed name", got=name, accepted="letters, digits, '_' and '.'")
 
-    def add_candidates(self, split: str, candidates: Iterable[Candidate]) -> None:
-        """Append candidates to the corpus of a split."""
+    def add_candidates(self, split: str, candidates: Iterable[Candidate], *, corpus: str | None = None) -> None:
+        """Append candidates to a corpus of a split; None takes the corpus named like their modality.
+
+        Raises:
+            BenchmarkError: A candidate is not of the corpus's modality.
+        """
         for candidate in candidates:
-            table = schema.corpus_table(candidate.modality)
-            self._table(table, candidate.modality, split).add(schema.candidate_row(candidate))
+            name = candidate.modality if corpus is None else corpus
+            expected = self._corpora.get(name)
+            if candidate.modality != expected:
+                accepted = expected or ", ".join(self._corpora)
+                raise BenchmarkError(
+                    "candidate of another modality", where=candidate.id, got=candidate.modality, accepted=accepted
+                )
+            table = self._table("corpus", name, split)
+            table.add(schema.candidate_row(candidate, open_world="more_images" in table.table.features))
 
     def add_queries(self, split: str, queries: Iterable[Query]) -> None:
         """Append queries to their tasks.
@@ -144,48 +178,71 @@ class BenchmarkWriter:
             BenchmarkError: A query is not of its task's modality.
         """
         for query in queries:
-            expected = TASKS[query.task].query_modality
+            expected = self._task(query.task).query_modality
             if query.modality != expected:
                 raise BenchmarkError("query of another modality", where=query.id, got=query.modality, accepted=expected)
             self._grain_types.update(grain.type for grain in query.grains)
-            table = schema.queries_table(query.modality)
-            self._table(table, query.task, split).add(schema.query_row(query))
+            table = self._table("queries", query.task, split)
+            table.add(schema.query_row(query, open_world="cluster" in table.table.features))
 
     def add_variants(self, split: str, task: str, variants: Iterable[Variant]) -> None:
         """Append queries of a task in other forms."""
-        table = self._table(schema.variants_table(TASKS[task].query_modality), task, split)
-        for record in variants:
-            table.add(schema.variant_row(record))
+        self._add("variants", task, split, map(schema.variant_row, variants))
 
     def add_judgements(self, split: str, task: str, judgements: Iterable[Judgement]) -> None:
         """Append judgements of a task."""
-        table = self._table(schema.QRELS, task, split)
-        for record in judgements:
-            table.add(schema.judgement_row(record))
+        open_world = self._task(task).judgements == "partial"
+        self._add("qrels", task, split, (schema.judgement_row(j, open_world=open_world) for j in judgements))
 
     def add_ladders(self, split: str, task: str, ladders: Iterable[Ladder]) -> None:
         """Append ladders of a task."""
-        table = self._table(schema.TOP_RANKED, task, split)
-        for record in ladders:
-            table.add(schema.ladder_row(record))
+        self._add("top_ranked", task, split, map(schema.ladder_row, ladders))
+
+    def add_lists(self, split: str, task: str, lists: Iterable[CandidateList]) -> None:
+        """Append the candidates that queries of a task are searched among."""
+        self._add("lists", task, split, map(schema.list_row, lists))
+
+    def add_exclusions(self, split: str, task: str, exclusions: Iterable[CandidateList]) -> None:
+        """Append the candidates that queries of a task are not searched among."""
+        self._add("exclusions", task, split, map(schema.list_row, exclusions))
+
+    def _add(self, kind: str, task: str, split: str, rows: Iterable[schema.Row]) -> None:
+        table = self._table(kind, self._task(task).name, split)
+        for row in rows:
+            table.add(row)
+
+    def _task(self, name: str) -> Task:
+        if name not in self._tasks:
+            raise BenchmarkError("unknown task", got=name, accepted=", ".join(self._tasks))
+        return self._tasks[name]
 
     def finish(
         self,
         *,
         name: str,
         title: str,
-        builder: dict[str, Any],
-        seed: int,
-        tools: dict[str, str],
-        sources: tuple[Source, ...],
-        licence: str,
-        split_rule: dict[str, Any],
-        description: str,
+        licence: str = "unknown",
+        description: str = "",
+        builder: dict[str, Any] | None = None,
+        seed: int = 0,
+        tools: dict[str, str] | None = None,
+        sources: tuple[Source, ...] = (),
+        split_rule: dict[str, Any] | None = None,
+        image_root: str | None = None,
     ) -> Manifest:
         """Close the tables and write manifest, data card and Croissant metadata.
 
         Args:
+            name: Letters, digits, ``_``, ``.`` and ``-``; becomes part of paths.
+            title: What people read.
+            licence: SPDX identifier of the whole.
             description: Markdown of the data card's body.
+            builder: What makes it again: ``{"name", "version", "config"}``.
+            seed: Seed of all random choices.
+            tools: Versions of the packages that made it.
+            sources: What art, text and photos come from.
+            split_rule: How records are assigned to splits.
+            image_root: Folder below which referenced images lie, relative to the benchmark's or absolute.
 
         Raises:
             BenchmarkError: Two records of a table have one id.
@@ -200,18 +257,20 @@ class BenchmarkWriter:
         manifest = Manifest(
             name=name,
             title=title,
-            builder=builder,
+            builder=builder or {},
             seed=seed,
-            tools=tools,
+            tools=tools or {},
             sources=sources,
             licence=licence,
-            tasks=tuple(task for task in TASKS if any(task in c["queries"] for c in counts.values())),
+            tasks=tuple(task for task in self._tasks.values() if _in(task.name, "queries", counts)),
             counts=counts,
-            split_rule=split_rule,
+            split_rule=split_rule or {},
             grain_types=tuple(sorted(self._grain_types)),
             tables=digests,
             content_sha256=hashlib.sha256(canonical_json(digests).encode()).hexdigest(),
             files=self._files(),
+            corpora={n: modality for n, modality in self._corpora.items() if _needed(n, self._tasks, counts)},
+            image_root=image_root,
         )
         write_card(self._folder, manifest, description)
         write_croissant(self._folder, manifest)
@@ -219,11 +278,12 @@ class BenchmarkWriter:
         self._finished = True
         return manifest
 
-    def _table(self, table: schema.Table, stem: str, split: str) -> _TableFile:
+    def _table(self, kind: str, stem: str, split: str) -> _TableFile:
         if split not in SPLITS:
             raise BenchmarkError("unknown split", got=split, accepted=", ".join(SPLITS))
-        key = (table.name, stem, split)
+        key = (kind, stem, split)
         if key not in self._tables:
+            table = schema.table_of(kind, stem, tuple(self._tasks.values()), self._corpora)
             self._tables[key] = _TableFile(self._folder, f"{stem}-{split}", table)
         return self._tables[key]
 
@@ -233,8 +293,10 @@ class BenchmarkWriter:
             tables = {key: table for key, table in self._tables.items() if key[2] == split}
             if tables:
                 counts[split] = {
-                    kind: {stem: table.rows for (k, stem, _), table in sorted(tables.items()) if k == kind}
+                    kind: rows
                     for kind in schema.TABLES
+                    if (rows := {stem: table.rows for (k, stem, _), table in sorted(tables.items()) if k == kind})
+                    or kind not in ("lists", "exclusions")
                 }
         return counts
 
@@ -247,16 +309,37 @@ class BenchmarkWriter:
         return dict(sorted(files.items()))
 
 
+def _in(stem: str, kind: str, counts: dict[str, dict[str, dict[str, int]]]) -> bool:
+    return any(stem in part[kind] for part in counts.values())
+
+
+def _needed(corpus: str, tasks: Mapping[str, Task], counts: dict[str, dict[str, dict[str, int]]]) -> bool:
+    asked = (corpus in task.own_corpora for task in tasks.values() if _in(task.name, "queries", counts))
+    return _in(corpus, "corpus", counts) or any(asked)
+
+
 @contextmanager
-def write_benchmark(folder: Path, *, overwrite: bool = False) -> Iterator[BenchmarkWriter]:
+def write_benchmark(
+    folder: Path | str,
+    *,
+    tasks: Sequence[Task] = tuple(TASKS.values()),
+    corpora: Mapping[str, Modality] | None = None,
+    overwrite: bool = False,
+) -> Iterator[BenchmarkWriter]:
     """Yield a writer whose folder appears under its name only when the block succeeds.
+
+    Args:
+        folder: Where to write.
+        tasks: The tasks of the benchmark; by default those of the suites that MRBench draws.
+        corpora: The modality of every corpus by name; None takes one of each modality, with its name.
+        overwrite: Whether an earlier benchmark in this folder may be replaced.
 
     Raises:
         OutputError: The folder exists and may not be replaced, or the disk is full.
-        BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`.
+        BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`, or a name is malformed.
     """
-    with replaced_folder(folder, FOLDER, overwrite=overwrite) as temporary:
-        writer = BenchmarkWriter(temporary)
+    with replaced_folder(Path(folder), FOLDER, overwrite=overwrite) as temporary:
+        writer = BenchmarkWriter(temporary, tasks, corpora)
         try:
             yield writer
         finally:

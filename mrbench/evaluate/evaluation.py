@@ -97,7 +97,7 @@ def evaluate(
             "digest": benchmark.digest,
             "split": split,
             "pool": pool,
-            "tasks": list(benchmark.manifest.tasks),
+            "tasks": list(benchmark.task_names),
         },
         seed=seed,
         limit=limit,
@@ -241,11 +241,11 @@ def _chosen_tasks(
     benchmark: Benchmark, model: EmbeddingModel, tasks: Sequence[str] | None, split: str, pool: str
 ) -> list[str]:
     _check_model(model)
-    if not benchmark.manifest.tasks:
+    if not benchmark.task_names:
         raise BenchmarkError("the benchmark has no task", where=benchmark.folder)
     if tasks is not None and not tasks:
-        raise InputError("no task", accepted=", ".join(benchmark.manifest.tasks))
-    wanted = benchmark.manifest.tasks if tasks is None else tasks
+        raise InputError("no task", accepted=", ".join(benchmark.task_names))
+    wanted = benchmark.task_names if tasks is None else tasks
     for task in wanted:
         pool_modalities(benchmark, task, split, pool)  # raises on an unknown name
     return [task for task in TASKS if task in wanted]

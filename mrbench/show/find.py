@@ -38,7 +38,7 @@ def find(benchmark: Benchmark, query_id: str) -> Shown:
         BenchmarkError: It has no ladder.
     """
     for split in benchmark.splits:
-        for task in benchmark.manifest.tasks:
+        for task in benchmark.task_names:
             query = benchmark.queries(task, split).find(query_id)
             if query is not None:
                 return _gather(benchmark, query, split)

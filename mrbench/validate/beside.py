@@ -51,7 +51,7 @@ def _expected(manifest: Manifest) -> list[tuple[str, str, str | None]]:
     modality = {"t2i": "image", "i2t": "text", "i2i": "image", "it2i": "image"}
     expected: list[tuple[str, str, str | None]] = [("ladders", "top_ranked", None)]
     expected += [(kind, kind, None) for kind in ("corpus", "queries", "qrels", "top_ranked")]
-    for task in manifest.tasks:
+    for task in (task.name for task in manifest.tasks):
         for prefix, kinds in ((task, 3), (f"{task}_ladder", 4)):
             for kind in ("corpus", "queries", "qrels", "top_ranked")[:kinds]:
                 expected.append((f"{prefix}-{kind}", kind, modality[task] if kind == "corpus" else task))

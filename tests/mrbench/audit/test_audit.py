@@ -32,7 +32,7 @@ def suites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Benchmark]:
 
 
 def pools(benchmark: Benchmark) -> dict:
-    return {task: load_pool(benchmark, task, "test") for task in benchmark.manifest.tasks}
+    return {task: load_pool(benchmark, task, "test") for task in benchmark.task_names}
 
 
 @pytest.mark.parametrize("suite", ["scenes", "emoji"])
@@ -168,7 +168,7 @@ def test_a_leak_is_named(tiny: Benchmark) -> None:
     assert first[2] == "early in the file"
     assert again["blind solvers, i2i"].verdict == "failed"
     assert "early in the file finds candidates" in again["blind solvers, i2i"].summary
-    assert set(found) == {f"blind solvers, {task}" for task in tiny.manifest.tasks}
+    assert set(found) == {f"blind solvers, {task}" for task in tiny.task_names}
     assert 0 < PAIR_MARGIN < 0.2
 
 

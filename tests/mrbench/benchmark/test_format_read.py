@@ -16,6 +16,7 @@ from png_bomb import png_header
 from tiny_benchmark import QUERIES, candidate, ladder, queries, write_tiny
 
 from mrbench.benchmark import Benchmark, decode, encode_png, pixel_sha256, schema, write_benchmark, writer
+from mrbench.benchmark.reader import NO_IMAGES
 from mrbench.errors import BenchmarkError, FormatVersionError, InputError, MRBenchError
 from mrbench.records import Candidate, Grain, ImageData, Query, Variant
 
@@ -132,7 +133,7 @@ def _file(name: str):
         (lambda f: (f / QRELS).unlink(), BenchmarkError, "missing.*t2i-test"),
         (lambda f: (f / QRELS).write_bytes((f / QRELS).read_bytes()[:-9]), BenchmarkError, "another size.*t2i-test"),
         (_link_out, BenchmarkError, "link out of the folder.*t2i-test"),
-        (_edit(format_version=2), FormatVersionError, "newer.*got: 2; accepted: 1 to 1"),
+        (_edit(format_version=3), FormatVersionError, "newer.*got: 3; accepted: 1 to 2"),
         (_edit(format_version=0), BenchmarkError, "format version"),
         (_edit(format_version=True), BenchmarkError, "format version"),
         (_edit(format="other"), BenchmarkError, "not a manifest of MRBench"),
@@ -247,8 +248,8 @@ def test_rows_and_records_are_inverse() -> None:
     image = encode_png(Image.new("RGB", (1, 1)))
     text = Candidate("a", (Grain("entity", "Katze", 0, 5), Grain("count", "one")), "Katze ✓")
     for record in (text, replace(text, text=None, image=image), replace(text, image=image)):
-        assert schema.row_candidate(schema.candidate_row(record)) == record
+        assert schema.row_candidate(schema.candidate_row(record), NO_IMAGES) == record
     probe = Variant("q", "degrained", "count", "p", None, image)
-    assert schema.row_variant(schema.variant_row(probe)) == probe
+    assert schema.row_variant(schema.variant_row(probe), NO_IMAGES) == probe
     for query in [q for task in QUERIES for q in queries(task)]:
-        assert schema.row_query(schema.query_row(query)) == query
+        assert schema.row_query(schema.query_row(query), NO_IMAGES) == query

@@ -786,7 +786,7 @@ def test_pictures_may_be_left_out(folder: Path) -> None:
 def test_manifest_is_needed(folder: Path) -> None:
     change_manifest(folder, lambda m: None)
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"format_version": 1', '"format_version": 2'))
+    path.write_text(path.read_text().replace('"format_version": 2', '"format_version": 3'))
     with pytest.raises(FormatVersionError, match="newer"):
         validate(folder)
     path.unlink()
