@@ -1,6 +1,8 @@
 """The benchmark format: write, verify and read."""
 
+from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.images import decode, encode_png, header_pixels, pixel_sha256
+from mrbench.benchmark.in_memory import Contents, InMemoryBenchmark
 from mrbench.benchmark.manifest import FileEntry, Manifest, Source, read_manifest
 from mrbench.benchmark.reader import Benchmark, Records
 from mrbench.benchmark.writer import BenchmarkWriter, write_benchmark
@@ -8,7 +10,10 @@ from mrbench.benchmark.writer import BenchmarkWriter, write_benchmark
 __all__ = [
     "Benchmark",
     "BenchmarkWriter",
+    "Contents",
     "FileEntry",
+    "ImageRoot",
+    "InMemoryBenchmark",
     "Manifest",
     "Records",
     "Source",

@@ -1,0 +1,5 @@
+"""Benchmark sources: data sets that are evaluated as they lie on disk, named by a spec such as ``captions:photos.csv``."""
+
+from mrbench.sources.open import SOURCES, open_benchmark, parse_spec
+
+__all__ = ["SOURCES", "open_benchmark", "parse_spec"]

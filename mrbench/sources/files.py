@@ -1,0 +1,196 @@
+"""Reading other people's annotation files: JSON, JSON lines, CSV and TSV, with the line in every error."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mrbench.benchmark import ImageRoot
+from mrbench.errors import BenchmarkError
+from mrbench.files import canonical_json, sha256_file
+
+_LONGEST = 1 << 24  # bytes of a line or characters of a cell: far beyond any caption, and not all of memory
+
+
+def need_file(path: Path, *, hint: str | None = None) -> Path:
+    """Return the path of a file that has to be there.
+
+    Raises:
+        BenchmarkError: It is not.
+    """
+    if not path.is_file():
+        raise BenchmarkError("an annotation file is missing", where=path, hint=hint)
+    return path
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file to read its bytes; one that ends in ``.gz`` is unpacked on the way."""
+    return gzip.open(need_file(path), "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def read_text(path: Path) -> str:
+    """Return a whole text file: UTF-8, with or without a byte order mark, or UTF-16 with one.
+
+    Raises:
+        BenchmarkError: It is missing, damaged, or in another encoding.
+    """
+    need_file(path)
+    try:
+        with open_bytes(path) as stream:
+            raw = stream.read()
+    except (OSError, EOFError) as error:
+        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise BenchmarkError(
+            "a file is not UTF-8",
+            where=f"{path}:{line}",
+            got=raw[max(0, error.start - 10) : error.start + 10],
+            accepted="UTF-8",
+            hint=f"iconv -f latin1 -t utf-8 {path} > NEW",
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """Return the value of a JSON file.
+
+    Raises:
+        BenchmarkError: It is missing, or not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise BenchmarkError("a file is not JSON", where=f"{path}:{line}", got=str(error)) from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``file:line`` and the object of every line that is not empty; the file is not held in memory.
+
+    Raises:
+        BenchmarkError: A line is not a JSON object, or not UTF-8.
+    """
+    need_file(path)
+    with open_bytes(path) as stream:
+        for number, raw in enumerate(_lines(stream, path), 1):
+            where = f"{path}:{number}"
+            if len(raw) > _LONGEST:
+                raise BenchmarkError("a line is too long", where=where, got=len(raw), accepted=f"{_LONGEST} bytes")
+            line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise BenchmarkError(
+                    "a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON"
+                ) from error
+            if not isinstance(value, dict):
+                raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
+            yield where, value
+
+
+def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except (OSError, EOFError) as error:
+        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+
+
+def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield ``file:line`` and the cells of every row of a CSV or TSV file by column name.
+
+    Cells may be quoted as RFC 4180 says, in TSV files too. The delimiter is a tab for ``.tsv`` and ``.txt``, else a
+    comma, or a semicolon where the header has one and no comma.
+
+    Args:
+        path: The file.
+        columns: Names of the columns of a file without a header; None takes them from its first line.
+
+    Raises:
+        BenchmarkError: No header, a column twice, or a row of another number of cells.
+    """
+    text = read_text(path)
+    header = text.partition("\n")[0]
+    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
+    csv.field_size_limit(_LONGEST)
+    rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    try:
+        names = columns or [name.strip() for name in next(rows, [])]
+        if not any(names):
+            raise BenchmarkError("a table has no header", where=path, accepted="a first line with the names of columns")
+        if len(set(names)) < len(names):
+            raise BenchmarkError("a table has a column twice", where=path, got=names)
+        while True:
+            where = f"{path}:{rows.line_num + 1}"
+            cells = next(rows, None)
+            if cells is None:
+                return
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(names):
+                what = "a row has another number of cells than the header"
+                raise BenchmarkError(what, where=where, got=len(cells), accepted=len(names))
+            yield where, dict(zip(names, cells, strict=True))
+    except csv.Error as error:
+        raise BenchmarkError("a table cannot be read", where=f"{path}:{rows.line_num}", got=str(error)) from error
+
+
+def field(row: Mapping[str, Any], name: str, where: str, *, kind: type | tuple[type, ...] = str) -> Any:
+    """Return a value of a row.
+
+    Raises:
+        BenchmarkError: It is missing or of another type.
+    """
+    if name not in row:
+        raise BenchmarkError("a value is missing", where=where, got=sorted(row)[:20], accepted=f"a key {name!r}")
+    value = row[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        accepted = " or ".join(k.__name__ for k in kinds)
+        raise BenchmarkError("a value is of another type", where=f"{where}, {name}", got=value, accepted=accepted)
+    return value
+
+
+def files_digest(files: Iterable[Path], root: Path, options: Mapping[str, Any]) -> str:
+    """Return a SHA-256 over the names and bytes of annotation files and over the options they are read with.
+
+    Args:
+        files: The files.
+        root: The folder that their names are relative to.
+        options: All else that decides what is read.
+    """
+    said = {
+        str(path.relative_to(root) if path.is_relative_to(root) else path.name): sha256_file(path) for path in files
+    }
+    return hashlib.sha256(canonical_json({"files": said, "options": dict(options)}).encode()).hexdigest()
+
+
+def images_below(default: Path, named: Path | None) -> ImageRoot:
+    """Return where a source's images lie: below the folder that the user names, else below a default.
+
+    Raises:
+        BenchmarkError: The named folder is not there.
+    """
+    if named is not None and not named.is_dir():
+        raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
+    return ImageRoot((named or default).absolute())
+
+
+def plain_name(text: str) -> str:
+    """Return a name made of letters, digits, ``_`` and ``.``, for tasks and corpora.
+
+    >>> plain_name("CIRR val-1")
+    'CIRR_val_1'
+    """
+    made = "".join(c if c.isascii() and (c.isalnum() or c in "_.") else "_" for c in text).strip("_.")
+    return made[:100] or "data"

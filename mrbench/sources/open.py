@@ -1,0 +1,87 @@
+"""From a spec to a benchmark: a folder in our format, or a data set that a source reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from mrbench.benchmark import Benchmark, Contents, InMemoryBenchmark
+from mrbench.errors import InputError
+from mrbench.registry import Registry
+
+SOURCES = Registry("source", [])
+"""Every entry is named after its prefix and loads a :data:`ReadSource`.
+
+A plugin adds its own with an entry point in the group ``mrbench.sources``.
+"""
+
+ReadSource = Callable[[str, Path | None, Mapping[str, str]], Contents]
+"""``read(location, image_root, options)``: opens the data set at a location.
+
+``location`` is what follows the prefix in the spec, a path or an id. ``image_root`` is the folder that the user says
+images lie below, or None. ``options`` are those of the spec; an unknown one raises :class:`InputError`.
+"""
+
+
+def open_benchmark(spec: str | Path, *, image_root: Path | None = None) -> Benchmark:
+    """Open a benchmark.
+
+    Args:
+        spec: A folder in our format, or ``SOURCE:LOCATION``, or ``SOURCE:LOCATION?OPTION=VALUE&OPTION=VALUE``, with the
+            name of one of :data:`SOURCES`.
+        image_root: Folder below which images lie that the benchmark references by path.
+
+    Raises:
+        InputError: Unknown source or option.
+        BenchmarkError: The folder or the data set is missing or malformed.
+        MissingExtraError: An optional package is not installed.
+    """
+    source, location, options = parse_spec(str(spec))
+    if source is None:
+        return Benchmark(Path(location), image_root=image_root)
+    read: ReadSource = SOURCES.get(source).load()
+    return InMemoryBenchmark(read(location, image_root, options))
+
+
+def parse_spec(spec: str) -> tuple[str | None, str, dict[str, str]]:
+    """Return the name of the source, None for a folder; the location; and the options.
+
+    Raises:
+        InputError: Unknown source, no location, or a malformed option.
+
+    >>> parse_spec("emoji")
+    (None, 'emoji', {})
+    """
+    name, colon, rest = spec.partition(":")
+    if not colon or "/" in name or Path(spec).exists():
+        return None, str(Path(spec).expanduser()), {}
+    if name not in SOURCES:
+        known = ", ".join(f"{source}:..." for source in SOURCES.names())
+        raise InputError("unknown benchmark source", got=spec, accepted=f"a folder, {known}", hint="mrbench datasets")
+    options: dict[str, str] = {}
+    if "?" in rest and not Path(rest).expanduser().exists():
+        rest, _, query = rest.rpartition("?")
+        try:
+            options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
+        except ValueError as error:
+            raise InputError("malformed option of a spec", got=query, accepted="NAME=VALUE&NAME=VALUE") from error
+    if not rest:
+        raise InputError("no location in a spec", got=spec, accepted=f"{name}:LOCATION")
+    return name, str(Path(rest).expanduser()) if rest.startswith("~") else rest, options
+
+
+def check_options(options: Mapping[str, str], accepted: Mapping[str, str]) -> None:
+    """Raise for an option that a source does not have.
+
+    Args:
+        options: Those of the spec.
+        accepted: What each option means, by name.
+
+    Raises:
+        InputError: An unknown option.
+    """
+    for name in options:
+        if name not in accepted:
+            known = "; ".join(f"{key}: {meaning}" for key, meaning in accepted.items()) or "none"
+            raise InputError("unknown option of a spec", got=name, accepted=known)
