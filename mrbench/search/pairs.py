@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mrbench.arrays import Ints, Scores, row_ends, run_starts
+from mrbench.arrays import Ints, Scores, row_ends
 from mrbench.search.exact import Keys, falling_bits
 from mrbench.search.requests import segments
 
@@ -38,10 +38,12 @@ class PairList:
         >>> PairList(np.array([0, 0, 0]), np.array([5, 3, 5])).ordered().candidate
         array([3, 5])
         """
-        order = np.lexsort((self.candidate, self.query))
-        query, candidate = self.query[order], self.candidate[order]
-        new = run_starts(query, candidate)
-        return PairList(query[new], candidate[new])
+        query, candidate = self.query, self.candidate
+        rises = (query[1:] > query[:-1]) | ((query[1:] == query[:-1]) & (candidate[1:] > candidate[:-1]))
+        if rises.all():
+            return self
+        number = int(candidate.max()) + 1
+        return PairList(*np.divmod(np.unique(query * number + candidate), number))
 
     def for_queries(self, queries: Ints) -> PairList:
         """Return new lists: list ``n`` is that of entry ``n`` of ``queries``.
