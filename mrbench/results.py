@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mrbench.errors import ResultError
 from mrbench.files import read_versioned_json, write_json_atomic
-from mrbench.measures import CATALOGUE
+from mrbench.measures import find_measure
 from mrbench.records import TASKS
 
 FORMAT = "mrbench-result"
@@ -42,7 +42,7 @@ class TaskResult:
         reason: Why there are no scores; empty when scored.
         queries: Number of queries.
         candidates: Size of the pool.
-        scores: Score by measure, as in :data:`mrbench.measures.CATALOGUE`.
+        scores: Score by measure; :func:`mrbench.measures.declared` says what each name means.
         by_grain: By measure, the score on each grain type.
         by_loss: By measure, the score on candidates that lose 0, 1, 2, ... of the query's grains.
         confusion: Share of the queries with two grain types whose first result loses the second, with their number,
@@ -245,8 +245,9 @@ def _number(value: Any) -> float:
 
 def _score(measure: str, value: Any) -> float:
     number = _number(value)
-    known = CATALOGUE.get(measure)
+    known = find_measure(measure)
     low, high = (known.low, known.high) if known else (None, None)
-    if (low is not None and number < low) or (high is not None and number > high):
+    low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
+    if not low <= number <= high:
         raise ValueError(f"{measure} is outside {low:g} to {high:g}: {value!r}")
     return number
