@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from mrbench.arrays import Bools, Ints, ranges
+from mrbench.arrays import Bools, Ints
 from mrbench.errors import BenchmarkError
 from mrbench.pools import grades
 from mrbench.pools.grades import NONE, Codes
@@ -164,6 +165,7 @@ class Listed:
         num_queries: Number of queries.
         sizes: Number of candidates that each query is searched among, shape ``(num_queries,)``.
         num_candidates: Size of the pool.
+        origins: Who judged, and how many judgements; see :class:`mrbench.records.Judgement`.
     """
 
     query: Ints
@@ -175,6 +177,7 @@ class Listed:
     num_queries: int
     sizes: Ints
     num_candidates: int
+    origins: Mapping[str, int]
     complete: bool = False
 
     @cached_property
@@ -235,12 +238,3 @@ class Listed:
         one &= ~known | (self.grade[row] == self.asked[row] - 1)
         kind = np.round(np.log2(np.maximum(mask[one], 1))).astype(np.int64)
         return LadderPairs(ladder_query[one], kind, ladder_position[one])
-
-
-def members_of(counts: Ints) -> Ints:
-    """Return for rows that stand together the index of each row within its group.
-
-    >>> members_of(np.array([2, 3]))
-    array([0, 1, 0, 1, 2])
-    """
-    return ranges(np.zeros(len(counts), dtype=np.int64), counts)

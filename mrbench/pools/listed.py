@@ -116,6 +116,7 @@ class _Judged:
     grade: Ints
     asked: Ints
     violated: tuple[Ints, Names]
+    origins: dict[str, int]
 
 
 def _narrowed(
@@ -146,6 +147,7 @@ def _narrowed(
         "num_queries": len(kept),
         "sizes": sizes,
         "num_candidates": number,
+        "origins": judged.origins,
     }
     types = tuple(sorted(set(name[said].tolist())))
     return ListedPool(kept, lists, excluded, first, types, columns, (new[row][said], name[said]))
@@ -165,7 +167,7 @@ def _read_judgements(benchmark: Benchmark, task: Task, split: str, query_ids: Na
     where = f"{split}, judgements of {task.name}"
     if not len(records):
         raise BenchmarkError("a task has no judgement", where=f"{split}, {task.name}", hint=_HINT)
-    table = records.table(["query-id", "corpus-id", "score", "grade", "asked", "violates"])
+    table = records.table(["query-id", "corpus-id", "score", "grade", "asked", "violates", "origin"])
     query = _known(table["query-id"], query_ids, where, "query")
     position = _known(table["corpus-id"], candidate_ids, where, "candidate")
     relevance = table["score"].to_numpy().astype(np.int64)
@@ -191,7 +193,8 @@ def _read_judgements(benchmark: Benchmark, task: Task, split: str, query_ids: Na
     lists = table["violates"].combine_chunks().fill_null([]).take(pa.array(rows))
     of = np.repeat(np.arange(len(rows)), pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     names = np.array(lists.flatten().to_pylist(), dtype=np.str_)
-    return _Judged(query[rows], position[rows], relevance[rows], grade[rows], asked[rows], (of, names))
+    origins = {row["values"]: row["counts"] for row in table["origin"].value_counts().to_pylist()}
+    return _Judged(query[rows], position[rows], relevance[rows], grade[rows], asked[rows], (of, names), origins)
 
 
 def _read_pairs(

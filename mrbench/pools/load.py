@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrbench.arrays import Ints, row_ends
+from mrbench.arrays import Bools, Ints, row_ends
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.pools.grades import NONE, Codes
@@ -93,7 +93,7 @@ class _Corpora:
 
     Attributes:
         names: Of the corpora, in the order in which they are stacked.
-        own: Which are the task's own.
+        right_modality: Which are of a modality that the task asks for.
         tables: ``id`` and ``grains`` of each; only ``id`` with partial judgements.
         ids: Shape ``(num_candidates,)``, sorted.
         row: Row of each in the stacked corpora.
@@ -101,7 +101,7 @@ class _Corpora:
     """
 
     names: tuple[str, ...]
-    own: np.ndarray[Any, np.dtype[np.bool_]]
+    right_modality: Bools
     tables: list[pa.Table]
     ids: Names
     row: Ints
@@ -128,7 +128,9 @@ def _read_corpora(benchmark: Benchmark, task: Task, split: str, names: tuple[str
         first = np.ones(len(order), dtype=np.bool_)
         first[1:] = ids[order][1:] != ids[order][:-1]
         order = order[first]
-    return _Corpora(names, own, tables, ids[order], order, corpus[order])
+    wanted = {benchmark.corpora[name] for name in task.own_corpora}
+    right = np.array([benchmark.corpora[name] in wanted for name in names])
+    return _Corpora(names, right, tables, ids[order], order, corpus[order])
 
 
 def _closed(
@@ -166,7 +168,7 @@ def _closed(
         candidate_ids=corpora.ids,
         row=corpora.row,
         corpus=corpora.corpus,
-        own_corpora=corpora.own,
+        right_modality=corpora.right_modality,
         grain_types=grain_types,
         judgements=judgements,
         positives=positives,
@@ -194,6 +196,7 @@ def _open(
     judgements: Judgements = listed.judgements(types)
     ids = query_ids[kept]
     positives, ladder = read_ladders(benchmark.ladders(task.name, split), task.name, ids, corpora.ids, every=False)
+    _check_positives(judgements, positives, ids, task.name)
     if not len(ladder.query) and listed.lists is not None:  # a list of judged candidates is a ladder
         judged = judgements.judged_of(listed.lists.query, listed.lists.position)
         ladder = Pairs(listed.lists.query[judged], listed.lists.position[judged])
@@ -206,7 +209,7 @@ def _open(
         candidate_ids=corpora.ids,
         row=corpora.row,
         corpus=corpora.corpus,
-        own_corpora=corpora.own,
+        right_modality=corpora.right_modality,
         grain_types=types,
         judgements=judgements,
         positives=np.where(positives >= 0, positives, listed.first_relevant),
@@ -217,6 +220,16 @@ def _open(
         excluded=listed.excluded,
         unanswerable=len(chosen) - len(kept),
     )
+
+
+def _check_positives(judgements: Judgements, positives: Ints, ids: Names, task: str) -> None:
+    """Raise where a ladder's positive is not judged relevant."""
+    has = np.flatnonzero(positives >= 0)
+    wrong = has[judgements.gains_of(has, positives[has]) < 1]
+    if len(wrong):
+        raise BenchmarkError(
+            "the positive of a ladder is not judged relevant", where=f"{task} {ids[wrong[0]]}", hint=VALIDATE
+        )
 
 
 def grain_codes(

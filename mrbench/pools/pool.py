@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from mrbench.arrays import Ints
+from mrbench.arrays import Bools, Ints
 from mrbench.errors import InputError
 from mrbench.pools.grades import NONE, Codes
 from mrbench.pools.judgements import FromGrains, Judgements, LadderPairs
@@ -79,7 +79,7 @@ class TaskPool:
         candidate_ids: Shape ``(num_candidates,)``, sorted.
         row: Row of each candidate in the stacked embeddings, shape ``(num_candidates,)``.
         corpus: Index of each candidate's corpus in ``corpora``, the same shape.
-        own_corpora: Which of ``corpora`` are the task's own, shape ``(num_corpora,)``; a union has others too.
+        right_modality: Which of ``corpora`` are of a modality that the task asks for, shape ``(num_corpora,)``.
         grain_types: The names of the types, sorted.
         judgements: What candidates are worth.
         positives: Position of each query's own positive, shape ``(num_queries,)``: the one that its ladder names, else
@@ -99,7 +99,7 @@ class TaskPool:
     candidate_ids: Names
     row: Ints
     corpus: Ints
-    own_corpora: np.ndarray[Any, np.dtype[np.bool_]]
+    right_modality: Bools
     grain_types: tuple[str, ...]
     judgements: Judgements
     positives: Ints

@@ -23,7 +23,7 @@ class First:
             candidates score higher and the same, sum of gains, and how many are judged; by query and rising score.
         grains: For every grain of a query: query, grain, share of the first ten results that keep it, share of those
             tied for the first place that lose it. Only in a closed world, where the grains of all candidates are known.
-        wrong: For each query the share of its first ten results that are of corpora that are not the task's own.
+        wrong: For each query the share of its first ten results that are of a modality that the task does not ask for.
         only: For each query the score of all candidates where it is one, else NaN.
     """
 
@@ -91,7 +91,7 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
     best = (greater == 0)[group]
     at = np.searchsorted(asked, query)
     whole = _sums(at, weight, asked)
-    strange = ~pool.own_corpora[pool.corpus[candidate]]
+    strange = ~pool.right_modality[pool.corpus[candidate]]
     wrong = _sums(at, strange * weight, asked) / whole
     only = np.full(len(asked), np.nan)
     alone = equal == pool.sizes[of]
