@@ -11,7 +11,6 @@ from typing import Literal
 
 Need = Literal[
     "judgements",
-    "relevance grades",
     "partial judgements",
     "grains",
     "ladder",
@@ -117,7 +116,6 @@ DECLARATIONS: dict[str, Measure] = {
         "nDCG@{k}",
         "the relevance of the candidates {among}, discounted by rank, over that of the best order",
         chance_rule=RANDOM_GAINS,
-        needs=("judgements", "relevance grades"),
         others="ndcg_cut_{k} in trec_eval, NDCG@{k} in MTEB (linear gain)",
     ),
     "ndcg_exp@k": Measure(
@@ -125,7 +123,6 @@ DECLARATIONS: dict[str, Measure] = {
         "2 to the power of the relevance, less 1, of the candidates {among}, discounted by rank, over that of the best "
         "order",
         chance_rule=RANDOM_GAINS,
-        needs=("judgements", "relevance grades"),
         others="NDCG@{k} in work on learning to rank",
     ),
     "map": _ranked("MAP", "the precision at the rank of every relevant candidate, averaged over them"),
@@ -184,7 +181,7 @@ DECLARATIONS: dict[str, Measure] = {
         None,
         None,
         chance=0.0,
-        needs=("pairs", "grains"),
+        needs=("judgements", "pairs"),
     ),
     "candidate_score": Measure(
         "candidate score",
