@@ -11,7 +11,6 @@ from typing import Literal
 
 Need = Literal[
     "judgements",
-    "relevance grades",
     "partial judgements",
     "grains",
     "ladder",
@@ -26,8 +25,10 @@ Need = Literal[
 """What data must have for a measure. Pairs come from ladders or from a list of true and false texts; quadruples from
 flipped queries or from two texts and two images."""
 
-RANDOM_ORDER = "the expected value of a random order, from the numbers of relevant and of all candidates (chance)"
-RANDOM_GAINS = "the expected value of a random order, from the number of candidates of each relevance (chance_ndcg)"
+RANDOM_ORDER = "that of a random order, known from the number of relevant candidates and the size of the pool"
+"""Computed by :func:`mrbench.measures.chance`."""
+RANDOM_GAINS = "that of a random order, known from the number of candidates of each relevance"
+"""Computed by :func:`mrbench.measures.chance_ndcg`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ DECLARATIONS: dict[str, Measure] = {
         1.0,
         None,
         False,
+        chance_rule="about candidates x (1 - 2^(-1/relevant)) for a random order",
         others="MedR",
         over_queries="median",
     ),
@@ -117,7 +119,6 @@ DECLARATIONS: dict[str, Measure] = {
         "nDCG@{k}",
         "the relevance of the candidates {among}, discounted by rank, over that of the best order",
         chance_rule=RANDOM_GAINS,
-        needs=("judgements", "relevance grades"),
         others="ndcg_cut_{k} in trec_eval, NDCG@{k} in MTEB (linear gain)",
     ),
     "ndcg_exp@k": Measure(
@@ -125,7 +126,6 @@ DECLARATIONS: dict[str, Measure] = {
         "2 to the power of the relevance, less 1, of the candidates {among}, discounted by rank, over that of the best "
         "order",
         chance_rule=RANDOM_GAINS,
-        needs=("judgements", "relevance grades"),
         others="NDCG@{k} in work on learning to rank",
     ),
     "map": _ranked("MAP", "the precision at the rank of every relevant candidate, averaged over them"),
@@ -161,7 +161,7 @@ DECLARATIONS: dict[str, Measure] = {
     "all_positives_accuracy": Measure(
         "all-positives accuracy",
         "the share of items whose every true text scores above every false one",
-        chance_rule="1 / C(true + false, true), for two true texts and a false one 1/3 (chance_of_all_above)",
+        chance_rule="1 / C(true + false, true), for two true texts and a false one 1/3",
         needs=("pairs",),
         others="image-to-text accuracy in SugarCrepe++",
     ),
@@ -184,7 +184,7 @@ DECLARATIONS: dict[str, Measure] = {
         None,
         None,
         chance=0.0,
-        needs=("pairs", "grains"),
+        needs=("judgements", "pairs"),
     ),
     "candidate_score": Measure(
         "candidate score",
@@ -255,7 +255,7 @@ DECLARATIONS: dict[str, Measure] = {
         "solved by one part",
         "the share of queries whose answer comes first for the picture or the text of the query alone",
         higher_is_better=None,
-        chance_rule="1 - (1 - 1/candidates)^solvers (chance_of_one_part)",
+        chance_rule="1 - (1 - 1/candidates)^solvers",
         needs=("judgements", "image and text queries"),
     ),
     "wrong_modality@k": Measure(

@@ -34,7 +34,7 @@ def reciprocal_rank(groups: TieGroups, k: int | None = None) -> Floats:
     if k is not None:
         check_cutoff(k)
     distinct, inverse = np.unique(np.stack(groups.best(), axis=1), axis=0, return_inverse=True)
-    values = np.array([_expected(*map(int, group), k) for group in distinct])
+    values = np.array([_expected(int(above), int(size), int(relevant), k) for above, size, relevant in distinct])
     return values[inverse.reshape(-1)].astype(np.float64)
 
 

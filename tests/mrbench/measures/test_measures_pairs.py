@@ -51,6 +51,7 @@ def test_one_true_text_is_pair_accuracy() -> None:
     item = np.arange(50)
     right = all_positives_above(item, true, item, false, 50)
     assert mean_by_grain(kind, right) == pair_accuracy(Pairs(item, kind, true > false, 50))
+    assert chance_of_all_above(2, 2) == pytest.approx(1 / 6)  # one of the six ways to place the two true texts
     assert not all_positives_above(item, true * 0, item, false * 0, 50).any()
 
 
