@@ -284,7 +284,7 @@ def test_a_usual_spread_needs_no_scores_of_the_whole_pool(kind: str, monkeypatch
     assert calls == [0]
 
 
-def test_hundreds_of_exclusions_of_one_query_do_not_deepen_the_search_of_the_others() -> None:
+def test_many_exclusions_of_one_query_do_not_deepen_the_search_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     candidates, queries = units("spread", 900, 8, rng), units("spread", 40, 8, rng)
     table = exact(queries, candidates)
@@ -301,7 +301,12 @@ def test_hundreds_of_exclusions_of_one_query_do_not_deepen_the_search_of_the_oth
         check_search(searcher, queries, None, table, allowed, rng)
         asked.clear()
         top, _ = searcher.search(queries, [], 10)
-    assert asked == [(39, 11), (1, 710)]
+        assert asked == [(39, 11), (1, 710)]
+        asked.clear()
+        monkeypatch.setattr(excluding_searcher, "_BEST", 15 * 11)  # so many best are held at a time
+        again, _ = searcher.search(queries, [], 10)
+        assert asked == [(15, 11), (15, 11), (9, 11), (1, 710)]
+    np.testing.assert_array_equal(top, again)
     assert top[7].tolist() == np.argsort(-table[7])[700:710].tolist()
 
 
