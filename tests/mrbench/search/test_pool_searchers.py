@@ -361,3 +361,10 @@ def test_blocks_of_queries_cover_all_and_are_as_large_as_allowed(seed: int) -> N
             assert queries is None or size <= queries
             full = block.stop == 30 or size == queries or pairs + counts[block.stop] > most
             assert full
+
+
+@pytest.mark.parametrize("given", [[3, 3, 5, 4], [3, 5, 5, 4], [5, 3, 3, 4]])
+def test_a_pair_named_twice_counts_once(given: list[int]) -> None:
+    pairs = PairList(np.array([0, 0, 0, 2]), np.array(given)).ordered()
+    assert (pairs.query.tolist(), pairs.candidate.tolist()) == ([0, 0, 2], [3, 5, 4])
+    assert pairs.ordered() is pairs
