@@ -148,7 +148,7 @@ class ListSearcher:
         part: slice,
     ) -> int:
         """Score the lists and the requested pairs of a block of queries; then count and find the best by sorting."""
-        mine, number = queries[part], part.stop - part.start
+        mine, number = queries[part], len(of[part])
         parts = [BlockOfRequest(request, np.arange(part.start, part.stop)) for request in requests]
         lists = self._lists.for_queries(of[part] if ranked else of[:0])
         scores = self._scores(mine, lists)

@@ -284,7 +284,7 @@ def test_a_usual_spread_needs_no_scores_of_the_whole_pool(kind: str, monkeypatch
     assert calls == [0]
 
 
-def test_hundreds_of_exclusions_of_one_query_do_not_deepen_the_search_of_the_others() -> None:
+def test_many_exclusions_of_one_query_do_not_deepen_the_search_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     candidates, queries = units("spread", 900, 8, rng), units("spread", 40, 8, rng)
     table = exact(queries, candidates)
@@ -301,7 +301,12 @@ def test_hundreds_of_exclusions_of_one_query_do_not_deepen_the_search_of_the_oth
         check_search(searcher, queries, None, table, allowed, rng)
         asked.clear()
         top, _ = searcher.search(queries, [], 10)
-    assert asked == [(39, 11), (1, 710)]
+        assert asked == [(39, 11), (1, 710)]
+        asked.clear()
+        monkeypatch.setattr(excluding_searcher, "_BEST", 15 * 11)  # so many best are held at a time
+        again, _ = searcher.search(queries, [], 10)
+        assert asked == [(15, 11), (15, 11), (9, 11), (1, 710)]
+    np.testing.assert_array_equal(top, again)
     assert top[7].tolist() == np.argsort(-table[7])[700:710].tolist()
 
 
@@ -356,3 +361,10 @@ def test_blocks_of_queries_cover_all_and_are_as_large_as_allowed(seed: int) -> N
             assert queries is None or size <= queries
             full = block.stop == 30 or size == queries or pairs + counts[block.stop] > most
             assert full
+
+
+@pytest.mark.parametrize("given", [[3, 3, 5, 4], [3, 5, 5, 4], [5, 3, 3, 4]])
+def test_a_pair_named_twice_counts_once(given: list[int]) -> None:
+    pairs = PairList(np.array([0, 0, 0, 2]), np.array(given)).ordered()
+    assert (pairs.query.tolist(), pairs.candidate.tolist()) == ([0, 0, 2], [3, 5, 4])
+    assert pairs.ordered() is pairs
