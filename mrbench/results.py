@@ -172,7 +172,7 @@ def _parse(raw: dict[str, Any]) -> Result:
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
         tasks[name] = _parse_task(part)
-        tasks[name].definition(name)
+        task_from_json(tasks[name].task or name)
     if not tasks:
         raise ValueError("no task")
     return Result(

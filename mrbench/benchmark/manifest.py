@@ -90,7 +90,7 @@ class Manifest:
 def task_to_json(task: Task) -> dict[str, Any]:
     """Return what a manifest and a result say of a task."""
     said = {key: value for key, value in asdict(task).items() if key not in ("query_modality", "candidate_modality")}
-    return {**said, "category": task.category}
+    return {**said, "category": task.category, "corpora": list(task.corpora), "measures": list(task.measures)}
 
 
 def task_from_json(raw: Any) -> Task:

@@ -66,7 +66,7 @@ def test_a_malformed_file_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_a_newer_version_says_so(tmp_path: Path) -> None:
-    (tmp_path / "later.json").write_text(_change("format_version", value=2))
+    (tmp_path / "later.json").write_text(_change("format_version", value=3))
     with pytest.raises(FormatVersionError, match=r"newer.*later\.json"):
         read_results([tmp_path])
 
