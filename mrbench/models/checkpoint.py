@@ -92,10 +92,15 @@ def identity(folder: Path, weights: list[Path]) -> str:
     return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
-def settings_digest(folder: Path) -> str:
-    """Return 64 hexadecimal digits over what is read of a checkpoint beside its weights."""
+def settings_digest(folder: Path, *more: str) -> str:
+    """Return 64 hexadecimal digits over what is read of a checkpoint beside its weights.
+
+    Args:
+        folder: The checkpoint.
+        more: Names of files that are read of it beside those of a dual encoder.
+    """
     digest = hashlib.sha256()
-    for name in (*_SETTINGS, *_VOCABULARIES):
+    for name in (*_SETTINGS, *_VOCABULARIES, *more):
         if (folder / name).is_file():
             digest.update(f"{name} {hashlib.sha256(_as_read(folder / name)).hexdigest()}\n".encode())
     return digest.hexdigest()
@@ -110,7 +115,7 @@ def _as_read(path: Path) -> bytes:
         said = json.loads(content)
     except (ValueError, RecursionError):
         return content  # refused where it is loaded
-    if path.name in _SETTINGS and isinstance(said, dict):
+    if path.name.endswith("config.json") and isinstance(said, dict):
         parts = {name: _without_idle(part) for name, part in said.items()}
         said = _without_idle(parts)
     return json.dumps(said, sort_keys=True).encode()
