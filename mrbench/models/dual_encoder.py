@@ -120,7 +120,7 @@ class DualEncoder:
 
     def prepare_texts(self, texts: list[str]) -> list[list[int]]:
         """Return the tokens of each text, cut to what the text tower takes."""
-        cut = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
+        cut: dict[str, Any] = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
         if self._family in _LOWER_CASED:
             texts, cut = [text.lower() for text in texts], {**cut, "padding": "max_length"}
         found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
