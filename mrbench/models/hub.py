@@ -98,22 +98,25 @@ def _of_hub(repository: str, revision: str | None) -> Checkpoint:
             raise _hub_error(where, f"it is not in the cache, and {why}") from error
         return cached
     names = _wanted(where, [file.rfilename for file in said.siblings or ()])
-    return _downloaded(where, repository, str(said.sha), names)
-
-
-def _downloaded(where: str, repository: str, commit: str, names: list[str]) -> Checkpoint:
-    """Return the model at a commit with these files, of which those that lack in the cache are downloaded."""
-    cached = _cached(repository, commit)
-    if cached is not None and all((cached.folder / name).is_file() for name in names):
+    cached = _cached(repository, revision)
+    if cached is not None and cached.commit == said.sha and all((cached.folder / name).is_file() for name in names):
         return cached
+    return _downloaded(where, repository, revision, names)
+
+
+def _downloaded(where: str, repository: str, revision: str | None, names: list[str]) -> Checkpoint:
+    """Return the model with these files, of which those that the cache lacks are downloaded.
+
+    The cache then knows the commit of the branch or the tag, so that it is found without the network too.
+    """
     try:
         with quiet_hub(bars=sys.stderr.isatty()):
-            folder = huggingface_hub.snapshot_download(repository, revision=commit, allow_patterns=names)
+            folder = huggingface_hub.snapshot_download(repository, revision=revision, allow_patterns=names)
     except GatedRepoError as error:
         raise _hub_error(where, "the model is gated: its terms have to be accepted on the hub") from error
     except Exception as error:
         raise _hub_error(where, f"the download failed: {textwrap.shorten(str(error), 150)}") from error
-    return Checkpoint(Path(folder), repository, commit)
+    return Checkpoint(Path(folder), repository, Path(folder).name)
 
 
 def _cached(repository: str, revision: str | None) -> Checkpoint | None:

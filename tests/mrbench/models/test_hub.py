@@ -122,12 +122,15 @@ def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path)
         snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
         assert {path.name for path in snapshot.iterdir()} == {path.name for path in clip.iterdir()}
         assert DualEncoder(str(snapshot), device="cpu").revision == COMMIT
+        assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         asked.clear()
         assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         assert asked == ["/api/models/org/tiny"]  # which commit main is, and nothing more
         asked.clear()
         assert find(f"org/tiny@{COMMIT}", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         assert asked == []
+    for spec in ("org/tiny", "org/tiny@v1", f"org/tiny@{COMMIT}"):  # as on a node without a network
+        assert find(spec, home, HF_HUB_OFFLINE="1")[:2] == (f"org/tiny {COMMIT}", "")
 
 
 @pytest.mark.parametrize(
