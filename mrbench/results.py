@@ -100,7 +100,8 @@ class Result:
     """One model on one split of one benchmark.
 
     Attributes:
-        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype"}``.
+        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype", "control"}``; results of before
+            say no ``control``.
         benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``. Tasks are all that it has. Pool is
             ``task`` (candidates of the task's modality) or ``union`` (all modalities).
         limit: Number of queries per task it was cut to, or None. A cut result is no leaderboard entry.

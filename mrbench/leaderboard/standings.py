@@ -18,7 +18,7 @@ from mrbench.benchmark.manifest import STEM
 from mrbench.errors import ResultError
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
-from mrbench.leaderboard.data import CONTROLS, MAIN_MEASURE, Board, Cell, Row, TaskHead, one_line
+from mrbench.leaderboard.data import MAIN_MEASURE, Board, Cell, Row, TaskHead, is_control, one_line
 from mrbench.leaderboard.one_part import one_part
 from mrbench.measures import in_order
 from mrbench.records import TASKS
@@ -159,11 +159,11 @@ def _row(result: Result, names: list[str], measures: list[str], full_label: bool
         label=f"{model} @ {revision}" if full_label else model,
         model=model,
         revision=revision,
-        control=result.model["name"] in CONTROLS,
+        control=is_control(result.model),
         overall=overall,
         tasks=tasks,
         measures=cells,
-        reading=reading(result.model["name"], _scored(result), names),
+        reading=reading(_scored(result), names, control=is_control(result.model)),
         facts=tuple(_facts(result).items()),
     )
 
