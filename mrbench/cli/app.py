@@ -7,18 +7,26 @@ import re
 import signal
 import sys
 import traceback
-from importlib.metadata import entry_points, version
-from typing import Annotated
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_group
 
 from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
+from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
+from mrbench.registry import plugins
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INTERRUPTED = 130
+_NO_THREAD = InputError(
+    "no further thread or process can be started here",
+    where="limits of the system",
+    hint="raise ulimit -u, or set OMP_NUM_THREADS=1 and --workers 1",
+)
 
 app = typer.Typer(
     name="mrbench",
@@ -31,7 +39,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mrbench {version('mrbench')}")
+        say(f"mrbench {version('mrbench')}")
         raise typer.Exit
 
 
@@ -57,12 +65,28 @@ app.command("rescore")(rescore.rescore)
 app.add_typer(cache.app, name="cache")
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("demo")(demo.demo)
-for _point in sorted(entry_points(group="mrbench.commands"), key=lambda point: point.name):
-    app.add_typer(_point.load(), name=_point.name)  # a plugin's typer app becomes a command of its name
+
+
+def _add_plugin(name: str, loaded: Any) -> None:
+    """Make a plugin's typer app a command of its name.
+
+    Raises:
+        InputError: It is no typer app, or there is a command of this name.
+    """
+    if not isinstance(loaded, typer.Typer):
+        raise InputError("not a typer app", got=type(loaded).__name__, accepted="typer.Typer")
+    if name in {made.name for made in (*app.registered_commands, *app.registered_groups)}:
+        raise InputError("two commands have one name", got=name)
+    get_group(loaded)  # raises where a command is malformed; the whole command line would
+    app.add_typer(loaded, name=name)
+
+
+plugins("mrbench.commands", _add_plugin)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input or output, 130 interrupted."""
+    prepare()
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in ("SIGTERM", "SIGHUP"):  # clean up after these as after Ctrl-C
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # as under nohup
@@ -71,22 +95,32 @@ def main(arguments: list[str] | None = None) -> None:
         _check_words(arguments)
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
     except (MRBenchError, OSError, MemoryError, _ClickException) as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        sys.stderr.write(f"{_line(error)}\n")
-        sys.exit(2)
-    except RuntimeError as error:  # as torch says that memory ran out
+        code = _refuse(error, arguments)
+    except RuntimeError as error:
         from mrbench.models.common import out_of_memory
 
-        if "--debug" in arguments or not out_of_memory(error):
+        if "start new thread" in str(error):
+            code = _refuse(_NO_THREAD, arguments)
+        elif "--debug" in arguments or not out_of_memory(error):  # as torch says that memory ran out
             raise
-        sys.stderr.write(f"{_line(MemoryError())}\n")
-        sys.exit(2)
+        else:
+            code = _refuse(MemoryError(), arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     if code == _INTERRUPTED:  # newer versions of typer answer Ctrl-C with this code, older ones raise
-        sys.stderr.write("error: interrupted; nothing was left half-written\n")
+        note("error: interrupted; nothing was left half-written")
+    unwritten = finish()
+    if unwritten and not code:
+        code = _refuse(MRBenchError(unwritten, where="stdout"), [])
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(error: BaseException, arguments: list[str]) -> int:
+    """Say an error, its traceback where that was asked for, and return the exit code."""
+    if "--debug" in arguments:
+        traceback.print_exc()
+    note(_line(error))
+    return 2
 
 
 def _check_words(arguments: list[str]) -> None:

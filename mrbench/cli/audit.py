@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, command_line, note, print_json
+from mrbench.cli.common import BenchmarkFolder, Json, command_line, print_json
+from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError
 
 
@@ -49,8 +50,8 @@ def audit(
     else:
         for checks in report.checks.values():
             for check in checks:
-                (note if report.failed else typer.echo)(one_line(check))
-        (note if report.failed else typer.echo)(f"report: {paths['html']}")
+                (note if report.failed else say)(one_line(check))
+        (note if report.failed else say)(f"report: {paths['html']}")
     if report.failed:
         raise BenchmarkError(
             f"the audit found leaks or faults: {', '.join(check.name for check in report.failed)}",

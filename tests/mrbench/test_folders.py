@@ -218,7 +218,7 @@ def test_what_a_killed_run_left_under_a_long_name_is_cleared(tmp_path: Path) -> 
 
 def test_a_mount_point_is_refused_before_any_work(tmp_path: Path) -> None:
     """As a container has them: it cannot be exchanged with the finished folder, which shows only at the end."""
-    with pytest.raises(OutputError, match="mount point.*accepted: a folder inside it"):
+    with pytest.raises(OutputError, match=r"mount point.*accepted: a folder inside it"):
         folders.check_replaceable(Path("/proc"), KIND, overwrite=True)
     assert not folders._mounted(tmp_path)
 

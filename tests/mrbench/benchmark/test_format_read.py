@@ -216,7 +216,7 @@ def test_a_folder_of_links_is_read_and_still_compared_with_its_manifest(folder: 
     (folder.parent / "name").symlink_to(folder, target_is_directory=True)
     assert list(Benchmark(folder.parent / "name").queries("t2i", "test")) == rows
     _flip(folder)  # through the link
-    with pytest.raises(BenchmarkError, match="altered.*t2i-test"):
+    with pytest.raises(BenchmarkError, match=r"altered.*t2i-test"):
         Benchmark(folder)
 
 

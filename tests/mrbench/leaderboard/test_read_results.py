@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeyp
             return scan(path)
 
         monkeypatch.setattr(os, "listdir", as_for_others)
-    with pytest.raises(ResultError, match="cannot read: Permission denied; where: .*closed"):
+    with pytest.raises(ResultError, match=r"cannot read: Permission denied; where: .*closed"):
         read_results([tmp_path])
 
 
