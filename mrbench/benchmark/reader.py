@@ -112,6 +112,8 @@ def _named(path: Path) -> Iterator[None]:
     """Say which file is not as the format has it."""
     try:
         yield
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
     except (pa.ArrowException, KeyError, TypeError, OSError) as error:
         raise BenchmarkError(
             "malformed data file", where=path, got=f"{type(error).__name__}: {error}", hint="mrbench validate DIR"

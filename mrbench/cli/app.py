@@ -6,6 +6,7 @@ import itertools
 import re
 import signal
 import sys
+import threading
 import traceback
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -17,15 +18,17 @@ from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models
 from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
 from mrbench.registry import plugins
+from mrbench.workers import cores
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INTERRUPTED = 130
+_THREADS = cores() + 16  # BLAS takes a thread for each core, and Arrow eight more to read
 _NO_THREAD = InputError(
     "no further thread or process can be started here",
     where="limits of the system",
-    hint="raise ulimit -u, or set OMP_NUM_THREADS=1 and --workers 1",
+    hint="raise ulimit -u, or the limit of the container on processes",
 )
 
 app = typer.Typer(
@@ -93,15 +96,14 @@ def main(arguments: list[str] | None = None) -> None:
             signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         _check_words(arguments)
+        _check_threads()
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
-    except (MRBenchError, OSError, MemoryError, _ClickException) as error:
+    except (MRBenchError, OSError, MemoryError, ImportError, _ClickException) as error:
         code = _refuse(error, arguments)
     except RuntimeError as error:
-        from mrbench.models.common import out_of_memory
-
         if "start new thread" in str(error):
             code = _refuse(_NO_THREAD, arguments)
-        elif "--debug" in arguments or not out_of_memory(error):  # as torch says that memory ran out
+        elif "--debug" in arguments or not _memory_ran_out(error):
             raise
         else:
             code = _refuse(MemoryError(), arguments)
@@ -113,6 +115,12 @@ def main(arguments: list[str] | None = None) -> None:
     if unwritten and not code:
         code = _refuse(MRBenchError(unwritten, where="stdout"), [])
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _memory_ran_out(error: RuntimeError) -> bool:
+    from mrbench.models.common import out_of_memory  # as torch says it
+
+    return out_of_memory(error)
 
 
 def _refuse(error: BaseException, arguments: list[str]) -> int:
@@ -136,6 +144,21 @@ def _check_words(arguments: list[str]) -> None:
             raise InputError("a value that is not UTF-8", where=f"after {before}", got=word, accepted="UTF-8")
 
 
+def _check_threads() -> None:
+    """Refuse to begin where the libraries could not start their threads: they would hang, or interrupt us.
+
+    Raises:
+        RuntimeError: A thread cannot be started.
+    """
+    done, size = threading.Event(), threading.stack_size(1 << 16)
+    try:
+        for _ in range(_THREADS):
+            threading.Thread(target=done.wait, daemon=True).start()
+    finally:
+        done.set()
+        threading.stack_size(size)
+
+
 def _line(error: BaseException) -> str:
     """Say an error in one line; a call without arguments gets the help instead."""
     if isinstance(error, _ClickException):
@@ -146,6 +169,9 @@ def _line(error: BaseException) -> str:
         return f"error: {message.rstrip('.')}; next: {context.command_path if context else 'mrbench'} --help"
     if isinstance(error, MemoryError):
         return "error: out of memory"
+    if isinstance(error, ImportError):
+        said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+        return f"error: {MRBenchError('a library cannot be loaded', got=said)}"
     if isinstance(error, OSError) and error.strerror:
         return f"error: {MRBenchError(error.strerror, where=error.filename)}"
     return "error: " + (" ".join(str(error).split()) or type(error).__name__)

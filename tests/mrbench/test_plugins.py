@@ -100,7 +100,7 @@ def test_entry_points_that_cannot_be_read_are_those_of_one_package(installed) ->
     ("point", "said"),
     [
         ("evaluate = apps:GOOD", "two commands have one name; got: 'evaluate'"),
-        ("x = apps:MALFORMED", "AssertionError: Typer Currently doesn't support Union types"),
+        ("x = apps:MALFORMED", "AssertionError: Typer currently doesn't support Union types"),
         ("x = json:dumps", "not a typer app; got: 'function'"),
     ],
 )
