@@ -146,3 +146,11 @@ def test_little_memory_or_few_files_is_at_most_one_line(place: Path, limit: str)
     assert run.returncode in (0, 2)
     assert run.stderr.count(b"\n") == (1 if run.returncode else 0)
     assert not list(place.glob(".out*"))
+
+
+def test_an_audit_of_links_says_at_once_where_its_report_can_go(place: Path) -> None:
+    shell("mkdir l && cp -r b/data b/manifest.json l && ln -s ../b/README.md l/README.md", place)
+    run = shell(f"{MRBENCH} audit l", place)
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert run.stderr.startswith(b"error: the data card is a link; where: l/README.md; next: --output DIR")
+    assert sorted(path.name for path in (place / "l").iterdir()) == ["README.md", "data", "manifest.json"]
