@@ -78,7 +78,7 @@ def _add_plugin(name: str, loaded: Any) -> None:
     """
     if not isinstance(loaded, typer.Typer):
         raise InputError("not a typer app", got=type(loaded).__name__, accepted="typer.Typer")
-    if name in {made.name for made in (*app.registered_commands, *app.registered_groups)}:
+    if name in {made.name for made in app.registered_commands} | {made.name for made in app.registered_groups}:
         raise InputError("two commands have one name", got=name)
     get_group(loaded)  # raises where a command is malformed; the whole command line would
     app.add_typer(loaded, name=name)

@@ -54,7 +54,7 @@ def _reopened(stream: io.TextIOWrapper, number: int, errors: str) -> io.TextIOWr
     raw = _MayBeLeft(number, "wb", closefd=False)
     buffered = isinstance(stream.buffer, io.BufferedWriter)
     return io.TextIOWrapper(
-        io.BufferedWriter(raw) if buffered else raw,  # type: ignore[type-var]
+        io.BufferedWriter(raw) if buffered else raw,
         encoding=stream.encoding,
         errors=errors,
         line_buffering=stream.line_buffering,

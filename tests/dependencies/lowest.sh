@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 python=$work/venv/bin/python
 "$python" -m pip install --quiet uv
 "$python" -m pip install --quiet --constraint "$root/constraints.txt" torch
-"$python" -c 'from importlib.metadata import version; print(f"torch=={version(\"torch\")}")' > "$work/torch.txt"
+"$python" -c 'from importlib.metadata import version; print("torch==" + version("torch"))' > "$work/torch.txt"
 # uv looks at no other place for wheels than pip does: what is installed already stays.
 UV_FIND_LINKS=${PIP_FIND_LINKS:-} "$python" -m uv pip install --quiet --python "$python" --resolution "$resolution" \
   --override "$work/torch.txt" "$root[build,models,elva]"
