@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
+from mrbench.cli.streams import say
 from mrbench.errors import InputError, MRBenchError, OutputError
 from mrbench.workers import cores
 
@@ -130,8 +131,8 @@ def evaluate(
     if as_json:
         print_json(result.to_json())
     else:
-        typer.echo(summary(result))
-        typer.echo(f"result: {target / 'result.json'}")
+        say(summary(result))
+        say(f"result: {target / 'result.json'}")
     return None
 
 

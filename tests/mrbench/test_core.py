@@ -139,8 +139,9 @@ def test_registry_loads_lazily_and_takes_plugins(monkeypatch: pytest.MonkeyPatch
 def test_missing_package_names_the_extra() -> None:
     with pytest.raises(MissingExtraError, match=r'no_such_module.*pip install "mrbench\[models\]"'):
         Entry("m", "", "no_such_module:x", extra="models").load()
-    with pytest.raises(ModuleNotFoundError):
-        Entry("m", "", "no_such_module:x").load()
+    for path in ("no_such_module:x", "json:no_such_object", "json"):
+        with pytest.raises(InputError, match=f"m cannot be loaded; where: {path}; got: "):
+            Entry("m", "", path).load()
 
 
 RESULT = Result(
