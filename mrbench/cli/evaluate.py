@@ -87,8 +87,8 @@ def evaluate(
     """
     from mrbench.benchmark import Benchmark
     from mrbench.encode import Share
-    from mrbench.evaluate import embed
-    from mrbench.evaluate import evaluate as run
+    from mrbench.evaluation import embed
+    from mrbench.evaluation import evaluate as run
     from mrbench.models.zoo import load_model
 
     if pool not in ("task", "union"):

@@ -17,7 +17,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingStore, ModelSource, Share
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
-from mrbench.evaluate.environment import environment
+from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.pools import TaskPool, load_pool, pool_modalities

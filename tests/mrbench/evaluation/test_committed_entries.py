@@ -12,7 +12,7 @@ import pytest
 from mrbench.benchmark import Benchmark
 from mrbench.build.emoji import EmojiConfig, build_emoji
 from mrbench.build.scenes import ScenesConfig, build_scenes
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.zoo import load_model
 
 ENTRIES = Path(__file__).parents[3] / "leaderboards" / "entries"
