@@ -321,6 +321,10 @@ class Benchmark:
         """Other wordings of a task's instruction that the data set has; none by default."""
         return ()
 
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on how the data was read; none for a folder."""
+        return ()
+
     def _records(self, table: str, stem: str, split: str) -> Records[Any]:
         read_row, key = _READERS[table]
         if split not in self.splits:
