@@ -79,6 +79,9 @@ class Records(Generic[Record]):
         read_row: Makes a record of a row.
         key: The column that :meth:`find` looks in.
         images: Where referenced images lie.
+
+    Attributes:
+        images: Where referenced images lie.
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class Records(Generic[Record]):
         self._open = chunks
         self._read_row = read_row
         self._key = key
-        self._images = images
+        self.images = images
         self._cached: tuple[int, list[dict[str, Any]]] | None = None
 
     @cached_property
@@ -111,13 +114,13 @@ class Records(Generic[Record]):
         number = int(np.searchsorted(self._ends, index, side="right"))
         start = int(self._ends[number]) - self._chunks[number].rows
         with _named(self._chunks[number].where):
-            return self._read_row(self._rows(number)[index - start], self._images)  # type: ignore[no-any-return]
+            return self._read_row(self._rows(number)[index - start], self.images)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Record]:
         for number, chunk in enumerate(self._chunks):
             for row in self._rows(number, keep=False):
                 with _named(chunk.where):
-                    record = self._read_row(row, self._images)
+                    record = self._read_row(row, self.images)
                 yield record
 
     def _rows(self, number: int, keep: bool = True) -> list[dict[str, Any]]:
