@@ -158,38 +158,43 @@ def evaluate(data: Data) -> Callable[[], dict[str, float]]:
     there is by grain needs ladders of another kind, and takes a few candidates of each query.
     """
     from mrbench.encode.source import TaskEmbeddings
-    from mrbench.pools.pool import TaskPool, Variants
+    from mrbench.pools.judgements import FromGrains
+    from mrbench.pools.pool import Pairs, TaskPool, Variants
+    from mrbench.records import TASKS
     from mrbench.retrieve.search_tasks import search_task
     from mrbench.score.consistency import check_run, read_rows
-    from mrbench.score.scoring import RANKED, ranking
+    from mrbench.score.scoring import RANKED, rank_scores
 
     number, pool = len(data.queries), len(data.candidates)
     grains = np.random.default_rng(3).integers(0, 40, (3, pool)).astype(np.int32)
-    none, nowhere = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.str_)
     names = np.array([f"q{n:09}" for n in range(number)])
+    types = ("action", "attribute", "entity")
+    asked = grains[:, data.judged[:, 0]].T.copy()
     task = TaskPool(
-        task="t2i",
-        modalities=("image",),
+        definition=TASKS["t2i"],
+        corpora=("image",),
         query_ids=names,
-        query_grains=grains[:, data.judged[:, 0]].T.copy(),
+        query_grains=asked,
         candidate_ids=np.array([f"c{n:09}" for n in range(pool)]),
-        candidate_grains=grains,
         row=np.arange(pool),
-        modality=np.zeros(pool, dtype=np.int64),
-        own_modality=0,
-        grain_types=("action", "attribute", "entity"),
-        ladders=tuple((int(row[0]), row) for row in data.judged),
-        variants=Variants(none, nowhere, nowhere, none, none, none),
+        corpus=np.zeros(pool, dtype=np.int64),
+        right_modality=np.array([True]),
+        grain_types=types,
+        judgements=FromGrains(asked, grains, names, types),
+        positives=data.judged[:, 0],
+        ladder=Pairs(np.repeat(np.arange(number), data.judged.shape[1]), data.judged.reshape(-1)),
+        variants=Variants.none(),
         clusters=names,
     )
 
     def run() -> dict[str, float]:
-        fresh = replace(task)  # without what it keeps
+        # Without what they keep from the last round.
+        fresh = replace(task, judgements=replace(task.judgements))
         vectors = TaskEmbeddings(data.candidates, data.queries, data.candidates[:0])
         found = search_task(vectors, fresh, depth=data.depth, device=data.device)
         rows = {name: read_rows(name, getattr(found, name), fresh) for name in RANKED}
         check_run(rows, fresh, data.depth)
-        ranking(rows, fresh.grade_counts)
+        rank_scores(rows, fresh)
         return {}
 
     return run

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mrbench.benchmark.manifest import STEM, task_from_json
 from mrbench.errors import ResultError
 from mrbench.files import read_versioned_json, write_json_atomic
-from mrbench.measures import CATALOGUE
-from mrbench.records import TASKS
+from mrbench.measures import find_measure
+from mrbench.records import Task
 
 FORMAT = "mrbench-result"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LONGEST_NAME = 200
+_NOT_SCORES = ("seconds", "task", "setting", "chance")  # which results of earlier versions lack
 _ROUNDED = 1e-6  # values of single queries have six digits
 
 
@@ -42,7 +44,7 @@ class TaskResult:
         reason: Why there are no scores; empty when scored.
         queries: Number of queries.
         candidates: Size of the pool.
-        scores: Score by measure, as in :data:`mrbench.measures.CATALOGUE`.
+        scores: Score by measure; :func:`mrbench.measures.declared` says what each name means.
         by_grain: By measure, the score on each grain type.
         by_loss: By measure, the score on candidates that lose 0, 1, 2, ... of the query's grains.
         confusion: Share of the queries with two grain types whose first result loses the second, with their number,
@@ -53,6 +55,9 @@ class TaskResult:
         per_query: By measure one value per query, in the order of the benchmark's file, for tests between models.
         clusters: What each query is about: queries with the same word share art and are not independent.
         seconds: Wall time by step.
+        task: What the benchmark says of the task: category, title, corpora, judgements, pool, measures, protocol.
+        setting: What else the scores depend on: corpora, exclusions, who judged.
+        chance: Exact expected value of a random order, by rank measure.
     """
 
     status: Literal["scored", "not supported"]
@@ -69,6 +74,20 @@ class TaskResult:
     per_query: dict[str, tuple[float, ...]] = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    task: dict[str, Any] = field(default_factory=dict)
+    setting: dict[str, Any] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
+
+    def definition(self, name: str) -> Task:
+        """Return the task of this name; results of format version 1 say no more than the name of one of ours.
+
+        Raises:
+            ResultError: They do not say what it is.
+        """
+        try:
+            return task_from_json(self.task or name)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultError("a result does not describe its task", where=name, got=str(error)) from error
 
     @property
     def pair_accuracy(self) -> dict[str, GrainScore]:
@@ -129,7 +148,7 @@ def difference(written: Result, computed: Result) -> str | None:
     while pairs:
         one, other, name = pairs.pop()
         if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key != "seconds"]
+            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key not in _NOT_SCORES]
         elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
             pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
         elif isinstance(one, float) and isinstance(other, float):
@@ -148,11 +167,12 @@ def _parse(raw: dict[str, Any]) -> Result:
                 raise ValueError(f"{key} is empty or longer than {LONGEST_NAME} characters")
     tasks = {}
     for name, part in raw["tasks"].items():
-        if name not in TASKS:
-            raise ValueError(f"unknown task {name!r}")
+        if not STEM.fullmatch(name):
+            raise ValueError(f"malformed name of a task: {name!r}")
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
         tasks[name] = _parse_task(part)
+        tasks[name].definition(name)
     if not tasks:
         raise ValueError("no task")
     return Result(
@@ -188,12 +208,17 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         },
         clusters=tuple(_text(name) for name in part["clusters"]),
         seconds={k: float(v) for k, v in part["seconds"].items()},
+        task=dict(part.get("task", {})),
+        setting={_text(k): v if isinstance(v, int) else _text(v) for k, v in part.get("setting", {}).items()},
+        chance={_text(measure): _score(measure, value) for measure, value in part.get("chance", {}).items()},
     )
     for measure, values in task.per_query.items():
         if not len(values) == len(task.clusters) == queries:
             raise ValueError(f"{measure} has {len(values)} values and {len(task.clusters)} clusters, {queries} queries")
+        known = find_measure(measure)
         mean, score = math.fsum(values) / max(1, queries), task.scores.get(measure)
-        if score is not None and abs(mean - score) > _ROUNDED:
+        averaged = known is None or known.over_queries == "mean"
+        if averaged and score is not None and abs(mean - score) > _ROUNDED:
             raise ValueError(f"{measure} is {score:g}, and the mean of its queries {mean:g}")
     return task
 
@@ -245,8 +270,9 @@ def _number(value: Any) -> float:
 
 def _score(measure: str, value: Any) -> float:
     number = _number(value)
-    known = CATALOGUE.get(measure)
+    known = find_measure(measure)
     low, high = (known.low, known.high) if known else (None, None)
-    if (low is not None and number < low) or (high is not None and number > high):
+    low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
+    if not low <= number <= high:
         raise ValueError(f"{measure} is outside {low:g} to {high:g}: {value!r}")
     return number

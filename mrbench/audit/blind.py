@@ -94,15 +94,17 @@ def _check(task: str, outcomes: list[Outcome], tests: int) -> Check:
 
 def outcome_of(name: str, task: str, pool: TaskPool, solver: Solver) -> Outcome:
     """Score a solver."""
-    query, kind, other = pool.pairs
+    query, kind, other = pool.pairs.query, pool.pairs.kind, pool.pairs.position
     bounds = np.searchsorted(query, np.arange(len(pool.query_ids) + 1))
+    asking, relevant = pool.relevant
+    starts = np.searchsorted(asking, np.arange(len(pool.query_ids) + 1))
     right: list[Floats] = []
     rows: list[tuple[Ints, Ints, Ints]] = []
     for number, positive in enumerate(pool.positives.tolist()):
         scores = solver(number)
         one_off = other[bounds[number] : bounds[number + 1]]
         right.append(np.sign(scores[positive] - scores[one_off]) / 2 + 0.5)
-        value = scores[pool.grades(number) == pool.number_of_grains(number)][:, None]
+        value = scores[relevant[starts[number] : starts[number + 1]]][:, None]
         above, equal = (scores > value).sum(axis=1), (scores == value).sum(axis=1)
         rows.append((np.full(len(value), number), above, equal))
     pairs = {}
@@ -211,7 +213,7 @@ def _learned_prior(benchmark: Benchmark, task: str, split: str, pool: TaskPool) 
                 counts.setdefault(pair, [1, 1])[int(member == positive)] += 1
     odds = {pair: np.log(seen[1] / seen[0]) for pair, seen in counts.items()}
     rows = _grain_lists(benchmark, task, split)
-    if len(pool.modalities) > 1:
+    if len(pool.corpora) > 1:
         return None
     return np.array([sum(odds.get(pair, 0.0) for pair in rows[row]) for row in pool.row], dtype=np.float64)
 

@@ -34,7 +34,7 @@ def audit_pictures(
     pairs: dict[tuple[str, str], str] = {}
     for task, pool in pools.items():
         if TASKS[task].candidate_modality == "image":
-            for query, kind, other in zip(*pool.pairs, strict=True):
+            for query, kind, other in zip(pool.pairs.query, pool.pairs.kind, pool.pairs.position, strict=True):
                 first, second = sorted((pool.candidate_ids[pool.positives[query]], pool.candidate_ids[other]))
                 pairs[str(first), str(second)] = pool.grain_types[kind]
     if not pairs:
@@ -155,7 +155,7 @@ def audit_balance(pools: dict[str, TaskPool]) -> Check:
     rows: list[Row] = []
     few = []
     for task, pool in pools.items():
-        kinds = pool.pairs[1]
+        kinds = pool.pairs.kind
         for number, kind in enumerate(pool.grain_types):
             codes = pool.query_grains[:, number]
             counts = np.bincount(codes[codes >= 0])

@@ -35,8 +35,8 @@ class TaskEmbeddings:
 class EmbeddingSource(Protocol):
     """Embeds the records of one split of a benchmark: unit vectors, float32."""
 
-    def corpus(self, modality: str) -> Embeddings:
-        """Return the vectors of all candidates of one modality, in the order of the file."""
+    def corpus(self, name: str) -> Embeddings:
+        """Return the vectors of all candidates of one corpus, in the order of the file."""
         ...
 
     def queries(self, pool: TaskPool) -> Embeddings:
@@ -68,9 +68,9 @@ class ModelSource:
         self._model, self._benchmark, self._split = model, benchmark, split
         self._store = EmbeddingStore(model) if store is None else store
 
-    def corpus(self, modality: str) -> Embeddings:
-        """Embed all candidates of one modality."""
-        return encode_corpus(self._model, self._benchmark, modality, self._split, self._store)
+    def corpus(self, name: str) -> Embeddings:
+        """Embed all candidates of one corpus."""
+        return encode_corpus(self._model, self._benchmark, name, self._split, self._store)
 
     def queries(self, pool: TaskPool) -> Embeddings:
         """Embed the queries of a task."""

@@ -112,9 +112,9 @@ def encode_part(
 
 
 def encode_corpus(
-    model: EmbeddingModel, benchmark: Benchmark, modality: str, split: str, store: EmbeddingStore | None = None
+    model: EmbeddingModel, benchmark: Benchmark, name: str, split: str, store: EmbeddingStore | None = None
 ) -> Embeddings:
-    """Embed all candidates of one modality.
+    """Embed all candidates of one corpus.
 
     Returns:
         Unit vectors, float32, shape ``(num_candidates, model.dimension)``, in the order of the file.
@@ -123,12 +123,12 @@ def encode_corpus(
         ModelError: The model returned another shape, or NaN, infinity or a zero vector.
         BenchmarkError: An image cannot be decoded.
     """
-    corpus = benchmark.corpus(modality, split)
+    corpus = benchmark.corpus(name, split)
 
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Pending:
         return _fetch(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
-    return encode_records(model, lambda: iter(corpus), len(corpus), f"{modality} candidates", embed, store)[1]
+    return encode_records(model, lambda: iter(corpus), len(corpus), f"{name} candidates", embed, store)[1]
 
 
 def _query_embedder(model: EmbeddingModel) -> Embed:

@@ -19,9 +19,9 @@ from mrbench.encode import EmbeddingStore, ModelSource, Share
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
-from mrbench.models.protocol import EmbeddingModel, on_gpu, supports
+from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.pools import TaskPool, load_pool, pool_modalities
-from mrbench.records import MODALITIES, TASKS, Modality
+from mrbench.records import MODALITIES, Task
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import embed_tasks, run_tasks
 from mrbench.runs import RUN_FILES, Run, read_run, write_run
@@ -186,7 +186,9 @@ def _pools(
     benchmark: Benchmark, model: EmbeddingModel, tasks: list[str], *, split: str, pool: str, **sample: Any
 ) -> tuple[dict[str, str], dict[str, TaskPool]]:
     """Return why each task cannot be taken, empty where it can, and the pools of those that can."""
-    reasons = {task: _why_not(model, task, pool_modalities(benchmark, task, split, pool)) for task in tasks}
+    reasons = {
+        task: _why_not(model, benchmark.task(task), pool_modalities(benchmark, task, split, pool)) for task in tasks
+    }
     able = [task for task, reason in reasons.items() if not reason]
     return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
 
@@ -248,16 +250,15 @@ def _chosen_tasks(
     wanted = benchmark.task_names if tasks is None else tasks
     for task in wanted:
         pool_modalities(benchmark, task, split, pool)  # raises on an unknown name
-    return [task for task in TASKS if task in wanted]
+    return [task for task in benchmark.task_names if task in wanted]
 
 
-def _why_not(model: EmbeddingModel, task: str, pool: tuple[str, ...]) -> str:
+def _why_not(model: EmbeddingModel, task: Task, pool: tuple[str, ...]) -> str:
     """Return why the model cannot take a task over a pool, or an empty text."""
     lacking = [name for name in pool if name not in model.modalities]
-    query: Modality = TASKS[task].query_modality
-    if query not in model.modalities:
-        lacking.insert(0, query)
-    if not lacking and supports(model, TASKS[task]):
+    if task.query_modality not in model.modalities:
+        lacking.insert(0, task.query_modality)
+    if not lacking:
         return ""
     return "the model takes no " + " and no ".join(dict.fromkeys(name.replace(",", "+") for name in lacking))
 

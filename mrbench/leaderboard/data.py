@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mrbench.measures import fixed_chance
+
 MAIN_MEASURE = "hit_rate@5"
 CONTROLS = frozenset({"random", "constant"})
-CHANCE = 0.5
+CHANCE = fixed_chance("pair_accuracy")
 BAR = 0.05
 """Most of the composed queries, beyond chance, that one half alone may solve."""
 

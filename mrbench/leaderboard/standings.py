@@ -19,31 +19,9 @@ from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.data import CONTROLS, MAIN_MEASURE, Board, Cell, Row, TaskHead, one_line
 from mrbench.leaderboard.one_part import one_part
+from mrbench.measures import in_order
 from mrbench.records import TASKS
 from mrbench.results import Result, TaskResult
-
-MEASURES = (
-    *(f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)),
-    "mrr",
-    "ndcg@10",
-    "map",
-    "pair_accuracy",
-    "all_grains_accuracy",
-    "worst_grain_accuracy",
-    "concordance",
-    "kendall_tau",
-    "strict_chain",
-    "ladder_ndcg",
-    "phrasing_flips@5",
-    "worst_phrasing_hit_rate@5",
-    "hit_rate_slope@5",
-    "image_only_hit_rate@1",
-    "text_only_hit_rate@1",
-    "solved_by_one_part",
-    "wrong_modality@10",
-    "paraphrase_distance",
-    "unrelated_distance",
-)
 
 
 def contestant(result: Result) -> tuple[str | int, ...]:
@@ -96,7 +74,7 @@ def _board(group: list[Result]) -> Board:
     grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.count})
     found = {measure for p in parts for part in p.values() for measure in part.scores} | {MAIN_MEASURE}
     found -= {"image_only_hit_rate@5", "text_only_hit_rate@5"}  # in the result files; the table is wide enough
-    measures = [m for m in MEASURES if m in found] + sorted(found - set(MEASURES))
+    measures = in_order(found)
     order, rows = _ranked([_row(result, names, measures, _same_name(result, group)) for result in group])
     parts = [parts[i] for i in order]
     rows = _with_certainty(rows, parts, names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mrbench.leaderboard.data import BAR, Board, OnePart
+from mrbench.leaderboard.data import BAR, MAIN_MEASURE, Board, OnePart
+from mrbench.measures import declared, find_measure
 
 MISSING = "—"
 _POOLS = {"task": "candidates of the task's modality", "union": "candidates of all modalities"}
@@ -46,29 +47,42 @@ def sureness() -> str:
 
 
 def measure(name: str) -> str:
-    """Return the name of a measure for people.
+    """Return the title of a measure, or its name where nobody declared it.
 
-    >>> measure("hit_rate@5")
-    'hit rate@5'
+    >>> measure("hit_rate@5"), measure("of_a_plugin")
+    ('hit rate@5', 'of a plugin')
     """
-    return name.replace("_", " ")
+    known = find_measure(name)
+    return name.replace("_", " ") if known is None else known.title
+
+
+def meaning(name: str) -> str:
+    """Return what a measure says, which way is better and what chance gives, or nothing where nobody declared it.
+
+    >>> meaning("pair_accuracy").partition(" (")[2]
+    'higher is better; chance: 0.5)'
+    """
+    known = find_measure(name)
+    if known is None:
+        return ""
+    better = {True: "higher is better", False: "lower is better", None: ""}[known.higher_is_better]
+    chance = known.chance_rule if known.chance is None else f"{known.chance:.3g}"
+    facts = "; ".join(filter(None, (better, f"chance: {chance}" if chance else "")))
+    return known.meaning + (f" ({facts})" if facts else "")
 
 
 def main_measure() -> str:
     """Say what the ranking shows."""
+    main = declared(MAIN_MEASURE)
     return (
-        "Hit rate@5: the share of queries with a relevant candidate among the first five "
-        "(the paper calls it Recall@5). Overall is the mean over all tasks; "
+        f"{_capital(main.title)}: {main.meaning} ({main.others}). Overall is the mean over all tasks; "
         f"a model that lacks a task ({MISSING}) has none."
     )
 
 
 def sensitivity() -> str:
     """Say what the calibrated grain sensitivity means."""
-    return (
-        "How far dropping a grain moves the embedding of the query: 0 is as far as another wording moves it, "
-        "1 as far as an unrelated query, below 0 less than another wording. It is comparable between models."
-    )
+    return f"{_capital(declared('grain_sensitivity').meaning)}. It is comparable between models."
 
 
 def confusion() -> str:
@@ -123,3 +137,7 @@ def about(board: Board) -> str:
     """Say in one line what was measured."""
     facts = f"split {board.split}; {pool(board)}; {sizes(board)}; digest {board.digest[:12]}."
     return " ".join(filter(None, (cut(board), facts)))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

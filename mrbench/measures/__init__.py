@@ -5,10 +5,14 @@ over all orders of the tied, in closed form; a pair that is tied fails. Embeddin
 the value of a random order on every rank measure, and 0 on pairs.
 
 Every function returns one value per query; :func:`mean` makes the score, and refuses to make one of nothing.
+
+:func:`declared` says what the name of a score means, :func:`rank_measure` gives the function behind it, and
+:func:`chance` the value of a random order.
 """
 
-from mrbench.measures.average_precision import average_precision
-from mrbench.measures.catalogue import CATALOGUE, Measure
+from mrbench.measures.average_precision import average_precision, average_precision_at_r, capped_average_precision
+from mrbench.measures.catalogue import CATALOGUE, declared, find_measure, fixed_chance, in_order, parse_name
+from mrbench.measures.chance import RankMeasure, chance, chance_ndcg, rank_measure
 from mrbench.measures.consequence import (
     confusion,
     grain_coverage,
@@ -20,42 +24,69 @@ from mrbench.measures.consequence import (
     unchanged_rate,
     worst_phrasing,
 )
+from mrbench.measures.declarations import DECLARATIONS, Measure, Need
 from mrbench.measures.grain_distance import ByGrain, Moves, blindness_rate, grain_distance, mean_by_grain
 from mrbench.measures.grain_sensitivity import calibrated_blindness_rate, grain_sensitivity, mean_scale
-from mrbench.measures.group_score import Quadruples, candidate_score, group_score, query_score
+from mrbench.measures.group_score import Quadruples, candidate_score, group_score, query_score, winoground
 from mrbench.measures.hit_rate import hit_rate
+from mrbench.measures.judged import judged_share
 from mrbench.measures.ladder import Ladders, concordance, grade_curve, kendall_tau, ladder_ndcg, strict_chain
-from mrbench.measures.ndcg import GainGroups, dcg, ideal_dcg, ndcg
+from mrbench.measures.ndcg import Gain, GainGroups, dcg, gain_of, ideal_dcg, ideal_dcg_listed, ndcg
 from mrbench.measures.negatives import above_positive, among_first, any_among_first
-from mrbench.measures.pairs import Pairs, all_grains_accuracy, margins, pair_accuracy, worst_grain
+from mrbench.measures.pairs import (
+    Pairs,
+    all_grains_accuracy,
+    all_positives_above,
+    chance_of_all_above,
+    margins,
+    pair_accuracy,
+    worst_grain,
+)
 from mrbench.measures.parts import chance_of_one_part, solved_by_one_part
-from mrbench.measures.recall import recall
-from mrbench.measures.reciprocal_rank import reciprocal_rank
-from mrbench.measures.reduce import mean
+from mrbench.measures.precision import precision, r_precision
+from mrbench.measures.recall import capped_recall, recall
+from mrbench.measures.reciprocal_rank import first_rank, reciprocal_rank
+from mrbench.measures.reduce import mean, median
 from mrbench.measures.ties import TieGroups
 
 __all__ = [
     "CATALOGUE",
+    "DECLARATIONS",
     "ByGrain",
+    "Gain",
     "GainGroups",
     "Ladders",
     "Measure",
     "Moves",
+    "Need",
     "Pairs",
     "Quadruples",
+    "RankMeasure",
     "TieGroups",
     "above_positive",
     "all_grains_accuracy",
+    "all_positives_above",
     "among_first",
     "any_among_first",
     "average_precision",
+    "average_precision_at_r",
     "blindness_rate",
     "calibrated_blindness_rate",
     "candidate_score",
+    "capped_average_precision",
+    "capped_recall",
+    "chance",
+    "chance_ndcg",
+    "chance_of_all_above",
     "chance_of_one_part",
     "concordance",
     "confusion",
     "dcg",
+    "declared",
+    "find_measure",
+    "first_rank",
+    "fixed_chance",
+    "gain_of",
     "grade_curve",
     "grain_coverage",
     "grain_distance",
@@ -65,23 +96,32 @@ __all__ = [
     "hit_rate",
     "hit_rate_slope",
     "ideal_dcg",
+    "ideal_dcg_listed",
+    "in_order",
+    "judged_share",
     "kendall_tau",
     "ladder_ndcg",
     "margins",
     "mean",
     "mean_by_grain",
     "mean_scale",
+    "median",
     "ndcg",
     "p_mrr",
     "pair_accuracy",
+    "parse_name",
     "phrasing_flips",
+    "precision",
     "query_score",
+    "r_precision",
     "rank_change",
+    "rank_measure",
     "recall",
     "reciprocal_rank",
     "solved_by_one_part",
     "strict_chain",
     "unchanged_rate",
+    "winoground",
     "worst_grain",
     "worst_phrasing",
 ]

@@ -1,92 +1,108 @@
-"""Every score that a result may hold: its name, its range, which way is better, and what chance gives."""
+"""Look up what a measure is by the name of a score: title, meaning, range, direction, chance level, needs.
+
+Measures are declared by family in :mod:`mrbench.measures.declarations`, with ``@k`` for any number of places.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import lru_cache
+
+from mrbench.errors import ResultError
+from mrbench.measures.declarations import DECLARATIONS, STANDARD, Measure
+
+_AT = re.compile(r"([a-z_]+)@([1-9][0-9]{0,8})")
+_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A measure as results name it.
+def parse_name(name: str) -> tuple[str, int | None]:
+    """Return the family of a score and its number of places; None where the name has none.
 
-    Attributes:
-        title: For people.
-        meaning: What a value says, in a phrase.
-        low: Lowest value, or None.
-        high: Highest value, or None.
-        higher_is_better: False: lower is better; None: neither.
-        chance: What a model that guesses gets, or None where that depends on the pool or is not defined.
+    >>> parse_name("hit_rate@50"), parse_name("map@r"), parse_name("mrr")
+    (('hit_rate', 50), ('map@r', None), ('mrr', None))
     """
-
-    title: str
-    meaning: str
-    low: float | None = 0.0
-    high: float | None = 1.0
-    higher_is_better: bool | None = True
-    chance: float | None = None
+    match = _AT.fullmatch(name)
+    return (match[1], int(match[2])) if match else (name, None)
 
 
-CATALOGUE: dict[str, Measure] = {
-    **{
-        f"hit_rate@{k}": Measure(f"hit rate@{k}", f"queries with a relevant candidate in the first {k}")
-        for k in (1, 5, 10)
-    },
-    **{f"recall@{k}": Measure(f"recall@{k}", f"share of the relevant in the first {k}") for k in (1, 5, 10)},
-    "mrr": Measure("MRR", "1 / rank of the first relevant candidate"),
-    "ndcg@10": Measure("nDCG@10", "grades of the first 10, discounted by rank"),
-    "map": Measure("MAP", "precision at every relevant candidate"),
-    "pair_accuracy": Measure(
-        "pair accuracy", "positive above the candidate that differs only in this grain", chance=0.5
-    ),
-    "all_grains_accuracy": Measure("all-grains accuracy", "queries with every pair right"),
-    "worst_grain_accuracy": Measure("worst grain", "lowest pair accuracy over the grain types", chance=0.5),
-    "margin": Measure(
-        "margin", "score of the positive over the one-off, in deviations of the pool", None, None, True, 0.0
-    ),
-    "candidate_score": Measure("candidate score", "both queries prefer their own candidate", chance=0.25),
-    "query_score": Measure("query score", "both candidates prefer their own query", chance=0.25),
-    "group_score": Measure("group score", "both", chance=1 / 6),
-    "grain_distance": Measure("grain distance", "cosine distance of a query to itself without the grain", 0.0, 2.001),
-    "blindness_rate": Measure("blindness rate", "probes with a grain distance below 0.05", 0.0, 1.0, False),
-    "grain_sensitivity": Measure(
-        "grain sensitivity", "0: dropping moves as little as rewording, 1: as an unrelated query", None, None
-    ),
-    "calibrated_blindness_rate": Measure(
-        "calibrated blindness", "probes that move no more than a rewording", 0.0, 1.0, False
-    ),
-    "paraphrase_distance": Measure(
-        "paraphrase distance", "cosine distance of a query to its rewordings", 0.0, 2.001, None
-    ),
-    "unrelated_distance": Measure(
-        "unrelated distance", "cosine distance of queries that share no grain", 0.0, 2.001, None
-    ),
-    "concordance": Measure("concordance", "pairs of the ladder in the order of their grades", chance=0.5),
-    "kendall_tau": Measure("Kendall tau-b", "rank correlation of score and grade on the ladder", -1.0, 1.0, True, 0.0),
-    "strict_chain": Measure("strict chain", "ladders wholly in the order of their grades"),
-    "ladder_ndcg": Measure("ladder nDCG", "nDCG over grades of the ladder alone"),
-    "standardised_score": Measure(
-        "standardised score", "score in deviations from the pool's mean, by grains lost", None, None, None
-    ),
-    "rank_change": Measure("rank change", "log2 of rank without the grain over rank with it", None, None, True, 0.0),
-    "unchanged_rate": Measure("unchanged rate", "dropping the grain leaves the rank as it was", 0.0, 1.0, False),
-    "p_mrr": Measure("p-MRR", "fall of the old positive when the grain is flipped", -1.0, 1.0, True, 0.0),
-    "grain_coverage@10": Measure("grain coverage@10", "first 10 results that keep the grain"),
-    "phrasing_flips@5": Measure("phrasing flips@5", "queries whose hit depends on the wording", 0.0, 1.0, False),
-    "worst_phrasing_hit_rate@5": Measure("worst phrasing@5", "hit rate under each query's worst wording"),
-    "hit_rate_slope@5": Measure("slope@5", "change of hit rate@5 per further grain", None, None, None),
-    "negatives_above": Measure("negatives above", "ladder negatives that beat the positive", 0.0, 1.0, False, 0.5),
-    "negatives_in_top@10": Measure("negatives in top 10", "ladder negatives among the first 10", 0.0, 1.0, False),
-    "one_off_in_top@10": Measure(
-        "one-off in top 10", "queries with a candidate among the first 10 that loses one grain", 0.0, 1.0, False
-    ),
-    "image_only_hit_rate@1": Measure("image only@1", "hit rate@1 with the picture of the query alone", 0.0, 1.0, None),
-    "text_only_hit_rate@1": Measure("text only@1", "hit rate@1 with the text of the query alone", 0.0, 1.0, None),
-    "image_only_hit_rate@5": Measure("image only@5", "hit rate@5 with the picture of the query alone", 0.0, 1.0, None),
-    "text_only_hit_rate@5": Measure("text only@5", "hit rate@5 with the text of the query alone", 0.0, 1.0, None),
-    "solved_by_one_part": Measure(
-        "solved by one part", "queries that picture or text alone puts first", 0.0, 1.0, None
-    ),
-    "wrong_modality@10": Measure(
-        "wrong modality@10", "first 10 results of a modality that the task does not ask for", 0.0, 1.0, False
-    ),
-}
+def find_measure(name: str) -> Measure | None:
+    """Return the declaration of a measure with its k filled in, or None where no measure has that name."""
+    k = parse_name(name)[1]
+    if k is None:
+        return None if name.endswith("@k") else DECLARATIONS.get(name)
+    found = DECLARATIONS.get(_key(name))
+    return None if found is None else _filled(found, k)
+
+
+def declared(name: str) -> Measure:
+    """Return the declaration of a measure with its k filled in.
+
+    Args:
+        name: Name of a score: ``mrr``, ``map@r``, or a family and any number of places, as ``hit_rate@50``.
+
+    Raises:
+        ResultError: No measure has that name.
+
+    >>> declared("hit_rate@5").meaning
+    'the share of queries with a relevant candidate among the first five'
+    >>> declared("recall@1").title, declared("recall@1").meaning
+    ('recall@1', "the share of a query's relevant candidates that are in the first place")
+    """
+    found = find_measure(name)
+    if found is None:
+        close = get_close_matches(_key(name), DECLARATIONS, n=3, cutoff=0.5)
+        raise ResultError(
+            "unknown measure", got=name, accepted=f"for example {', '.join(close or ('hit_rate@k', 'mrr', 'ndcg@k'))}"
+        )
+    return found
+
+
+def fixed_chance(name: str) -> float:
+    """Return the chance level of a measure that has the same one on all data.
+
+    Raises:
+        ResultError: No measure has that name, or its chance level depends on the data.
+
+    >>> fixed_chance("pair_accuracy")
+    0.5
+    """
+    found = declared(name)
+    if found.chance is None:
+        rule = found.chance_rule or "none is defined"
+        raise ResultError("the chance level depends on the data", where=name, got=rule)
+    return found.chance
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names of scores in the order in which boards show them: by family, then k; those not known last.
+
+    >>> in_order(["map", "hit_rate@10", "of_a_plugin", "hit_rate@5"])
+    ['hit_rate@5', 'hit_rate@10', 'map', 'of_a_plugin']
+    """
+    positions = {key: number for number, key in enumerate(DECLARATIONS)}
+
+    def position(name: str) -> tuple[int, int, str]:
+        return positions.get(_key(name), len(positions)), parse_name(name)[1] or 0, name
+
+    return sorted(names, key=position)
+
+
+def _key(name: str) -> str:
+    """Return the key of a name in the declarations: ``hit_rate@k`` for ``hit_rate@50``."""
+    family, k = parse_name(name)
+    return family if k is None else f"{family}@k"
+
+
+@lru_cache(maxsize=512)
+def _filled(measure: Measure, k: int) -> Measure:
+    first = "in the first place" if k == 1 else f"among the first {_WORDS[k - 2] if k <= 10 else f'{k:,}'}"
+    texts = (measure.title, measure.meaning, measure.chance_rule, measure.others)
+    title, meaning, rule, others = (text.replace("{k}", str(k)).replace("{among}", first) for text in texts)
+    return replace(measure, title=title, meaning=meaning, chance_rule=rule, others=others)
+
+
+CATALOGUE: dict[str, Measure] = {name: declared(name) for name in STANDARD}
+"""The scores of a suite with grains, in the order of a result file. For any other name see :func:`declared`."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Floats
+from mrbench.errors import ResultError
 from mrbench.measures.grain_distance import ByGrain, mean_by_grain
 
 
@@ -28,6 +29,53 @@ class Quadruples:
     own_other: Floats
     other_own: Floats
     other_other: Floats
+
+    @classmethod
+    def from_matrices(cls, kind: np.ndarray[Any, Any], scores: Floats) -> Quadruples:
+        """Take items of two texts and two images, text 0 belonging to image 0 and text 1 to image 1.
+
+        The texts become the queries: :func:`query_score` is then Winoground's text score, :func:`candidate_score` its
+        image score. For the value of each item see :func:`winoground`.
+
+        Args:
+            kind: Kind of each item, shape ``(num_items,)``.
+            scores: ``scores[item, text, image]``, shape ``(num_items, 2, 2)``.
+
+        Raises:
+            ResultError: Another shape, or a score that is not a number.
+        """
+        _check(scores)
+        if kind.shape != scores.shape[:1]:
+            raise ResultError("kinds and items differ in number", got=kind.shape, accepted=scores.shape[:1])
+        return cls(kind, scores[:, 0, 0], scores[:, 0, 1], scores[:, 1, 0], scores[:, 1, 1])
+
+
+def winoground(scores: Floats) -> dict[str, Floats]:
+    """Return Winoground's text, image and group score of each item: 1 where right, else 0; a tie fails.
+
+    ``text_score``: each image scores its own text above the other. ``image_score``: each text scores its own image
+    above the other. ``group_score``: both. Random scores get 1/4, 1/4 and 1/6; scores that are all the same get 0.
+
+    Args:
+        scores: ``scores[item, text, image]``, shape ``(num_items, 2, 2)``; text 0 belongs to image 0, text 1 to
+            image 1.
+
+    Returns:
+        By measure, shape ``(num_items,)``, higher is better. For means by kind see
+        :func:`mrbench.measures.mean_by_grain`.
+
+    Raises:
+        ResultError: Another shape, no item, or a score that is not a number.
+
+    Source: Winoground, arXiv 2204.03162, equations 1 to 3.
+
+    >>> {name: float(value[0]) for name, value in winoground(np.array([[[0.9, 0.5], [0.6, 0.55]]])).items()}
+    {'text_score': 1.0, 'image_score': 0.0, 'group_score': 0.0}
+    """
+    _check(scores)
+    quads = Quadruples.from_matrices(np.zeros(len(scores)), scores)
+    text, image = _queries(quads), _candidates(quads)
+    return {"text_score": text, "image_score": image, "group_score": text * image}
 
 
 def candidate_score(quads: Quadruples) -> ByGrain:
@@ -64,3 +112,10 @@ def _candidates(q: Quadruples) -> Floats:
 
 def _queries(q: Quadruples) -> Floats:
     return ((q.own_own > q.other_own) & (q.other_other > q.own_other)).astype(np.float64)
+
+
+def _check(scores: Floats) -> None:
+    if scores.ndim != 3 or scores.shape[1:] != (2, 2) or not len(scores):
+        raise ResultError("malformed quadruples", got=scores.shape, accepted="(one item or more, 2, 2)")
+    if not np.isfinite(scores).all():
+        raise ResultError("a score is not a number", accepted="finite scores")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +72,65 @@ def all_grains_accuracy(pairs: Pairs) -> Floats:
     wrong = np.bincount(pairs.query, weights=~pairs.right, minlength=pairs.num_queries)
     right: Floats = (wrong == 0).astype(np.float64)
     return right
+
+
+def all_positives_above(
+    item: Ints, positive: Floats, item_of_negative: Ints, negative: Floats, num_items: int
+) -> Floats:
+    """Return 1 for each item whose every true text scores strictly above its every false one, else 0; ties fail.
+
+    With one true and one false text this is the accuracy of SugarCrepe, with two true ones the image-to-text score of
+    SugarCrepe++. For its text-only score give as ``positive`` the similarity of the two true texts, and as ``negative``
+    that of each of them with the false one.
+
+    Args:
+        item: Item of each true text, 0 to ``num_items - 1``, shape ``(num_positives,)``, in any order.
+        positive: Its score, with the image of the item.
+        item_of_negative: Item of each false text, shape ``(num_negatives,)``.
+        negative: Its score.
+        num_items: Number of items.
+
+    Returns:
+        Shape ``(num_items,)``, 0 or 1, higher is better. For the mean by kind see
+        :func:`mrbench.measures.mean_by_grain`; for chance :func:`chance_of_all_above`.
+
+    Raises:
+        ResultError: An item has no true or no false text, or a score is not a number.
+
+    Source: Hsieh et al., SugarCrepe, arXiv 2306.14610; Dumpala et al., SugarCREPE++, arXiv 2406.11171.
+
+    >>> all_positives_above(np.array([0, 0]), np.array([0.9, 0.4]), np.array([0]), np.array([0.5]), 1)
+    array([0.])
+    """
+    if not (np.isfinite(positive).all() and np.isfinite(negative).all()):
+        raise ResultError("a score is not a number", accepted="finite scores")
+    for name, items in (("true", item), ("false", item_of_negative)):
+        number = np.bincount(items, minlength=num_items)
+        if len(number) > num_items:
+            raise ResultError("an item is out of range", got=len(number) - 1, accepted=f"0 to {num_items - 1}")
+        if (number == 0).any():
+            raise ResultError(f"an item has no {name} text", where=f"item {int(np.argmin(number))}")
+    lowest, highest = np.full(num_items, np.inf), np.full(num_items, -np.inf)
+    np.minimum.at(lowest, item, positive)
+    np.maximum.at(highest, item_of_negative, negative)
+    right: Floats = (lowest > highest).astype(np.float64)
+    return right
+
+
+def chance_of_all_above(positives: int, negatives: int) -> float:
+    """Return the probability that random scores put so many true texts above so many false ones.
+
+    ``1 / C(positives + negatives, positives)``: 1/2 for a pair, 1/3 for two true texts and a false one.
+
+    Raises:
+        ResultError: No true or no false text.
+
+    >>> chance_of_all_above(1, 1), round(chance_of_all_above(2, 1), 4)
+    (0.5, 0.3333)
+    """
+    if positives < 1 or negatives < 1:
+        raise ResultError("no chance to compute", got=f"{positives} true, {negatives} false", accepted="1 or more")
+    return 1 / math.comb(positives + negatives, positives)
 
 
 def worst_grain(by_grain: Mapping[str, tuple[float, int]]) -> tuple[str, float]:

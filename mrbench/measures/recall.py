@@ -1,4 +1,4 @@
-"""Recall at k."""
+"""Recall at k, and recall at k with a ceiling that every query can reach."""
 
 from __future__ import annotations
 
@@ -28,5 +28,32 @@ def recall(groups: TieGroups, k: int) -> Floats:
     array([0.5])
     """
     check_cutoff(k)
-    inside = np.clip(k - groups.above, 0, groups.size) / groups.size
+    inside = groups.inside(k) / groups.size
     return groups.sum(inside * groups.relevant) / groups.total()
+
+
+def capped_recall(groups: TieGroups, k: int) -> Floats:
+    """Return the expected number of relevant candidates among the first k over the most there can be, by query.
+
+    ``|relevant in the first k| / min(k, |relevant|)``: a perfect order reaches 1 at every k, where :func:`recall`
+    cannot pass ``k / |relevant|``. Equal to recall where a query has no more than k relevant candidates. Ties as there.
+
+    Args:
+        groups: Where the relevant candidates stand.
+        k: Number of places, 1 or more.
+
+    Returns:
+        Shape ``(num_queries,)``, 0 to 1, higher is better.
+
+    Raises:
+        ResultError: The cutoff is below 1.
+
+    Source: Thakur et al., BEIR, arXiv 2104.08663, "capped recall at k" (``R_cap@k``).
+
+    >>> two_of_four = TieGroups(np.array([0, 0]), np.array([0, 9]), np.array([2, 2]), np.array([2, 2]), 1)
+    >>> capped_recall(two_of_four, 2), recall(two_of_four, 2)
+    (array([1.]), array([0.5]))
+    """
+    check_cutoff(k)
+    inside = groups.inside(k) / groups.size
+    return groups.sum(inside * groups.relevant) / np.minimum(groups.total(), k)

@@ -17,6 +17,15 @@ class TieGroups:
 
     An untied candidate is a group of one. The arrays are sorted by query, then by ``above``.
 
+    Where trec_eval and MTEB have conventions for what is absent:
+
+    * A query without a relevant candidate has no rank measure: leave it out before, and count it. (trec_eval: 0.)
+    * A query without a row is refused. (Both drop a query that the run lacks from the mean.)
+    * A relevant candidate that a cut list does not hold has an unknown rank: put all that were not retrieved into one
+      group below the list. Measures at a k within the list are then those of trec_eval, which counts them as lost;
+      beyond it, and over the full depth, trec_eval gives them 0, and the group gives them their expected value.
+    * A candidate that nobody judged is not relevant, in both. See :func:`mrbench.measures.judged_share`.
+
     Attributes:
         query: Index of the query, 0 to ``num_queries - 1``; every query occurs.
         above: Number of candidates that score strictly higher than the group.
@@ -69,6 +78,25 @@ class TieGroups:
     def total(self) -> Floats:
         """Return the number of relevant candidates of each query, shape ``(num_queries,)``."""
         return self.sum(self.relevant)
+
+    def inside(self, k: int | Ints) -> Ints:
+        """Return how many members of each group are among the first k, shape ``(num_groups,)``.
+
+        Args:
+            k: Number of places, 1 or more: one for all queries, or one for each, shape ``(num_queries,)``.
+
+        >>> TieGroups(np.array([0, 0]), np.array([0, 3]), np.array([2, 4]), np.array([1, 1]), 1).inside(5)
+        array([2, 2])
+        """
+        places = k if isinstance(k, int) else k[self.query]
+        members: Ints = np.clip(places - self.above, 0, self.size)
+        return members
+
+    def relevant_above(self) -> Ints:
+        """Return how many relevant candidates of its query are above each group, shape ``(num_groups,)``."""
+        running: Ints = np.cumsum(self.relevant) - self.relevant
+        first = np.unique(self.query, return_index=True)[1]
+        return running - running[first][self.query]
 
     def sum(self, values: np.ndarray[Any, Any]) -> Floats:
         """Sum one value per group by query, to shape ``(num_queries,)``."""

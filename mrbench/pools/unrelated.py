@@ -20,11 +20,13 @@ def has_unrelated(pool: TaskPool) -> Bools:
 def unrelated_queries(pool: TaskPool) -> Iterator[tuple[slice, Bools]]:
     """Yield blocks of queries, and which of all queries share no grain with each of them.
 
-    A query without grains is related to none and unrelated to none: nothing is known of it.
+    Of a query without grains nothing is known: it is unrelated to none. In open data without queries that lack a grain
+    nothing is measured on this scale, and no query is compared.
     """
     grains = np.ascontiguousarray(pool.query_grains.T)
     number = len(pool.query_ids)
-    known = (grains >= 0).any(axis=0) if len(grains) else np.zeros(number, dtype=np.bool_)
+    wanted = pool.judgements.complete or bool((pool.variants.kind == "degrained").any())
+    known = (grains >= 0).any(axis=0) if len(grains) and wanted else np.zeros(number, dtype=np.bool_)
     for start in range(0, number, TILE):
         block = slice(start, start + TILE)
         unrelated = known[block, None] & known

@@ -11,7 +11,7 @@ import pyarrow as pa
 from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.encode.source import TaskEmbeddings
 from mrbench.pools.pool import TaskPool
-from mrbench.pools.unrelated import unrelated_queries
+from mrbench.pools.unrelated import has_unrelated, unrelated_queries
 from mrbench.search.requests import ScoreRequest
 from mrbench.workers import ordered_map
 
@@ -85,6 +85,8 @@ def unrelated(queries: Embeddings, pool: TaskPool, executor: Executor | int = 1)
         pool: The task.
         executor: Threads to use; 1 uses none.
     """
+    if not has_unrelated(pool).any():
+        return np.full(len(pool.query_ids), np.nan)
     vectors = queries.astype(np.float64)
 
     def mean(item: tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]) -> Floats:

@@ -21,11 +21,14 @@ from mrbench.encode.store import room
 from mrbench.pools.pool import TaskPool
 from mrbench.retrieve.positive_ranks import own_places, place_tables, unrelated
 from mrbench.retrieve.top_results import first_results
-from mrbench.runs.run import CUTOFF, TaskRun
+from mrbench.runs.run import TaskRun
 from mrbench.search.distinct import Vectors
+from mrbench.search.excluding_searcher import ExcludingSearcher
+from mrbench.search.list_searcher import ListSearcher
+from mrbench.search.pairs import PairList
 from mrbench.search.products import one_thread
 from mrbench.search.requests import ScoreRequest
-from mrbench.search.searcher import Searcher
+from mrbench.search.searcher import PoolSearcher, Searcher
 from mrbench.search.vectors import check_units
 from mrbench.workers import cores
 
@@ -51,11 +54,11 @@ def run_tasks(
     runs = {}
     for task, pool in pools.items():
         clock = [perf_counter()]
-        for modality in pool.modalities:
-            if modality not in corpora:
-                corpora[modality] = source.corpus(modality)
+        for name in pool.corpora:
+            if name not in corpora:
+                corpora[name] = source.corpus(name)
         clock.append(perf_counter())  # 0 where an earlier task embedded them
-        stacked = [corpora[modality] for modality in pool.modalities]
+        stacked = [corpora[name] for name in pool.corpora]
         candidates = stacked[0]
         if len(stacked) > 1:
             candidates = room(sum(map(len, stacked)), candidates.shape[1], folder)
@@ -76,10 +79,10 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
     """Have everything embedded that :func:`run_tasks` asks for, in the same order, and search nothing."""
     done: set[str] = set()
     for pool in pools.values():
-        for modality in pool.modalities:
-            if modality not in done:
-                source.corpus(modality)
-                done.add(modality)
+        for name in pool.corpora:
+            if name not in done:
+                source.corpus(name)
+                done.add(name)
         source.queries(pool)
         source.variants(pool)
         source.parts(pool)
@@ -116,50 +119,65 @@ def search_task(
         InputError: The vectors are not float32, or differ in dimension; or torch has no such device.
         ModelError: A vector is not of length 1.
     """
-    asked_for = {"query": embeddings.queries, "variant": embeddings.variants, "candidate": embeddings.candidates}
-    check_units(**asked_for, **embeddings.parts)
+    vectors_of = {"query": embeddings.queries, "variant": embeddings.variants, "candidate": embeddings.candidates}
+    check_units(**vectors_of, **embeddings.parts)
     number = len(pool.query_ids)
     own, every = pool.positives, np.arange(number)
-    length = min(max(depth, CUTOFF + 1), len(pool.candidate_ids))  # one more tells whether ties go on
-    ladder = (
-        np.repeat(every, [len(members) for _, members in pool.ladders]),
-        np.concatenate([members for _, members in pool.ladders]),
-    )
+    length = min(max(depth, pool.cutoff + 1), int(pool.sizes.max()))  # one more tells whether ties go on
+    ladder = (pool.ladder.query, pool.ladder.position)
     again = [(embeddings.variants, pool.variants.query)]
     again += [(vectors, every) for vectors in embeddings.parts.values()]
     target = ScoreRequest(np.arange(len(pool.variants.target)), pool.variants.target)
     with _searching(pool, number + sum(len(query) for _, query in again), threads) as (executor, progress):
-        vectors = Vectors(embeddings.candidates, pool.row)
-        searcher = Searcher(vectors, executor, threads or cores(), block, progress, device)
-        asked = [ScoreRequest(*pairs, counted=True) for pairs in (ladder, pool.relevant, (every, own))]
-        top, scores = searcher.search(embeddings.queries, asked, length)
+        searcher = _searcher(embeddings.candidates, pool, executor, threads or cores(), block, progress, device)
+        members, relevant, positive = (
+            ScoreRequest(*pairs, counted=True) for pairs in (ladder, pool.relevant, (every, own))
+        )
+        top, scores = searcher.search(embeddings.queries, [members, relevant, positive], length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
         mean, deviation = searcher.spread(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
-        places = [own_places(asked[2], asked[1])]
+        places = [own_places(positive, relevant)]
         for more, query_of in again:
             positive = ScoreRequest(np.arange(len(query_of)), own[query_of], counted=True)
-            relevant = asked[1].for_queries(query_of)
-            searcher.search(more, [positive, relevant, *([target] if more is embeddings.variants else [])])
-            places.append(own_places(positive, relevant))
+            known = relevant.for_queries(query_of)
+            requests = [positive, known, *([target] if more is embeddings.variants else [])]
+            searcher.search(more, requests, of=query_of)
+            places.append(own_places(positive, known))
     one = ~np.isnan(first.only)  # where all candidates score the same, sums do not see it to the last bit
     mean[one], deviation[one] = first.only[one], 0.0
-    kept = min(depth, length)
+    kept = top[:, : min(depth, length)] >= 0
+    query, column = np.nonzero(kept)
     tables = {
-        "top": {
-            "query": np.repeat(every, kept),
-            "candidate": top[:, :kept].reshape(-1),
-            "rank": np.tile(np.arange(1, kept + 1), number),
-            "score": scores[:, :kept].reshape(-1),
-        },
-        "ladder": asked[0].columns(),
-        "relevant": asked[1].columns(),
+        "top": {"query": query, "candidate": top[query, column], "rank": column + 1, "score": scores[query, column]},
+        "ladder": members.columns(),
+        "relevant": relevant.columns(),
         "gains": first.gains,
         "first": first.grains,
     }
     named = {name: _table(columns, pool) for name, columns in tables.items()}
     of_queries = {"mean": mean, "deviation": deviation, "unrelated": far, "wrong": first.wrong}
     return TaskRun(**named, **place_tables(embeddings, pool, places, target.score, of_queries))
+
+
+def _searcher(
+    candidates: Embeddings,
+    pool: TaskPool,
+    executor: ThreadPoolExecutor,
+    threads: int,
+    block: int | None,
+    progress: Any,
+    device: str,
+) -> PoolSearcher:
+    """Return what searches the whole pool, all of it but some candidates, or a list for each query."""
+    vectors = Vectors(candidates, pool.row)
+    if pool.lists is not None:
+        lists = PairList(pool.lists.query, pool.lists.position)
+        return ListSearcher(vectors, lists, executor, progress, threads=threads, block=block, device=device)
+    searcher = Searcher(vectors, executor, threads, block, progress, device)
+    if pool.excluded is None:
+        return searcher
+    return ExcludingSearcher(searcher, PairList(pool.excluded.query, pool.excluded.position))
 
 
 @contextmanager

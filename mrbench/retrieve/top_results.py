@@ -1,4 +1,4 @@
-"""What the first ten results of each query are worth, the tied sharing the places that are left."""
+"""What the first results of each query are worth; tied candidates share the places that are left."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Embeddings, Floats, Ints, Scores, run_starts
-from mrbench.pools.pool import TaskPool
-from mrbench.runs.run import CUTOFF
-from mrbench.search.searcher import Searcher
+from mrbench.pools.pool import CUTOFF, TaskPool
+from mrbench.search.searcher import PoolSearcher
 
 Columns = dict[str, np.ndarray[Any, Any]]
 
@@ -20,11 +19,11 @@ class First:
     """The first results of all queries.
 
     Attributes:
-        gains: Every group of tied candidates that reaches into the first ten places: query, score, how many candidates
-            score higher and the same, sum of grades; by query and rising score.
+        gains: Every group of tied candidates that reaches into the first ``pool.cutoff`` places: query, score, how many
+            candidates score higher and the same, sum of gains, and how many are judged; by query and rising score.
         grains: For every grain of a query: query, grain, share of the first ten results that keep it, share of those
-            tied for the first place that lose it.
-        wrong: For each query the share of its first ten results of another modality than the task asks for.
+            tied for the first place that lose it. Only in a closed world, where the grains of all candidates are known.
+        wrong: For each query the share of its first ten results that are of a modality that the task does not ask for.
         only: For each query the score of all candidates where it is one, else NaN.
     """
 
@@ -34,26 +33,27 @@ class First:
     only: Floats
 
 
-def first_results(pool: TaskPool, searcher: Searcher, queries: Embeddings, top: Ints, scores: Scores) -> First:
-    """Look at the first ten results, and at all that are tied with the tenth.
+def first_results(pool: TaskPool, searcher: PoolSearcher, queries: Embeddings, top: Ints, scores: Scores) -> First:
+    """Look at the first results of each query, and at all that are tied with the last of them.
 
     Args:
         pool: The task.
-        searcher: Finds the tied that are not among the best.
+        searcher: Finds tied candidates that are not among the best.
         queries: Shape ``(num_queries, dimension)``.
-        top: The best candidates of each query, ten or more where there are as many, shape ``(num_queries, num_best)``.
-        scores: Their scores, falling.
+        top: The best candidates of each query, more than ``pool.cutoff`` where there are as many, shape
+            ``(num_queries, num_best)``; -1 where a query has fewer.
+        scores: Their scores, falling; minus infinity where there is no candidate.
     """
-    tenth = scores[:, min(CUTOFF, scores.shape[1]) - 1]
-    open_end = (scores[:, -1] == tenth) & (scores.shape[1] < len(pool.candidate_ids))
-    query, column = np.nonzero((scores >= tenth[:, None]) & ~open_end[:, None])
+    last = scores[:, min(pool.cutoff, scores.shape[1]) - 1]
+    open_end = (scores[:, -1] == last) & (scores.shape[1] < pool.sizes)
+    query, column = np.nonzero((scores >= last[:, None]) & (top >= 0) & ~open_end[:, None])
     parts = [_first(pool, np.flatnonzero(~open_end), query, top[query, column], scores[query, column])]
     some = np.flatnonzero(open_end)
-    for mine, of, places in searcher.tied(queries, some, tenth[some]):
-        above, column = np.nonzero(scores[mine] > tenth[mine, None])
+    for mine, of, places in searcher.tied(queries, some, last[some]):
+        above, column = np.nonzero(scores[mine] > last[mine, None])
         query = np.concatenate([mine[above], mine[of]])
         found = np.concatenate([top[mine][above, column], places])
-        values = np.concatenate([scores[mine][above, column], tenth[mine[of]]])
+        values = np.concatenate([scores[mine][above, column], last[mine[of]]])
         order = np.argsort(query, kind="stable")
         parts.append(_first(pool, mine, query[order], found[order], values[order]))
     order = np.argsort(np.concatenate([np.flatnonzero(~open_end), some]))
@@ -72,8 +72,8 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
     Args:
         pool: The task.
         asked: The queries, ascending.
-        query: Query of each candidate that reaches into the first ten places, ascending.
-        candidate: Its place.
+        query: Query of each candidate that reaches into the first places, ascending.
+        candidate: Its position.
         score: Its score.
     """
     order = np.lexsort((score, query))
@@ -82,30 +82,40 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
     first, group = np.flatnonzero(new), np.cumsum(new) - 1
     equal, of = np.bincount(group, minlength=len(first)), query[first]
     greater = np.searchsorted(query, of, side="right") - first - equal
+    gain, judged = (
+        np.bincount(group, weights=values, minlength=len(first)).astype(np.int64)
+        for values in (pool.judgements.gains_of(query, candidate), pool.judgements.judged_of(query, candidate))
+    )
     # How surely a candidate is among the first ten: the tied share the places that are left.
     weight = np.clip((CUTOFF - greater) / equal, 0, 1)[group]
     best = (greater == 0)[group]
-
     at = np.searchsorted(asked, query)
     whole = _sums(at, weight, asked)
-    firsts = _sums(at, best, asked)
-    grades = np.zeros(len(query))
+    strange = ~pool.right_modality[pool.corpus[candidate]]
+    wrong = _sums(at, strange * weight, asked) / whole
+    only = np.full(len(asked), np.nan)
+    alone = equal == pool.sizes[of]
+    only[np.searchsorted(asked, of[alone])] = score[first[alone]]
+    gains: Columns = {
+        "query": of, "score": score[first], "greater": greater, "equal": equal, "gain": gain, "judged": judged
+    }  # fmt: skip
+    return First(gains, _grains(pool, asked, at, query, candidate, weight, best), wrong, only)
+
+
+def _grains(pool: TaskPool, asked: Ints, at: Ints, query: Ints, candidate: Ints, weight: Floats, best: Any) -> Columns:
+    """Return what the first results keep and lose of each grain of their query, where all grains are known."""
+    if not pool.judgements.complete:
+        nothing, none = np.empty(0, dtype=np.int64), np.empty(0)
+        return {"query": nothing, "grain": nothing, "kept": none, "lost": none}
+    whole, firsts = _sums(at, weight, asked), _sums(at, best, asked)
     kept, lost = np.empty((2, len(asked), len(pool.grain_types)))
     for kind, codes in enumerate(pool.candidate_grains):
         wanted = pool.query_grains[query, kind]
         keeps = (codes[candidate] == wanted) & (wanted >= 0)
-        grades += keeps
         kept[:, kind] = _sums(at, keeps * weight, asked) / whole
         lost[:, kind] = _sums(at, ~keeps & best, asked) / firsts
     row, grain = np.nonzero(pool.query_grains[asked] >= 0)
-    gain = np.bincount(group, weights=grades, minlength=len(first)).astype(np.int64)
-    wrong = _sums(at, (pool.modality[candidate] != pool.own_modality) * weight, asked) / whole
-    only = np.full(len(asked), np.nan)
-    alone = equal == len(pool.candidate_ids)
-    only[np.searchsorted(asked, of[alone])] = score[first[alone]]
-    gains: Columns = {"query": of, "score": score[first], "greater": greater, "equal": equal, "gain": gain}
-    grains: Columns = {"query": asked[row], "grain": grain, "kept": kept[row, grain], "lost": lost[row, grain]}
-    return First(gains, grains, wrong, only)
+    return {"query": asked[row], "grain": grain, "kept": kept[row, grain], "lost": lost[row, grain]}
 
 
 def _sums(at: Ints, values: np.ndarray[Any, Any], asked: Ints) -> Floats:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,13 +14,11 @@ import pyarrow.parquet as pq
 
 from mrbench.errors import ResultError
 from mrbench.files import read_versioned_json, sha256_file, write_json_atomic
-from mrbench.records import TASKS
 
 FORMAT = "mrbench-run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RUN = "run.json"
-CUTOFF = 10  # places of nDCG
-
+_TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,99}")
 _TREC_ROWS = 1 << 16  # that are put into words at a time
 
 _NAME = pa.dictionary(pa.int32(), pa.string())  # a name stands there once, and a number in each row
@@ -30,7 +30,7 @@ TABLES: dict[str, pa.Schema] = {
     "top": pa.schema([_QUERY, _CANDIDATE, ("rank", pa.int64()), _SCORE]),
     "ladder": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS]),
     "relevant": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS]),
-    "gains": pa.schema([_QUERY, _SCORE, *_COUNTS, ("gain", pa.int64())]),
+    "gains": pa.schema([_QUERY, _SCORE, *_COUNTS, ("gain", pa.int64()), ("judged", pa.int64())]),
     "queries": pa.schema(
         [_QUERY, _SCORE, *_OTHERS, *((n, pa.float64()) for n in ("mean", "deviation", "unrelated", "wrong"))]
     ),
@@ -46,7 +46,7 @@ TABLES: dict[str, pa.Schema] = {
 the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
 that are not relevant to the query, itself not included.
 """
-FILES = rf"run\.json|({'|'.join(TASKS)})\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
+FILES = rf"run\.json|[A-Za-z0-9][A-Za-z0-9_.]{{0,99}}\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
 """The names of all files of a run, as a regular expression."""
 
 
@@ -58,7 +58,8 @@ class TaskRun:
         top: The best candidates of each query, by falling score, the tied by id.
         ladder: The score of every member of each query's ladder.
         relevant: Every relevant candidate, its score, and how many score higher or the same.
-        gains: Every group of tied candidates that reaches into the first ten places, with the sum of its grades.
+        gains: Every group of tied candidates that reaches into the first places, ten or as many as the task's measures
+            look at, with the sum of its gains and the number of its candidates that are judged.
         queries: For every query the score and place of its own positive, mean and standard deviation of its scores
             over the pool, its mean cosine distance to the queries that share no grain with it (NaN: there is none), and
             the share of its first ten results of another modality than the task asks for.
@@ -132,11 +133,22 @@ def _write_trec(path: Path, top: pa.Table, tag: str) -> None:
     with path.open("wb") as stream:
         for start in range(0, len(top), _TREC_ROWS):
             part = top.slice(start, _TREC_ROWS).select(TABLES["top"].names)
-            query, candidate, rank, score = (column.cast(pa.string()).combine_chunks() for column in part.columns)
+            columns = (_as_trec(column.combine_chunks()) for column in part.columns)
+            query, candidate, rank, score = columns
             # A score has the fewest digits that give this float32 again.
             lines = pc.binary_join_element_wise(query, "Q0", candidate, rank, score, f"{tag}\n", " ")
             length = pc.sum(pc.binary_length(lines)).as_py()
             stream.write(memoryview(lines.buffers()[2])[:length])
+
+
+def _as_trec(column: pa.Array) -> pa.Array:
+    """Return a column as text; in ids white space and ``%`` are percent-encoded, since white space separates fields."""
+    if not pa.types.is_dictionary(column.type):
+        return column.cast(pa.string())
+    names = column.dictionary.cast(pa.string())
+    if pc.any(pc.match_substring_regex(names, r"[\s%]|[^\x00-\x7f]")).as_py():
+        names = pa.array([re.sub(r"[\s%]", lambda c: quote(c[0]), name) for name in names.to_pylist()], pa.string())
+    return names.take(column.indices)
 
 
 def read_run(folder: Path) -> Run:
@@ -150,8 +162,8 @@ def read_run(folder: Path) -> Run:
     raw = read_versioned_json(path, what="run", name=FORMAT, newest=FORMAT_VERSION, error=ResultError)
     try:
         for task in (*raw["tasks"], *raw["not_supported"]):
-            if task not in TASKS:
-                raise ValueError(f"unknown task {task!r}")
+            if not _TASK.fullmatch(task):
+                raise ValueError(f"malformed name of a task: {task!r}")
         digests = dict(raw.get("files", {}))  # not in runs of earlier versions
         return Run(
             model=dict(raw["model"]),
@@ -176,6 +188,8 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[s
         _check_digest(path, digests)
         try:
             found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))
+            if table == "gains" and "judged" not in found.column_names:  # of format version 1: all were judged
+                found = found.append_column("judged", found["equal"])
             tables[table] = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
             tables[table].validate(full=True)  # names that are not UTF-8
         except (OSError, KeyError, pa.ArrowException) as error:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mrbench.arrays import Floats, Ints, Scores
+from mrbench.arrays import Bools, Floats, Ints, Scores, ranges, row_ends
 from mrbench.errors import ResultError
-from mrbench.pools.pool import TaskPool, find
-from mrbench.runs.run import CUTOFF
+from mrbench.pools.ids import find
+from mrbench.pools.pool import TaskPool
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
     """
     where = f"{pool.task}, {name}"
     query = _positions(table, "query-id", pool, where, "the run has a query that was not asked")
-    missing = np.flatnonzero(np.bincount(query, minlength=len(pool.query_ids)) == 0)
+    expected = pool.ladder.query if name == "ladder" else np.arange(len(pool.query_ids))
+    missing = np.setdiff1d(expected, query)
     if len(missing):
         raise ResultError(
             f"the run lacks {len(missing)} of {len(pool.query_ids)} queries",
@@ -113,24 +114,26 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
     """
     _check_ladders(run["ladder"], pool)
     top, relevant, gains = run["top"], run["relevant"], run["gains"]
-    length = min(depth, len(pool.candidate_ids))
-    complete = np.bincount(top.query, minlength=len(pool.query_ids)) == length
-    _agree(complete[top.query], top, pool, accepted=f"{length} candidates per query")
-    place = np.arange(len(top.query)) % length
-    _agree(top.counts["rank"] == place + 1, top, pool, accepted="ranks by falling score")
+    lengths = np.minimum(depth, pool.sizes)
+    complete = np.bincount(top.query, minlength=len(pool.query_ids)) == lengths
+    _agree(complete[top.query], top, pool, accepted=f"{depth} candidates per query, or as many as there are")
+    starts = row_ends(lengths)
+    rank = np.arange(len(top.query)) - starts[top.query] + 1
+    _agree(top.counts["rank"] == rank, top, pool, accepted="ranks by falling score")
     groups = _tie_groups(top.query, top.score)
     for rows in (run["ladder"], relevant):
+        length, start = lengths[rows.query], starts[rows.query]
         at = top.row_of(rows.key)
         _agree((at < 0) | (top.score[at] == rows.score), rows, pool, accepted="the scores of the run")
-        lowest = top.score[rows.query * length + length - 1]
+        lowest = top.score[start + length - 1]
         _agree((at >= 0) | (rows.score <= lowest), rows, pool, accepted="scores below those of the run")
         above, beside = rows.counts["greater"], rows.counts["equal"]
         group = np.searchsorted(groups, at, side="right")
-        greater, equal = groups[group - 1] % length, groups[group] - groups[group - 1]
+        greater, equal = groups[group - 1] - start, groups[group] - groups[group - 1]
         same = (above == greater) & ((beside == equal) | ((beside > equal) & (greater + equal == length)))
-        deep = (above >= 0) & (beside >= 1) & (above + beside > length) & (above + beside <= len(pool.candidate_ids))
+        deep = (above >= 0) & (beside >= 1) & (above + beside > length) & (above + beside <= pool.sizes[rows.query])
         _agree(np.where(at < 0, deep, same), rows, pool, accepted="the ranks of the run")
-    _check_gains(gains, top, pool, length)
+    _check_gains(gains, top, pool, lengths)
 
 
 def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints, pool: TaskPool) -> None:
@@ -148,15 +151,15 @@ def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints,
     """
     ladder, relevant = run["ladder"], run["relevant"]
     wanted = np.arange(len(pool.query_ids)) * len(pool.candidate_ids) + pool.positives
-    rows = [table.row_of(wanted) for table in (ladder, relevant)]
-    own = relevant.score[rows[1]]
+    row = relevant.row_of(wanted)
+    own = relevant.score[row]
     higher = np.bincount(relevant.query, weights=relevant.score > own[relevant.query]).astype(np.int64)
     same = np.bincount(relevant.query, weights=relevant.score == own[relevant.query]).astype(np.int64)
     for right in (
-        (ladder.score[rows[0]] == own) & (own == score),
-        ladder.counts["greater"][rows[0]] == relevant.counts["greater"][rows[1]],
-        relevant.counts["greater"][rows[1]] - higher == above,
-        relevant.counts["equal"][rows[1]] - same == beside,
+        own == score,
+        _as_in_ladder(ladder, wanted, own, relevant.counts["greater"][row]),
+        relevant.counts["greater"][row] - higher == above,
+        relevant.counts["equal"][row] - same == beside,
     ):
         if not right.all():
             query = pool.query_ids[int(np.argmin(right))]
@@ -165,9 +168,17 @@ def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints,
             )
 
 
+def _as_in_ladder(ladder: Rows, wanted: Ints, score: Scores, greater: Ints) -> Bools:
+    """Return whether a ladder says the same of each query's positive; so does one that does not hold it."""
+    if not len(ladder.key):
+        return np.ones(len(wanted), dtype=np.bool_)
+    row = ladder.row_of(wanted)
+    return (row < 0) | ((ladder.score[row] == score) & (ladder.counts["greater"][row] == greater))
+
+
 def _check_ladders(ladder: Rows, pool: TaskPool) -> None:
     number = len(pool.candidate_ids)
-    wanted = np.concatenate([query * number + members for query, (_, members) in enumerate(pool.ladders)])
+    wanted = pool.ladder.query * number + pool.ladder.position
     for keys, what in (
         (np.setdiff1d(wanted, ladder.key), "the run lacks a member of a ladder"),
         (np.setdiff1d(ladder.key, wanted), "the run has a candidate that is not in the ladder"),
@@ -177,25 +188,30 @@ def _check_ladders(ladder: Rows, pool: TaskPool) -> None:
             raise ResultError(what, where=f"{pool.task}, ladder, {query}", got=str(candidate), hint="evaluate again")
 
 
-def _check_gains(gains: Rows, top: Rows, pool: TaskPool, length: int) -> None:
-    greater, equal, gain = (gains.counts[name] for name in ("greater", "equal", "gain"))
-    after = greater + equal
+def _check_gains(gains: Rows, top: Rows, pool: TaskPool, lengths: Ints) -> None:
+    greater, equal, gain, judged = (gains.counts[name] for name in ("greater", "equal", "gain", "judged"))
+    after, size, length = greater + equal, pool.sizes[gains.query], lengths[gains.query]
     starts = np.append(True, gains.query[1:] != gains.query[:-1])
     ends = np.append(starts[1:], True)
     expected = np.where(starts, 0, np.append(0, after[:-1]))
-    sound = (greater == expected) & (equal >= 1) & (after <= len(pool.candidate_ids))
+    sound = (greater == expected) & (equal >= 1) & (after <= size)
     _agree(sound, gains, pool, accepted="groups without gaps")
-    full = min(CUTOFF, len(pool.candidate_ids))
-    _agree(~ends | (after >= full), gains, pool, accepted=f"groups that fill {full} places")
+    full = np.minimum(pool.cutoff, size)
+    _agree(~ends | (after >= full), gains, pool, accepted=f"groups that fill {pool.cutoff} places, or all")
     begun, inside = greater < length, after <= length  # how far ``top`` bears witness
-    deepest = int(after[inside].max(initial=0))
-    row = (np.arange(len(pool.query_ids))[:, None] * length + np.arange(deepest)).reshape(-1)
-    grades = pool.grades_of(top.query[row], top.key[row] % len(pool.candidate_ids))
-    summed = np.concatenate([[0], np.cumsum(grades)])
-    start = gains.query * deepest + np.where(inside, greater, 0)
-    stop = gains.query * deepest + np.where(inside, after, 0)
-    _agree(~inside | (summed[stop] - summed[start] == gain), gains, pool, accepted="the grades of the run")
-    first = gains.query * length + np.where(begun, greater, 0)
+    reach = np.minimum(lengths, int(after[inside].max(initial=0)))
+    starts = row_ends(reach)
+    row = ranges(row_ends(lengths)[:-1], reach)
+    query, position = top.query[row], top.key[row] % len(pool.candidate_ids)
+    start = starts[gains.query] + np.where(inside, greater, 0)
+    stop = starts[gains.query] + np.where(inside, after, 0)
+    for stated, worth in (
+        (gain, pool.judgements.gains_of(query, position)),
+        (judged, pool.judgements.judged_of(query, position)),
+    ):
+        summed = row_ends(worth.astype(np.int64))
+        _agree(~inside | (summed[stop] - summed[start] == stated), gains, pool, accepted="the gains of the run")
+    first = row_ends(lengths)[gains.query] + np.where(begun, greater, 0)
     _agree(~begun | (top.score[first] == gains.score), gains, pool, accepted="the scores of the run")
 
 

@@ -11,7 +11,7 @@ from mrbench import measures, statistics
 from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.pools.pool import TaskPool
-from mrbench.records import PARTS, TASKS
+from mrbench.records import PARTS
 from mrbench.results import GrainScore
 from mrbench.score.consistency import Rows
 from mrbench.score.findings import Diagnosis, scores_of
@@ -19,6 +19,10 @@ from mrbench.score.run_rows import Aligned, Places
 from mrbench.score.sensitivity import add_sensitivity
 
 _NEEDS = {
+    "ladder": (
+        *("concordance", "kendall_tau", "strict_chain", "ladder_ndcg", "standardised_score"),
+        *("negatives_above", "negatives_in_top@10", "one_off_in_top@10"),
+    ),
     "degrained": (
         *("grain_distance", "blindness_rate", "calibrated_blindness_rate", "grain_sensitivity"),
         *("rank_change", "unchanged_rate"),
@@ -39,7 +43,7 @@ def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, cluster
         clusters: Cluster of each query.
     """
     found = Diagnosis()
-    _pairs(found, rows["ladder"], aligned, pool, clusters)
+    _pairs(found, rows, aligned, pool, clusters)
     _ladder(found, rows["ladder"], aligned, pool)
     _variants(found, rows["ladder"], aligned, pool, clusters)
     _first_results(found, aligned, pool)
@@ -60,24 +64,60 @@ def ladder_scores(ladder: Rows, pool: TaskPool, query: Ints, position: Ints) -> 
     return ladder.score[at].astype(np.float64)
 
 
-def _pairs(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
-    query, kind, position = pool.pairs
+def _pairs(found: Diagnosis, rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
+    query, kind, position = pool.pairs.query, pool.pairs.kind, pool.pairs.position
+    if not len(query):
+        reason = "no query has a judged candidate that differs from its positive in one grain alone"
+        found.missing |= dict.fromkeys(
+            ("pair_accuracy", "all_grains_accuracy", "worst_grain_accuracy", "margin"), reason
+        )
+        return
     grain = np.array(pool.grain_types)[kind]
-    positive = ladder_scores(ladder, pool, query, pool.positives[query])
-    other = ladder_scores(ladder, pool, query, position)
+    positive = aligned.queries.score[query]
+    other = ladder_scores(rows["ladder"], pool, query, position)
     pairs = measures.Pairs(query, grain, positive > other, len(pool.query_ids))
     by_grain = measures.pair_accuracy(pairs)
     found.by_grain["pair_accuracy"] = {
         name: GrainScore(value, count, _interval(pairs.right[grain == name], clusters[query[grain == name]]))
         for name, (value, count) in by_grain.items()
     }
-    found.per_query["all_grains_accuracy"] = measures.all_grains_accuracy(pairs)
+    found.add_queries("all_grains_accuracy", lambda: _all_grains(pairs))
     found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
     found.scores["worst_grain_accuracy"] = measures.worst_grain(by_grain)[1]
+    _all_positives(found, rows["relevant"], pairs, other, clusters)
+    if pool.lists is not None:
+        found.missing["margin"] = "the scores of a list of candidates are no scale to measure on"
+        return
     deviation = aligned.queries.column("deviation")[query]
     found.add_measured_by_spread(
         "margin", lambda: measures.margins(grain, positive, other, deviation), query, deviation
     )
+
+
+def _all_grains(pairs: measures.Pairs) -> Floats:
+    """Return all-grains accuracy by query, NaN for queries without a pair."""
+    queries, index = np.unique(pairs.query, return_inverse=True)
+    values = np.full(pairs.num_queries, np.nan)
+    values[queries] = measures.all_grains_accuracy(
+        measures.Pairs(index.reshape(-1), pairs.grain, pairs.right, len(queries))
+    )
+    return values
+
+
+def _all_positives(found: Diagnosis, relevant: Rows, pairs: measures.Pairs, other: Floats, clusters: Ints) -> None:
+    """Add how often every relevant candidate beats the other of a pair, where queries have several relevant ones."""
+    if len(relevant.query) == pairs.num_queries:
+        return
+    lowest = np.full(pairs.num_queries, np.inf)
+    np.minimum.at(lowest, relevant.query, relevant.score.astype(np.float64))
+    right = lowest[pairs.query] > other
+    found.by_grain["all_positives_accuracy"] = {
+        str(name): GrainScore(float(right[of].mean()), int(of.sum()), _interval(right[of], clusters[pairs.query[of]]))
+        for name in np.unique(pairs.grain)
+        for of in [pairs.grain == name]
+    }
+    by_kind = [part.score for part in found.by_grain["all_positives_accuracy"].values()]
+    found.scores["all_positives_accuracy"] = float(np.mean(by_kind))
 
 
 def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
@@ -90,16 +130,28 @@ def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
 
 
 def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) -> None:
-    query, position = ladder.query, ladder.key % len(pool.candidate_ids)
-    kept = pool.grades_of(query, position)
-    number = (pool.query_grains[query] >= 0).sum(axis=1)
-    ladders = measures.Ladders.from_rows(query, ladder.score.astype(np.float64), kept, len(pool.query_ids))
-    found.add_queries("concordance", lambda: measures.concordance(ladders))
-    found.add_queries("kendall_tau", lambda: measures.kendall_tau(ladders))
-    found.add_queries("strict_chain", lambda: measures.strict_chain(ladders))
-    found.add_queries("ladder_ndcg", lambda: measures.ladder_ndcg(ladders))
+    kept, asked = pool.judgements.kept_of(ladder.query, ladder.key % len(pool.candidate_ids))
+    known = (kept >= 0) & (asked > 0)
+    if not known.any():
+        reason = "no ladder has a member whose grade is known" if len(kept) else "the benchmark has no ladders"
+        found.missing |= dict.fromkeys(_NEEDS["ladder"], reason)
+        return
+    query, kept, number = ladder.query[known], kept[known], asked[known]
+    score = ladder.score[known].astype(np.float64)
+    having, index = np.unique(query, return_inverse=True)
+    ladders = measures.Ladders.from_rows(index.reshape(-1), score, kept, len(having))
+
+    def over_all(values: Floats) -> Floats:
+        """Return values of queries with a ladder as values of all queries, NaN for the others."""
+        every = np.full(len(pool.query_ids), np.nan)
+        every[having] = values
+        return every
+
+    found.add_queries("concordance", lambda: over_all(measures.concordance(ladders)))
+    found.add_queries("kendall_tau", lambda: over_all(measures.kendall_tau(ladders)))
+    found.add_queries("strict_chain", lambda: over_all(measures.strict_chain(ladders)))
+    found.add_queries("ladder_ndcg", lambda: over_all(measures.ladder_ndcg(ladders)))
     lost = np.char.mod("%d", number - kept)
-    score = ladder.score.astype(np.float64)
     mean, deviation = (aligned.queries.column(name)[query] for name in ("mean", "deviation"))
     found.add_measured_by_spread(
         "standardised_score",
@@ -110,21 +162,23 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) ->
     )
     negative = kept < number
     positive = aligned.queries.score[query]
-    greater, equal = ladder.counts["greater"], ladder.counts["equal"]
+    greater, equal = (ladder.counts[name][known] for name in ("greater", "equal"))
     found.add(
         "negatives_above",
         lambda: measures.above_positive(lost[negative], score[negative], positive[negative]),
         into="by_loss",
     )
     found.add(
-        "negatives_in_top@10",
+        f"negatives_in_top@{COVERAGE}",
         lambda: measures.among_first(lost[negative], greater[negative], equal[negative], COVERAGE),
         into="by_loss",
     )
     one = number - kept == 1
     found.add_queries(
         f"one_off_in_top@{COVERAGE}",
-        lambda: measures.any_among_first(query[one], greater[one], equal[one], COVERAGE, len(pool.query_ids)),
+        lambda: over_all(
+            measures.any_among_first(index.reshape(-1)[one], greater[one], equal[one], COVERAGE, len(having))
+        ),
     )
 
 
@@ -156,8 +210,11 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
     _say_what_is_lacking(
         found, degrained=bool(dropped.any()), flipped=bool(flipped.any()), paraphrased=bool(reworded.any())
     )
+    number = (pool.query_grains >= 0).sum(axis=1)
+    if not number.any():
+        found.missing |= dict.fromkeys(("unrelated_distance", f"hit_rate_slope@{HIT}"), "no query has a known grain")
+        return
     try:
-        number = (pool.query_grains >= 0).sum(axis=1)
         found.scores[f"hit_rate_slope@{HIT}"] = measures.hit_rate_slope(number, hit)
     except ResultError as error:
         found.missing[f"hit_rate_slope@{HIT}"] = str(error)
@@ -188,6 +245,11 @@ def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, fli
 
 
 def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
+    if not pool.right_modality.all():
+        found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
+    if not pool.judgements.complete:
+        found.missing[f"grain_coverage@{COVERAGE}"] = "the grains of the candidates are not known"
+        return
     query, kind = np.nonzero(pool.query_grains >= 0)
     kept, lost = aligned.first
     grain = np.array(pool.grain_types)[kind]
@@ -196,12 +258,10 @@ def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
     table[query, kind] = lost
     asked_and_lost = measures.confusion(pool.query_grains >= 0, table, pool.grain_types)
     found.confusion = {asked: scores_of(row) for asked, row in asked_and_lost.items()}
-    if len(pool.modalities) > 1:
-        found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
 
 
 def _parts(found: Diagnosis, parts: Mapping[str, Places], pool: TaskPool) -> None:
-    if TASKS[pool.task].query_modality != "image,text":
+    if pool.definition.query_modality != "image,text":
         return
     for part in PARTS:
         for k in (1, HIT):

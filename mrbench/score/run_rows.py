@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.pools.pool import TaskPool, find
+from mrbench.pools.ids import find
+from mrbench.pools.pool import TaskPool
 from mrbench.pools.unrelated import has_unrelated
 from mrbench.records import PARTS
 from mrbench.runs.run import TaskRun
@@ -56,7 +57,7 @@ class Aligned:
         variants: One row per variant of the pool.
         parts: By part of a composed query, one row per query.
         first: For every grain of every query, sorted by query and type, the share of the first results that keep it,
-            and the share of the very first that lose it.
+            and the share of the very first that lose it; empty where the grains of candidates are not known.
     """
 
     queries: Places
@@ -97,7 +98,8 @@ def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> Aligned
     distance = aligned.column("distance")
     _expect((distance >= 0) & (distance <= 2.001), aligned.table, pool, "variants", "distance")
     _expect(np.isfinite(aligned.column("target")), aligned.table, pool, "variants", "target")
-    query, kind = np.nonzero(pool.query_grains >= 0)
+    known = (pool.query_grains >= 0) & pool.judgements.complete
+    query, kind = np.nonzero(known)
     grains = [ids[query], np.array(pool.grain_types)[kind]]
     first = _in_order(run.first, ["query-id", "grain"], grains, f"{pool.task}, first")
     kept, lost = (first[name].to_numpy().astype(np.float64) for name in ("kept", "lost"))

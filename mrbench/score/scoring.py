@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from time import perf_counter
 
 import numpy as np
 
 from mrbench import measures, statistics
 from mrbench.arrays import Floats, Ints
-from mrbench.benchmark import Benchmark
+from mrbench.benchmark import Benchmark, task_to_json
 from mrbench.errors import ResultError
-from mrbench.pools.pool import TaskPool, load_pool
-from mrbench.records import PARTS, TASKS
+from mrbench.pools import TaskPool, load_pool
+from mrbench.pools.judgements import Listed
+from mrbench.pools.pool import CUTOFF
+from mrbench.records import PARTS, Task
 from mrbench.results import TaskResult
-from mrbench.runs.run import CUTOFF, Run, TaskRun
+from mrbench.runs.run import Run, TaskRun
 from mrbench.score.consistency import Rows, check_places, check_run, read_rows
 from mrbench.score.diagnose import diagnose
 from mrbench.score.run_rows import align
@@ -34,7 +38,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
         pools: The pools of its tasks, where they are at hand; they are read from the benchmark otherwise.
 
     Returns:
-        Scores by task, in the order of :data:`mrbench.records.TASKS`.
+        Scores by task, in the order of the benchmark.
 
     Raises:
         ResultError: The run belongs to another benchmark, lacks a query, or contradicts itself.
@@ -49,20 +53,22 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
         )
     split, pool_name = run.benchmark["split"], run.benchmark["pool"]
     results = {}
-    for task in TASKS:
+    for task in benchmark.task_names:
         if task in run.tasks:
             pool = (pools or {}).get(task) or load_pool(
                 benchmark, task, split, pool=pool_name, limit=run.limit, seed=run.seed
             )
-            results[task] = _score_task(run.tasks[task], pool, run.depth, _parts(run, task))
+            results[task] = _score_task(run.tasks[task], pool, run.depth, _parts(run, pool.definition))
         elif task in run.not_supported:
-            results[task] = TaskResult("not supported", run.not_supported[task])
+            described = task_to_json(benchmark.task(task))
+            results[task] = TaskResult("not supported", run.not_supported[task], task=described)
+    add_group_scores(results)
     return results
 
 
-def _parts(run: Run, task: str) -> tuple[str, ...]:
+def _parts(run: Run, task: Task) -> tuple[str, ...]:
     """Return the parts of composed queries that the model takes alone."""
-    modalities = run.model.get("modalities", ()) if TASKS[task].query_modality == "image,text" else ()
+    modalities = run.model.get("modalities", ()) if task.query_modality == "image,text" else ()
     return tuple(part for part in PARTS if part in modalities)
 
 
@@ -75,46 +81,142 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     found = diagnose(rows, aligned, pool, clusters)
-    values = ranking(rows, pool.grade_counts) | found.per_query
+    ranked = rank_scores(rows, pool)
+    values = ranked | found.per_query
     scores, intervals = _summary(values, clusters)
+    scores |= found.scores
     return TaskResult(
         status="scored",
         queries=len(pool.query_ids),
         candidates=len(pool.candidate_ids),
-        scores={name: score for name in measures.CATALOGUE if (score := (scores | found.scores).get(name)) is not None},
+        scores={name: scores[name] for name in measures.in_order(scores)},
         by_grain=found.by_grain,
         by_loss=found.by_loss,
         confusion=found.confusion,
         intervals=intervals,
         missing=found.missing,
         left_out=found.left_out,
-        per_query={name: tuple(np.round(values[name], 6).tolist()) for name in PER_QUERY if name in values},
+        per_query={
+            name: tuple(np.round(values[name], 6).tolist())
+            for name in dict.fromkeys((*PER_QUERY, pool.definition.main))
+            if name in values and np.isfinite(values[name]).all()
+        },
         clusters=tuple(pool.clusters.tolist()),
         seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
+        task=task_to_json(pool.definition),
+        setting=_setting(pool),
+        chance={name: chance_level(name, pool) for name in ranked if not name.startswith("judged@")},
     )
 
 
-def ranking(rows: dict[str, Rows], counts: Ints) -> dict[str, Floats]:
-    """Return the ranked measures of every query, each of shape ``(num_queries,)``.
+def _setting(pool: TaskPool) -> dict[str, str | int]:
+    """Return what else the scores depend on: how candidates were chosen, and who judged."""
+    setting: dict[str, str | int] = {
+        "corpora": ", ".join(pool.corpora),
+        "excluded candidates": 0 if pool.excluded is None else len(pool.excluded.query),
+        "queries without a relevant candidate": pool.unanswerable,
+    }
+    if pool.lists is not None:
+        setting["candidates per query"] = f"{pool.sizes.min()} to {pool.sizes.max()}"
+    if isinstance(pool.judgements, Listed):
+        setting["judgements"] = ", ".join(f"{n:,} by {origin}" for origin, n in sorted(pool.judgements.origins.items()))
+    return setting
+
+
+def rank_scores(rows: Mapping[str, Rows], pool: TaskPool) -> dict[str, Floats]:
+    """Return the rank measures of a task, and with partial judgements judged@k for each k, by query.
 
     Args:
         rows: The ranked tables of a run.
-        counts: How many candidates have each grade, as :attr:`TaskPool.grade_counts` has them.
+        pool: The task.
+
+    Returns:
+        Values of shape ``(num_queries,)`` by measure.
     """
-    number, relevant, gains = len(counts), rows["relevant"], rows["gains"]
-    ties = measures.TieGroups.from_relevant(
-        relevant.query, relevant.counts["greater"], relevant.counts["equal"], number
+    number, relevant, gains = len(pool.query_ids), rows["relevant"], rows["gains"]
+    places = relevant.query, relevant.counts["greater"], relevant.counts["equal"]
+    ties = measures.TieGroups.from_relevant(*places, number)
+    names = _measure_names(pool)
+    values = {name: measures.rank_measure(name)(ties) for name in names if not name.startswith("ndcg")}
+    if pool.judgements.complete:
+        groups = measures.GainGroups(
+            gains.query, gains.counts["greater"], gains.counts["equal"], gains.counts["gain"], number
+        )
+        values[f"ndcg@{CUTOFF}"] = measures.ndcg(
+            groups, measures.ideal_dcg(pool.judgements.gain_counts, CUTOFF), CUTOFF
+        )
+        return {name: values[name] for name in names}
+    worth = pool.judgements.gains_of(relevant.query, relevant.key % len(pool.candidate_ids))
+    for name in (name for name in names if name.startswith("ndcg")):
+        family, k = measures.parse_name(name)
+        gain: measures.Gain = "exponential" if family == "ndcg_exp" else "linear"
+        groups = measures.GainGroups.from_listed(*places, measures.gain_of(worth, gain), number)
+        ideal = measures.ideal_dcg_listed(relevant.query, worth, number, k or CUTOFF, gain)
+        values[name] = measures.ndcg(groups, ideal, k or CUTOFF)
+    judged = measures.GainGroups(
+        gains.query, gains.counts["greater"], gains.counts["equal"], gains.counts["judged"], number
     )
-    groups = measures.GainGroups(
-        gains.query, gains.counts["greater"], gains.counts["equal"], gains.counts["gain"], number
-    )
-    return {
-        **{f"hit_rate@{k}": measures.hit_rate(ties, k) for k in CUTOFFS},
-        **{f"recall@{k}": measures.recall(ties, k) for k in CUTOFFS},
-        "mrr": measures.reciprocal_rank(ties),
-        f"ndcg@{CUTOFF}": measures.ndcg(groups, measures.ideal_dcg(counts, CUTOFF), CUTOFF),
-        "map": measures.average_precision(ties),
+    depths = sorted({k for name in names if (k := measures.parse_name(name)[1])})
+    return {name: values[name] for name in names} | {
+        f"judged@{k}": measures.judged_share(judged, k, pool.sizes) for k in depths
     }
+
+
+def _measure_names(pool: TaskPool) -> list[str]:
+    """Return the names of the rank measures of a task: its own, or the default ones.
+
+    Raises:
+        ResultError: The task names a measure that there is not.
+    """
+    if pool.definition.measures and not pool.judgements.complete:
+        return measures.in_order(dict.fromkeys((*pool.definition.measures, *_ranked_main(pool))))
+    cutoffs = [k for k in CUTOFFS if pool.lists is None or k == 1 or k < pool.sizes.max()]
+    names = [f"{family}@{k}" for family in ("hit_rate", "recall") for k in cutoffs]
+    return [*names, "mrr", f"ndcg@{CUTOFF}", "map"]
+
+
+def _ranked_main(pool: TaskPool) -> tuple[str, ...]:
+    declared = measures.declared(pool.definition.main)
+    return (pool.definition.main,) if declared.needs == ("judgements",) else ()
+
+
+def chance_level(name: str, pool: TaskPool) -> float:
+    """Return the exact expected value of a rank measure for a random order, its mean over queries."""
+    if name.startswith("ndcg"):
+        family, k = measures.parse_name(name)
+        gain: measures.Gain = "exponential" if family == "ndcg_exp" else "linear"
+        counts, index = np.unique(pool.judgements.gain_counts, axis=0, return_inverse=True)
+        return float(measures.chance_ndcg(counts, k or CUTOFF, gain)[index.reshape(-1)].mean())
+    relevant = np.bincount(pool.relevant[0], minlength=len(pool.query_ids))
+    cases, index = np.unique(np.stack([relevant, pool.sizes]), axis=1, return_inverse=True)
+    return float(measures.chance(name, cases[0], cases[1])[index.reshape(-1)].mean())
+
+
+def add_group_scores(results: dict[str, TaskResult]) -> None:
+    """Add text, image and group score where an i2t and a t2i task hold the same groups of two pairs, as in Winoground.
+
+    The text score of a group is 1 where each of its images prefers its own text, the image score where each of its
+    texts prefers its own image, the group score where both hold.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, result in results.items():
+        values = result.per_query.get("all_grains_accuracy", ())
+        sizes = Counter(result.clusters)
+        if result.task.get("pool") == "lists" and values and set(sizes.values()) == {2}:
+            found[name] = {}
+            for cluster, value in zip(result.clusters, values, strict=True):
+                found[name][cluster] = min(value, found[name].get(cluster, 1.0))
+    for name, groups in found.items():
+        category = results[name].task["category"]
+        kind = {"i2t": "text_score", "t2i": "image_score"}.get(str(category))
+        if kind is None:
+            continue
+        results[name].scores[kind] = sum(groups.values()) / len(groups)
+        for other, partner in found.items():
+            pair = {str(results[other].task["category"]), str(category)}
+            if pair == {"i2t", "t2i"} and partner.keys() == groups.keys():
+                both = sum(min(value, partner[cluster]) for cluster, value in groups.items())
+                results[name].scores["group_score"] = both / len(groups)
 
 
 def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
@@ -123,7 +225,11 @@ def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float
     for name, all_values in values.items():
         known = np.isfinite(all_values)
         value, codes = all_values[known], np.unique(clusters[known], return_inverse=True)[1]
-        share = (measures.CATALOGUE[name].low, measures.CATALOGUE[name].high) == (0.0, 1.0)
+        measure = measures.declared(name)
+        share = (measure.low, measure.high) == (0.0, 1.0)
+        if measure.over_queries == "median":
+            scores[name] = measures.median(value, name)
+            continue
         scores[name] = measures.mean(value, name) if share else float(value.mean())
         if codes.max() > 0:
             if share:

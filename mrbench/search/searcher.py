@@ -4,22 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mrbench.arrays import Embeddings, Floats, Ints, Scores
-from mrbench.errors import out_of_memory
+from mrbench.search.candidate_pool import CandidatePool
 from mrbench.search.counts import Counter
 from mrbench.search.distinct import Vectors
-from mrbench.search.gpu import DevicePool
-from mrbench.search.host import HostPool
 from mrbench.search.requests import BlockOfRequest, ScoreRequest, distinct_values, split_rows
 from mrbench.workers import ordered_map
 
 _TIED = 1 << 22  # candidates that queries whose ties are gathered at a time may have: they may be the whole pool
+
+
+Ties = Iterator[tuple[Ints, Ints, Ints]]
+"""Groups of queries: their indices; for each tied candidate the index of its query in the group, and its position."""
+
+
+class PoolSearcher(Protocol):
+    """What searches queries among candidates: all of the pool, all but some, or a list for each query.
+
+    In every method row ``n`` of ``queries`` is searched among the candidates of query ``of[n]``: a variant or a part of
+    a query shares the list or the exclusions of that query. None stands for ``n`` itself.
+    """
+
+    def sizes(self, num_queries: int) -> Ints:
+        """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
+
+    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every query's scores over its candidates; NaN where it has none."""
+
+    def search(
+        self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
+    ) -> tuple[Ints, Scores]:
+        """Fill in the answers of requests; return positions and scores of the best, ``(num_queries, length)``.
+
+        They are ordered by falling score, the tied by position. Where a query has fewer candidates than ``length``, its
+        row ends with position -1 and score minus infinity.
+        """
+
+    def tied(self, queries: Embeddings, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
+        """Yield groups of the queries ``some``, with every candidate that scores a given value for its query."""
 
 
 class Searcher:
@@ -32,6 +59,9 @@ class Searcher:
         block: Queries in one matrix product; None chooses.
         progress: Progress bar that is told how many queries are done.
         device: ``cpu``, or a device of torch.
+
+    Attributes:
+        pool: The candidates.
     """
 
     def __init__(
@@ -43,50 +73,33 @@ class Searcher:
         progress: Any,
         device: str = "cpu",
     ) -> None:
-        self._vectors, self._executor, self._progress = vectors, executor, progress
-        self._threads, self._block = threads, block
-        self._pool: HostPool | DevicePool = self._host_pool()
-        if device != "cpu":
-            with self._or_on_host():
-                self._pool = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
+        self._executor, self._progress, self._threads, self._block = executor, progress, threads, block
+        self.pool = CandidatePool(vectors, executor, device)
 
-    def _host_pool(self) -> HostPool:
-        vectors = self._vectors
-        return HostPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)
+    def sizes(self, num_queries: int) -> Ints:
+        """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
+        return np.full(num_queries, self.pool.size, dtype=np.int64)
 
-    @contextmanager
-    def _or_on_host(self) -> Iterator[None]:
-        """Fall back to the CPU, from now on, where the device runs out of memory."""
-        try:
-            yield
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            self._pool = self._host_pool()
-
-    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
+    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over the pool."""
-        pool = self._pool
-        with self._or_on_host():
-            return pool.spread(queries)
-        return self._pool.spread(queries)
+        return self.pool.use(lambda: self.pool.now.spread(queries))
 
-    def search(self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0) -> tuple[Ints, Scores]:
+    def search(
+        self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
+    ) -> tuple[Ints, Scores]:
         """Fill in the answers of requests, and find the best candidates.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
             requests: Pairs to score; their answers are set in place.
             length: Number of best candidates per query, at most the size of the pool; 0 finds none.
+            of: Not used: every query is searched in the whole pool.
 
         Returns:
             Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score; ties by
             position.
         """
-        if isinstance(self._pool, DevicePool):
-            with self._or_on_host():
-                return self._search_blocks(queries, requests, length, 1)
-        return self._search_blocks(queries, requests, length, self._executor)
+        return self.pool.use(lambda: self._search_blocks(queries, requests, length, self.pool.workers))
 
     def _search_blocks(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int, workers: Executor | int
@@ -97,20 +110,21 @@ class Searcher:
             (np.bincount(r.query, minlength=len(queries)) for r in requests if r.counted), np.zeros(len(queries))
         )
         order = np.argsort(-counted, kind="stable")
-        size = self._block or self._pool.block(len(queries), self._threads, length)
+        size = self._block or self.pool.now.block(len(queries), self._threads, length)
         blocks = (order[start : start + size] for start in range(0, len(queries), size))
         work = partial(self._search_block, queries, requests, top)
         for done in ordered_map(work, blocks, workers, chunk=1, in_flight=2 * self._threads):
             self._progress.update(done)
         return top
 
-    def tied(self, queries: Embeddings, some: Ints, values: Scores) -> Any:
+    def tied(self, queries: Embeddings, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
         """Yield groups of queries, with every candidate that scores a given value for its query.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
             some: Indices of the queries to look at.
             values: The value for each of them.
+            of: Not used: every query is searched in the whole pool.
 
         Yields:
             Indices of the queries of the group, and for each tied candidate the index of its query within the group and
@@ -118,13 +132,13 @@ class Searcher:
         """
 
         def work(part: slice) -> tuple[Ints, Ints, Ints]:
-            counter = Counter(queries[some[part]], self._vectors.rows, values[part, None], collect=True)
+            counter = Counter(queries[some[part]], self.pool.vectors.rows, values[part, None], collect=True)
             counter.count()
             query, _, row = counter.same()
-            positions, of = self._vectors.copies(row)
-            return some[part], query[of], positions
+            positions, copied = self.pool.vectors.copies(row)
+            return some[part], query[copied], positions
 
-        size = max(1, min(64, _TIED // len(self._vectors.row)))
+        size = max(1, min(64, _TIED // len(self.pool.vectors.row)))
         parts = (slice(start, start + size) for start in range(0, len(some), size))
         yield from ordered_map(work, parts, self._executor, chunk=1, in_flight=self._threads)
 
@@ -132,7 +146,7 @@ class Searcher:
         self, queries: Embeddings, requests: list[ScoreRequest], top: tuple[Ints, Scores], block: Ints
     ) -> int:
         """Score the requested pairs of a block of queries; then go once over the pool to count and find the best."""
-        mine, vectors = queries[block], self._vectors
+        mine, vectors = queries[block], self.pool.vectors
         parts = [BlockOfRequest(request, block) for request in requests]
         query = np.concatenate([np.empty(0, dtype=np.int64), *(part.query for part in parts)])
         if len(query):
@@ -140,7 +154,7 @@ class Searcher:
             order = np.argsort(query, kind="stable")
             ends = np.searchsorted(query[order], np.arange(len(block) + 1))
             scores = np.empty(len(query), dtype=np.float32)
-            scores[order] = self._pool.pair_scores(mine, rows[order], ends)
+            scores[order] = self.pool.now.pair_scores(mine, rows[order], ends)
             for part, values in zip(parts, split_rows(scores, parts), strict=True):
                 part.request.score[part.at] = values
         counted = [part for part in parts if part.request.counted]
@@ -152,11 +166,11 @@ class Searcher:
     def _count(
         self, mine: Embeddings, counted: list[BlockOfRequest], top: tuple[Ints, Scores], block: Ints, length: int
     ) -> None:
-        vectors = self._vectors
+        vectors = self.pool.vectors
         query = np.concatenate([np.empty(0, dtype=np.int64), *(part.query for part in counted)])
         scores = np.concatenate([np.empty(0, dtype=np.float32), *(p.request.score[p.at] for p in counted)])
         values, column = distinct_values(query, scores, len(block))
-        rows, best, greater, equal = self._pool.search(mine, min(length, len(vectors.rows)), values)
+        rows, best, greater, equal = self.pool.now.search(mine, min(length, len(vectors.rows)), values)
         if length:
             top[0][block], top[1][block] = vectors.top(rows, best, length)
         if not counted:

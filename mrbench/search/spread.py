@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.arrays import Embeddings, Floats, Ints
+from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.workers import ordered_map
 
 ROWS = 1024  # candidates in one product
@@ -59,6 +59,35 @@ def spread(
     else:
         square = np.einsum("ij,ij->i", wide @ total(lambda rows: rows.T @ rows, centre), wide)
     mean, deviation = wide @ centre, np.sqrt(np.maximum(square, 0.0))
+    return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
+
+
+def list_spread(scores: Scores, counts: Ints, weights: Ints | None = None) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of the scores of each query.
+
+    Args:
+        scores: Those of the first query, then of the second, and so on, shape ``(num_scores,)``.
+        counts: Number of scores of each query, shape ``(num_queries,)``.
+        weights: How often each score counts, 1 or more; None counts each once.
+
+    Returns:
+        Two arrays of shape ``(num_queries,)``, rounded to float32; NaN for a query without scores. Where all scores of
+        a query are one number, they are that number and 0.
+
+    >>> list_spread(np.float32([0.25, 0.75, 0.5]), np.array([2, 1]))
+    (array([0.5, 0.5]), array([0.25, 0.  ]))
+    """
+    number, some = len(counts), np.flatnonzero(counts)
+    query = np.repeat(np.arange(number), counts)
+    weight = np.ones(len(scores)) if weights is None else weights.astype(np.float64)
+    shift = np.zeros(number)
+    shift[some] = scores[(np.cumsum(counts) - counts)[some]]
+    away = scores - shift[query]
+    with np.errstate(invalid="ignore"):
+        total = np.bincount(query, weight, minlength=number)
+        mean = np.bincount(query, weight * away, minlength=number) / total
+        square = np.bincount(query, weight * (away - mean[query]) ** 2, minlength=number) / total
+    mean, deviation = shift + mean, np.sqrt(square)
     return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
 
 

@@ -177,6 +177,8 @@ def test_result_comes_back_as_it_was(tmp_path: Path) -> None:
         (("format_version",), 2, FormatVersionError, "newer"),
         (("format_version",), "1", ResultError, "format version"),
         (("tasks", "t2i", "scores", "mrr"), 1.5, ResultError, "outside 0 to 1"),
+        (("tasks", "t2i", "scores", "hit_rate@50"), 1.5, ResultError, "outside 0 to 1"),
+        (("tasks", "t2i", "scores", "mean_rank"), 0.5, ResultError, "outside 1 to inf"),
         (("tasks", "t2i", "scores", "mrr"), True, ResultError, "not a number"),
         (("tasks", "t2i", "scores", "mrr"), "0.5", ResultError, "not a number"),
         (("tasks", "t2i", "by_grain", "pair_accuracy", "count"), {"score": 0.5}, ResultError, "count"),

@@ -150,6 +150,13 @@ def _luminance(colour: tuple[float, ...]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def test_heads_of_measures_say_what_they_mean() -> None:
+    page = _Page(render_html(boards(samples()[3:])))
+    said = [head["title"] for head in page.all("th") if "title" in head]
+    assert any(text.startswith("the share of queries with a relevant candidate among the first ten (") for text in said)
+    assert any(text.endswith("(higher is better; chance: 0.5)") for text in said)
+
+
 def test_text_has_contrast_on_every_heat_colour_in_both_themes() -> None:
     style = re.findall(r"<style>(.*?)</style>", render_html(boards(samples())), flags=re.DOTALL)[0]
     themes = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)

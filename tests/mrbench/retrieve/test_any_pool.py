@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from mrbench.encode.source import TaskEmbeddings
-from mrbench.pools.pool import TaskPool, Variants
+from mrbench.pools.judgements import FromGrains
+from mrbench.pools.pool import Pairs, TaskPool, Variants
+from mrbench.records import TASKS
 from mrbench.retrieve.search_tasks import search_task
 from mrbench.search.gpu import DevicePool
 
@@ -72,18 +74,24 @@ def any_pool(queries: int, number: int, variants: int, rng: np.random.Generator)
     asked[:, 0] = grains[0, positives]
     ladders = [np.unique(np.append(rng.integers(number, size=rng.integers(4)), own)) for own in positives]
     words = np.array(["flipped"] * variants)
+    types = ("action", "attribute", "entity")
+    names = np.array([f"q{n:03}" for n in range(queries)])
     return TaskPool(
-        task="t2i",
-        modalities=("image", "text"),
-        query_ids=np.array([f"q{n:03}" for n in range(queries)]),
+        definition=TASKS["t2i"],
+        corpora=("image", "text"),
+        query_ids=names,
         query_grains=asked,
         candidate_ids=np.array([f"c{n:05}" for n in range(number)]),
-        candidate_grains=grains,
         row=rng.permutation(number) if rng.random() < 0.7 else np.arange(number),
-        modality=modality,
-        own_modality=0,
-        grain_types=("action", "attribute", "entity"),
-        ladders=tuple((int(own), rng.permutation(rest)) for own, rest in zip(positives, ladders, strict=True)),
+        corpus=modality,
+        right_modality=np.array([True, False]),
+        grain_types=types,
+        judgements=FromGrains(asked, grains, names, types),
+        positives=positives,
+        ladder=Pairs(
+            np.repeat(np.arange(queries), list(map(len, ladders))),
+            np.concatenate([rng.permutation(rest) for rest in ladders]),
+        ),
         variants=Variants(
             rng.integers(queries, size=variants), words, words, np.arange(variants),
             rng.integers(number, size=variants), np.arange(variants),
@@ -139,12 +147,12 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
 
     def place(score: np.ndarray, query: int) -> tuple[float, int, int]:
         rest = np.ones(number, dtype=bool)
-        rest[np.flatnonzero(pool.grades(query) == pool.number_of_grains(query))] = False
-        own = score[pool.ladders[query][0]]
+        rest[np.flatnonzero(pool.judgements.grades(query) == pool.number_of_grains(query))] = False
+        own = score[pool.positives[query]]
         return float(own), int((score[rest] > own).sum()), int((score[rest] == own).sum())
 
     for query, name in enumerate(pool.query_ids.tolist()):
-        score, grades = exact(asked.queries[query], row), pool.grades(query)
+        score, grades = exact(asked.queries[query], row), pool.judgements.grades(query)
         order = np.lexsort((np.arange(number), -score))
         tables = {
             t: [r for r in getattr(run, t).to_pylist() if r["query-id"] == name]
@@ -154,7 +162,7 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
         assert [position[r["corpus-id"]] for r in tables["top"]] == best.tolist()
         assert [r["score"] for r in tables["top"]] == score[best].tolist()
         for table, wanted in (
-            ("ladder", pool.ladders[query][1]),
+            ("ladder", pool.ladder.position[pool.ladder.query == query]),
             ("relevant", np.flatnonzero(grades == pool.number_of_grains(query))),
         ):
             assert [position[r["corpus-id"]] for r in tables[table]] == wanted.tolist()
@@ -168,7 +176,7 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
         ]
         (own,) = tables["queries"]
         assert (own["score"], own["above"], own["beside"]) == place(score, query)
-        assert own["wrong"] == pytest.approx(np.mean([(pool.modality[group] != 0).mean() for group in tied]))
+        assert own["wrong"] == pytest.approx(np.mean([(pool.corpus[group] != 0).mean() for group in tied]))
         assert own["mean"] == pytest.approx(float(score.astype(float).mean()), abs=1e-6)
         assert own["deviation"] == pytest.approx(float(score.astype(float).std()), abs=1e-6)
         if len(np.unique(score)) == 1:
@@ -194,7 +202,7 @@ def test_relevant_is_what_keeps_all_grains(seed: int) -> None:
     pool = any_pool(9, 80, 0, np.random.default_rng(seed))
     query, position = pool.relevant
     found = [position[query == number].tolist() for number in range(9)]
-    assert found == [np.flatnonzero(pool.grades(n) == pool.number_of_grains(n)).tolist() for n in range(9)]
+    assert found == [np.flatnonzero(pool.judgements.grades(n) == pool.number_of_grains(n)).tolist() for n in range(9)]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -204,8 +212,8 @@ def test_grades_are_counted_as_one_by_one(seed: int, cut: dict, monkeypatch: pyt
         monkeypatch.setattr(f"mrbench.pools.grades.{name}", value)
     pool = any_pool(9, 80, 0, np.random.default_rng(seed))
     kinds = len(pool.grain_types)
-    expected = [np.bincount(pool.grades(query), minlength=kinds + 1).tolist() for query in range(9)]
-    assert pool.grade_counts.tolist() == expected
+    expected = [np.bincount(pool.judgements.grades(query), minlength=kinds + 1).tolist() for query in range(9)]
+    assert pool.judgements.gain_counts.tolist() == expected
 
 
 @pytest.mark.parametrize("number", range(7, 40, 4))

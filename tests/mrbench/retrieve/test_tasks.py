@@ -13,7 +13,7 @@ from mrbench.encode import store as store_module
 from mrbench.encode.source import ModelSource, TaskEmbeddings
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.pools import TaskPool, load_pool
-from mrbench.pools.pool import sample
+from mrbench.pools.ids import sample
 from mrbench.records import judge
 from mrbench.retrieve import run_tasks
 from mrbench.retrieve import search_tasks as tasks_module
@@ -62,7 +62,7 @@ def test_search_is_a_full_sort(
     monkeypatch.setattr("mrbench.search.counts._MANY", many)
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
     run = search_task(asked(pool, queries, candidates), pool, depth=12)
-    names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
+    names = [c.id for modality in pool.corpora for c in tiny.corpus(modality, "test")]
     images = {c.id: c for c in tiny.corpus("image", "test")}
     for number, query in enumerate(tiny.queries("t2i", "test")):
         cosine = (queries[number].astype(float) @ candidates.T.astype(float)).astype(np.float32)
@@ -102,7 +102,7 @@ def test_places_are_counted_among_the_rest(tiny: Benchmark, pool: TaskPool, dist
     queries, candidates = vectors(len(pool.query_ids), seed=1), vectors(len(pool.candidate_ids), distinct=distinct)
     embeddings = asked(pool, queries, candidates, distinct=distinct)
     run = search_task(embeddings, pool)
-    names = [c.id for modality in pool.modalities for c in tiny.corpus(modality, "test")]
+    names = [c.id for modality in pool.corpora for c in tiny.corpus(modality, "test")]
     asking = {query.id: query for query in tiny.queries("t2i", "test")}
     images = {c.id: c for c in tiny.corpus("image", "test")}
     positive = {ladder.query_id: ladder.positive_id for ladder in tiny.ladders("t2i", "test")}
@@ -151,7 +151,7 @@ def test_first_results_hold_in_each_place_the_mean_of_the_tied(pool: TaskPool, d
     for number, name in enumerate(pool.query_ids.tolist()):
         score = (queries[number].astype(float) @ candidates[pool.row].T.astype(float)).astype(np.float32)
         tied = [np.flatnonzero(score == value) for value in np.sort(score)[::-1][:10]]  # of each of the ten places
-        wrong = np.mean([(pool.modality[group] != pool.own_modality).mean() for group in tied])
+        wrong = np.mean([(~pool.right_modality[pool.corpus[group]]).mean() for group in tied])
         assert run.queries["wrong"][number].as_py() == pytest.approx(wrong)
         for kind in np.flatnonzero(pool.query_grains[number] >= 0):
             keeps = pool.candidate_grains[kind] == pool.query_grains[number, kind]
@@ -183,7 +183,7 @@ def test_pairs_are_those_of_one_grain(tiny: Benchmark) -> None:
     images = {c.id: {g.type: g.value for g in c.grains} for c in tiny.corpus("image", "test")}
     found = []
     for query, kind, position in zip(*pool.pairs, strict=True):
-        positive = images[pool.candidate_ids[pool.ladders[query][0]]]
+        positive = images[pool.candidate_ids[pool.positives[query]]]
         other = images[pool.candidate_ids[position]]
         assert [t for t in positive if positive[t] != other[t]] == [pool.grain_types[kind]]
         found.append((pool.query_ids[query], pool.grain_types[kind]))

@@ -1,0 +1,81 @@
+"""The candidates that searchers share: on a device while its memory lasts, otherwise on the processor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import numpy as np
+
+from mrbench.arrays import Embeddings, Ints, Scores
+from mrbench.errors import out_of_memory
+from mrbench.search.distinct import Vectors
+from mrbench.search.gpu import DevicePool
+from mrbench.search.host import HostPool
+
+T = TypeVar("T")
+
+
+class CandidatePool:
+    """The candidates of a pool, on a device or on the processor.
+
+    Args:
+        vectors: The candidates.
+        executor: Threads of the processor.
+        device: ``cpu``, or a device of torch.
+
+    Attributes:
+        vectors: As given.
+        size: Number of candidates.
+        now: What computes scores at present.
+    """
+
+    def __init__(self, vectors: Vectors, executor: Executor, device: str = "cpu") -> None:
+        self.vectors, self.size, self._executor = vectors, len(vectors.row), executor
+        self.now: HostPool | DevicePool = self._on_host()
+        if device != "cpu":
+            try:
+                self.now = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+
+    @property
+    def workers(self) -> Executor | int:
+        """Return who may work at the same time: the threads, or one caller where a device computes."""
+        return 1 if isinstance(self.now, DevicePool) else self._executor
+
+    def use(self, work: Callable[[], T]) -> T:
+        """Return what work returns; do it again on the processor where the device runs out of memory."""
+        try:
+            return work()
+        except Exception as error:
+            if not isinstance(self.now, DevicePool) or not out_of_memory(error):
+                raise
+        self.now = self._on_host()
+        return work()
+
+    def row_scores(self, queries: Embeddings, query: Ints, rows: Ints) -> Scores:
+        """Score pairs of a query and a row of ``vectors.rows``.
+
+        Args:
+            queries: Shape ``(num_queries, dimension)``.
+            query: Index of the query of each pair, ascending, shape ``(num_pairs,)``.
+            rows: Row of each pair's candidate, the same shape.
+
+        Returns:
+            Exact scores, shape ``(num_pairs,)``.
+        """
+        if not len(query):
+            return np.empty(0, dtype=np.float32)
+        ends = np.searchsorted(query, np.arange(len(queries) + 1))
+        return self.use(lambda: self.now.pair_scores(queries, rows, ends))
+
+    def pair_scores(self, queries: Embeddings, query: Ints, candidate: Ints) -> Scores:
+        """Score pairs of a query and a position in the pool; otherwise as :meth:`row_scores`."""
+        return self.row_scores(queries, query, self.vectors.row[candidate])
+
+    def _on_host(self) -> HostPool:
+        vectors = self.vectors
+        return HostPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)
