@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
+from mrbench.cli import (
+    audit,
+    build,
+    cache,
+    convert,
+    datasets,
+    demo,
+    evaluate,
+    leaderboard,
+    models,
+    rescore,
+    show,
+    validate,
+)
 from mrbench.errors import InputError, MRBenchError
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
@@ -51,6 +64,8 @@ app.add_typer(build.app, name="build")
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
+app.add_typer(datasets.app, name="datasets")
+app.command("convert")(convert.convert)
 app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, command_line, note, print_json
-from mrbench.errors import BenchmarkError
+from mrbench.cli.common import BenchmarkSpec, Json, command_line, note, print_json
+from mrbench.errors import BenchmarkError, InputError
 
 
 def audit(
-    folder: BenchmarkFolder,
+    spec: BenchmarkSpec,
     split: Annotated[str, typer.Option(help="The split to look at.")] = "test",
     sample: Annotated[int, typer.Option(min=1, help="Most pictures of the corpus to compare.")] = 10_000,
     output: Annotated[
@@ -37,8 +37,17 @@ def audit(
     from mrbench.audit import one_line, write_into_card, write_report
     from mrbench.benchmark import Benchmark
     from mrbench.evaluate.environment import environment
+    from mrbench.sources.open import parse_spec
 
-    benchmark = Benchmark(folder)
+    folder = Path(parse_spec(spec)[1])
+    benchmark = None if parse_spec(spec)[0] else Benchmark(folder)
+    if benchmark is None or any(task.judgements == "partial" for task in benchmark.manifest.tasks):
+        raise InputError(
+            "the audit is for suites whose grains are all known, and this benchmark has partial judgements",
+            where=spec,
+            accepted="a folder whose tasks have complete judgements",
+            hint=f"mrbench datasets check {spec}",
+        )
     report = run(benchmark, split=split, sample=sample, command=command_line("mrbench", "audit", folder.name))
     report = replace(report, environment=environment())
     paths = write_report(folder / "audit" if output is None else output, report)

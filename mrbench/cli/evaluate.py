@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
+from mrbench.cli.common import BenchmarkSpec, Cache, ImageRootOption, Json, Overwrite, Seed, command_line, print_json
 from mrbench.errors import InputError
 from mrbench.workers import cores
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folder: BenchmarkFolder,
+    spec: BenchmarkSpec,
     model: Annotated[
         str, typer.Option("--model", "-m", help="A name of `mrbench models`, or hf:PATH.", show_default=False)
     ],
@@ -68,6 +68,7 @@ def evaluate(
             "--patience", min=0, help="Seconds without news of other processes, then their part is done here."
         ),
     ] = 300,
+    image_root: ImageRootOption = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -78,11 +79,11 @@ def evaluate(
 
     Example: mrbench evaluate emoji --model conse
     """
-    from mrbench.benchmark import Benchmark
     from mrbench.encode import Share
     from mrbench.evaluate import embed
     from mrbench.evaluate import evaluate as run
     from mrbench.models.zoo import load_model
+    from mrbench.sources.open import open_benchmark
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
@@ -91,7 +92,7 @@ def evaluate(
     share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
-    benchmark = Benchmark(folder)
+    benchmark = open_benchmark(spec, image_root=image_root)
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
     if workers is None:
         share = replace(share, workers=decoding_workers(loaded))
@@ -103,6 +104,7 @@ def evaluate(
     options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     options += [word for name in task or [] for word in ("--task", name)]
     options += ["--limit", limit] if limit else []
+    options += ["--image-root", image_root] if image_root else []
     options += ["--batch-size", batch_size] if batch_size != BATCH_SIZE else []
     result = run(
         benchmark,
@@ -115,7 +117,7 @@ def evaluate(
         seed=seed,
         depth=depth,
         overwrite=overwrite,
-        command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
+        command=command_line("mrbench", "evaluate", spec, "--model", model, *options),
         cache=cache,
         share=share,
     )

@@ -15,6 +15,7 @@ from mrbench.records import AnyImage, ImageFile
 from mrbench.validate.report import Report
 from mrbench.workers import ordered_map
 
+MISSING = "no file"
 Found = tuple[str, str, int, str]
 """Record id, name of the file (empty where the bytes are in the table), number of bytes, and what is wrong."""
 
@@ -49,8 +50,8 @@ class ImageCheck:
                 key = hash(name or record_id)
                 if key not in self._seen:
                     self._seen.add(key)
-                    rule = "missing image" if "missing" in wrong else "unreadable image"
-                    self._report.problem(rule, f"{where}, {record_id}", f"{name}: {wrong}" if name else wrong)
+                    rule = "missing image" if wrong.startswith(MISSING) else "unreadable image"
+                    self._report.problem(rule, f"{where}, {record_id}", wrong)
         self._report.count("images", files)
         self._facts = {"images": files, "faulty_images": faults, "equal_images": _equal(records, sizes)}
 
@@ -83,7 +84,8 @@ def _stat(item: tuple[str, AnyImage | None, str]) -> Found:
     try:
         return record_id, name, image.size, ""
     except BenchmarkError as error:
-        return record_id, name, 0, str(error)
+        missing = isinstance(image, ImageFile) and not image.path.exists()
+        return record_id, name, 0, f"{MISSING} {image.path}" if missing else str(error)
 
 
 def _decoded(item: tuple[str, AnyImage | None, str]) -> Found:

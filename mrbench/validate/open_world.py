@@ -11,11 +11,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from mrbench.benchmark import Benchmark, Records
-from mrbench.errors import BenchmarkError
+from mrbench.measures.declarations import DECLARATIONS, Need
 from mrbench.records import Task
 from mrbench.validate.images import ImageCheck
 from mrbench.validate.report import Report
-from mrbench.validate.support import Holds, support
+from mrbench.validate.support import support
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Facts = dict[str, Any]
@@ -152,15 +152,7 @@ class _TaskCheck:
         self._check_lists(judged)
         ladders = self._check_ladders(judged)
         variants = self._variants()
-        holds = Holds(
-            relevant=bool(facts["relevant_per_query"]["max"]),
-            graded=any(relevance > 1 for relevance in self._relevances),
-            kinds=bool(facts["violated"]),
-            ladders=bool(ladders),
-            variants=frozenset(variants),
-            parts=task.query_modality == "image,text",
-            several=len(self._modalities) > 1,
-        )
+        holds = self._holds(facts, bool(ladders), set(variants))
         found = support(holds)
         report.count("queries", len(self._queries))
         return {
@@ -177,6 +169,23 @@ class _TaskCheck:
             "not_supported": dict(found.lacking),
         }
 
+    def _holds(self, facts: Facts, ladders: bool, variants: set[str]) -> set[Need]:
+        has: dict[Need, bool] = {
+            "judgements": bool(facts["relevant_per_query"]["max"]),
+            "relevance grades": bool(facts["relevant_per_query"]["max"]),
+            "partial judgements": self._task.judgements == "partial",
+            "grains": self._grains,
+            "ladder": ladders,
+            "pairs": bool(facts["violated"]),
+            "quadruples": "flipped" in variants,
+            "degrained queries": "degrained" in variants,
+            "flipped queries": "flipped" in variants,
+            "paraphrased queries": "paraphrased" in variants,
+            "image and text queries": self._task.query_modality == "image,text",
+            "a pool of several modalities": len(self._modalities) > 1,
+        }
+        return {need for need, there in has.items() if there}
+
     def _check_queries(self) -> None:
         task, report, where = self._task, self._report, f"queries {self._where}"
         records = self._benchmark.queries(task.name, self._split)
@@ -192,8 +201,10 @@ class _TaskCheck:
         if task.query_modality == "text":
             _note(report, f"{where}: texts that an earlier query has too", len(texts) - len(np.unique(texts)))
         clusters: Counter[str] = Counter()
-        for table in records.tables(["cluster"]) if len(records) else ():
+        self._grains = False
+        for table in records.tables(["cluster", "grains"]) if len(records) else ():
             clusters.update(table["cluster"].to_pylist())
+            self._grains = self._grains or any(table["grains"].to_pylist())
         self._clusters = len(clusters) - ("" in clusters) + clusters[""]
         self._two_each = bool(clusters) and set(clusters.values()) == {2}
 
@@ -331,14 +342,12 @@ def _hash(*texts: str) -> Hashes:
 
 
 def _note_groups(tasks: dict[str, Facts]) -> None:
-    """Add group scores where two tasks have two queries for each cluster, two texts and two images."""
-    groups = [name for name, facts in tasks.items() if facts["pairs_of_a_cluster"] and facts["pool"] == "lists"]
-    if len(groups) == 2:
-        for name in groups:
-            facts = tasks[name]
-            for measure in ("query_score", "candidate_score", "group_score"):
-                facts["not_supported"].pop(measure, None)
-            facts["supported"] += ["query_score", "candidate_score", "group_score"]
+    """Add the scores of groups where two tasks have two queries for each cluster, two texts and two images."""
+    groups = [facts for facts in tasks.values() if facts["pairs_of_a_cluster"] and facts["pool"] == "lists"]
+    if {facts["category"] for facts in groups} == {"t2i", "i2t"}:
+        for facts in groups:
+            scores = [name for name, measure in DECLARATIONS.items() if measure.needs == ("quadruples",)]
+            facts["supported"] += [name for name in scores if facts["not_supported"].pop(name, None)]
 
 
 def summary(benchmark: Benchmark, facts: Facts) -> list[str]:
@@ -347,7 +356,9 @@ def summary(benchmark: Benchmark, facts: Facts) -> list[str]:
     for split, part in facts.items():
         lines.append(split)
         for name, corpus in part["corpora"].items():
-            more = [f"{corpus[key]:,} {key.replace('_', ' ')}" for key in corpus if key not in ("modality", "candidates")]
+            more = [
+                f"{corpus[key]:,} {key.replace('_', ' ')}" for key in corpus if key not in ("modality", "candidates")
+            ]
             said = f"  corpus {name}: {corpus['candidates']:,} candidates, {corpus['modality']}"
             lines.append("; ".join([said, *(words for words in more if not words.startswith("0 "))]))
         for name, task in part["tasks"].items():
@@ -358,12 +369,8 @@ def summary(benchmark: Benchmark, facts: Facts) -> list[str]:
                 f"{spread['min']} / {spread['median']:g} / {spread['max']} (min / median / max)"
             )
             lines.append(f"    measures: {', '.join(task['supported'])}")
-            for reason in dict.fromkeys(task["not_supported"].values()):
-                names = ", ".join(n for n, why in task["not_supported"].items() if why == reason)
-                lines.append(f"    not {names}: {reason}")
+            first = {name: why.partition("; ")[0] for name, why in task["not_supported"].items()}
+            for reason in dict.fromkeys(first.values()):
+                names = ", ".join(name for name, why in first.items() if why == reason)
+                lines.append(f"    {reason}: not {names}")
     return lines
-
-
-def problem_of(error: BenchmarkError) -> str:
-    """Return the words of an error that ended a check."""
-    return str(error)

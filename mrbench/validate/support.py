@@ -1,71 +1,45 @@
-"""Which measures a task of partial judgements supports, and what the others lack."""
+"""Which measures a task supports, and what the others lack, by what each measure declares to need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from mrbench.measures.declarations import DECLARATIONS, Need
 
-@dataclass(frozen=True, slots=True)
-class Holds:
-    """What a task has.
-
-    Attributes:
-        relevant: Some candidate is relevant.
-        graded: Some relevance is above 1.
-        kinds: Some judgement says what a candidate violates.
-        ladders: There are ladders.
-        variants: The kinds of variants that there are.
-        parts: Queries have an image and a text.
-        several: The pool has candidates of several modalities.
-        groups: Two queries of this task share a cluster with two of another, two texts and two images.
-    """
-
-    relevant: bool = False
-    graded: bool = False
-    kinds: bool = False
-    ladders: bool = False
-    variants: frozenset[str] = frozenset()
-    parts: bool = False
-    several: bool = False
-    groups: bool = False
+_ABSENT: dict[Need, str] = {
+    "judgements": "no candidate is relevant",
+    "relevance grades": "no candidate is relevant",
+    "partial judgements": "all candidates are judged",
+    "grains": "no grains of queries",
+    "ladder": "no ladders",
+    "pairs": "no candidate is known to violate one grain or kind alone",
+    "quadruples": "no groups of two queries and two candidates",
+    "degrained queries": "no queries without one of their grains",
+    "flipped queries": "no queries with another value of a grain",
+    "paraphrased queries": "no queries in other words",
+    "image and text queries": "queries are not of an image and a text",
+    "a pool of several modalities": "all candidates are of one modality",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """Measures that a task supports, and the reason by name for the others."""
+    """Measures that a task supports, and for the others what is absent, by name."""
 
     supported: tuple[str, ...]
     lacking: Mapping[str, str]
 
 
-def support(holds: Holds) -> Support:
-    """Return which measures can be computed.
+def support(holds: Collection[Need]) -> Support:
+    """Return which measures can be computed from what a task holds.
 
-    >>> support(Holds(relevant=True)).supported[0], support(Holds(relevant=True)).lacking["pair_accuracy"]
-    ('hit_rate@k', 'no judgement says what a candidate violates')
+    >>> found = support(["judgements", "relevance grades"])
+    >>> found.supported[0], found.lacking["pair_accuracy"]
+    ('hit_rate@k', 'no candidate is known to violate one grain or kind alone')
     """
-    rules: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (
-            *(("hit_rate@k", "recall@k", "mrr", "map", "r_precision", "ndcg@k", "judged@k"), holds.relevant),
-            "no candidate is relevant",
-        ),
-        (("ndcg_exp@k",), holds.graded, "relevance is not graded: the same as ndcg@k"),
-        (("pair_accuracy",), holds.kinds, "no judgement says what a candidate violates"),
-        (("concordance", "kendall_tau", "strict_chain", "ladder_ndcg"), holds.ladders, "no ladders"),
-        (("blindness_rate", "rank_change"), "degrained" in holds.variants, "no queries without one of their grains"),
-        (
-            *(("grain_sensitivity",), {"degrained", "paraphrased"} <= holds.variants),
-            "no queries without one of their grains, or none in other words",
-        ),
-        (("phrasing_flips@k",), "paraphrased" in holds.variants, "no queries in other words"),
-        (("p_mrr",), "flipped" in holds.variants, "no queries with another value of a grain"),
-        (
-            *(("query_score", "candidate_score", "group_score"), holds.groups or "flipped" in holds.variants),
-            "no groups of two queries and two candidates",
-        ),
-        (("solved_by_one_part",), holds.parts, "queries are not of an image and a text"),
-        (("wrong_modality@k",), holds.several, "all candidates are of one modality"),
-    )
-    supported = tuple(name for names, has, _ in rules if has for name in names)
-    return Support(supported, {name: why for names, has, why in rules if not has for name in names})
+    absent = {
+        name: [_ABSENT[need] for need in measure.needs if need not in holds] for name, measure in DECLARATIONS.items()
+    }
+    supported = tuple(name for name, lacks in absent.items() if not lacks)
+    return Support(supported, {name: "; ".join(lacks) for name, lacks in absent.items() if lacks})
