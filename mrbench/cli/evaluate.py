@@ -14,6 +14,7 @@ from mrbench.errors import InputError
 from mrbench.workers import cores
 
 BATCH_SIZE = 1024
+STANDARD = ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
 MOST_WORKERS = 16  # by default: what one process can take from others
 
 if TYPE_CHECKING:
@@ -146,12 +147,14 @@ def summary(result: Result) -> str:
         if task.status != "scored":
             lines.append(f"  {name:<5} not supported: {task.reason}")
             continue
+        shown = [*(task.task.get("measures") or STANDARD), task.task.get("main", "")]
         scores = "  ".join(
-            f"{measure} {task.scores[measure]:.3f}" for measure in ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
+            f"{measure} {task.scores[measure]:.3f}" for measure in dict.fromkeys(shown) if measure in task.scores
         )
         lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
         pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
-        lines.append(f"        pair accuracy: {pairs}")
+        if pairs:
+            lines.append(f"        pair accuracy: {pairs}")
         heard = task.by_grain.get("grain_sensitivity", {})
         if heard:
             said = "  ".join(f"{grain} {part.score:.3f}" for grain, part in heard.items())
