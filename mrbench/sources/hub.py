@@ -93,6 +93,9 @@ class Hub(Contents):
     def __init__(self, location: str, layout: Layout, image_root: Path | None, options: Mapping[str, str]) -> None:
         self._layout, self._options, self._subset = layout, dict(options), options.get("subset", "")
         self.location, self.licence = layout.folder, layout.licence
+        if self._subset and self._subset not in layout.subsets():
+            known = ", ".join(layout.subsets()) or "none"
+            raise InputError("unknown subset", where=self.location, got=self._subset, accepted=known)
         self._files = {name: self._need(name) for name in ("corpus", "queries", "qrels")}
         ranked = choice(options, "top_ranked", ("use", "ignore")) == "use"
         self._files["top_ranked"] = layout.table("top_ranked", self._subset)[1] if ranked else {}
@@ -107,10 +110,7 @@ class Hub(Contents):
         self.tasks = self._tasks()
 
     def _need(self, name: str) -> dict[str, list[Path]]:
-        config, files = self._layout.table(name, self._subset)
-        if self._subset and not config.startswith(self._subset) and name == "qrels":
-            known = ", ".join(self._layout.subsets()) or "none"
-            raise InputError("unknown subset", where=self.location, got=self._subset, accepted=known)
+        files = self._layout.table(name, self._subset)[1]
         if not files:
             subsets = ", ".join(self._layout.subsets())
             hint = f"?subset=NAME, one of {subsets}" if subsets else None

@@ -57,7 +57,8 @@ class Layout:
 
     def subsets(self) -> list[str]:
         """Return the names of the parts that have judgements of their own."""
-        return sorted(config.removesuffix("-qrels") for config in self.files if config.endswith("-qrels"))
+        before = {config.removesuffix("-qrels") for config in self.files if config.endswith("-qrels")}
+        return sorted(before | {config.removeprefix("qrels-") for config in self.files if config.startswith("qrels-")})
 
 
 def find_folder(location: str) -> tuple[Path, str]:

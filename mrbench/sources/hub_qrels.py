@@ -59,7 +59,8 @@ def read_qrels(paths: Sequence[Path], query_ids: pa.Array, corpus_ids: pa.Array,
             columns[0].append(_cell(row, _QUERY, where))
             columns[1].append(_cell(row, _CANDIDATE, where))
             columns[2].append(_score(row, where))
-    table = pa.table({"query": columns[0], "candidate": columns[1], "score": pa.array(columns[2], pa.int32())})
+    types = {"query": pa.string(), "candidate": pa.string(), "score": pa.int32()}
+    table = pa.table(list(columns), schema=pa.schema(types))
     notes: list[str] = []
     for column, ids, what in (("query", query_ids, "queries"), ("candidate", corpus_ids, "candidates")):
         known = pc.is_in(table[column], value_set=ids)

@@ -21,7 +21,9 @@ def layout(folder: Path, name: str) -> Path:
     """Write the captions in one of the layouts; return what to open."""
     write_photos(folder / "images", *CAPTIONS)
     pairs = [(photo, caption) for photo, captions in CAPTIONS.items() for caption in captions]
-    numbered = [(photo, number, caption) for photo, captions in CAPTIONS.items() for number, caption in enumerate(captions)]
+    numbered = [
+        (photo, number, caption) for photo, captions in CAPTIONS.items() for number, caption in enumerate(captions)
+    ]
     if name == "csv":
         return write_csv(folder / "captions.csv", ("image", "caption"), *pairs)
     if name == "tsv":
@@ -34,9 +36,13 @@ def layout(folder: Path, name: str) -> Path:
     if name == "jsonl":
         return write_jsonl(folder / "captions.jsonl", [{"image": p, "captions": c} for p, c in CAPTIONS.items()])
     if name == "jsonl, one caption a line":
-        return write_jsonl(folder / "captions.jsonl", [{"image": photo, "caption": caption} for photo, caption in pairs])
+        return write_jsonl(
+            folder / "captions.jsonl", [{"image": photo, "caption": caption} for photo, caption in pairs]
+        )
     if name == "imagefolder":
-        write_jsonl(folder / "images/metadata.jsonl", [{"file_name": photo, "text": caption} for photo, caption in pairs])
+        write_jsonl(
+            folder / "images/metadata.jsonl", [{"file_name": photo, "text": caption} for photo, caption in pairs]
+        )
         return folder / "images"
     if name == "coco":
         images = [{"id": 7 + n, "file_name": photo} for n, photo in enumerate(CAPTIONS)]
@@ -172,7 +178,10 @@ def test_a_table_of_another_encoding_and_a_compressed_one(tmp_path: Path) -> Non
     [
         (['{"image": "a.png", "caption": "x"}', "{oops"], r"not JSON; where: .*c.jsonl:2"),
         (['{"image": "a.png", "caption": "x"}', "[1]"], r"not a JSON object; where: .*c.jsonl:2"),
-        (['{"image": "a.png", "caption": "x"}', '{"image": "b.png", "caption": " "}'], r"empty caption \(1\).*c.jsonl:2"),
+        (
+            ['{"image": "a.png", "caption": "x"}', '{"image": "b.png", "caption": " "}'],
+            r"empty caption \(1\).*c.jsonl:2",
+        ),
         (['{"image": "a.png", "captions": ["x", ""]}'], r"empty caption \(1\).*c.jsonl:1.*empty=skip"),
         (['{"image": "a.png", "captions": []}'], r"photos without a caption \(1\).*a.png"),
         (['{"image": "a.png", "captions": ["x", 3]}'], r"a caption is no text.*c.jsonl:1, captions"),
@@ -183,10 +192,16 @@ def test_a_table_of_another_encoding_and_a_compressed_one(tmp_path: Path) -> Non
         (['{"image": "a.png", "title": "x"}'], r"no column holds captions.*c.jsonl:1"),
         (['{"image": "a\\nb.png", "caption": "x"}'], r"an id is empty or has a line break"),
         (
-            ['{"image": "a.png", "caption": "x", "split": "train"}', '{"image": "a.png", "caption": "y", "split": "val"}'],
+            [
+                '{"image": "a.png", "caption": "x", "split": "train"}',
+                '{"image": "a.png", "caption": "y", "split": "val"}',
+            ],
             r"a photo is in two splits \(1\).*c.jsonl:2",
         ),
-        (['{"image": "a.png", "caption": "x"}', '{"image": "a.png#0", "caption": "y"}'], r"caption and a photo have one id"),
+        (
+            ['{"image": "a.png", "caption": "x"}', '{"image": "a.png#0", "caption": "y"}'],
+            r"caption and a photo have one id",
+        ),
         ([""], r"no photo with a caption"),
     ],
 )

@@ -37,7 +37,9 @@ def pair_layout(folder: Path, name: str) -> Path:
         item = {"image_file": "a.png", "caption": "a red cat", "foil": "a blue cat", "mturk": votes}
         return write_json(folder / "v.json", {"0": {**item, "linguistic_phenomena": "swap_att", "dataset": "x"}})
     if name == "csv":
-        return write_csv(folder / "my.csv", ("image", "true", "false", "kind"), ("a.png", "a red cat", "a blue cat", "swap_att"))
+        return write_csv(
+            folder / "my.csv", ("image", "true", "false", "kind"), ("a.png", "a red cat", "a blue cat", "swap_att")
+        )
     if name == "tsv with quotes":
         path = folder / "my.tsv"
         path.write_text('image\ttrue\tfalse\tkind\na.png\t"a red cat"\t"a blue cat"\tswap_att\n', encoding="utf-8")
@@ -62,7 +64,14 @@ def test_every_layout_gives_the_same_pairs(tmp_path: Path, name: str) -> None:
 
 
 def test_two_true_texts_and_several_false_ones_with_kinds_of_their_own(tmp_path: Path) -> None:
-    row = {"id": "q 1/x:y#z", "image": "a.png", "caption": "x", "caption2": "y", "false": ["u", "v", "u"], "kind": ["k", "l", "k"]}
+    row = {
+        "id": "q 1/x:y#z",
+        "image": "a.png",
+        "caption": "x",
+        "caption2": "y",
+        "false": ["u", "v", "u"],
+        "kind": ["k", "l", "k"],
+    }
     benchmark = opened("pairs", write_jsonl(tmp_path / "p.jsonl", [row]))
     assert judged(benchmark) == {
         "q 1/x:y#z": [
@@ -76,7 +85,14 @@ def test_two_true_texts_and_several_false_ones_with_kinds_of_their_own(tmp_path:
 
 
 GROUPS = {
-    "winoground": {"id": 5, "image_0": "a", "image_1": "b", "caption_0": "x", "caption_1": "y", "collapsed_tag": "Object"},
+    "winoground": {
+        "id": 5,
+        "image_0": "a",
+        "image_1": "b",
+        "caption_0": "x",
+        "caption_1": "y",
+        "collapsed_tag": "Object",
+    },
     "colorswap": {"id": 5, "image_1": "a", "image_2": "b", "caption_1": "x", "caption_2": "y", "kind": "Object"},
     "bivlc": {"id": 5, "image": "a", "negative_image": "b", "caption": "x", "negative_caption": "y", "type": "Object"},
 }
