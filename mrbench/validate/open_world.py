@@ -48,6 +48,9 @@ def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False
             tasks[name] = _TaskCheck(benchmark, benchmark.task(name), split, corpora, images, report).run()
         facts[split] = {"corpora": {name: corpus.facts for name, corpus in corpora.items()}, "tasks": tasks}
         _note_groups(tasks)
+    for name in benchmark.task_names:
+        if not any(part["tasks"][name]["queries"] for part in facts.values()):
+            report.problem("no queries", name)
     return facts
 
 
@@ -192,8 +195,6 @@ class _TaskCheck:
         self._queries, texts, empty = _read(records, task.query_modality, where, self._images)
         if "image" in task.query_modality:
             self._images.close(where)
-        if not len(self._queries):
-            report.problem("no queries", where)
         for twice in self._named(records, _repeated(self._queries), "id"):
             report.problem("repeated query id", where, twice, "each once")
         if empty:
@@ -237,7 +238,7 @@ class _TaskCheck:
             report.problem("negative relevance", where, f"{negative} judgements", "0 or more")
         pairs = pair_hashes(queries, candidates)
         self._check_pairs(pairs, scores, where)
-        if not np.isin(candidates, self._pool).any():
+        if len(self._queries) and not np.isin(candidates, self._pool).any():
             report.problem("no candidate of the pool is judged", where)
         self._relevances = Counter(scores.tolist())
         asking, positives = np.unique(queries[scores > 0], return_counts=True)
