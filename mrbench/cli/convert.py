@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import WORKERS, BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
+from mrbench.cli.streams import say
 from mrbench.errors import InputError
 
 
@@ -37,6 +38,6 @@ def convert(
         print_json({"folder": str(output), "digest": manifest.content_sha256, "counts": manifest.counts})
         return
     rows = sum(n for split in manifest.counts.values() for part in split.values() for n in part.values())
-    typer.echo(f"{output}: {rows:,} rows, digest {manifest.content_sha256}")
+    say(f"{output}: {rows:,} rows, digest {manifest.content_sha256}")
     if manifest.image_root:
-        typer.echo(f"images stay in {manifest.image_root}: name it with --image-root")
+        say(f"images stay in {manifest.image_root}: name it with --image-root")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Workers, note, print_json
+from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Workers, print_json
+from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def run_check(spec: str, benchmark: Benchmark, *, decode: bool, workers: int, as
             }
         )
     elif not problems:
-        typer.echo("\n".join(summary(benchmark, facts)))
+        say("\n".join(summary(benchmark, facts)))
     else:
         note("\n".join(summary(benchmark, facts)))
     for remark in remarks:
@@ -106,6 +107,6 @@ def _list(as_json: bool) -> None:
         print_json([{"name": e.name, "summary": e.summary, "extra": e.extra, **dict(e.facts)} for e in entries])
         return
     width = max(len(entry.name) for entry in entries) + 4
-    typer.echo(f"{'DIR':<{width}}  a folder in MRBench's own format")
+    say(f"{'DIR':<{width}}  a folder in MRBench's own format")
     for entry in entries:
-        typer.echo(f"{f'{entry.name}:...':<{width}}  {entry.summary}")
+        say(f"{f'{entry.name}:...':<{width}}  {entry.summary}")

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrbench.cli.common import BenchmarkSpec, Cache, ImageRootOption, Json, Overwrite, Seed, command_line, print_json
-from mrbench.errors import InputError
+from mrbench.cli.streams import say
+from mrbench.errors import InputError, MRBenchError, OutputError
 from mrbench.workers import cores
 
 BATCH_SIZE = 1024
+LONGEST_FOLDER, REVISION_DIGITS = 100, 8
 STANDARD = ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
 MOST_WORKERS = 16  # by default: what one process can take from others
 
@@ -29,7 +31,12 @@ def evaluate(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder to write. [default: results/BENCHMARK/MODEL]", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder to write. [default: results/BENCHMARK/MODEL, with the revision where MODEL is a path]",
+            show_default=False,
+        ),
     ] = None,
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="A task; may be repeated. [default: all]")
@@ -101,7 +108,9 @@ def evaluate(
         return embed(
             benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed
         )
-    target = output or Path("results") / benchmark.name / _folder_name(loaded.name)
+    target = output or Path("results") / benchmark.name / folder_name(model, loaded)
+    if not overwrite:
+        check_no_other_model(target, loaded)
     options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     options += [word for name in task or [] for word in ("--task", name)]
     options += ["--limit", limit] if limit else []
@@ -125,8 +134,8 @@ def evaluate(
     if as_json:
         print_json(result.to_json())
     else:
-        typer.echo(summary(result))
-        typer.echo(f"result: {target / 'result.json'}")
+        say(summary(result))
+        say(f"result: {target / 'result.json'}")
     return None
 
 
@@ -165,5 +174,42 @@ def summary(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _folder_name(model: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_." else "-" for character in model).strip(".")
+def folder_name(spec: str, model: EmbeddingModel) -> str:
+    """Return the name of a model's folder of results: its name, and its revision where a path names the model.
+
+    Any number of checkpoints lie in folders of one name; a name of ours, or of a plugin, is one model's.
+
+    Args:
+        spec: What was asked for, such as ``conse`` or ``hf:PATH``.
+        model: What was loaded.
+    """
+    from mrbench.models.zoo import ZOO
+
+    name = _plain(str(model.name))[:LONGEST_FOLDER].strip("-.") or "model"
+    if spec in ZOO:
+        return name
+    revision = _plain(str(model.revision).rpartition(":")[2])[:REVISION_DIGITS].strip("-.")
+    return f"{name}-{revision}" if revision else name
+
+
+def check_no_other_model(target: Path, model: EmbeddingModel) -> None:
+    """Raise :class:`OutputError` where a folder holds the result of another model: to replace it is no good advice."""
+    from mrbench.results import read_result
+
+    try:
+        held = read_result(target / "result.json").model
+    except (MRBenchError, OSError):  # none, or none that can be read: what may be written there is decided later
+        return
+    known = held["name"], held["revision"]
+    if known != (str(model.name), str(model.revision)):
+        raise OutputError(
+            "the output folder holds the result of another model",
+            where=target,
+            got=" ".join(known),
+            accepted=f"that of {model.name} {model.revision}, or a new folder",
+            hint="choose another --output",
+        )
+
+
+def _plain(text: str) -> str:
+    return "".join(character if character.isalnum() or character in "-_." else "-" for character in text)

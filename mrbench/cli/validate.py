@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Workers, note, print_json
+from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Workers, print_json
 from mrbench.cli.datasets import run_check
+from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError
 
 if TYPE_CHECKING:
@@ -70,4 +71,4 @@ def _say(spec: str, report: Report, as_json: bool) -> None:
         raise BenchmarkError("the benchmark is not valid", where=spec, got=f"{problems} problems")
     if not as_json:
         checked = ", ".join(f"{n:,} {what}" for what, n in report.checked.items())
-        typer.echo(f"valid: {spec} ({checked})")
+        say(f"valid: {spec} ({checked})")

@@ -271,4 +271,5 @@ def _describe(model: EmbeddingModel) -> dict[str, Any]:
         "modalities": sorted(model.modalities),
         "device": str(model.device),
         "dtype": str(model.dtype),
+        "control": getattr(model, "control", False) is True,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +38,7 @@ ZOO = Registry(
         ),
         Entry(
             "hf:PATH",
-            "any CLIP or SigLIP checkpoint of transformers, a local folder or a hub id",
+            "CLIP, SigLIP and their kin in transformers' format: a folder, or a hub id ORG/NAME[@REVISION]",
             "mrbench.models.dual_encoder:DualEncoder",
             "models",
             _ALL,
@@ -56,7 +57,7 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
 
     Args:
         spec: A name of :data:`ZOO`, or ``hf:PATH`` with the folder of a CLIP or SigLIP checkpoint in the format of
-            transformers; a PATH that is no folder is taken for a hub id.
+            transformers; a PATH that is no folder is taken for a hub id. ``~`` in a PATH is the home folder.
         seed: Seed of models that draw at random.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; models may take fewer on a CPU.
@@ -80,6 +81,7 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
     elif colon and f"{prefix}:PATH" in ZOO:
         if not path:
             raise InputError("no path of a model", got=spec, accepted=f"{prefix}:PATH")
+        path = os.path.expanduser(path)  # noqa: PTH111 - no shell expands ~ after a colon, and a path may be a URL
         load = partial(ZOO.get(f"{prefix}:PATH").load(), path)
     else:
         raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
