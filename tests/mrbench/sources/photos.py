@@ -56,3 +56,19 @@ def relevant(benchmark: Benchmark, task: str, split: str = "test") -> dict[str, 
         if judgement.relevance > 0:
             found.setdefault(judgement.query_id, set()).add(judgement.candidate_id)
     return found
+
+
+def chance(benchmark: Benchmark, task: str, measure: str, split: str = "test") -> float:
+    """The exact expected value of a hit rate for a random order, over the pool or the lists of a task."""
+    k = int(measure.partition("@")[2])
+    pool = sum(len(benchmark.corpus(name, split)) for name in benchmark.task(task).own_corpora)
+    sizes = {record.query_id: len(record.candidate_ids) for record in benchmark.lists(task, split)}
+    values = []
+    for query, found in relevant(benchmark, task, split).items():
+        size = sizes.get(query, pool)
+        # No hit: all first k places go to the others.
+        missed = 1.0
+        for place in range(min(k, size)):
+            missed *= max(0, size - len(found) - place) / (size - place)
+        values.append(1 - missed)
+    return sum(values) / len(values)
