@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photos import opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
+from photos import chance, opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
 from realdata import realdata
 
 from mrbench.errors import BenchmarkError, InputError
@@ -285,6 +285,19 @@ def test_unknown_and_malformed_options_are_refused(tmp_path: Path, options: str)
     path = write_jsonl(tmp_path / "c.jsonl", [{"image": "a.png", "caption": "x"}])
     with pytest.raises(InputError, match="option of a spec"):
         opened("captions", path, options)
+
+
+def test_random_orders_get_what_the_page_on_data_sets_says() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/datasets/coco-and-flickr.md").read_text(encoding="utf-8")
+    for name, file in (("COCO val2017", "coco-captions-val2017"), ("Flickr8k test", "flickr8k-graded")):
+        folder = realdata(file)
+        spec = folder if name.startswith("COCO") else folder / "captions.jsonl"
+        benchmark, alone = opened("captions", spec), opened("captions", spec, "equal=ignore")
+        for task in benchmark.task_names:
+            row = next(line for line in page.splitlines() if line.startswith(f"| {name} | {task}"))
+            found = [float(cell) for cell in row.strip("|").split("|")[4:]]
+            values = [chance(benchmark, task, f"hit_rate@{k}") for k in (1, 5, 10)]
+            assert found == [round(value, 6) for value in (*values, chance(alone, task, "hit_rate@1"))]
 
 
 def test_coco_val2017_has_its_published_counts() -> None:
