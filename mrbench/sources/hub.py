@@ -24,6 +24,7 @@ from mrbench.sources.hub_layout import Layout, content_digest, find_folder, pick
 from mrbench.sources.hub_qrels import Qrels, read_lists, read_qrels
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice
+from mrbench.sources.rows import kind_of
 from mrbench.sources.splits import assign_splits, in_order
 
 OPTIONS = {
@@ -231,7 +232,7 @@ class Hub(Contents):
 
     def _ids_of(self, path: Path) -> Iterator[str]:
         columns = None
-        if tables.kind_of(path) == ".parquet":
+        if kind_of(path) == ".parquet":
             columns = [name for name in tables.IDS if name in tables.columns_of(path)][:1] or None
         for where, row in tables.rows_of_file(path, columns):
             yield tables.row_id(row, where)
@@ -355,6 +356,10 @@ class Hub(Contents):
         return make
 
 
-_CONTENT = (*tables.IDS, *tables.TEXTS, "title", "image", "images", "instruction")
-_NEEDS = dict.fromkeys(("text", "image", "image_sha256", "more_images", "modality", "instruction", "grains"), _CONTENT)
-_NEEDS |= dict.fromkeys(("id", "task", "cluster"), tables.IDS)
+_CONTENT: tuple[str, ...] = (*tables.IDS, *tables.TEXTS, "title", "image", "images", "instruction")
+_WHOLE = ("text", "image", "image_sha256", "more_images", "modality", "instruction", "grains", "image_grains")
+_NEEDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_WHOLE, _CONTENT),
+    **dict.fromkeys(("id", "task", "cluster"), tables.IDS),
+}
+"""The columns of a data set that each of ours is made of."""

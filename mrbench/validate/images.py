@@ -84,8 +84,9 @@ def _stat(item: tuple[str, AnyImage | None, str]) -> Found:
     try:
         return record_id, name, image.size, ""
     except BenchmarkError as error:
-        missing = isinstance(image, ImageFile) and not image.path.exists()
-        return record_id, name, 0, f"{MISSING} {image.path}" if missing else str(error)
+        if isinstance(image, ImageFile) and not image.path.exists():
+            return record_id, name, 0, f"{MISSING} {image.path}"
+        return record_id, name, 0, str(error)
 
 
 def _decoded(item: tuple[str, AnyImage | None, str]) -> Found:

@@ -175,7 +175,6 @@ class _TaskCheck:
     def _holds(self, facts: Facts, ladders: bool, variants: set[str]) -> set[Need]:
         has: dict[Need, bool] = {
             "judgements": bool(facts["relevant_per_query"]["max"]),
-            "relevance grades": bool(facts["relevant_per_query"]["max"]),
             "partial judgements": self._task.judgements == "partial",
             "grains": self._grains,
             "ladder": ladders,
@@ -204,7 +203,9 @@ class _TaskCheck:
         clusters: Counter[str] = Counter()
         self._grains = False
         for table in records.tables(["cluster", "grains"]) if len(records) else ():
-            clusters.update(table["cluster"].to_pylist())
+            # Suites with complete judgements have no such column.
+            named = table["cluster"].to_pylist() if "cluster" in table.column_names else [""] * table.num_rows
+            clusters.update(named)
             self._grains = self._grains or any(table["grains"].to_pylist())
         self._clusters = len(clusters) - ("" in clusters) + clusters[""]
         self._two_each = bool(clusters) and set(clusters.values()) == {2}

@@ -9,7 +9,6 @@ from mrbench.measures.declarations import DECLARATIONS, Need
 
 _ABSENT: dict[Need, str] = {
     "judgements": "no candidate is relevant",
-    "relevance grades": "no candidate is relevant",
     "partial judgements": "all candidates are judged",
     "grains": "no grains of queries",
     "ladder": "no ladders",
@@ -34,7 +33,7 @@ class Support:
 def support(holds: Collection[Need]) -> Support:
     """Return which measures can be computed from what a task holds.
 
-    >>> found = support(["judgements", "relevance grades"])
+    >>> found = support(["judgements"])
     >>> found.supported[0], found.lacking["pair_accuracy"]
     ('hit_rate@k', 'no candidate is known to violate one grain or kind alone')
     """

@@ -47,7 +47,8 @@ def test_the_example_writes_a_valid_benchmark(
 
 def test_every_key_of_the_manifest_is_documented() -> None:
     keys = {"format", "format_version", *(field.name for field in fields(Manifest)), *task_to_json(TASKS["t2i"])}
-    documented = {name for line in FORMAT.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line)}
+    rows = [line for line in FORMAT.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert keys <= documented
 
 

@@ -151,3 +151,11 @@ def test_the_audit_says_what_it_is_for(photos: Path, tmp_path: Path) -> None:
     assert "partial judgements" in run.stderr
     assert f"mrbench datasets check {tmp_path / 'out'}" in run.stderr
     assert not (tmp_path / "out/audit").exists()
+
+
+def test_check_reads_a_suite_of_ours(tiny: Benchmark) -> None:
+    run = mrbench("datasets", "check", tiny.folder, "--images", "--json")
+    assert run.returncode == 0, run.stderr
+    tasks = json.loads(run.stdout)["splits"]["test"]["tasks"]
+    assert {"grain_sensitivity", "pair_accuracy", "kendall_tau"} <= set(tasks["t2i"]["supported"])
+    assert "solved_by_one_part" in tasks["it2i"]["supported"]

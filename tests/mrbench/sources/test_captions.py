@@ -127,7 +127,7 @@ def test_splits_of_a_file_become_ours(tmp_path: Path) -> None:
     assert [photo.id for photo in benchmark.corpus("image", "validation")] == ["c.png"]
     assert [photo.id for photo in opened("captions", path, "split=val").corpus("image", "test")] == ["c.png"]
     assert len(opened("captions", path, "split=all").corpus("image", "test")) == 4
-    with pytest.raises(InputError, match="unknown split of a data set.*restval"):
+    with pytest.raises(InputError, match=r"unknown split of a data set.*restval"):
         opened("captions", path, "split=exam")
 
 
@@ -144,7 +144,7 @@ def test_folds_are_tasks_over_equal_parts_in_file_order(tmp_path: Path) -> None:
         "3.png#0": {"3.png"},
         "3.png#1": {"2.png", "3.png"},
     }
-    with pytest.raises(InputError, match="unequal size.*6 photos in 4 folds"):
+    with pytest.raises(InputError, match=r"unequal size.*6 photos in 4 folds"):
         opened("captions", path, "folds=4")
     assert len(opened("captions", path, "folds=2&limit=4").corpus("image_fold1", "test")) == 2
 
@@ -243,26 +243,26 @@ def test_malformed_token_lines_and_other_files(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"malformed line; where: .*token.txt:5"):
         opened("captions", path)
     (tmp_path / "x.xml").write_text("<a/>")
-    with pytest.raises(BenchmarkError, match="another kind.*COCO"):
+    with pytest.raises(BenchmarkError, match=r"another kind.*COCO"):
         opened("captions", tmp_path / "x.xml")
     with pytest.raises(BenchmarkError, match="no such file or folder"):
         opened("captions", tmp_path / "absent")
     (tmp_path / "none").mkdir()
-    with pytest.raises(BenchmarkError, match="no file of captions.*metadata.jsonl"):
+    with pytest.raises(BenchmarkError, match=r"no file of captions.*metadata.jsonl"):
         opened("captions", tmp_path / "none")
 
 
 def test_several_files_of_captions_are_not_guessed(tmp_path: Path) -> None:
     for name in ("captions_train.json", "captions_val.json"):
         write_json(tmp_path / name, {})
-    with pytest.raises(BenchmarkError, match="several files.*captions_train.json.*name the file"):
+    with pytest.raises(BenchmarkError, match=r"several files.*captions_train.json.*name the file"):
         opened("captions", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd", "a/../../b.png"])
 def test_a_path_that_leaves_the_image_root_is_refused(tmp_path: Path, name: str) -> None:
     path = write_jsonl(tmp_path / "in" / "c.jsonl", [{"image": name, "caption": "x"}])
-    with pytest.raises(BenchmarkError, match="leaves the image folder.*--image-root"):
+    with pytest.raises(BenchmarkError, match=r"leaves the image folder.*--image-root"):
         list(opened("captions", path).corpus("image", "test"))
 
 
@@ -276,7 +276,7 @@ def test_absolute_paths_are_accepted_below_the_image_root(tmp_path: Path) -> Non
 def test_a_missing_photo_is_found_when_it_is_read(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "c.jsonl", [{"image": "gone.png", "caption": "x"}])
     photo = opened("captions", path).corpus("image", "test")[0]
-    with pytest.raises(BenchmarkError, match="an image file is missing.*gone.png"):
+    with pytest.raises(BenchmarkError, match=r"an image file is missing.*gone.png"):
         photo.image.data  # noqa: B018
 
 

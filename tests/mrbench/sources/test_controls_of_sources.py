@@ -59,7 +59,7 @@ def captions(folder: Path) -> Benchmark:
 
 
 def pairs(folder: Path) -> Benchmark:
-    false = dict(zip(COLOURS, list(COLOURS)[1:] + ["red"], strict=True))
+    false = dict(zip(COLOURS, [*list(COLOURS)[1:], "red"], strict=True))
     rows = [
         {"image": f"{a}.png", "true": [f"{a} wall", f"wall, {a}"], "false": f"{b} wall", "kind": f"kind {n % 2}"}
         for n, (a, b) in enumerate(false.items())
@@ -69,7 +69,7 @@ def pairs(folder: Path) -> Benchmark:
 
 def groups(folder: Path) -> Benchmark:
     rows = [
-        {"image_0": f"{a}.png", "image_1": f"{b}.png", "caption_0": f"{a} wall", "caption_1": f"{b} wall", "tag": "swap"}
+        {"image_0": f"{a}.png", "image_1": f"{b}.png", "caption_0": f"a {a} wall", "caption_1": f"a {b} wall"}
         for a, b in (("red", "green"), ("blue", "grey"))
     ]
     return opened("pairs", write_jsonl(photos(folder) / "g.jsonl", rows))

@@ -64,7 +64,7 @@ def test_copies_and_references_have_one_digest(tmp_path: Path) -> None:
 
 def test_references_are_followed_only_below_a_named_root(tmp_path: Path) -> None:
     convert(captions(tmp_path / "photos"), tmp_path / "out", images="reference")
-    with pytest.raises(BenchmarkError, match="lie outside the benchmark folder.*--image-root"):
+    with pytest.raises(BenchmarkError, match=r"lie outside the benchmark folder.*--image-root"):
         Benchmark(tmp_path / "out").corpus("image", "test")[0]
 
 

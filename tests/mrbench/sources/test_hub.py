@@ -102,9 +102,9 @@ def test_a_data_card_s_configurations_subsets_and_lists(tmp_path: Path) -> None:
     write_parquet(tmp_path / "t.parquet", [{"query-id": 7, "corpus-ids": ["2", "1"]}])
     tables = {"corpus": "c", "queries": "q", "qrels": "r", "top_ranked": "t"}
     write_card(tmp_path, **{f"en__{name}": {"test": f"{file}.parquet"} for name, file in tables.items()})
-    with pytest.raises(BenchmarkError, match="no corpus.*subset=NAME, one of en"):
+    with pytest.raises(BenchmarkError, match=r"no corpus.*subset=NAME, one of en"):
         opened("hub", tmp_path)
-    with pytest.raises(InputError, match="unknown subset.*'de'.*en"):
+    with pytest.raises(InputError, match=r"unknown subset.*'de'.*en"):
         opened("hub", tmp_path, "subset=de&split=test")
     benchmark = opened("hub", tmp_path, "subset=en")
     assert benchmark.manifest.licence == "mit"
@@ -209,7 +209,7 @@ def test_the_hub_s_cache_is_read_and_the_revision_is_the_commit(
     assert opened("hub", "org/set@v1").notes()[0] == f"revision {old}"
     # The same files have the same digest, in the cache and in a folder.
     assert benchmark.digest == opened("hub", "org/set@v1").digest == opened("hub", write_beir(tmp_path / "x")).digest
-    with pytest.raises(BenchmarkError, match="not in the local hub cache.*hf download org/other --repo-type dataset"):
+    with pytest.raises(BenchmarkError, match=r"not in the local hub cache.*hf download org/other --repo-type dataset"):
         opened("hub", "org/other")
     with pytest.raises(BenchmarkError, match="hf download org/set --repo-type dataset --revision nope"):
         opened("hub", "org/set@nope")
@@ -292,7 +292,7 @@ def test_damaged_parquet_and_other_layouts(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="a file cannot be read"):
         opened("hub", folder)
     (tmp_path / "none").mkdir()
-    with pytest.raises(BenchmarkError, match="another layout.*corpus.jsonl"):
+    with pytest.raises(BenchmarkError, match=r"another layout.*corpus.jsonl"):
         opened("hub", tmp_path / "none")
     with pytest.raises(BenchmarkError, match="no such folder"):
         opened("hub", "no-folder")
@@ -300,7 +300,7 @@ def test_damaged_parquet_and_other_layouts(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match="leaves its folder"):
         opened("hub", tmp_path / "none")
     write_card(tmp_path / "none", corpus={"test": "gone-*.parquet"})
-    with pytest.raises(BenchmarkError, match="files of a configuration are missing.*gone"):
+    with pytest.raises(BenchmarkError, match=r"files of a configuration are missing.*gone"):
         opened("hub", tmp_path / "none")
     (tmp_path / "none/README.md").write_text("---\nconfigs: [\n---\n")
     with pytest.raises(BenchmarkError, match="not YAML"):
@@ -317,7 +317,7 @@ def test_a_list_with_an_unknown_candidate_is_named(tmp_path: Path) -> None:
 def test_two_splits_that_are_one_of_ours_have_to_be_chosen(tmp_path: Path) -> None:
     folder = write_beir(tmp_path)
     (folder / "qrels/test_hard.tsv").write_text((folder / "qrels/test.tsv").read_text())
-    with pytest.raises(InputError, match="two splits are test.*test, test_hard.*split=NAME"):
+    with pytest.raises(InputError, match=r"two splits are test.*test, test_hard.*split=NAME"):
         opened("hub", folder)
     assert opened("hub", folder, "split=test_hard").splits == ("test",)
 

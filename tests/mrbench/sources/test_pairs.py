@@ -158,7 +158,7 @@ def test_a_text_that_is_true_and_false_is_kept_and_counted(tmp_path: Path) -> No
 
 
 def test_files_that_are_none_of_the_layouts(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="no such file or folder.*SugarCrepe"):
+    with pytest.raises(BenchmarkError, match=r"no such file or folder.*SugarCrepe"):
         opened("pairs", tmp_path / "absent")
     with pytest.raises(BenchmarkError, match="no file of pairs"):
         opened("pairs", tmp_path)
