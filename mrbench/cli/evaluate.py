@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
+from mrbench.cli.common import BenchmarkSpec, Cache, ImageRootOption, Json, Overwrite, Seed, command_line, print_json
 from mrbench.cli.streams import say
 from mrbench.errors import InputError, MRBenchError, OutputError
 from mrbench.workers import cores
 
 BATCH_SIZE = 1024
 LONGEST_FOLDER, REVISION_DIGITS = 100, 8
+STANDARD = ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
 MOST_WORKERS = 16  # by default: what one process can take from others
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    folder: BenchmarkFolder,
+    spec: BenchmarkSpec,
     model: Annotated[
         str, typer.Option("--model", "-m", help="A name of `mrbench models`, or hf:PATH.", show_default=False)
     ],
@@ -75,6 +76,7 @@ def evaluate(
             "--patience", min=0, help="Seconds without news of other processes, then their part is done here."
         ),
     ] = 300,
+    image_root: ImageRootOption = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -85,11 +87,11 @@ def evaluate(
 
     Example: mrbench evaluate emoji --model conse
     """
-    from mrbench.benchmark import Benchmark
     from mrbench.encode import Share
     from mrbench.evaluation import embed
     from mrbench.evaluation import evaluate as run
     from mrbench.models.zoo import load_model
+    from mrbench.sources.open import open_benchmark
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
@@ -98,7 +100,7 @@ def evaluate(
     share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
-    benchmark = Benchmark(folder)
+    benchmark = open_benchmark(spec, image_root=image_root)
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
     if workers is None:
         share = replace(share, workers=decoding_workers(loaded))
@@ -112,6 +114,7 @@ def evaluate(
     options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     options += [word for name in task or [] for word in ("--task", name)]
     options += ["--limit", limit] if limit else []
+    options += ["--image-root", image_root] if image_root else []
     options += ["--batch-size", batch_size] if batch_size != BATCH_SIZE else []
     result = run(
         benchmark,
@@ -124,7 +127,7 @@ def evaluate(
         seed=seed,
         depth=depth,
         overwrite=overwrite,
-        command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
+        command=command_line("mrbench", "evaluate", spec, "--model", model, *options),
         cache=cache,
         share=share,
     )
@@ -153,12 +156,14 @@ def summary(result: Result) -> str:
         if task.status != "scored":
             lines.append(f"  {name:<5} not supported: {task.reason}")
             continue
+        shown = [*(task.task.get("measures") or STANDARD), task.task.get("main", "")]
         scores = "  ".join(
-            f"{measure} {task.scores[measure]:.3f}" for measure in ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
+            f"{measure} {task.scores[measure]:.3f}" for measure in dict.fromkeys(shown) if measure in task.scores
         )
         lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
         pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
-        lines.append(f"        pair accuracy: {pairs}")
+        if pairs:
+            lines.append(f"        pair accuracy: {pairs}")
         heard = task.by_grain.get("grain_sensitivity", {})
         if heard:
             said = "  ".join(f"{grain} {part.score:.3f}" for grain, part in heard.items())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, print_json
+from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
 from mrbench.cli.evaluate import summary
 from mrbench.cli.streams import say
 from mrbench.errors import ResultError
@@ -15,7 +15,8 @@ from mrbench.errors import ResultError
 
 def rescore(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A folder of `evaluate`.", show_default=False)],
-    folder: BenchmarkFolder,
+    spec: BenchmarkSpec,
+    image_root: ImageRootOption = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -25,12 +26,12 @@ def rescore(
 
     Example: mrbench rescore results/emoji/conse emoji
     """
-    from mrbench.benchmark import Benchmark
     from mrbench.evaluation import RESULT
     from mrbench.evaluation import rescore as run
     from mrbench.results import difference, read_result, write_result
+    from mrbench.sources.open import open_benchmark
 
-    found = run(result, Benchmark(folder))
+    found = run(result, open_benchmark(spec, image_root=image_root))
     differs = None if overwrite else difference(read_result(result / RESULT), found)
     if overwrite:
         write_result(result / RESULT, found)

@@ -105,7 +105,9 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
         raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
 
 
-def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+def read_table(
+    path: Path, *, columns: list[str] | None = None, delimiter: str | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield ``file:line`` and the cells of every row of a CSV or TSV file by column name.
 
     Cells may be quoted as RFC 4180 says, in TSV files too. The delimiter is a tab for ``.tsv`` and ``.txt``, else a
@@ -114,6 +116,7 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tupl
     Args:
         path: The file.
         columns: Names of the columns of a file without a header; None takes them from its first line.
+        delimiter: What stands between cells; None decides as said above.
 
     Raises:
         BenchmarkError: No header, a column twice, or a row of another number of cells.
@@ -121,7 +124,8 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tupl
     text = read_text(path)
     header = text.partition("\n")[0]
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
+    if delimiter is None:
+        delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
     csv.field_size_limit(_LONGEST)
     rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     try:

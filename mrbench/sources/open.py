@@ -8,9 +8,22 @@ from urllib.parse import parse_qsl
 
 from mrbench.benchmark import Benchmark, Contents, InMemoryBenchmark
 from mrbench.errors import InputError
-from mrbench.registry import Registry
+from mrbench.registry import Entry, Registry
 
-SOURCES = Registry("source", [])
+SOURCES = Registry(
+    "source",
+    [
+        Entry(
+            "captions", "photos with captions: CSV, JSONL, COCO, Karpathy, Flickr8k", "mrbench.sources.captions:read"
+        ),
+        Entry(
+            "pairs",
+            "images with true and false texts: CSV, JSONL, SugarCrepe, Winoground",
+            "mrbench.sources.pairs:read",
+        ),
+        Entry("hub", "corpus, queries and qrels as MTEB, BEIR and NanoBEIR lay them out", "mrbench.sources.hub:read"),
+    ],
+)
 """Every entry is named after its prefix and loads a :data:`ReadSource`.
 
 A plugin adds its own with an entry point in the group ``mrbench.sources``.
