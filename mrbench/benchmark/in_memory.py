@@ -91,6 +91,13 @@ class Contents(Protocol):
         """Return all wordings of a task's instruction that the data set has, the default first; none by default."""
         return ()
 
+    def chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk] | None:
+        """Return the rows of a table in parts that are read when asked for, so that they are not held in memory.
+
+        None, the default, makes them of the records.
+        """
+        return None
+
 
 class InMemoryBenchmark(Benchmark):
     """A benchmark that is read from the files of another data set, a table at a time.
@@ -137,7 +144,8 @@ class InMemoryBenchmark(Benchmark):
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         key = (table, stem, split)
         if key not in self._held:
-            self._held[key] = list(self._made(*key))
+            parts = self._contents.chunks(table, stem, split)
+            self._held[key] = list(self._made(*key)) if parts is None else list(parts)
         return self._held[key]
 
     def _made(self, table: str, stem: str, split: str) -> Iterator[Chunk]:

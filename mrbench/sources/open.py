@@ -8,9 +8,27 @@ from urllib.parse import parse_qsl
 
 from mrbench.benchmark import Benchmark, Contents, InMemoryBenchmark
 from mrbench.errors import InputError
-from mrbench.registry import Registry
+from mrbench.registry import Entry, Registry
 
-SOURCES = Registry("source", [])
+SOURCES = Registry(
+    "source",
+    [
+        Entry("mbeir", "the M-BEIR tree: 16 tasks over ten data sets, with instructions", "mrbench.sources.mbeir:read"),
+        Entry(
+            "cirr",
+            "CIRR: a photo and what is to change, over a split and over sets of six",
+            "mrbench.sources.cirr:read",
+        ),
+        Entry("circo", "CIRCO: a photo and what is to change, several answers", "mrbench.sources.circo:read"),
+        Entry("fashioniq", "FashionIQ: a garment and what is to change, two pools", "mrbench.sources.fashioniq:read"),
+        Entry(
+            "fashioniq-turns",
+            "multi-turn FashionIQ: several garments and remarks, one answer",
+            "mrbench.sources.fashioniq_turns:read",
+        ),
+        Entry("genecis", "GeneCIS: a photo and a word, a gallery for each query", "mrbench.sources.genecis:read"),
+    ],
+)
 """Every entry is named after its prefix and loads a :data:`ReadSource`.
 
 A plugin adds its own with an entry point in the group ``mrbench.sources``.
