@@ -75,11 +75,13 @@ class Tree:
         modality = MODALITIES[task][1]
         own = [self.candidate(dataset, modality) for _ in range(size)]
         strange: list[dict[str, Any]] = []
-        if dataset == "webqa" and task == 2:  # a pool of two modalities
+        if append:  # to the one pool of training, which holds every candidate once
+            pass
+        elif dataset == "webqa" and task == 2:  # a pool of two modalities
             strange = [self.candidate(dataset, "text") for _ in range(1 + size // 100)]
-        if dataset == "oven" and task == 6:
+        elif dataset == "oven" and task == 6:
             self.shared = own[: 1 + size // 100]
-        if dataset == "infoseek" and task == 6:  # a pool that repeats candidates of another
+        elif dataset == "infoseek" and task == 6:  # a pool that repeats candidates of another
             strange = self.shared
         _write_lines(path, (json.dumps(row) for row in [*own, *strange]), append=append)
         return [row["did"] for row in own]
@@ -159,7 +161,6 @@ def write_tree(
                 path = local / f"mbeir_{dataset}_task{task}_{split}_cand_pool.jsonl"
             if split == "train":
                 path = root / "cand_pool" / "global" / "mbeir_union_train_cand_pool.jsonl"
-                tree.shared = []
             if split != "train" and path.is_file():  # test and validation share a pool
                 with path.open(encoding="utf-8") as stream:
                     own = (row for row in map(json.loads, stream) if _is_own(row, dataset, task))

@@ -161,8 +161,10 @@ class MBeir(Contents):
     def _prompts(self) -> Prompts:
         if self._options.get("instructions") == "none":
             return {}
-        hint = "?instructions=none does without instructions"
-        return read_instructions(need_file(self._layout.instructions, hint=hint))
+        return read_instructions(self._instructions_file())
+
+    def _instructions_file(self) -> Path:
+        return need_file(self._layout.instructions, hint="?instructions=none does without instructions")
 
     def instructions(self, task: str) -> Sequence[str]:
         """Return all wordings of a task's instruction, the first of the file first.
@@ -187,7 +189,7 @@ class MBeir(Contents):
             qrels = self._layout.qrels(task, split)
             files |= {file.path, self._layout.pool(task, split)[0], *([qrels] if qrels else [])}
         if self._options.get("instructions") != "none":
-            files.add(need_file(self._layout.instructions))
+            files.add(self._instructions_file())
         return files_digest(sorted(files), self.location, {**self._options, "tasks": sorted(self._sub_tasks)})
 
     def _part(self, corpus: str, split: Split) -> Part | None:

@@ -83,7 +83,7 @@ def pool_rows(part: Part, images: ImageRoot) -> Iterator[tuple[str, str | None, 
         if prefix is not None and not did.startswith(prefix):
             continue
         text, image = content(row, "txt", "img_path", part.modality, where)
-        yield did, text, None if image is None else check_name(images, image, where)
+        yield did, text, check_name(images, image, f"{where}, img_path") if "image" in part.modality else None
 
 
 def content(
