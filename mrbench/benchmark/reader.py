@@ -30,8 +30,15 @@ NO_IMAGES = ImageRoot()
 class Chunk(Protocol):
     """Some rows of a table that are read together."""
 
-    rows: int
-    where: Any
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    @property
+    def where(self) -> Any:
+        """Where they are, for messages."""
+        ...
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """Return the rows, with all columns or some."""

@@ -295,10 +295,10 @@ class MBeir(Contents):
                 got=", ".join(query for _, query in unknown[:_MOST_NAMED]),
                 accepted=f"ids of {self._queries[task.name, split].path}",
             )
-        for query in raw.values():
-            listed = [] if qrels else [(did, 1) for did in query.positives]
-            for did, value in [*listed, *((did, 0) for did in query.negatives)]:
-                found.setdefault((query.id, did), (value, query.where))
+        for asked in raw.values():
+            listed = [] if qrels else [(did, 1) for did in asked.positives]
+            for did, value in [*listed, *((did, 0) for did in asked.negatives)]:
+                found.setdefault((asked.id, did), (value, asked.where))
         return found
 
     def _known(self, task: SubTask, split: Split, wanted: set[str]) -> set[str]:

@@ -93,13 +93,14 @@ def _dids(row: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     listed = row.get(key) or []
     if not isinstance(listed, list):
         raise BenchmarkError("a value is of another type", where=f"{where}, {key}", got=listed, accepted="list")
-    ids = [item.get("did") if isinstance(item, dict) else item for item in listed]
-    wrong = next((item for item in ids if not isinstance(item, str)), "")
-    if wrong != "":
-        raise BenchmarkError(
-            "a candidate has no id", where=f"{where}, {key}", got=wrong, accepted='"9:1" or {"did": "9:1"}'
-        )
-    return tuple(dict.fromkeys(ids))
+    ids: dict[str, None] = {}
+    for item in listed:
+        did = item.get("did") if isinstance(item, dict) else item
+        if not isinstance(did, str):
+            accepted = '"9:1" or {"did": "9:1"}'
+            raise BenchmarkError("a candidate has no id", where=f"{where}, {key}", got=item, accepted=accepted)
+        ids[did] = None
+    return tuple(ids)
 
 
 def read_qrels(path: Path, task: SubTask) -> Iterator[tuple[str, str, str, int]]:
