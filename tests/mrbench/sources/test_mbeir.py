@@ -350,6 +350,15 @@ def test_judgements_of_other_tasks_and_negatives_of_no_pool_are_left_out(own_tre
     assert list(open_benchmark(spec).judgements("cirr_task7", "test")) == before
 
 
+def test_a_positive_that_is_among_the_negatives_too_stays_relevant(own_tree: Path) -> None:
+    first = json.loads((own_tree / QUERIES).read_text().splitlines()[0])
+    both = [*first["neg_cand_list"], *first["pos_cand_list"]]
+    edit(own_tree / QUERIES, 0, neg_cand_list=both)
+    judgements = open_benchmark(f"mbeir:{own_tree}?datasets=cirr").judgements("cirr_task7", "test")
+    said = [j.relevance for j in judgements if j.query_id == first["qid"]]
+    assert sorted(said) == [0] * len(first["neg_cand_list"]) + [1] * len(first["pos_cand_list"])
+
+
 def test_files_of_the_layout_that_are_missing(own_tree: Path) -> None:
     (own_tree / "instructions" / "query_instructions.tsv").unlink()
     with pytest.raises(BenchmarkError, match=r"missing.*query_instructions.tsv.*instructions=none"):
