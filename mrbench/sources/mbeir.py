@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrbench.benchmark import Contents
-from mrbench.benchmark.reader import Chunk, TableChunk
+from mrbench.benchmark.reader import Chunk
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import SPLITS, Candidate, Judgement, Modality, Query, Split, Task
 from mrbench.sources.files import files_digest, images_below, need_file
 from mrbench.sources.image_names import image_file
 from mrbench.sources.mbeir_layout import DATASETS, HELD_OUT, SUB_TASKS, Layout, SubTask
-from mrbench.sources.mbeir_pools import Part, other_modalities, pool_rows, pool_tables
+from mrbench.sources.mbeir_pools import Part, other_modalities, pool_chunks, pool_rows
 from mrbench.sources.mbeir_queries import Prompts, RawQuery, read_instructions, read_qrels, read_queries
 from mrbench.sources.open import check_options
 
@@ -205,17 +205,18 @@ class MBeir(Contents):
     def candidates(self, corpus: str, split: str) -> Iterator[Candidate]:
         """Yield the candidates of a corpus."""
         part = self._part(corpus, _split(split))
-        for did, text, path in pool_rows(part, self.images) if part else ():
-            yield Candidate(did, text=text, image=None if path is None else image_file(self.images, path, did))
+        for row in pool_rows(part, self.images) if part else ():
+            image = None if row.path is None else image_file(self.images, row.path, row.id)
+            yield Candidate(row.id, text=row.text, image=image)
 
     def chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk] | None:
-        """Return the candidates of a corpus as Arrow tables; other tables are made of records."""
+        """Return the candidates of a corpus, whose ids alone are held; other tables are made of records."""
         if table != "corpus" or stem not in self.corpora:
             return None
         part = self._part(stem, _split(split))
-        tables = list(pool_tables(part, self.images)) if part else []
-        self._ids[stem, split] = pa.chunked_array([t["id"].combine_chunks() for t in tables], pa.string())
-        return [TableChunk(f"{part.path if part else stem}", held) for held in tables]
+        found = pool_chunks(part, self.images) if part else []
+        self._ids[stem, split] = pa.chunked_array([chunk.ids for chunk in found], pa.string())
+        return found
 
     def _known_ids(self, corpora: Iterable[str], split: Split, wanted: Iterable[str]) -> set[str]:
         """Return those of some ids that a corpus holds."""

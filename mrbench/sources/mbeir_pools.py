@@ -1,4 +1,4 @@
-"""Reading the candidate files of M-BEIR: up to a million lines, so they become Arrow columns at once."""
+"""Reading the candidate files of M-BEIR: up to a million lines, of which the ids alone stay in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from mrbench.benchmark import ImageRoot, schema
 from mrbench.errors import BenchmarkError
 from mrbench.records import Modality
-from mrbench.sources.files import field, read_jsonl
+from mrbench.sources.files import field, json_line
 from mrbench.sources.image_names import check_name
 
 ROWS = 16_384  # candidates that are Python objects at a time
@@ -69,21 +70,43 @@ class Part:
     dataset_id: int | None = None
 
 
-def pool_rows(part: Part, images: ImageRoot) -> Iterator[tuple[str, str | None, str | None]]:
-    """Yield the id, the text and the image path of each candidate of a part.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A candidate as the file has it.
+
+    Attributes:
+        line: Number of its line, from 1.
+        end: Where the next line begins, in bytes.
+    """
+
+    id: str
+    text: str | None
+    path: str | None
+    line: int
+    end: int
+
+
+def pool_rows(part: Part, images: ImageRoot, start: int = 0, line: int = 1) -> Iterator[Row]:
+    """Yield the candidates of a part, from a line that begins at a byte.
 
     Raises:
         BenchmarkError: A line is malformed, lacks what its modality says, or names an image outside the folder.
     """
-    prefix = None if part.dataset_id is None else f"{part.dataset_id}:"
-    for where, row in read_jsonl(part.path):
-        if modality_of(row.get("modality"), where) != part.modality:
-            continue
-        did = field(row, "did", where)
-        if prefix is not None and not did.startswith(prefix):
-            continue
-        text, image = content(row, "txt", "img_path", part.modality, where)
-        yield did, text, check_name(images, image, f"{where}, img_path") if "image" in part.modality else None
+    prefix = "" if part.dataset_id is None else f"{part.dataset_id}:"
+    sign = f'"{prefix}'.encode()  # a line without it is of another data set and need not be parsed
+    with part.path.open("rb") as stream:
+        stream.seek(start)
+        for number, raw in enumerate(stream, line):
+            start += len(raw)
+            where = f"{part.path}:{number}"
+            row = json_line(raw, where) if sign in raw or not prefix else None
+            if row is None or modality_of(row.get("modality"), where) != part.modality:
+                continue
+            did = field(row, "did", where)
+            if did.startswith(prefix):
+                text, image = content(row, "txt", "img_path", part.modality, where)
+                path = check_name(images, image, f"{where}, img_path") if "image" in part.modality else None
+                yield Row(did, text, path, number, start)
 
 
 def content(
@@ -104,17 +127,60 @@ def content(
     return text, row.get(image_key) if "image" in modality else None
 
 
-def pool_tables(part: Part, images: ImageRoot) -> Iterator[pa.Table]:
-    """Yield the candidates of a part as tables of our format, some thousand at a time."""
-    ids: list[str] = []
-    texts: list[str | None] = []
-    paths: list[str | None] = []
-    for did, text, path in pool_rows(part, images):
-        ids.append(did)
-        texts.append(text)
-        paths.append(path)
-        if len(ids) == ROWS:
-            yield schema.candidate_table(part.modality, ids, texts, paths)
-            ids, texts, paths = [], [], []
-    if ids:
-        yield schema.candidate_table(part.modality, ids, texts, paths)
+@dataclass(frozen=True, slots=True)
+class PoolChunk:
+    """Some candidates of a part. Their ids are held; all else is read from the file when it is asked for.
+
+    Attributes:
+        part: The part.
+        images: Where its images lie.
+        ids: Their ids.
+        start: Where the line of the first, or one before it, begins, in bytes.
+        line: Number of that line.
+    """
+
+    part: Part
+    images: ImageRoot
+    ids: pa.Array
+    start: int
+    line: int
+
+    @property
+    def rows(self) -> int:
+        """Number of candidates."""
+        return len(self.ids)
+
+    @property
+    def where(self) -> Path:
+        """The file."""
+        return self.part.path
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """Return the candidates, with all columns or some.
+
+        Raises:
+            BenchmarkError: The file was changed after it was opened.
+        """
+        if columns is not None and set(columns) == {"id"}:
+            return pa.table({"id": self.ids})
+        found = list(islice(pool_rows(self.part, self.images, self.start, self.line), self.rows))
+        ids, texts, paths = [row.id for row in found], [row.text for row in found], [row.path for row in found]
+        table = schema.candidate_table(self.part.modality, ids, texts, paths)
+        if not self.ids.equals(table["id"].combine_chunks()):
+            raise BenchmarkError("a file was changed while it was in use", where=f"{self.where}:{self.line}")
+        return table if columns is None else table.select(columns)
+
+
+def pool_chunks(part: Part, images: ImageRoot) -> list[PoolChunk]:
+    """Return the candidates of a part in chunks; every line is checked.
+
+    Raises:
+        BenchmarkError: As :func:`pool_rows`.
+    """
+    chunks = []
+    rows = pool_rows(part, images)
+    start, line = 0, 1
+    while some := list(islice(rows, ROWS)):
+        chunks.append(PoolChunk(part, images, pa.array([row.id for row in some], pa.string()), start, line))
+        start, line = some[-1].end, some[-1].line + 1
+    return chunks
