@@ -30,15 +30,8 @@ NO_IMAGES = ImageRoot()
 class Chunk(Protocol):
     """Some rows of a table that are read together."""
 
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        ...
-
-    @property
-    def where(self) -> Any:
-        """Where they are, for messages."""
-        ...
+    rows: int
+    where: Any
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """Return the rows, with all columns or some."""
