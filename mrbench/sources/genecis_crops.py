@@ -18,7 +18,7 @@ from PIL import Image
 from mrbench.benchmark import decode, encode_png
 from mrbench.errors import BenchmarkError, MRBenchError
 from mrbench.files import write_atomic
-from mrbench.records import ImageFile
+from mrbench.records import ImageData, ImageFile
 from mrbench.sources.composed import find_file, read_items
 from mrbench.sources.genecis import CROPS, crop_id
 
@@ -74,7 +74,7 @@ def write_crops(root: Path, photos: Path) -> int:
         if place is None or path.is_file():
             continue
         if opened is None or opened[0] != number:
-            opened = number, decode(ImageFile(place, place.name), where=place)  # type: ignore[arg-type]
+            opened = number, decode(ImageData(ImageFile(place, place.name).data, ""), where=place)
         write_atomic(path, encode_png(crop(opened[1], box)).data)
         written += 1
     return written
