@@ -281,7 +281,7 @@ def test_the_batch_size_is_in_the_command_that_is_kept(tiny: Benchmark, tmp_path
     ("change", "said"),
     [
         ({"name": "../../elsewhere"}, "name"),
-        ({"tasks": [["t2i"]]}, "expected text"),
+        ({"tasks": [["t2i"]]}, "unknown key of a task"),
         ({"counts": {"test": 5}}, "malformed manifest"),
         ({"files": {}}, "no data file"),
     ],
