@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from mrbench.benchmark import Benchmark
-from mrbench.encode import EmbeddingStore, ModelSource, Share
+from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
 from mrbench.evaluate.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
+from mrbench.models.vectors import VectorFolder
 from mrbench.pools import TaskPool, load_pool, pool_modalities
 from mrbench.records import MODALITIES, Task
 from mrbench.results import Result, TaskResult, read_result, write_result
@@ -88,7 +89,7 @@ def evaluate(
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share))
+    source = _source(model, benchmark, split, EmbeddingStore(model, cache, share))
     run = Run(
         model=_describe(model),
         benchmark={
@@ -179,7 +180,14 @@ def embed(
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
+    embed_tasks(_source(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
+
+
+def _source(model: EmbeddingModel, benchmark: Benchmark, split: str, store: EmbeddingStore) -> EmbeddingSource:
+    """Return where the vectors come from: files where they were computed elsewhere, else the model."""
+    if isinstance(model, VectorFolder):
+        return VectorSource(model, benchmark, split)
+    return ModelSource(model, benchmark, split, store)
 
 
 def _pools(

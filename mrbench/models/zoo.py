@@ -49,6 +49,12 @@ ZOO = Registry(
             "mrbench.models.python_object:load_object",
             facts=_ALL,
         ),
+        Entry(
+            "vectors:DIR",
+            "embeddings computed elsewhere, by the ids of the records",
+            "mrbench.models.vectors:VectorFolder",
+            facts=_ALL,
+        ),
     ],
 )
 """Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``. It may also take
