@@ -55,6 +55,13 @@ ZOO = Registry(
             "mrbench.models.vectors:VectorFolder",
             facts=_ALL,
         ),
+        Entry(
+            "openai:URL#MODEL",
+            "a server with OpenAI's /embeddings, such as vLLM, Infinity or TEI",
+            "mrbench.models.served:ServedModel",
+            "api",
+            _ALL,
+        ),
     ],
 )
 """Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``. It may also take
