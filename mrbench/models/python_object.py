@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mrbench.errors import InputError, ModelError, MRBenchError
-from mrbench.models.common import out_of_memory, weights_digest
+from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
+from mrbench.models.common import weights_digest
 from mrbench.models.protocol import EmbeddingModel
 
 _ACCEPTED = "py:MODULE:OBJECT or py:FILE.py:OBJECT"

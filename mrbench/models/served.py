@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches
 from mrbench.models.http_client import JsonClient, Key, check_url
-from mrbench.models.protocol import Embeddings, Item
+from mrbench.models.protocol import Item
 from mrbench.models.spec_options import split_options, whole_number
 from mrbench.records import Modality
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mrbench.retrieve.store import fingerprint
 from PIL import Image
 
+from mrbench.encode.store import fingerprint
 from mrbench.errors import InputError, ModelError
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import find_entry, load_model
