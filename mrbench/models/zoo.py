@@ -44,6 +44,13 @@ ZOO = Registry(
             _ALL,
         ),
         Entry(
+            "st:ID_OR_PATH",
+            "models of sentence-transformers, with their prompts",
+            "mrbench.models.sentence_transformer:SentenceTransformerModel",
+            "st",
+            _ALL,
+        ),
+        Entry(
             "py:MODULE:OBJECT",
             "a class, factory or instance of your own; the module may be a file: py:FILE.py:OBJECT",
             "mrbench.models.python_object:load_object",
