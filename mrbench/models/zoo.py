@@ -51,6 +51,20 @@ ZOO = Registry(
             _ALL,
         ),
         Entry(
+            "open_clip:ARCH/WEIGHTS",
+            "models of open_clip; or open_clip:PATH, open_clip:hf-hub:ORG/NAME",
+            "mrbench.models.open_clip_model:OpenClipModel",
+            "open_clip",
+            _ALL,
+        ),
+        Entry(
+            "timm:NAME",
+            "image encoders of timm; or timm:PATH, timm:hf-hub:ORG/NAME",
+            "mrbench.models.timm_model:TimmModel",
+            "timm",
+            _IMAGE,
+        ),
+        Entry(
             "py:MODULE:OBJECT",
             "a class, factory or instance of your own; the module may be a file: py:FILE.py:OBJECT",
             "mrbench.models.python_object:load_object",

@@ -23,6 +23,7 @@ from tiny_sentence_transformers import (
     write_text_model,
 )
 from tiny_towers import pictures
+from vectors_alike import cosines
 
 from mrbench.encode.store import fingerprint
 from mrbench.errors import InputError, ModelError
@@ -37,14 +38,6 @@ def images() -> list[Image.Image]:
     """As models get them: RGB of any size."""
     made = [picture.resize(size) for picture, size in zip([*pictures(), pictures()[0]], SIZES, strict=True)]
     return [*made, Image.new("L", (40, 40), 90).convert("RGB")]
-
-
-def cosines(found: Any, expected: Any) -> Any:
-    a, b = (np.asarray(x, dtype=np.float64) for x in (found, expected))
-    assert a.shape == b.shape
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    zero = ~a.any(1) & ~b.any(1)  # an empty text of a model whose tokenizer adds nothing
-    return np.where(zero, 1.0, (a * b).sum(1) / np.where(lengths, lengths, 1.0))
 
 
 @pytest.fixture(scope="module", autouse=True)
