@@ -18,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import files_digest, weights_digest
+from mrbench.models.guard import guarded
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
 from mrbench.models.snapshot import Snapshot, check_no_pickles, find_snapshot
@@ -79,7 +80,7 @@ class SentenceTransformerModel:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
         cut = whole_number("st", options, "dimension")
-        with loading(source), _checked_keys(source):
+        with loading(source), guarded(source, trusted=trust_remote_code), _checked_keys(source):
             self.module = SentenceTransformer(
                 str(snapshot.folder),
                 device=str(on),

@@ -65,6 +65,13 @@ ZOO = Registry(
             _IMAGE,
         ),
         Entry(
+            "mteb:NAME",
+            "any model of MTEB's registry, as MTEB embeds with it",
+            "mrbench.models.mteb_model:MtebModel",
+            "mteb",
+            _ALL,
+        ),
+        Entry(
             "py:MODULE:OBJECT",
             "a class, factory or instance of your own; the module may be a file: py:FILE.py:OBJECT",
             "mrbench.models.python_object:load_object",
