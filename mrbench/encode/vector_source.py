@@ -39,14 +39,14 @@ class VectorSource:
                 accepted=f"{benchmark.digest}, the digest of {benchmark.name}",
             )
 
-    def corpus(self, modality: str) -> Embeddings:
-        """Return the vectors of all candidates of one modality, in the order of the file.
+    def corpus(self, name: str) -> Embeddings:
+        """Return the vectors of all candidates of one corpus, in the order of the file.
 
         Raises:
             ModelError: An id has no vector, or one that cannot be scored; so do the other methods.
         """
-        ids = self._benchmark.corpus(modality, self._split).ids.to_pylist()
-        return self._vectors(f"corpus-{modality}", ids)
+        ids = self._benchmark.corpus(name, self._split).ids.to_pylist()
+        return self._vectors(f"corpus-{name}", ids)
 
     def queries(self, pool: TaskPool) -> Embeddings:
         """Return the vectors of a task's queries, in the order of ``pool.query_ids``."""

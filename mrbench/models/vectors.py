@@ -2,7 +2,7 @@
 
 The folder holds one table for each part of a benchmark that was embedded::
 
-    corpus-image, corpus-text      by candidate id
+    corpus-NAME                    by candidate id; corpus-image and corpus-text in the suites of MRBench
     queries-TASK                   by query id
     variants-TASK                  by QUERY/KIND/GRAIN/NUMBER, for example 0554c7e3719699ae/degrained/count/0
     parts-TASK                     of composed queries: by QUERY/image and QUERY/text
@@ -33,8 +33,7 @@ from mrbench.records import MODALITIES, TASKS, Modality
 
 MODEL = "model.json"
 _SUFFIXES = (".parquet", ".npy", ".safetensors")
-_CORPORA = ("corpus-image", "corpus-text")
-NAMES = (*_CORPORA, *(f"{part}-{task}" for part in ("queries", "variants", "parts") for task in TASKS))
+_PARTS = ("corpus", "queries", "variants", "parts")
 _NAMED = 3  # missing ids that a message names
 
 
@@ -97,10 +96,12 @@ class VectorFolder:
         if not path.is_dir():
             raise InputError("no such folder", where="model", got=folder, accepted="vectors:DIR")
         self._folder = path
-        self._tables = {name: table for name in NAMES if (table := _read_table(path, name)) is not None}
+        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+        names = dict.fromkeys(file.stem for file in files if file.stem.partition("-")[0] in _PARTS)
+        self._tables = {name: _read_table(path, name) for name in names}
         if not self._tables:
             there = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
-            accepted = f"{' or '.join(_CORPORA)}, queries-TASK, ... as {', '.join(_SUFFIXES)}"
+            accepted = f"corpus-NAME, queries-TASK, ... as {', '.join(_SUFFIXES)}"
             raise ModelError("the folder holds no table of vectors", where=path, got=there, accepted=accepted)
         first = next(iter(self._tables.values()))
         self.dimension = first.vectors.shape[1]
@@ -140,10 +141,15 @@ class VectorFolder:
         raise ModelError("vectors computed elsewhere can embed nothing new", where=self._folder)
 
     def _modalities(self) -> set[Modality]:
-        """Return what the model took, as far as the tables show it."""
-        found: set[Modality] = {TASKS[n[8:]].query_modality for n in self._tables if n.startswith("queries-")}
-        found |= {"image"} if "corpus-image" in self._tables else set()
-        return found | ({"text"} if "corpus-text" in self._tables else set())
+        """Return what the model took, as far as the names of tables show it; of other names it may be anything."""
+        found: set[Modality] = set()
+        for name in self._tables:
+            part, _, of = name.partition("-")
+            if part == "queries":
+                found |= {TASKS[of].query_modality} if of in TASKS else set(MODALITIES)
+            elif part == "corpus":
+                found |= {of} if of in MODALITIES else set(MODALITIES)  # type: ignore[arg-type]
+        return found
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -166,15 +172,16 @@ def _read_settings(path: Path) -> dict[str, Any]:
 
 
 def _files_of(path: Path) -> list[Path]:
-    ids = path.with_suffix(".ids.txt")
-    return [path] if path.suffix == ".parquet" else [path, ids]
+    return [path] if path.suffix == ".parquet" else [path, _ids_beside(path)]
 
 
-def _read_table(folder: Path, name: str) -> VectorTable | None:
-    """Return a table of the folder, or None where it has none of that name."""
+def _ids_beside(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.ids.txt")  # with_suffix would cut a name that has a dot
+
+
+def _read_table(folder: Path, name: str) -> VectorTable:
+    """Return a table of the folder."""
     there = [folder / f"{name}{suffix}" for suffix in _SUFFIXES if (folder / f"{name}{suffix}").is_file()]
-    if not there:
-        return None
     path = there[0]
     if len(there) > 1:
         raise ModelError("a table is there twice", where=folder, got=", ".join(p.name for p in there), accepted="one")
@@ -182,7 +189,7 @@ def _read_table(folder: Path, name: str) -> VectorTable | None:
         ids, vectors = _read_parquet(path)
     else:
         vectors = _read_npy(path) if path.suffix == ".npy" else _read_safetensors(path)
-        ids = _read_ids(path.with_suffix(".ids.txt"))
+        ids = _read_ids(_ids_beside(path))
     if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating) or 0 in vectors.shape:
         got, accepted = f"{vectors.dtype}, shape {vectors.shape}", "floating-point numbers, shape (number, dimension)"
         raise ModelError("not a table of vectors", where=path, got=got, accepted=accepted)

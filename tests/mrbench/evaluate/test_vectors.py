@@ -33,7 +33,7 @@ def embed_all(benchmark: Benchmark, model: Oracle) -> Tables:
         return [name for name, _ in records], model.embed_candidates(items)
 
     found = {f"corpus-{m}": embed([(c.id, c) for c in benchmark.corpus(m, "test")]) for m in ("image", "text")}
-    for task in benchmark.manifest.tasks:
+    for task in benchmark.task_names:
         queries = list(benchmark.queries(task, "test"))
         found[f"queries-{task}"] = embed([(q.id, q) for q in queries])
         named = [(variant_id(v.query_id, v.kind, v.grain, v.number), v) for v in benchmark.variants(task, "test")]
