@@ -62,7 +62,6 @@ class Registry:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
         self._plugins_loaded = False
-        self._broken: dict[str, str] = {}
         for entry in entries:
             self.add(entry)
 
@@ -100,20 +99,11 @@ class Registry:
             raise InputError(f"unknown {self.kind}", got=name, accepted=", ".join(self._entries))
         return self._entries[name]
 
-    def faults(self) -> str:
-        """Return in a sentence which plugins could not be imported and why; empty where all could."""
-        self._load_plugins()
-        return "; ".join(f"repair or uninstall the plugin {name}: {why}" for name, why in self._broken.items())
-
     def _load_plugins(self) -> None:
         if self._plugins_loaded:
             return
         self._plugins_loaded = True
         for point in sorted(entry_points(group=f"mrbench.{self.kind}s"), key=lambda p: p.name):
-            try:
-                loaded = point.load()
-            except Exception as error:  # one broken plugin must not take the other models away
-                self._broken[f"{point.name} ({point.value})"] = f"{type(error).__name__}: {error}"
-                continue
+            loaded = point.load()
             for entry in loaded if isinstance(loaded, list) else [loaded]:
                 self.add(entry)

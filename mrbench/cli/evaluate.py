@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
+from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, note, print_json
+from mrbench.cli.evaluation_jobs import Jobs, Outcome
+from mrbench.cli.model_choices import ModelChoice, chosen
 from mrbench.errors import InputError
 from mrbench.workers import cores
 
-BATCH_SIZE = 1024
-MOST_WORKERS = 16  # by default: what one process can take from others
+BATCH_SIZE = ModelChoice("").batch_size
 
 if TYPE_CHECKING:
-    from mrbench.models.protocol import EmbeddingModel
     from mrbench.results import Result
 
 
 def evaluate(
+    context: typer.Context,
     folder: BenchmarkFolder,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="A name of `mrbench models`, or hf:PATH.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="A name of `mrbench models`, or hf:PATH; may be repeated.", show_default=False
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", help="YAML file: a list of models, each with options of its own.", show_default=False),
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder to write. [default: results/BENCHMARK/MODEL]", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder to write; of several models the folder of theirs. "
+            "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path]",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call the model in results.", show_default=False)
     ] = None,
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="A task; may be repeated. [default: all]")
@@ -51,6 +66,13 @@ def evaluate(
         ),
     ] = BATCH_SIZE,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[
+        str | None,
+        typer.Option("--dtype", help="float32, float16 or bfloat16. [default: the model's own]", show_default=False),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read it before.")
+    ] = False,
     cache: Cache = None,
     workers: Annotated[
         int | None,
@@ -70,9 +92,14 @@ def evaluate(
     ] = 300,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out a model whose result of this evaluation is there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a model over a benchmark, keep the whole run, and score it.
+    """Run models over a benchmark, keep the whole runs, and score them.
+
+    Of several models one that fails does not stop the others; the exit code is then 2.
 
     With --cache, `torchrun --nproc-per-node N -m mrbench evaluate ...` shares the embedding among N processes.
 
@@ -80,61 +107,70 @@ def evaluate(
     """
     from mrbench.benchmark import Benchmark
     from mrbench.encode import Share
-    from mrbench.evaluate import embed
-    from mrbench.evaluate import evaluate as run
-    from mrbench.models.zoo import load_model
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
     if workers is not None and workers > 8 * cores():
         raise InputError("more workers than help", where="--workers", got=workers, accepted=f"0 to {8 * cores()} here")
+    common = {"dtype": dtype, "device": device, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
+    choices = chosen(model or [], models, name=name, **common)
     share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
-    benchmark = Benchmark(folder)
-    loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
-    if workers is None:
-        share = replace(share, workers=decoding_workers(loaded))
-    if share.process and cache:
-        return embed(
-            benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed
-        )
-    target = output or Path("results") / benchmark.name / _folder_name(loaded.name)
-    options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
-    options += [word for name in task or [] for word in ("--task", name)]
-    options += ["--limit", limit] if limit else []
-    options += ["--batch-size", batch_size] if batch_size != BATCH_SIZE else []
-    result = run(
-        benchmark,
-        loaded,
-        target,
-        tasks=task or None,
-        split=split,
-        pool=pool,
-        limit=limit,
-        seed=seed,
-        depth=depth,
-        overwrite=overwrite,
-        command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
+    words: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
+    words += [word for one in task or [] for word in ("--task", one)]
+    words += ["--limit", limit] if limit else []
+    settings = {"tasks": task or None, "split": split, "pool": pool, "limit": limit, "seed": seed, "depth": depth}
+    jobs = Jobs(
+        Benchmark(folder),
+        output,
+        several=len(choices) > 1 or models is not None,
+        settings=settings,
+        command=tuple(words),
         cache=cache,
         share=share,
+        workers=workers,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        debug=bool(context.find_root().obj),
     )
+    if jobs.several:
+        _evaluate_several(jobs, choices, as_json)
+        return
+    outcome = jobs.run(choices[0])
+    if as_json and outcome.result:
+        print_json(outcome.result.to_json())
+    elif outcome.status != "embedded":
+        _tell(outcome)
+
+
+def _evaluate_several(jobs: Jobs, choices: list[ModelChoice], as_json: bool) -> None:
+    """Evaluate models one after the other.
+
+    Raises:
+        typer.Exit: A model failed: exit code 2.
+    """
+    outcomes = []
+    for choice in choices:
+        outcomes.append(jobs.run_alone(choice))
+        if outcomes[-1].error:
+            note(f"error: {choice.label}: {outcomes[-1].error}")
+        elif not as_json and outcomes[-1].status != "embedded":
+            _tell(outcomes[-1])
     if as_json:
-        print_json(result.to_json())
+        print_json([outcome.to_json() for outcome in outcomes])
+    failed = [outcome.choice.label for outcome in outcomes if outcome.error]
+    if failed:
+        note(f"error: {len(failed)} of {len(outcomes)} models failed: {', '.join(failed)}")
+        raise typer.Exit(2)
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.result:
+        typer.echo(summary(outcome.result))
+        typer.echo(f"result: {outcome.target}/result.json")
     else:
-        typer.echo(summary(result))
-        typer.echo(f"result: {target / 'result.json'}")
-    return None
-
-
-def decoding_workers(model: EmbeddingModel) -> int:
-    """Return how many processes decode images ahead: this process's share of the cores where a GPU embeds, else 0."""
-    from mrbench.models.protocol import on_gpu
-
-    if not on_gpu(model):
-        return 0
-    local = os.environ.get("LOCAL_WORLD_SIZE", "")  # torchrun's: the processes of this machine
-    return min(MOST_WORKERS, max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
+        note(f"{outcome.choice.label}: skipped, its result is there: {outcome.target}/result.json")
 
 
 def summary(result: Result) -> str:
@@ -158,7 +194,3 @@ def summary(result: Result) -> str:
             names = ", ".join(name for name, why in task.missing.items() if why == reason)
             lines.append(f"        no {names}: {reason}")
     return "\n".join(lines)
-
-
-def _folder_name(model: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_." else "-" for character in model).strip(".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mrbench.cli.common import Json, note, print_json
+from mrbench.cli.common import Json, print_json
 
 app = typer.Typer(help="List the models that can be evaluated by name.", rich_markup_mode=None)
 
@@ -32,8 +32,6 @@ def _list(as_json: bool) -> None:
     from mrbench.models.zoo import ZOO
 
     entries = list(ZOO)
-    if ZOO.faults():
-        note(f"warning: {ZOO.faults()}")
     if as_json:
         print_json([{"name": e.name, "summary": e.summary, "extra": e.extra, **dict(e.facts)} for e in entries])
         return

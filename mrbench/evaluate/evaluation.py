@@ -47,6 +47,7 @@ def evaluate(
     command: str = "",
     cache: Path | None = None,
     share: Share | None = None,
+    name: str | None = None,
 ) -> Result:
     """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
 
@@ -66,6 +67,7 @@ def evaluate(
         command: The command to write into the result.
         cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
         share: What this process embeds where several share the work: the others call :func:`embed`.
+        name: What to call the model in the result; None takes its own name. Caches do not depend on it.
 
     Returns:
         The result that was written.
@@ -80,9 +82,9 @@ def evaluate(
     started, clock = datetime.now(UTC), perf_counter()
     output, cache = Path(output), None if cache is None else Path(cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
-    for name, value in (("limit", limit), ("depth", depth)):
+    for option, value in (("limit", limit), ("depth", depth)):
         if value is not None and (not isinstance(value, int) or value < 1):
-            raise InputError(f"malformed {name}", got=value, accepted="a whole number, 1 or more")
+            raise InputError(f"malformed {option}", got=value, accepted="a whole number, 1 or more")
     _check_apart(benchmark, output=output, cache=cache)
     if cache is not None and _inside(cache, output):
         raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
@@ -91,7 +93,7 @@ def evaluate(
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     source = _source(model, benchmark, split, EmbeddingStore(model, cache, share))
     run = Run(
-        model=_describe(model),
+        model=_describe(model) | ({"name": name} if name else {}),
         benchmark={
             "name": benchmark.name,
             "title": benchmark.manifest.title,
@@ -279,4 +281,5 @@ def _describe(model: EmbeddingModel) -> dict[str, Any]:
         "modalities": sorted(model.modalities),
         "device": str(model.device),
         "dtype": str(model.dtype),
+        **({"remote_code": True} if getattr(model, "remote_code", False) is True else {}),
     }

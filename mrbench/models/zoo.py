@@ -161,7 +161,7 @@ def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
             if not rest:
                 raise InputError("no path of a model", got=spec, accepted=entry.name)
             return entry, (rest,)
-    raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()), hint=ZOO.faults() or None)
+    raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
 
 
 def _takes_rest(name: str) -> bool:

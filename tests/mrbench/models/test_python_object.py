@@ -204,18 +204,3 @@ def test_an_installed_plugin_adds_models_to_the_command_line(installed: Path, ti
         done = run(installed, "evaluate", str(tiny.folder), "--model", spec, "--output", str(tmp_path / name))
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{name} on Tiny")
-
-
-def test_a_broken_plugin_leaves_the_other_models(installed: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    info = site / "bad_plugin-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-plugin\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[mrbench.models]\nbad = bad_plugin:MODELS\n")
-    (site / "bad_plugin.py").write_text("import not_there_at_all\n")
-    listed = run(site, "models", "list")
-    assert listed.returncode == 0
-    assert "colour-histogram" in listed.stdout
-    assert "bad (bad_plugin:MODELS): ModuleNotFoundError" in listed.stderr
-    asked = run(site, "evaluate", str(tmp_path), "--model", "bad")
-    assert asked.returncode == 2
