@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint type unit demo-small entries clean
+.PHONY: demo test lint type unit demo-small test-lowest entries clean
 
 demo: $(READY)
 	$(BIN)/mrbench demo --output demo
@@ -26,6 +26,10 @@ unit: $(READY)
 
 demo-small: $(READY)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/mrbench demo --small --output "$$folder/demo"
+
+# The lowest versions of all dependencies that pyproject.toml permits, in an environment of their own.
+test-lowest:
+	tests/dependencies/lowest.sh
 
 # The committed leaderboard entries and audits: both suites at their default size, every built-in model.
 entries: $(READY)

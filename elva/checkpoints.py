@@ -27,6 +27,8 @@ from elva.tokenizer import SPECIAL, build_tokenizer
 from mrbench.errors import InputError, ModelError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.folders import FolderKind, replaced_folder
+from mrbench.models.checkpoint import weights_of
+from mrbench.models.hub import find_checkpoint
 from mrbench.models.pretrained import check_keys, load_error, loading, quiet, resolve_device, writing_weights
 
 MARKER = "elva.json"
@@ -131,11 +133,10 @@ def load_base(recipe: Recipe, *, device: str = "auto") -> Elva:
 
 
 def _read(source: str, dtype: torch.dtype) -> tuple[Any, Any, Any]:
-    local = Path(source).is_dir()
-    if local and not any(Path(source).glob("*.safetensors")):
-        raise ModelError("the folder holds no safetensors weights", where=source, accepted="*.safetensors")
+    source = str(find_checkpoint(source).folder)
+    weights_of(Path(source))  # raises where there are none but pickles
     images: Any = AutoImageProcessor
-    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+    safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         with quiet():
             loaded: Any = AutoModelForImageTextToText.from_pretrained(

@@ -93,7 +93,10 @@ def elva(
 @app.command("plug-in")
 def plug_in(
     model: Annotated[
-        str, typer.Option("--model", help="CLIP or SigLIP checkpoint: a folder or a hub id.", show_default=False)
+        str,
+        typer.Option(
+            "--model", help="What hf:PATH loads: a folder, or a hub id ORG/NAME[@REVISION].", show_default=False
+        ),
     ],
     data: Data,
     out: Out,

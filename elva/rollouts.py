@@ -137,7 +137,7 @@ def seeded(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator
     >>> bool(torch.rand(1, generator=seeded(0, 7)) == torch.rand(1, generator=seeded(0, 7)))
     True
     """
-    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
     return torch.Generator(device).manual_seed(seed)
 
 

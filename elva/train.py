@@ -22,7 +22,10 @@ from elva.stages.plug_in import PlugIn
 from elva.stages.reinforcement import Learner
 from mrbench.errors import InputError
 from mrbench.folders import replaced_folder
+from mrbench.models.checkpoint import weights_of
+from mrbench.models.common import weights_digest
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.hub import find_checkpoint
 
 
 def train(
@@ -171,7 +174,7 @@ def train_plug_in(
     """Run stage 3 alone on an encoder that generates nothing, and return the folder of the trained encoder.
 
     Args:
-        source: Folder or hub id of a CLIP or SigLIP checkpoint.
+        source: Folder or hub id, ``ORG/NAME`` or ``ORG/NAME@REVISION``, of a checkpoint that ``hf:PATH`` loads.
         recipe: With a stage 3; the other stages and the prompt do not matter.
         data: What to run it on.
         out: Folder of the run: ``run.json``, ``metrics.jsonl``, ``model/``.
@@ -196,9 +199,13 @@ def train_plug_in(
     if options.updates > 1:
         raise InputError("the plug-in mode makes one update a batch", where="stage3.updates", got=options.updates)
     check(recipe, data, [3])
-    facts = facts_of(recipe, data.benchmarks, data.pairs, Path(source))
+    found = find_checkpoint(source)
+    facts = facts_of(recipe, data.benchmarks, data.pairs, found.folder)
+    facts["weights"] = weights_digest(weights_of(found.folder))
+    if found.commit:
+        facts["start"] = f"{found.name}@{found.commit}"
     look(out, facts, resume=resume)
-    encoder = DualEncoder(source, device=device)
+    encoder = DualEncoder(str(found.folder), device=device)
     with claim(out, facts, processes, resume=resume):
         if (out / "model").exists():
             return out / "model"

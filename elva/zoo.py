@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers import __version__ as transformers_version
 
 from elva import checkpoints
+from elva.config import Recipe
 from elva.prompts import Input
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import files_digest, weights_digest
+from mrbench.models.checkpoint import identity, settings_digest, weights_of
+from mrbench.models.common import files_digest, tensors_digest
+from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
 from mrbench.records import MODALITIES, Modality
 
@@ -45,7 +50,7 @@ class ElvaModel:
     def __init__(
         self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, samples: int | None = None
     ) -> None:
-        folder = Path(source)
+        folder = Path(os.path.expanduser(source))  # noqa: PTH111 - of an unknown user it leaves the path as it is
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._model.device.type == "cpu" else batch_size
         self._seed = seed
@@ -54,7 +59,7 @@ class ElvaModel:
             raise InputError("no summary to embed after", where="samples", got=samples, accepted="1 or more")
         averaged = self._how == "summary" and self._samples > 1
         self.name = f"elva-{recipe.name}-{self._how}" + (f"-{self._samples}" if averaged else "")
-        self.revision = weights_digest(sorted(folder.rglob("*.safetensors")))
+        self.revision = _revision(folder, recipe, self._how, self._samples)
         self.dimension = self._model.dimension
         self.device = str(self._model.device)
         self.dtype = str(self._model.network.dtype).removeprefix("torch.")
@@ -92,6 +97,24 @@ class ElvaModel:
         ]
         found: Embeddings = np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
         return found
+
+
+def _revision(folder: Path, recipe: Recipe, how: str, samples: int) -> str:
+    """Return a digest of all that decides a vector but the seed: tensors, base, tokenizer, processor and prompts.
+
+    Files that are not loaded do not count.
+    """
+    said: list[Any] = [how, samples if how == "summary" else 1, asdict(recipe.prompt), recipe.max_summary]
+    said.append(settings_digest(folder, "generation_config.json"))
+    if recipe.base is None:
+        said.append(tensors_digest(weights_of(folder)))
+    else:
+        base = find_checkpoint(recipe.base)
+        said += [base.commit or identity(base.folder, weights_of(base.folder)), recipe.max_pixels, recipe.dtype]
+        for name in checkpoints.read_facts(folder)["adapters"]:
+            said.append(tensors_digest([folder / name / "adapter_model.safetensors"]))
+            said.append(settings_digest(folder / name, "adapter_config.json"))
+    return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 class Packaged:

@@ -7,10 +7,9 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import stat
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,57 @@ def no_file(look: Callable[[], os.stat_result]) -> bool:
         return False
 
 
+FETCH = "fetch the content, for example with git lfs pull, git annex get or dvc pull"
+_LONGEST_POINTER, _LONGEST_NAME = 1024, 200  # bytes
+_POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/")
+
+
+def absent_content(path: Path) -> str | None:
+    """Say why a file's content is elsewhere: a link to what is not there, or a pointer of Git LFS or git-annex.
+
+    Returns:
+        A clause for a message; None where the content is there, nothing at all is, or the file cannot be read.
+    """
+    try:
+        if path.stat().st_size > _LONGEST_POINTER or not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            start = stream.read(max(map(len, _POINTERS)))
+    except (FileNotFoundError, NotADirectoryError):
+        link = next((part for part in (path, *path.parents) if part.is_symlink() and not part.exists()), None)
+        return None if link is None else f"a link to what is not there ({link.readlink()})"
+    except OSError as error:
+        return "a link that leads to itself" if error.errno == errno.ELOOP else None
+    return "a pointer without its content" if start.startswith(_POINTERS) else None
+
+
+def walk_files(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
+    """Yield all files below a folder in the order of their names, hidden ones and those of hidden folders where asked.
+
+    Links are followed. A folder is entered once, whatever links lead to it, and a link to a folder that it lies in
+    leads nowhere new. A link to what is not there is yielded like a file.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    entered: set[str] = set()
+
+    def walk(part: Path) -> Iterator[Path]:
+        real = os.path.realpath(part)
+        entered.add(real)
+        for path in sorted(part.iterdir()):
+            if path.name.startswith(".") and not hidden:
+                continue
+            if not path.is_dir():
+                yield path
+                continue
+            leads = os.path.realpath(path)
+            if leads not in entered and not Path(real).is_relative_to(leads):
+                yield from walk(path)
+
+    yield from walk(folder)
+
+
 def write_atomic(path: Path, data: str | bytes) -> None:
     """Write a whole file or nothing: temporary name, fsync, rename.
 
@@ -52,30 +102,59 @@ def write_atomic(path: Path, data: str | bytes) -> None:
     """
     if no_file(path.lstat):
         raise OutputError("the output is not a plain file", where=path, accepted="a new file")
-    temporary: str | None = None
+    temporary: Path | None = None
     try:
         handle, temporary = _temporary(path)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data.encode() if isinstance(data, str) else data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
         raise output_error(error, path) from error
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
-def _temporary(path: Path) -> tuple[int, str]:
-    """Open a new file beside ``path``, whose folder others may remove while it is empty."""
-    for _ in range(9):
+def temporary_name(path: Path, kind: str = "") -> Path:
+    """Return a new hidden name beside a path, which no name of 255 bytes makes too long.
+
+    >>> temporary_name(Path("a/out"), "partial-").name[:13]
+    '.out.partial-'
+    """
+    return path.parent / f".{short_name(path.name)}.{kind}{secrets.token_hex(4)}"
+
+
+def short_name(name: str) -> str:
+    """Return a name that leaves room for what is put beside it: cut, with a digest, where it is long.
+
+    >>> short_name("out")
+    'out'
+    """
+    if len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return os.fsencode(name)[: _LONGEST_NAME - 17].decode(errors="ignore") + f"-{digest}"
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """Open a new file beside ``path``, whose folder others may remove while it is empty.
+
+    Its mode is what the umask makes of 666, as for any new file.
+    """
+    for left in range(9, -1, -1):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = temporary_name(path)
+        try:
+            return os.open(
+                temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666
+            ), temporary
+        except (FileNotFoundError, FileExistsError):
+            if not left:
+                raise
+    raise AssertionError
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
@@ -103,6 +182,8 @@ def read_versioned_json(path: Path, *, what: str, name: str, newest: int, error:
         MRBenchError: ``error``, when the file cannot be read, is not JSON (NaN is not) or of another format.
         FormatVersionError: Written by a newer version of MRBench.
     """
+    if absent := absent_content(path):
+        raise error(absent, where=path, hint=FETCH)
     try:
         raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (OSError, ValueError, RecursionError) as reason:

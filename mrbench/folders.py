@@ -9,20 +9,20 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mrbench.errors import OutputError
-from mrbench.files import output_error
+from mrbench.files import absent_content, output_error, short_name, temporary_name
 
 try:
     import fcntl
 except ImportError:  # not on Windows: there what a killed run left behind stays
     fcntl = None  # type: ignore[assignment]
 
+_MOUNTS = Path("/proc/self/mountinfo")
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
@@ -48,15 +48,15 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
     ``target`` is the old or the new one, and the next run removes what was left beside it.
 
     Args:
-        target: The folder to create or replace.
+        target: The folder to create or replace; of a link to a folder, what it leads to. The umask decides its mode.
         kind: What it holds.
         overwrite: Whether a folder of ours may be replaced. One that holds something else never is.
 
     Raises:
         OutputError: The target exists and may not be replaced, or the disk is full.
     """
-    target = target.absolute()
     check_replaceable(target, kind, overwrite=overwrite)
+    target = _real(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
@@ -69,7 +69,6 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
             if path.is_file():
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
-        os.chmod(temporary, 0o755)  # noqa: S103 - mkdtemp makes it private; a benchmark is for sharing
         check_replaceable(target, kind, overwrite=overwrite)  # another run may have finished meanwhile
         _swap(temporary, target)
     except OSError as error:
@@ -86,8 +85,14 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
     """Raise :class:`OutputError` unless ``target`` is free, empty, or nothing but ours and to be overwritten."""
     if os.path.realpath(target) == os.path.realpath(os.curdir):
         raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
+    if absent := absent_content(target) if target.is_symlink() else None:
+        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder")
+    if target.exists() and not target.is_dir():
         raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
+    if _mounted(_real(target)):
+        raise OutputError(
+            "the output is a mount point, which cannot be replaced", where=target, accepted="a folder inside it"
+        )
     if not target.exists() or not any(target.iterdir()):
         return
     if not _wrote(target / kind.marker):
@@ -108,11 +113,29 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
         raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
 
 
+def _real(target: Path) -> Path:
+    """Return where a folder is, or is to be, without the links that lead there."""
+    return Path(os.path.realpath(target))
+
+
+def _mounted(folder: Path) -> bool:
+    """Whether another file system, or another folder, is mounted here. A folder of a container often is."""
+    if os.path.ismount(folder):
+        return True
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:  # not on Linux
+        return False
+    return str(folder) in (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line.split()[4]) for line in lines)
+
+
 def check_writable(target: Path) -> None:
     """Raise :class:`OutputError` unless a folder can be made where ``target`` is to be; ask before long work."""
+    target = _real(target)
     above = next(path for path in target.parents if os.path.lexists(path))
     try:
-        made = Path(tempfile.mkdtemp(dir=above, prefix=f".{target.name[:32]}.partial-"))
+        made = temporary_name(above / target.name, "partial-")
+        made.mkdir()
         with suppress(FileNotFoundError):  # another run may take it for a leftover
             made.rmdir()
     except OSError as error:
@@ -144,7 +167,8 @@ def _not_ours(folder: Path, kind: FolderKind) -> str | None:
 def _temporary(target: Path) -> tuple[Path, int | None]:
     """Return a new folder beside ``target``, and what keeps others from taking it for one that was left behind."""
     while True:
-        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.partial-"))
+        made = temporary_name(target, "partial-")
+        made.mkdir()
         try:
             handle = _hold(made)
         except (BlockingIOError, FileNotFoundError):
@@ -157,7 +181,7 @@ def _temporary(target: Path) -> tuple[Path, int | None]:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed runs left beside ``target``: the temporary folders that no process holds."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.partial-????????"):
+    for left in target.parent.glob(f".{glob.escape(short_name(target.name))}.partial-????????"):
         try:
             handle = _hold(left)
         except OSError:
@@ -196,7 +220,8 @@ def _swap(temporary: Path, target: Path) -> None:
         return
     if _exchange(temporary, target):
         return
-    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old-"))
+    old = temporary_name(target, "old-")
+    old.mkdir()
     try:
         os.rename(target, old / "folder")  # a run that is killed here leaves the old folder there
         try:

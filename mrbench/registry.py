@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from pathlib import PurePath
 from typing import Any
 
-from mrbench.errors import InputError, MissingExtraError
+from mrbench.errors import InputError, MissingExtraError, MRBenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +37,75 @@ class Entry:
 
         Raises:
             MissingExtraError: A package of the entry's extra is not installed.
+            InputError: Its module cannot be imported, or has no such object.
         """
         module, _, attribute = self.path.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if self.extra is None or (error.name or "").startswith("mrbench"):
-                raise
-            raise MissingExtraError(
-                f"{self.name} needs the package {error.name}",
-                hint=f'pip install "mrbench[{self.extra}]"',
-            ) from error
+        except (Exception, SystemExit) as error:
+            absent = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+            if absent and self.extra is not None and not absent.startswith("mrbench"):
+                raise MissingExtraError(
+                    f"{self.name} needs the package {absent}",
+                    hint=f'pip install "mrbench[{self.extra}]"',
+                ) from error
+            raise InputError(f"{self.name} cannot be loaded", where=self.path, got=_said(error)) from error
+
+
+def plugins(group: str, add: Callable[[str, Any], None]) -> None:
+    """Hand every installed entry point of a group to ``add``, by name; one that is broken stops nothing.
+
+    An entry point that cannot be imported, or that ``add`` refuses, is left out, and a line on stderr names it and its
+    package. What it prints while it is imported goes to stderr: stdout is for results.
+
+    Args:
+        group: For example ``mrbench.models``.
+        add: Takes the name of an entry point and its object, and raises where that is not what the group holds.
+    """
+    for point in sorted(_points(group), key=lambda point: point.name):
+        try:
+            with redirect_stdout(sys.stderr):
+                add(point.name, point.load())
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            _left_out(f"{point.name} = {point.value}", group, point.dist.name if point.dist else "unknown", error)
+
+
+def _points(group: str) -> Iterable[EntryPoint]:
+    """Return the entry points of a group, of every package where some packages' lists cannot be read."""
+    try:
+        return entry_points(group=group)
+    except Exception:
+        found: dict[str, EntryPoint] = {}
+        for package in distributions():
+            try:
+                for point in package.entry_points.select(group=group):
+                    found.setdefault(point.name, point)
+            except Exception as error:
+                _left_out("entry_points.txt", group, _folder_name(package), error)
+        return found.values()
+
+
+def _folder_name(package: Distribution) -> str:
+    return PurePath(str(getattr(package, "_path", "unknown"))).name.partition("-")[0]
+
+
+def _left_out(what: str, group: str, package: str, error: BaseException) -> None:
+    """Say on stderr, where there is one, which entry point is left out, and why."""
+    line = MRBenchError(
+        f"a plugin is left out: {what}",
+        where=f"{group} of the package {package}",
+        got=_said(error),
+        hint=f"pip install --upgrade {package}, or pip uninstall {package}",
+    )
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # closed, or nobody reads it
+            sys.stderr.write(f"warning: {line}\n")
+
+
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, MRBenchError) else f"{type(error).__name__}: {error}"
 
 
 class Registry:
@@ -69,8 +130,11 @@ class Registry:
         """Add an entry.
 
         Raises:
-            InputError: The name is taken.
+            InputError: It is no entry, or its name is taken.
         """
+        words = (entry.name, entry.summary, entry.path) if isinstance(entry, Entry) else (None,)
+        if not all(isinstance(word, str) for word in words) or not entry.name:
+            raise InputError("not an entry", got=entry, accepted="a mrbench.registry.Entry")
         if entry.name in self._entries:
             raise InputError(f"two {self.kind}s have one name", got=entry.name, where=entry.path)
         self._entries[entry.name] = entry
@@ -103,7 +167,15 @@ class Registry:
         if self._plugins_loaded:
             return
         self._plugins_loaded = True
-        for point in sorted(entry_points(group=f"mrbench.{self.kind}s"), key=lambda p: p.name):
-            loaded = point.load()
-            for entry in loaded if isinstance(loaded, list) else [loaded]:
+        plugins(f"mrbench.{self.kind}s", self._add_all)
+
+    def _add_all(self, _name: str, loaded: Any) -> None:
+        """Add the entry of a plugin, or each of a list; the last that cannot be added is told of, the others stay."""
+        refused: InputError | None = None
+        for entry in loaded if isinstance(loaded, list | tuple) else [loaded]:
+            try:
                 self.add(entry)
+            except InputError as error:
+                refused = error
+        if refused is not None:
+            raise refused

@@ -100,7 +100,8 @@ class Result:
     """One model on one split of one benchmark.
 
     Attributes:
-        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype"}``.
+        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype", "control"}``; results of before
+            say no ``control``.
         benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``. Tasks are all that it has. Pool is
             ``task`` (candidates of the task's modality) or ``union`` (all modalities).
         limit: Number of queries per task it was cut to, or None. A cut result is no leaderboard entry.
@@ -172,7 +173,7 @@ def _parse(raw: dict[str, Any]) -> Result:
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
         tasks[name] = _parse_task(part)
-        tasks[name].definition(name)
+        task_from_json(tasks[name].task or name)
     if not tasks:
         raise ValueError("no task")
     return Result(

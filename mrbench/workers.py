@@ -2,44 +2,139 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 from mrbench.errors import WorkerError
 
 Workers = int | Executor
 CHUNK, IN_FLIGHT = 32, 32
+OWN_GROUPS, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where Linux has them
 A = TypeVar("A")
 B = TypeVar("B")
 
 
 def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use: its affinity, or what a container's quota comes to, if less."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(found, _quota())))
+
+
+@cache
+def _quota() -> float:
+    """Return how many processors' time the control groups of this process allow; infinity without a limit."""
+    try:
+        groups = [line.split(":", 2) for line in OWN_GROUPS.read_text(encoding="utf-8").splitlines()]
+    except OSError:  # not on Linux
+        return math.inf
+    least = math.inf
+    for _, controllers, name in (group for group in groups if len(group) == 3):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = CGROUPS / controllers if controllers else CGROUPS
+        here = root / name.lstrip("/")
+        for folder in (here, *here.parents, root):  # a container sees its own group as the root
+            if folder.is_relative_to(root):
+                least = min(least, _allowed(folder))
+    return least
+
+
+def _allowed(folder: Path) -> float:
+    """Return what the files of one control group, of version 2 or 1, allow."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota, period = (
+                (folder / f"cpu.cfs_{what}_us").read_text(encoding="ascii").strip() for what in ("quota", "period")
+            )
+        return int(quota) / int(period) if int(quota) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):  # no limit here: "max" is no number
+        return math.inf
 
 
 @contextmanager
 def worker_pool(workers: int) -> Iterator[Workers]:
-    """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends."""
-    if workers <= 1:
+    """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends.
+
+    Where no process can be started, the work is done in this one.
+    """
+    pool = _started(workers) if workers > 1 else None
+    if pool is None:
         yield 1
         return
-    with processes(workers) as pool:
+    with pool:
         yield pool
 
 
-def processes(workers: int) -> ProcessPoolExecutor:
-    """Return worker processes that start when they are needed, and leave when this process is no more."""
+def processes(workers: int) -> Executor:
+    """Return worker processes that leave when this process is no more; where none can be started, one thread."""
+    return _started(workers) or ThreadPoolExecutor(1)
+
+
+def _started(workers: int) -> ProcessPoolExecutor | None:
+    """Start worker processes, or as many as can be; None, and a line on stderr, where none can.
+
+    A pool needs semaphores, which Linux keeps in /dev/shm, and the right to start processes. A sandbox may lack either.
+    """
+    pool, running = None, 0
+    try:
+        pool = _pool(workers)
+        with _interrupts_blocked():
+            while running < workers:
+                pool.submit(_nothing)
+                running += 1
+        return pool
+    except (OSError, ImportError, RuntimeError) as error:  # no semaphore, none on this system, no thread
+        _end(pool)
+        left = "the work is done in this process" if running == 0 else f"{running} of {workers} do the work"
+        at = "" if running else _blame()
+        _say(f"note: worker processes cannot be started ({_reason(error)}{at}); {left}")
+    return _started(running) if running else None
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_with, initargs=(os.getpid(),))
+
+
+def _end(pool: ProcessPoolExecutor | None) -> None:
+    """End a pool that is not complete: without its thread nobody would tell its processes to leave."""
+    if pool is not None:
+        for process in dict(getattr(pool, "_processes", None) or {}).values():
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _nothing() -> None:
+    """Work that makes a pool start a process."""
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _blame() -> str:
+    """Name /dev/shm where it cannot be written."""
+    return "" if os.access(SHARED_MEMORY, os.W_OK) or os.name != "posix" else f"; {SHARED_MEMORY} cannot be written"
+
+
+def _say(line: str) -> None:
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"{line}\n")
 
 
 def ordered_map(

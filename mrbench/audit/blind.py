@@ -207,10 +207,9 @@ def _learned_prior(benchmark: Benchmark, task: str, split: str, pool: TaskPool) 
     counts: dict[tuple[str, str], list[int]] = {}
     learning = load_pool(benchmark, task, other)
     grains = _grain_lists(benchmark, task, other)
-    for positive, members in learning.ladders:
-        for member in members.tolist():
-            for pair in grains[learning.row[member]]:
-                counts.setdefault(pair, [1, 1])[int(member == positive)] += 1
+    for query, member in zip(learning.ladder.query.tolist(), learning.ladder.position.tolist(), strict=True):
+        for pair in grains[learning.row[member]]:
+            counts.setdefault(pair, [1, 1])[int(member == learning.positives[query])] += 1
     odds = {pair: np.log(seen[1] / seen[0]) for pair, seen in counts.items()}
     rows = _grain_lists(benchmark, task, split)
     if len(pool.corpora) > 1:

@@ -9,7 +9,7 @@ from mrbench.audit.content import plain
 from mrbench.audit.findings import Check, Row
 from mrbench.audit.pictures import Thumbnails, look_alikes
 from mrbench.benchmark import Benchmark
-from mrbench.records import TASKS, ImageData
+from mrbench.records import TASKS, AnyImage
 
 _SHOWN = 20
 _KINDS = ("corpus", "queries")
@@ -79,7 +79,7 @@ def _thumbnails(benchmark: Benchmark, split: str, kind: str, sample: int) -> Thu
     return Thumbnails.of(islice(_pictures(benchmark, split, kind), sample))
 
 
-def _pictures(benchmark: Benchmark, split: str, kind: str) -> Iterator[tuple[str, ImageData]]:
+def _pictures(benchmark: Benchmark, split: str, kind: str) -> Iterator[tuple[str, AnyImage]]:
     for stem in _stems(benchmark, split, kind, "image"):
         records = benchmark.corpus(stem, split) if kind == "corpus" else benchmark.queries(stem, split)
         for record in records:

@@ -14,7 +14,7 @@ from mrbench.audit.findings import Case, Check, Row
 from mrbench.audit.pictures import INDISTINCT, Thumbnails, difference, look_alikes
 from mrbench.benchmark import Benchmark, decode
 from mrbench.pools import TaskPool
-from mrbench.records import TASKS, Candidate, ImageData
+from mrbench.records import TASKS, AnyImage, Candidate
 
 FEW, MONOTONOUS = 20, 0.5
 _WORST, _SHOWN = 12, 20
@@ -59,7 +59,7 @@ def audit_pictures(
     return (told, _near_duplicates(thumbnails)), cases
 
 
-def _sampled(benchmark: Benchmark, split: str, wanted: set[str], sample: int) -> Iterator[tuple[str, ImageData]]:
+def _sampled(benchmark: Benchmark, split: str, wanted: set[str], sample: int) -> Iterator[tuple[str, AnyImage]]:
     spare = max(sample - len(wanted), 0)
     for candidate in benchmark.corpus("image", split):
         if candidate.id not in wanted:
@@ -69,7 +69,7 @@ def _sampled(benchmark: Benchmark, split: str, wanted: set[str], sample: int) ->
         yield candidate.id, _image(candidate)
 
 
-def _image(candidate: Candidate) -> ImageData:
+def _image(candidate: Candidate) -> AnyImage:
     if candidate.image is None:
         raise TypeError("a candidate of the image corpus has a picture")
     return candidate.image

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import fft
 
 from mrbench.benchmark import decode
-from mrbench.records import ImageData
+from mrbench.records import AnyImage
 
 SIDE = 64
 """Pictures are compared at this size."""
@@ -37,7 +37,7 @@ class Thumbnails:
     pixels: Pixels
 
     @classmethod
-    def of(cls, pictures: Iterable[tuple[str, ImageData]]) -> Thumbnails:
+    def of(cls, pictures: Iterable[tuple[str, AnyImage]]) -> Thumbnails:
         """Decode pictures, one at a time, and make them small."""
         names, found = [], [np.zeros((0, SIDE, SIDE, 3), dtype=np.uint8)]
         for name, data in pictures:

@@ -108,7 +108,7 @@ def _feature(name: str, feature: Any) -> dict[str, Any]:
         return {"name": name, "dtype": "image"}
     if feature["_type"] == "List":
         inner = feature["feature"]
-        listed = inner["dtype"] if "_type" in inner else [_feature(n, f) for n, f in inner.items()]
+        listed = inner.get("dtype", "image") if "_type" in inner else [_feature(n, f) for n, f in inner.items()]
         return {"name": name, "list": listed}
     return {"name": name, "dtype": feature["dtype"]}
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mrbench.errors import BenchmarkError
-from mrbench.records import ImageData
+from mrbench.records import AnyImage, ImageData
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64_000_000
@@ -19,7 +19,7 @@ _ORIENTATION = 0x0112  # of EXIF
 _UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 
 
-def decode(image: ImageData, *, where: object) -> Image.Image:
+def decode(image: AnyImage, *, where: object) -> Image.Image:
     """Decode to RGB, turned as EXIF says; transparency is laid over white, and of 16 bits the upper 8 are kept.
 
     Only PNG, JPEG and WebP are tried, of an animation the first picture, and the size in the header is checked before
@@ -81,7 +81,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     return Image.merge("LA", [Image.fromarray(upper), Image.fromarray(opaque)])
 
 
-def header_pixels(image: ImageData) -> int:
+def header_pixels(image: AnyImage) -> int:
     """Return width times height as the header has it, 0 where it cannot be read: :func:`decode` will say why.
 
     >>> header_pixels(encode_png(Image.new("RGB", (3, 2))))

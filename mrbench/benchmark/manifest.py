@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from mrbench.benchmark.schema import FORMAT, FORMAT_VERSION
 from mrbench.errors import BenchmarkError
-from mrbench.files import read_versioned_json
+from mrbench.files import FETCH, absent_content, read_versioned_json
 from mrbench.records import MODALITIES, SPLITS, TASKS, Completeness, Modality, PoolKind, Task, category_sides
 
 MANIFEST = "manifest.json"
@@ -90,7 +90,7 @@ class Manifest:
 def task_to_json(task: Task) -> dict[str, Any]:
     """Return what a manifest and a result say of a task."""
     said = {key: value for key, value in asdict(task).items() if key not in ("query_modality", "candidate_modality")}
-    return {**said, "category": task.category}
+    return {**said, "category": task.category, "corpora": list(task.corpora), "measures": list(task.measures)}
 
 
 def task_from_json(raw: Any) -> Task:
@@ -145,6 +145,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise BenchmarkError("no such benchmark folder", where=folder, hint="mrbench build emoji --output DIR")
+    if absent := absent_content(path):
+        raise BenchmarkError(absent, where=path, hint=FETCH)
     if not path.is_file():
         raise BenchmarkError(
             "not a benchmark, or one that was not finished: no manifest", where=path, hint="mrbench build"

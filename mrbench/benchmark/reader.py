@@ -20,7 +20,7 @@ from mrbench.benchmark import schema
 from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest, read_manifest
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.files import sha256_file
+from mrbench.files import FETCH, absent_content, sha256_file
 from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
 
 Record = TypeVar("Record")
@@ -30,8 +30,15 @@ NO_IMAGES = ImageRoot()
 class Chunk(Protocol):
     """Some rows of a table that are read together."""
 
-    rows: int
-    where: Any
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    @property
+    def where(self) -> Any:
+        """What to name in an error."""
+        ...
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
         """Return the rows, with all columns or some."""
@@ -166,6 +173,8 @@ def _named(path: Any) -> Iterator[None]:
     """Say which file is not as the format has it."""
     try:
         yield
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
     except (pa.ArrowException, KeyError, TypeError, OSError) as error:
         raise BenchmarkError(
             "malformed data file", where=path, got=f"{type(error).__name__}: {error}", hint="mrbench validate DIR"
@@ -356,13 +365,13 @@ def _image_root(folder: Path, manifest: Manifest, named: Path | None) -> ImageRo
 
 
 def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
-    root = folder.resolve()
+    """Compare the data files with the manifest. Links are followed, as hub caches, DVC and git-annex lay data out."""
     for name, entry in manifest.files.items():
         path = folder / name
+        if absent := absent_content(path):
+            raise BenchmarkError(absent, where=path, hint=FETCH)
         if not path.is_file():
             raise BenchmarkError("a data file is missing", where=path, hint="build the benchmark again")
-        if not path.resolve().is_relative_to(root):
-            raise BenchmarkError("a data file is a link out of the folder", where=path)
         size = path.stat().st_size
         if size != entry.bytes:
             raise BenchmarkError("a data file has another size", where=path, got=size, accepted=f"{entry.bytes} bytes")

@@ -63,7 +63,7 @@ class Table:
     def schema(self) -> pa.Schema:
         """The Arrow schema, with the features in its metadata so that ``datasets`` decodes images."""
         fields = [pa.field(name, _arrow(feature)) for name, feature in self.features.items()]
-        info = json.dumps({"info": {"features": self.features}})
+        info = json.dumps({"info": {"features": {n: _any_version(f) for n, f in self.features.items()}}})
         return pa.schema(fields, metadata={"huggingface": info})
 
 
@@ -147,6 +147,11 @@ def _content(modality: str, open_world: bool) -> dict[str, Any]:
         if open_world:
             columns["more_images"] = _IMAGES
     return columns
+
+
+def _any_version(feature: Mapping[str, Any]) -> Any:
+    """Return a feature as every version of ``datasets`` reads it: version 3 does not know ``List``."""
+    return [feature["feature"]] if feature["_type"] == "List" else feature
 
 
 def _arrow(feature: Mapping[str, Any]) -> pa.DataType:

@@ -6,19 +6,30 @@ import itertools
 import re
 import signal
 import sys
+import threading
 import traceback
-from importlib.metadata import entry_points, version
-from typing import Annotated
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_group
 
 from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
+from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
+from mrbench.registry import plugins
+from mrbench.workers import cores
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INTERRUPTED = 130
+_THREADS = cores() + 16  # BLAS takes a thread for each core, and Arrow eight more to read
+_NO_THREAD = InputError(
+    "no further thread or process can be started here",
+    where="limits of the system",
+    hint="raise ulimit -u, or the limit of the container on processes",
+)
 
 app = typer.Typer(
     name="mrbench",
@@ -31,7 +42,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"mrbench {version('mrbench')}")
+        say(f"mrbench {version('mrbench')}")
         raise typer.Exit
 
 
@@ -57,36 +68,67 @@ app.command("rescore")(rescore.rescore)
 app.add_typer(cache.app, name="cache")
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("demo")(demo.demo)
-for _point in sorted(entry_points(group="mrbench.commands"), key=lambda point: point.name):
-    app.add_typer(_point.load(), name=_point.name)  # a plugin's typer app becomes a command of its name
+
+
+def _add_plugin(name: str, loaded: Any) -> None:
+    """Make a plugin's typer app a command of its name.
+
+    Raises:
+        InputError: It is no typer app, or there is a command of this name.
+    """
+    if not isinstance(loaded, typer.Typer):
+        raise InputError("not a typer app", got=type(loaded).__name__, accepted="typer.Typer")
+    if name in {made.name for made in app.registered_commands} | {made.name for made in app.registered_groups}:
+        raise InputError("two commands have one name", got=name)
+    get_group(loaded)  # raises where a command is malformed; the whole command line would
+    app.add_typer(loaded, name=name)
+
+
+plugins("mrbench.commands", _add_plugin)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input or output, 130 interrupted."""
+    prepare()
     arguments = sys.argv[1:] if arguments is None else arguments
     for name in ("SIGTERM", "SIGHUP"):  # clean up after these as after Ctrl-C
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # as under nohup
             signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         _check_words(arguments)
+        _check_threads()
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
-    except (MRBenchError, OSError, MemoryError, _ClickException) as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        sys.stderr.write(f"{_line(error)}\n")
-        sys.exit(2)
-    except RuntimeError as error:  # as torch says that memory ran out
-        from mrbench.errors import out_of_memory
-
-        if "--debug" in arguments or not out_of_memory(error):
+    except (MRBenchError, OSError, MemoryError, ImportError, _ClickException) as error:
+        code = _refuse(error, arguments)
+    except RuntimeError as error:
+        if "start new thread" in str(error):
+            code = _refuse(_NO_THREAD, arguments)
+        elif "--debug" in arguments or not _memory_ran_out(error):
             raise
-        sys.stderr.write(f"{_line(MemoryError())}\n")
-        sys.exit(2)
+        else:
+            code = _refuse(MemoryError(), arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     if code == _INTERRUPTED:  # newer versions of typer answer Ctrl-C with this code, older ones raise
-        sys.stderr.write("error: interrupted; nothing was left half-written\n")
+        note("error: interrupted; nothing was left half-written")
+    unwritten = finish()
+    if unwritten and not code:
+        code = _refuse(MRBenchError(unwritten, where="stdout"), [])
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _memory_ran_out(error: RuntimeError) -> bool:
+    from mrbench.errors import out_of_memory  # as torch says it
+
+    return out_of_memory(error)
+
+
+def _refuse(error: BaseException, arguments: list[str]) -> int:
+    """Say an error, its traceback where that was asked for, and return the exit code."""
+    if "--debug" in arguments:
+        traceback.print_exc()
+    note(_line(error))
+    return 2
 
 
 def _check_words(arguments: list[str]) -> None:
@@ -102,6 +144,21 @@ def _check_words(arguments: list[str]) -> None:
             raise InputError("a value that is not UTF-8", where=f"after {before}", got=word, accepted="UTF-8")
 
 
+def _check_threads() -> None:
+    """Refuse to begin where the libraries could not start their threads: they would hang, or interrupt us.
+
+    Raises:
+        RuntimeError: A thread cannot be started.
+    """
+    done, size = threading.Event(), threading.stack_size(1 << 16)
+    try:
+        for _ in range(_THREADS):
+            threading.Thread(target=done.wait, daemon=True).start()
+    finally:
+        done.set()
+        threading.stack_size(size)
+
+
 def _line(error: BaseException) -> str:
     """Say an error in one line; a call without arguments gets the help instead."""
     if isinstance(error, _ClickException):
@@ -112,6 +169,9 @@ def _line(error: BaseException) -> str:
         return f"error: {message.rstrip('.')}; next: {context.command_path if context else 'mrbench'} --help"
     if isinstance(error, MemoryError):
         return "error: out of memory"
+    if isinstance(error, ImportError):
+        said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+        return f"error: {MRBenchError('a library cannot be loaded', got=said)}"
     if isinstance(error, OSError) and error.strerror:
         return f"error: {MRBenchError(error.strerror, where=error.filename)}"
     return "error: " + (" ".join(str(error).split()) or type(error).__name__)

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, command_line, note, print_json
-from mrbench.errors import BenchmarkError
+from mrbench.cli.common import BenchmarkFolder, Json, command_line, print_json
+from mrbench.cli.streams import note, say
+from mrbench.errors import BenchmarkError, OutputError
+from mrbench.files import no_file
 
 
 def audit(
@@ -36,21 +38,24 @@ def audit(
     from mrbench.audit import audit as run
     from mrbench.audit import one_line, write_into_card, write_report
     from mrbench.benchmark import Benchmark
+    from mrbench.benchmark.card import CARD
     from mrbench.evaluate.environment import environment
 
     benchmark = Benchmark(folder)
+    if output is None and no_file((folder / CARD).lstat):  # before the work: what it leads to is not ours to change
+        raise OutputError("the data card is a link", where=folder / CARD, hint="--output DIR writes the report alone")
     report = run(benchmark, split=split, sample=sample, command=command_line("mrbench", "audit", folder.name))
     report = replace(report, environment=environment())
     paths = write_report(folder / "audit" if output is None else output, report)
     if output is None:
-        write_into_card(folder / "README.md", report)
+        write_into_card(folder / CARD, report)
     if as_json:
         print_json({"paths": {kind: str(path) for kind, path in paths.items()}, **report.to_json()})
     else:
         for checks in report.checks.values():
             for check in checks:
-                (note if report.failed else typer.echo)(one_line(check))
-        (note if report.failed else typer.echo)(f"report: {paths['html']}")
+                (note if report.failed else say)(one_line(check))
+        (note if report.failed else say)(f"report: {paths['html']}")
     if report.failed:
         raise BenchmarkError(
             f"the audit found leaks or faults: {', '.join(check.name for check in report.failed)}",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mrbench.cli.common import WORKERS, Json, Overwrite, Seed, Workers, note, print_json
+from mrbench.cli.common import WORKERS, Json, Overwrite, Seed, Workers, print_json
+from mrbench.cli.streams import note, say
 
 if TYPE_CHECKING:
     from mrbench.benchmark import Manifest
@@ -89,10 +90,10 @@ def _report(builder: Any, output: Path, config: Any, seed: int, workers: int, ov
         facts = {"folder": str(output), "digest": manifest.content_sha256, "counts": manifest.counts}
         print_json({"name": manifest.name, **facts})
         return
-    typer.echo(f"{manifest.title}: {output}")
+    say(f"{manifest.title}: {output}")
     for split, counts in manifest.counts.items():
         queries = ", ".join(f"{task} {n}" for task, n in counts["queries"].items())
         pool = ", ".join(f"{n} {modality}s" for modality, n in counts["corpus"].items())
-        typer.echo(f"  {split}: queries {queries}; candidates {pool}")
-    typer.echo(f"  grain types: {', '.join(manifest.grain_types)}")
-    typer.echo(f"  digest: {manifest.content_sha256}")
+        say(f"  {split}: queries {queries}; candidates {pool}")
+    say(f"  grain types: {', '.join(manifest.grain_types)}")
+    say(f"  digest: {manifest.content_sha256}")

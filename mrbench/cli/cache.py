@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mrbench.cli.common import Cache, Json, print_json
+from mrbench.cli.streams import say
 from mrbench.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def info(cache: Cache = None, model: Model = None, as_json: Json = False) -> Non
         return
     for entry in entries:
         told = f"{entry.model['name']} ({entry.model['revision']}, {entry.model['dtype']})"
-        typer.echo(f"{told}: {entry.units} units, {entry.bytes / 2**20:.1f} MiB, {entry.folder}")
-    typer.echo(f"{len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
+        say(f"{told}: {entry.units} units, {entry.bytes / 2**20:.1f} MiB, {entry.folder}")
+    say(f"{len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
 
 
 @app.command("clear")
@@ -45,7 +46,7 @@ def clear(cache: Cache = None, model: Model = None) -> None:
     entries = _entries(cache, model)
     for entry in entries:
         clear_entry(entry)
-    typer.echo(f"removed {len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
+    say(f"removed {len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
 
 
 def _entries(cache: Path | None, model: str | None) -> list[Cached]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mrbench.cli.streams import note as note  # plugins take it from here
+from mrbench.cli.streams import say, takes_unicode
 from mrbench.workers import cores
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of text.")]
@@ -32,14 +33,11 @@ BenchmarkFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A benchmar
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON on stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def note(message: str) -> None:
-    """Say on stderr what is going on."""
-    sys.stderr.write(f"{message}\n")
-    sys.stderr.flush()
+    """Print a value as JSON on stdout; where that is not UTF-8, other characters than ASCII are escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=not takes_unicode(), allow_nan=False)
+    if any("\ud800" <= character <= "\udfff" for character in text):  # of a path that is not UTF-8
+        text = json.dumps(value, indent=2, allow_nan=False)
+    say(text)
 
 
 def command_line(*words: object) -> str:

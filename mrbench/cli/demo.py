@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import WORKERS, Json, Seed, Workers, command_line, note, print_json
+from mrbench.cli.common import WORKERS, Json, Seed, Workers, command_line, print_json
+from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError
 from mrbench.files import write_json_atomic
 from mrbench.folders import FolderKind, check_replaceable
@@ -47,8 +48,8 @@ def demo(
         print_json({name: str(path) for name, path in published.items()})
         return
     for board in boards(read):
-        typer.echo(terminal(board))
-    typer.echo(f"page: {published['html'].absolute()}")
+        say(terminal(board))
+    say(f"page: {published['html'].absolute()}")
 
 
 def _build(output: Path, small: bool, seed: int, workers: int) -> list[Path]:

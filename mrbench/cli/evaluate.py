@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, note, print_json
+from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, print_json
 from mrbench.cli.evaluation_jobs import Jobs, Outcome
 from mrbench.cli.model_choices import ModelChoice, chosen
+from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
 from mrbench.workers import cores
 
@@ -167,8 +168,8 @@ def _evaluate_several(jobs: Jobs, choices: list[ModelChoice], as_json: bool) -> 
 
 def _tell(outcome: Outcome) -> None:
     if outcome.result:
-        typer.echo(summary(outcome.result))
-        typer.echo(f"result: {outcome.target}/result.json")
+        say(summary(outcome.result))
+        say(f"result: {outcome.target}/result.json")
     else:
         note(f"{outcome.choice.label}: skipped, its result is there: {outcome.target}/result.json")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import Json, Overwrite, print_json
+from mrbench.cli.streams import say
 
 
 def leaderboard(
@@ -33,5 +34,5 @@ def leaderboard(
         print_json({name: str(path) for name, path in published.items()})
         return
     for board in boards(read, allow_limited=allow_limited):
-        typer.echo(terminal(board))
-    typer.echo(f"page: {published['html'].absolute()}")
+        say(terminal(board))
+    say(f"page: {published['html'].absolute()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mrbench.cli.common import Json, print_json
+from mrbench.cli.streams import say
 
 app = typer.Typer(help="List the models that can be evaluated by name.", rich_markup_mode=None)
 
@@ -38,4 +39,4 @@ def _list(as_json: bool) -> None:
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         facts = "; ".join(f"{key}: {value}" for key, value in entry.facts)
-        typer.echo(f"{entry.name:<{width}}  {entry.summary}" + (f" ({facts})" if facts else ""))
+        say(f"{entry.name:<{width}}  {entry.summary}" + (f" ({facts})" if facts else ""))

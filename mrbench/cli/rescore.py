@@ -9,6 +9,7 @@ import typer
 
 from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, print_json
 from mrbench.cli.evaluate import summary
+from mrbench.cli.streams import say
 from mrbench.errors import ResultError
 
 
@@ -36,9 +37,9 @@ def rescore(
     if as_json:
         print_json(found.to_json())
     else:
-        typer.echo(summary(found))
+        say(summary(found))
         if overwrite:
-            typer.echo(f"result: {result / RESULT}")
+            say(f"result: {result / RESULT}")
     if differs:
         raise ResultError(
             "the result was changed, or scored by another version",

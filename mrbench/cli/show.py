@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import BenchmarkFolder, Json, print_json
+from mrbench.cli.streams import say
 from mrbench.errors import InputError
 
 
@@ -34,5 +35,5 @@ def show(
     if as_json:
         print_json({**shown, "picture": str(path)})
         return
-    typer.echo(describe(shown))
-    typer.echo(f"picture: {path}")
+    say(describe(shown))
+    say(f"picture: {path}")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, note, print_json
+from mrbench.cli.common import BenchmarkFolder, Json, print_json
+from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError
 
 
@@ -42,4 +43,4 @@ def validate(
         raise BenchmarkError("the benchmark is not valid", where=folder, got=f"{problems} problems")
     if not as_json:
         checked = ", ".join(f"{n:,} {what}" for what, n in report.checked.items())
-        typer.echo(f"valid: {folder} ({checked})")
+        say(f"valid: {folder} ({checked})")

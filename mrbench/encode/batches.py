@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache, partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -197,7 +197,7 @@ def _image(prepare: Prepare | None, record: Query | Candidate) -> Any:
 
 
 @cache
-def _processes(workers: int) -> ProcessPoolExecutor:
+def _processes(workers: int) -> Executor:
     """Start worker processes once: they serve all tasks, and end with this process."""
     return processes(workers)
 

@@ -282,4 +282,5 @@ def _describe(model: EmbeddingModel) -> dict[str, Any]:
         "device": str(model.device),
         "dtype": str(model.dtype),
         **({"remote_code": True} if getattr(model, "remote_code", False) is True else {}),
+        "control": getattr(model, "control", False) is True,
     }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from mrbench.leaderboard.data import CHANCE, CONTROLS, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
+from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
 from mrbench.results import GrainScore, TaskResult
 
 
@@ -98,13 +98,13 @@ def _marked(cells: list[Cell]) -> list[Cell]:
     return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
 
 
-def reading(model: str, parts: Mapping[str, TaskResult], names: Sequence[str]) -> str:
+def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool) -> str:
     """Say in a sentence to which grain type a model is most blind, over the tasks that it takes.
 
     Args:
-        model: Its name.
         parts: Its scored tasks.
         names: The tasks of the board.
+        control: Whether it is a control, which is at chance on purpose.
     """
     grains = sorted({grain for part in parts.values() for grain in part.pair_accuracy})
     cells = {one_line(grain): _pairs(parts, list(parts), grain) for grain in grains}
@@ -113,7 +113,7 @@ def reading(model: str, parts: Mapping[str, TaskResult], names: Sequence[str]) -
         return "no pair was scored"
     few = "" if len(parts) == len(names) else f", on {', '.join(name for name in names if name in parts)} only"
     low, high = min(scores.values()), max(scores.values())
-    if model in CONTROLS:
+    if control:
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
         return f"control: {span} on every grain (chance {CHANCE:.2f}; a tie counts as wrong){few}"
     blind = [grain for grain, score in scores.items() if score == low]

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mrbench.measures import fixed_chance
 
 MAIN_MEASURE = "hit_rate@5"
-CONTROLS = frozenset({"random", "constant"})
+CONTROLS = frozenset({("random", "1"), ("constant", "1")})
+"""Name and revision of the controls in results that do not say yet what they are."""
 CHANCE = fixed_chance("pair_accuracy")
 BAR = 0.05
 """Most of the composed queries, beyond chance, that one half alone may solve."""
+
+
+def is_control(model: Mapping[str, Any]) -> bool:
+    """Whether a model is there to show what chance gives: the result says so, whatever the model is called.
+
+    Args:
+        model: The part ``model`` of a result.
+
+    >>> is_control({"name": "random", "revision": "sha256:0123", "control": False})
+    False
+    >>> is_control({"name": "random", "revision": "1"})
+    True
+    """
+    if "control" in model:
+        return model["control"] is True
+    return (model["name"], model["revision"]) in CONTROLS
 
 
 def one_line(text: object) -> str:

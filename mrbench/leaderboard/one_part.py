@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from mrbench.errors import ResultError
 from mrbench.leaderboard.data import BAR, OnePart
 from mrbench.measures import chance_of_one_part, solved_by_one_part
-from mrbench.records import TASKS
 from mrbench.results import TaskResult
 
 HALVES = ("image_only_hit_rate@1", "text_only_hit_rate@1")
@@ -26,7 +25,10 @@ def one_part(parts: Sequence[Mapping[str, TaskResult]], names: Sequence[str]) ->
     Raises:
         ResultError: Results of one benchmark disagree on its queries.
     """
-    composed = [name for name in names if TASKS[name].query_modality == "image,text"]
+    described = {name: next((part[name] for part in parts if name in part), None) for name in names}
+    composed = [
+        name for name, part in described.items() if part and part.definition(name).query_modality == "image,text"
+    ]
     return tuple(_union(name, [part[name] for part in parts if name in part]) for name in composed)
 
 

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mrbench.errors import ResultError
+from mrbench.files import FETCH, absent_content, walk_files
 from mrbench.leaderboard.standings import contestant
 from mrbench.results import FORMAT, Result, read_result
+
+_OF_NO_RESULT = (".parquet", ".trec")  # the tables of a run, which no leaderboard reads
 
 
 def read_results(paths: Sequence[Path]) -> list[Result]:
     """Read result files, and every result file below the folders.
 
     In a folder, ``result.json`` has to be a result, and so has every other ``*.json`` that cannot be parsed or that
-    says it is one; JSON of other kinds and hidden files are passed over. A file that is named twice is read once.
+    says it is one; JSON of other kinds and hidden files are passed over. Links are followed. A file that is named
+    twice is read once.
 
     Returns:
         The results, in the order of the paths, those of a folder in the order of their names.
 
     Raises:
-        ResultError: A path does not exist, a file is malformed, there is no result at all, or two files hold the same
-            model and revision on the same benchmark, split and pool.
+        ResultError: A path does not exist or cannot be read, a link leads to nothing, a file is malformed, there is no
+            result at all, or two files hold the same model and revision on the same benchmark, split and pool.
         FormatVersionError: A file was written by a newer version of MRBench.
     """
     results: list[Result] = []
-    seen: set[Path] = set()
+    seen: set[str] = set()
     holders: dict[tuple[str | int, ...], Path] = {}
     for file in (file for path in paths for file in _files(path)):
-        if file.resolve() in seen:
+        real = os.path.realpath(file)
+        if real in seen:
             continue
-        seen.add(file.resolve())
+        seen.add(real)
         result = read_result(file)
         first = holders.setdefault(contestant(result), file)
         if first != file:
@@ -51,14 +57,24 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
 
 def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
+        if absent := absent_content(path):
+            raise ResultError(absent, where=path, hint=FETCH)
         if not path.exists():
             raise ResultError("no such result file or folder", where=path, hint="mrbench evaluate DIR --model NAME")
         yield path
         return
-    for file in sorted(path.rglob("*.json")):
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if file.is_file() and not hidden and (file.name == "result.json" or _claims_to_be_one(file)):
-            yield file
+    try:
+        for file in walk_files(path):
+            if not file.exists() and file.suffix not in _OF_NO_RESULT:  # it may have been a folder of results
+                raise ResultError(absent_content(file) or "a file is gone", where=file, hint=f"remove it, or {FETCH}")
+            if file.suffix == ".json" and file.is_file() and (file.name == "result.json" or _claims_to_be_one(file)):
+                yield file
+    except OSError as error:
+        raise ResultError(
+            f"cannot read: {error.strerror or error}",
+            where=error.filename or path,
+            hint="name the results that you can read",
+        ) from error
 
 
 def _claims_to_be_one(file: Path) -> bool:

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from mrbench.benchmark.manifest import STEM
 from mrbench.errors import ResultError
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
-from mrbench.leaderboard.data import CONTROLS, MAIN_MEASURE, Board, Cell, Row, TaskHead, one_line
+from mrbench.leaderboard.data import MAIN_MEASURE, Board, Cell, Row, TaskHead, is_control, one_line
 from mrbench.leaderboard.one_part import one_part
 from mrbench.measures import in_order
 from mrbench.records import TASKS
@@ -107,10 +108,11 @@ def _same_name(result: Result, group: list[Result]) -> bool:
 
 
 def _heads(group: list[Result]) -> list[TaskHead]:
-    """Return the tasks in their usual order, after checking that all results saw the same benchmark."""
-    wanted = {name for result in group for name in (*result.tasks, *_declared(result))}
+    """Return the tasks in the order of the benchmark, after checking that all results saw the same one."""
+    wanted = dict.fromkeys(name for result in group for name in (*_declared(result), *result.tasks))
+    usual = [name for name in TASKS if name in wanted]
     heads = []
-    for name in (name for name in TASKS if name in wanted):
+    for name in usual if len(usual) == len(wanted) else wanted:
         size: tuple[int, int, dict[str, int]] | None = None
         for result in group:
             part = _scored(result).get(name)
@@ -126,14 +128,17 @@ def _heads(group: list[Result]) -> list[TaskHead]:
                     accepted=size,
                     hint="evaluate again",
                 )
-        heads.append(TaskHead(name, TASKS[name].title, *(size[:2] if size else (0, 0))))
+        described = next((result.tasks[name] for result in group if name in result.tasks), None)
+        title = described.definition(name).title if described else TASKS[name].title if name in TASKS else name
+        heads.append(TaskHead(name, one_line(title), *(size[:2] if size else (0, 0))))
     return heads
 
 
 def _declared(result: Result) -> tuple[str, ...]:
     """Return the tasks that the benchmark has, also those that nobody ran, where the result tells."""
     names = result.benchmark.get("tasks", ())
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name in TASKS for name in names):
+    sound = isinstance(names, (list, tuple)) and all(isinstance(name, str) and STEM.fullmatch(name) for name in names)
+    if not sound:
         raise ResultError("malformed list of tasks in a result", where=result.model["name"], got=names)
     return tuple(names)
 
@@ -154,11 +159,11 @@ def _row(result: Result, names: list[str], measures: list[str], full_label: bool
         label=f"{model} @ {revision}" if full_label else model,
         model=model,
         revision=revision,
-        control=result.model["name"] in CONTROLS,
+        control=is_control(result.model),
         overall=overall,
         tasks=tasks,
         measures=cells,
-        reading=reading(result.model["name"], _scored(result), names),
+        reading=reading(_scored(result), names, control=is_control(result.model)),
         facts=tuple(_facts(result).items()),
     )
 

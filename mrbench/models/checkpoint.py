@@ -1,7 +1,9 @@
-"""Reading CLIP and SigLIP checkpoints: whatever can be wrong with one is one line, before any work."""
+"""Reading checkpoints of dual encoders: whatever can be wrong with one is one line, before any work."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,66 +11,163 @@ from typing import Any
 import transformers
 from transformers.activations import ACT2FN
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import ModelError
+from mrbench.models.common import tensors_digest
 from mrbench.models.pretrained import load_error, loading, quiet
 
-FAMILIES = ("clip", "siglip", "siglip2")
+FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "altclip", "chinese_clip", "align")
+"""Model types of transformers that are loaded: two towers, each with a projection into one space."""
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = "tokenizer.json, or vocab.json and merges.txt, or spiece.model"
+_SETTINGS = ("config.json", "preprocessor_config.json", "processor_config.json", "tokenizer_config.json")
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+_IDLE = {"_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "architectures", "auto_map"}
+_IDLE |= {"dtype", "torch_dtype", "tokenizer_file", "special_tokens_map_file"}
 
 
-def weights_of(source: str, local: bool) -> list[Path]:
-    """Return the files of weights in a folder; none of a hub id.
+def weights_of(folder: Path) -> list[Path]:
+    """Return the files of weights that transformers loads from a folder: what lies beside them does not count.
 
     Raises:
-        ModelError: There are none but pickles, or those of an adapter.
-        InputError: Neither a folder nor a hub id.
+        ModelError: There are none but pickles, or those of an adapter, or a shard is missing.
     """
-    if not local:
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", source, re.ASCII):
-            accepted = "a folder or a hub id such as ORG/NAME"
-            raise InputError("no such folder", where="model", got=source, accepted=accepted)
-        return []
-    folder = Path(source)
     if (folder / "adapter_config.json").exists():
         raise ModelError("the folder holds an adapter, not a whole model", where=folder, hint="merge it into its base")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        pickles = sorted(path.name for suffix in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(suffix))
-        raise ModelError(
-            "the folder holds no safetensors weights, and pickled ones can run code",
-            where=folder,
-            got=", ".join(pickles) or None,
-            accepted="*.safetensors",
-            hint="convert them with save_pretrained(FOLDER, safe_serialization=True) where you trust them",
-        )
-    return weights
+    named = _named_weights(folder)
+    if named is not None and named.suffix == ".json":
+        return _shards(named)
+    if named is not None:
+        return [named]
+    suffixes = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
+    others = sorted(path.name for suffix in suffixes for path in folder.glob(suffix))
+    raise ModelError(
+        "the folder holds no safetensors weights by the name that transformers reads, and pickled ones can run code",
+        where=folder,
+        got=", ".join(others) or None,
+        accepted=f"{WEIGHTS}, or {INDEX} and its shards",
+        hint="convert them with save_pretrained(FOLDER, safe_serialization=True) where you trust them",
+    )
 
 
-def config_of(source: str, local: bool) -> Any:
+def _named_weights(folder: Path) -> Path | None:
+    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them."""
+    try:
+        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))["transformers_weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        said = None
+    names = [said] if isinstance(said, str) and said == Path(said).name else []
+    return next((folder / name for name in (*names, WEIGHTS, INDEX) if (folder / name).is_file()), None)
+
+
+def _shards(index: Path) -> list[Path]:
+    with loading(str(index.parent), index.name):
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    for name in names:
+        if name != Path(name).name or not (index.parent / name).is_file():
+            raise ModelError("a shard of the weights is missing", where=index, got=name, accepted="a file beside it")
+    return [index.parent / name for name in names]
+
+
+def identity(folder: Path, weights: list[Path]) -> str:
+    """Return a digest of a checkpoint that changes when, and only when, something that is read of it changes.
+
+    It covers the tensors, the configuration, the image processor and the tokenizer. Sharding, metadata of files, the
+    layout of JSON and files that are not loaded do not count.
+
+    Args:
+        folder: The checkpoint.
+        weights: From :func:`weights_of`.
+    """
+    parts = f"{tensors_digest(weights)} {settings_digest(folder)}"
+    return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
+
+
+def settings_digest(folder: Path, *more: str) -> str:
+    """Return 64 hexadecimal digits over what is read of a checkpoint beside its weights.
+
+    Args:
+        folder: The checkpoint.
+        more: Names of files that are read of it beside those of a dual encoder.
+    """
+    digest = hashlib.sha256()
+    for name in (*_SETTINGS, *_VOCABULARIES, *more):
+        if (folder / name).is_file():
+            digest.update(f"{name} {hashlib.sha256(_as_read(folder / name)).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _as_read(path: Path) -> bytes:
+    """Return a file as its reader takes it: of JSON neither the layout nor, of settings, what changes no vector."""
+    content = path.read_bytes()
+    if path.suffix != ".json":
+        return content
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return content  # refused where it is loaded
+    if path.name.endswith("config.json") and isinstance(said, dict):
+        parts = {name: _without_idle(part) for name, part in said.items()}
+        said = _without_idle(parts)
+    return json.dumps(said, sort_keys=True).encode()
+
+
+def _without_idle(said: Any) -> Any:
+    return {name: part for name, part in said.items() if name not in _IDLE} if isinstance(said, dict) else said
+
+
+def config_of(folder: Path) -> Any:
     """Return the configuration of a checkpoint.
 
     Raises:
-        ModelError: Not of CLIP or SigLIP, a setting that nothing can be built with, or a hub that does not answer.
+        ModelError: Not of one of :data:`FAMILIES`, a setting that nothing can be built with, or a tower that returns no
+            embedding.
     """
+    source = str(folder)
     try:
         with quiet():
-            _check_towers(source, transformers.CLIPConfig.get_config_dict(source, local_files_only=local)[0])
-            config = transformers.AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False)
+            values = transformers.CLIPConfig.get_config_dict(source, local_files_only=True)[0]
+            _check_family(source, values)
+            _check_towers(source, values)
+            config = transformers.AutoConfig.from_pretrained(source, local_files_only=True, trust_remote_code=False)
     except ModelError:
         raise
     except Exception as error:  # transformers raises whatever it likes
-        raise (load_error(source, error, "config.json") if local else _hub_error(source)) from error
-    if config.model_type not in FAMILIES:
-        raise ModelError(
-            "not a model with a text and an image tower",
-            where=source,
-            got=config.model_type,
-            accepted=", ".join(FAMILIES),
-        )
+        raise load_error(source, error, "config.json") from error
     end = config.text_config.eos_token_id
-    if config.model_type == "clip" and not isinstance(end, int):
+    if config.model_type in ("clip", "metaclip_2") and not isinstance(end, int):
         raise _bad_setting(source, "text_config.eos_token_id", end, "the number of a token")
+    if getattr(config.vision_config, "vision_use_head", True) is False:  # SigLIP without its attention pooling
+        raise ModelError(
+            "the image tower returns no embedding: it has no pooling head",
+            where=f"{source}, config.json, vision_config.vision_use_head",
+            got=False,
+            accepted=True,
+        )
     return config
+
+
+def _check_family(source: str, values: dict[str, Any]) -> None:
+    """Refuse a checkpoint of another kind, a single tower among them, and say which kinds are known."""
+    kind = values.get("model_type")
+    if kind in FAMILIES:
+        return
+    part = re.fullmatch(r"(.+)_(text|vision)_model", str(kind))
+    if part and part[1] in FAMILIES:
+        have, lack = ("text", "image") if part[2] == "text" else ("image", "text")
+        what = f"the checkpoint holds the {have} tower alone, and no {lack} tower"
+    else:
+        what = "no adapter for this type of model"
+    raise ModelError(what, where=f"{source}, config.json, model_type", got=str(kind), accepted=", ".join(FAMILIES))
 
 
 def _check_towers(source: str, values: dict[str, Any]) -> None:
@@ -91,16 +190,7 @@ def _bad_setting(source: str, name: str, value: object, accepted: str) -> ModelE
     )
 
 
-def _hub_error(source: str) -> ModelError:
-    return ModelError(
-        "neither a local folder nor a model that the hub gave us",
-        where="model",
-        got=source,
-        hint="check the path, or the network and the access to the hub",
-    )
-
-
-def processors_of(source: str, local: bool) -> tuple[Any, Any]:
+def processors_of(folder: Path) -> tuple[Any, Any]:
     """Return the tokenizer and the image processor of a checkpoint.
 
     Raises:
@@ -109,11 +199,10 @@ def processors_of(source: str, local: bool) -> tuple[Any, Any]:
     backend: dict[str, Any] = (
         {"backend": "pil"} if int(transformers.__version__.split(".")[0]) >= 5 else {"use_fast": False}
     )
-    options = {"local_files_only": local, "trust_remote_code": False}
+    source, options = str(folder), {"local_files_only": True, "trust_remote_code": False}
     loader: Any = transformers.AutoImageProcessor
-    names = ("tokenizer.json", "vocab.json", "merges.txt", "spiece.model")
-    there = ", ".join(name for name in names if (Path(source) / name).is_file()) or "none of them"
-    with loading(source, "the tokenizer", got=there if local else None, accepted=_TOKENIZER_FILES):
+    there = ", ".join(name for name in _VOCABULARIES if (folder / name).is_file()) or "none of them"
+    with loading(source, "the tokenizer", got=there, accepted=_TOKENIZER_FILES):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **options)
     with loading(source, "the image processor"):
         return tokenizer, loader.from_pretrained(source, **options, **backend)

@@ -27,6 +27,7 @@ class RandomModel:
 
     name = "random"
     revision = "1"  # raise it when the vectors change
+    control = True
     dimension = 64
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     device = "cpu"
@@ -65,6 +66,7 @@ class ConstantModel:
 
     name = "constant"
     revision = "1"
+    control = True
     dimension = 2
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     symmetric = True

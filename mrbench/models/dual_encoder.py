@@ -1,4 +1,4 @@
-"""CLIP and SigLIP checkpoints in the format of transformers, from a folder or the hub."""
+"""CLIP, SigLIP and their kin in the format of transformers, from a folder or the hub."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from PIL import Image
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
-from mrbench.models.checkpoint import check_tokens, config_of, processors_of, weights_of
-from mrbench.models.common import batches, embed_items, files_digest, padded, weights_digest
+from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
+from mrbench.models.common import batches, embed_items, padded
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
+from mrbench.models.hub import find_checkpoint
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
 from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
@@ -27,12 +28,17 @@ from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.records import MODALITIES, Modality
 
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
+_LOWER_CASED = ("siglip", "siglip2")  # and filled up to the length of the tower, which sees what fills up
+_MASKED = ("metaclip_2", "altclip", "chinese_clip", "align")  # filled up to the longest, which the tower does not see
+_READ_AT_END = ("clip", "metaclip_2")  # by text_config.eos_token_id
 _HIGHEST = 2  # as a text tower's eos_token_id: the highest token is read, as before 2023
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class DualEncoder:
     """A text tower and an image tower with one space; the projected features, not normalised.
+
+    CLIP, SigLIP, SigLIP 2, MetaCLIP 2, AltCLIP, Chinese-CLIP and ALIGN.
 
     Picture and text together are the sum of their unnormalised features, as in UniIR's CLIP_SF and in MTEB's
     wrappers; sentence-transformers has no joint input for these models. Search normalises afterwards.
@@ -50,7 +56,8 @@ class DualEncoder:
     torchvision changes no score.
 
     Args:
-        source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``.
+        source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``, with
+            ``@REVISION`` for another branch, tag or commit than that of ``main``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; on a CPU 16, but where texts share
@@ -59,7 +66,7 @@ class DualEncoder:
 
     Raises:
         InputError: No such folder, or an unknown device or dtype.
-        ModelError: Not a CLIP or SigLIP checkpoint, weights only as pickles, a missing or unexpected key, a part that
+        ModelError: Not a checkpoint of these models, weights only as pickles, a missing or unexpected key, a part that
             fails at some texts and an image that are embedded on trial, or a hub that does not answer.
 
     Source: Radford et al., CLIP (arXiv 2103.00020); Zhai et al., SigLIP (arXiv 2303.15343); Wei et al., UniIR
@@ -76,26 +83,27 @@ class DualEncoder:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
         self._device = resolve_device(device)
         self._batch_size = batch_size
-        local = bool(source) and Path(source).is_dir()
-        weights = weights_of(source, local)
-        config = config_of(source, local)
+        found = find_checkpoint(source)
+        source = str(found.folder)
+        weights = weights_of(found.folder)
+        config = config_of(found.folder)
         self._family = config.model_type
-        self._max_tokens = config.text_config.max_position_embeddings
-        self.module = load_transformer(source, dtype=DTYPES[dtype], local=local)
+        self.module = load_transformer(source, dtype=DTYPES[dtype])
         self.module.to(self._device)
-        if self._device.type == "cpu" and dtype == "float32":
+        if self._family == "clip" and self._device.type == "cpu" and dtype == "float32":
             use_quick_mlps(self.module)
-        self._tokenizer, self._processor = processors_of(source, local)
+        self._tokenizer, self._processor = processors_of(found.folder)
+        self._max_tokens = _most_tokens(config, self._tokenizer)
         with loading(source, "the tokenizer"):
             self._pads = self._family != "clip" or _ends_before_padding(self._tokenizer)
         with loading(source, "the image processor", got=settings(self._processor)):
             check_pixels(source, self._processor)
             self._scaling = scaling_of(self._processor, self._device)
         self.prepare = partial(pixels_of, self._processor, scaled=self._scaling is None)
-        self.name = Path(source).resolve().name if local else source
-        self.revision = weights_digest(weights) if local else str(self.module.config._commit_hash)
-        self.revision_is_digest = local
-        self.preprocessing = self._describe_preprocessing(files_digest(Path(source)) if local else "")
+        self.name = found.name
+        self.revision = found.commit or identity(found.folder, weights)
+        self.revision_is_digest = found.commit is None
+        self.preprocessing = self._describe_preprocessing(settings_digest(found.folder))
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = self._try(source)
@@ -113,11 +121,10 @@ class DualEncoder:
 
     def prepare_texts(self, texts: list[str]) -> list[list[int]]:
         """Return the tokens of each text, cut to what the text tower takes."""
-        cut = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
-        if self._family == "clip":
-            found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
-        else:
-            found = self._tokenizer([text.lower() for text in texts], padding="max_length", **cut)["input_ids"]
+        cut: dict[str, Any] = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
+        if self._family in _LOWER_CASED:
+            texts, cut = [text.lower() for text in texts], {**cut, "padding": "max_length"}
+        found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
         return found
 
     def text_features(self, texts: list[str]) -> torch.Tensor:
@@ -148,8 +155,11 @@ class DualEncoder:
         return found[np.argsort(np.concatenate(groups))]
 
     def _features_of_padded(self, tokens: Sequence[list[int]]) -> torch.Tensor:
-        ids, _ = padded(tokens, self._tokenizer.pad_token_id or 0)
-        return _tensor(self.module.get_text_features(input_ids=sent(torch.from_numpy(ids), self._device)))
+        ids, there = padded(tokens, self._tokenizer.pad_token_id or 0)
+        inputs = {"input_ids": sent(torch.from_numpy(ids), self._device)}
+        if self._family in _MASKED:
+            inputs["attention_mask"] = sent(torch.from_numpy(there.astype(np.int64)), self._device)
+        return _tensor(self.module.get_text_features(**inputs))
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -193,7 +203,8 @@ class DualEncoder:
             tokens = self.prepare_texts([*_TEXTS, _TEXTS[0] * self._max_tokens])
             check_tokens(source, self._tokenizer, tokens, self.module.config.text_config.vocab_size)
         end = self.module.config.text_config.eos_token_id
-        if self._family == "clip" and end != _HIGHEST and not all(end in text for text in tokens):
+        reads_highest = self._family == "clip" and end == _HIGHEST
+        if self._family in _READ_AT_END and not reads_highest and not all(end in text for text in tokens):
             raise ModelError(
                 "the tokenizer does not put the token after a text that the text tower reads",
                 where=source,
@@ -245,6 +256,20 @@ def _ends_before_padding(tokenizer: Any) -> bool:
     return bool(
         tokenizer.padding_side == "right" and end is not None and pad <= end and tokenizer("a")["input_ids"][-1] == end
     )
+
+
+def _most_tokens(config: Any, tokenizer: Any) -> int:
+    """Return how many tokens of a text the text tower can take, and a tokenizer with a limit of its own is made for.
+
+    AltCLIP's tower is of the RoBERTa kind: it counts positions from after the number of the token that fills up.
+    """
+    text = config.text_config
+    positions = int(text.max_position_embeddings)
+    if config.model_type not in _MASKED:
+        return positions
+    if config.model_type == "altclip":
+        positions -= int(text.pad_token_id) + 1
+    return min(positions, int(tokenizer.model_max_length))
 
 
 def _tensor(features: Any) -> torch.Tensor:

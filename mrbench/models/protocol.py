@@ -29,7 +29,7 @@ class EmbeddingModel(Protocol):
 
     Attributes:
         name: Name in results and leaderboards.
-        revision: What identifies the weights: a version, a commit, a digest.
+        revision: What identifies the model: a version, a commit, or a digest of all that decides a vector.
         dimension: Length of an embedding.
         modalities: What it can take in one item: ``text``, ``image``, ``image,text``. All must share one space.
         device: Where it computes, for example ``cpu`` or ``cuda:0``.
@@ -45,7 +45,8 @@ class EmbeddingModel(Protocol):
     ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
     ``Item.text`` is then what it made of the text, or the text where it did not run. ``shares_prefixes``, true: texts
     come in alphabetical order instead of by length. ``preprocessing`` and ``seed``: what else decides a vector beside
-    the revision; caches are keyed by them.
+    the revision; caches are keyed by them. ``control``, true: the model is there to show what chance gives;
+    leaderboards list it without a rank.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +39,7 @@ ZOO = Registry(
         ),
         Entry(
             "hf:PATH",
-            "any CLIP or SigLIP checkpoint of transformers, a local folder or a hub id",
+            "CLIP, SigLIP and their kin in transformers' format: a folder, or a hub id ORG/NAME[@REVISION]",
             "mrbench.models.dual_encoder:DualEncoder",
             "models",
             _ALL,
@@ -115,7 +116,7 @@ def load_model(
 
     Args:
         spec: A name of :data:`ZOO`; where the name ends in a word in capitals, such as ``hf:PATH``, with that word
-            replaced.
+            replaced. ``~`` at the beginning of a path is the home folder.
         seed: Seed of models that draw at random.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; models may take fewer on a CPU.
@@ -160,7 +161,7 @@ def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
         if colon and entry.name.startswith(f"{prefix}:") and _takes_rest(entry.name):
             if not rest:
                 raise InputError("no path of a model", got=spec, accepted=entry.name)
-            return entry, (rest,)
+            return entry, (os.path.expanduser(rest),)  # noqa: PTH111 - after a colon no shell does it, and a URL stays
     raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
 
 

@@ -35,13 +35,12 @@ class LadderPairs:
 
 
 class Judgements(Protocol):
-    """What candidates are worth to queries, as arrays; positions are those of the pool.
+    """What candidates are worth to queries, as arrays; positions are those of the pool."""
 
-    Attributes:
-        complete: Whether every pair is judged.
-    """
-
-    complete: bool
+    @property
+    def complete(self) -> bool:
+        """Whether every pair is judged."""
+        ...
 
     @property
     def relevant(self) -> tuple[Ints, Ints]:

@@ -50,6 +50,8 @@ def load_pool(
     columns = ["id", "grains", *(["cluster"] if definition.judgements == "partial" else [])]
     queries = benchmark.queries(task, split).table(columns)
     query_ids = read_ids(queries["id"], f"{split} queries of {task}")
+    if not len(query_ids):
+        raise BenchmarkError(_NOTHING, where=f"{benchmark.folder}, {split}, {task}", hint=VALIDATE)
     check_unique(np.sort(query_ids), f"{split} queries of {task}")
     chosen = sample(query_ids, limit, seed)
     if definition.judgements == "complete":
@@ -266,13 +268,14 @@ def grain_codes(
 
 
 def read_lists(
-    table: pa.Table, column: str, where: str, query_ids: Names, candidate_ids: Names, *, hint: str = VALIDATE
+    table: pa.Table, column: str, what: str, where: str, query_ids: Names, candidate_ids: Names, *, hint: str = VALIDATE
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the rows of a table of lists of candidates, in the order of the queries.
 
     Args:
         table: ``query-id`` and a column of lists of candidate ids.
         column: That column.
+        what: What to call a list in an error.
         where: What to name in an error.
         query_ids: The queries wanted.
         candidate_ids: The pool, sorted.
@@ -289,7 +292,7 @@ def read_lists(
     ends = row_ends(pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     of_query = {name: number for number, name in enumerate(table["query-id"].to_pylist())}
     if len(of_query) < len(table):
-        raise BenchmarkError("a query has two lists", where=where, hint=hint)
+        raise BenchmarkError(f"a query has two {what}s", where=where, hint=hint)
     rows = np.array([of_query.get(name, -1) for name in query_ids.tolist()], dtype=np.int64)
     some = np.flatnonzero(rows >= 0)
     counts = ends[rows[some] + 1] - ends[rows[some]]
@@ -300,7 +303,7 @@ def read_lists(
     keys = np.sort(np.unique(members, return_inverse=True)[1] + query * (len(members) + 1))
     if (keys[1:] == keys[:-1]).any():
         twice = int(keys[1:][keys[1:] == keys[:-1]][0] // (len(members) + 1))
-        raise BenchmarkError("a list names a candidate twice", where=f"{where}, {query_ids[twice]}", hint=hint)
+        raise BenchmarkError(f"a {what} names a candidate twice", where=f"{where}, {query_ids[twice]}", hint=hint)
     return rows, query, position, at
 
 
@@ -323,7 +326,7 @@ def read_ladders(
     if not every and not len(ladders):
         return np.full(len(query_ids), -1, dtype=np.int64), Pairs.none()
     table = ladders.table(["query-id", "positive-id", "corpus-ids"])
-    rows, query, position, _ = read_lists(table, "corpus-ids", f"ladders of {task}", query_ids, candidate_ids)
+    rows, query, position, _ = read_lists(table, "corpus-ids", "ladder", f"ladders of {task}", query_ids, candidate_ids)
     if every and (rows < 0).any():
         lacking = query_ids[int(np.argmin(rows))]
         raise BenchmarkError("a query has no ladder", where=f"{task} {lacking}", hint=VALIDATE)

@@ -26,7 +26,9 @@ def unrelated_queries(pool: TaskPool) -> Iterator[tuple[slice, Bools]]:
     grains = np.ascontiguousarray(pool.query_grains.T)
     number = len(pool.query_ids)
     wanted = pool.judgements.complete or bool((pool.variants.kind == "degrained").any())
-    known = (grains >= 0).any(axis=0) if len(grains) and wanted else np.zeros(number, dtype=np.bool_)
+    known: Bools = np.zeros(number, dtype=np.bool_)
+    if len(grains) and wanted:
+        known = np.any(grains >= 0, axis=0)
     for start in range(0, number, TILE):
         block = slice(start, start + TILE)
         unrelated = known[block, None] & known

@@ -173,7 +173,8 @@ def _as_in_ladder(ladder: Rows, wanted: Ints, score: Scores, greater: Ints) -> B
     if not len(ladder.key):
         return np.ones(len(wanted), dtype=np.bool_)
     row = ladder.row_of(wanted)
-    return (row < 0) | ((ladder.score[row] == score) & (ladder.counts["greater"][row] == greater))
+    same: Bools = (row < 0) | ((ladder.score[row] == score) & (ladder.counts["greater"][row] == greater))
+    return same
 
 
 def _check_ladders(ladder: Rows, pool: TaskPool) -> None:

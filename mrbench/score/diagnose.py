@@ -84,8 +84,8 @@ def _pairs(found: Diagnosis, rows: Mapping[str, Rows], aligned: Aligned, pool: T
     found.add_queries("all_grains_accuracy", lambda: _all_grains(pairs))
     found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
     found.scores["worst_grain_accuracy"] = measures.worst_grain(by_grain)[1]
-    _all_positives(found, rows["relevant"], pairs, other, clusters)
     if pool.lists is not None:
+        _all_positives(found, rows["relevant"], pairs, other, clusters)
         found.missing["margin"] = "the scores of a list of candidates are no scale to measure on"
         return
     deviation = aligned.queries.column("deviation")[query]

@@ -9,7 +9,7 @@ import numpy as np
 
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.records import TASKS, Candidate, Grain, Judgement, Query, Variant
+from mrbench.records import Candidate, Grain, Judgement, Query, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _gather(benchmark: Benchmark, query: Query, split: str) -> Shown:
     if ladder is None:
         raise BenchmarkError("query without ladder", where=query.id, hint=f"mrbench validate {benchmark.folder}")
     judged = {j.candidate_id: j for j in _all_of(benchmark.judgements(query.task, split), query.id)}
-    corpus = benchmark.corpus(TASKS[query.task].candidate_modality, split)
+    corpus = benchmark.corpus(benchmark.task(query.task).own_corpora[0], split)
     steps = []
     for candidate_id in ladder.candidate_ids:
         candidate = corpus.find(candidate_id)
@@ -93,7 +93,7 @@ def as_json(shown: Shown) -> dict[str, Any]:
                 "text": candidate.text,
                 "grade": judgement.grade,
                 "of": len(query.grains),
-                "violates": list(judgement.violates),
+                "violates": list(judgement.violates or ()),
                 "grains": {grain.type: grain.value for grain in candidate.grains},
             }
             for candidate, judgement in shown.steps

@@ -11,7 +11,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from mrbench.benchmark import decode
-from mrbench.records import TASKS, Candidate, Grain, ImageData, Judgement, Variant
+from mrbench.records import TASKS, AnyImage, Candidate, Grain, Judgement, Variant
 from mrbench.show.find import Shown
 
 # Lengths in pixels. The picture is meant to be shown at half its size.
@@ -96,7 +96,7 @@ class _Sheet:
             x += length + 6
         return y + size + 14
 
-    def picture(self, at: tuple[int, int], image: ImageData, side: int, frame: str, thick: int, where: str) -> int:
+    def picture(self, at: tuple[int, int], image: AnyImage, side: int, frame: str, thick: int, where: str) -> int:
         """Lay a picture into a framed square."""
         picture = decode(image, where=where)
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
@@ -195,7 +195,7 @@ def _member(
     if candidate.image is not None:
         sheet.picture(corner, candidate.image, CELL, frame, thick, candidate.id)
     else:
-        marked = [grain for grain in candidate.grains if grain.type in judgement.violates or positive]
+        marked = [grain for grain in candidate.grains if grain.type in (judgement.violates or ()) or positive]
         size = next(s for s in (19, 17, 15, 13, 11, 9) if _fits(candidate.text or "", s) or s == 9)
         inside = (corner[0] + 12, corner[1] + 12)
         sheet.text(inside, candidate.text or "", CELL - 24, size=size, marked=marked)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrbench.benchmark.manifest import FileEntry, Manifest
+from mrbench.files import absent_content, walk_files
 from mrbench.validate.report import Report
 
 ROWS_AT_ONCE = 256
@@ -121,10 +122,7 @@ def _check_file(folder: Path, name: str, entry: FileEntry, columns: dict[str, pa
     """Check one file; say whether it can be read on."""
     path = folder / name
     if not path.is_file():
-        report.problem("missing file", name)
-        return False
-    if not path.resolve().is_relative_to(folder.resolve()):
-        report.problem("file outside the folder", name, path.resolve())
+        report.problem("missing file", name, absent_content(path) or "")
         return False
     size = path.stat().st_size
     report.expect(size == entry.bytes, "file size", name, size, entry.bytes)
@@ -146,7 +144,7 @@ def _check_file(folder: Path, name: str, entry: FileEntry, columns: dict[str, pa
 
 
 def _check_strays(folder: Path, manifest: Manifest, report: Report) -> None:
-    for path in sorted((folder / "data").rglob("*")):
+    for path in walk_files(folder / "data", hidden=True) if (folder / "data").is_dir() else ():
         name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in manifest.files:
+        if name not in manifest.files:
             report.problem("stray file", name, accepted="only files of the manifest below data/")

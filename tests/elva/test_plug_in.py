@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from elva.negatives import code_grains
 from elva.prompts import Input
 from elva.stages.plug_in import PlugIn
 from elva.train import train_plug_in
-from mrbench.errors import InputError
+from mrbench.errors import InputError, ModelError
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.zoo import load_model
 from mrbench.records import Grain
@@ -157,3 +158,30 @@ def test_only_the_text_tower_trains_if_asked(folder, data, tmp_path):
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert "text_model" in moved
     assert not {"vision_model", "visual_projection"} & moved
+
+
+def test_a_hub_id_trains_from_the_cache_and_the_run_knows_its_commit(folder, data, tmp_path, monkeypatch):
+    commit, storage = "0123456789abcdef0123456789abcdef01234567", tmp_path / "hub" / "models--org--tiny"
+    (storage / "snapshots" / commit).mkdir(parents=True)
+    (storage / "refs").mkdir()
+    (storage / "refs" / "v1").write_text(commit)
+    for path in folder.iterdir():
+        (storage / "snapshots" / commit / path.name).symlink_to(path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    out = train_plug_in("org/tiny@v1", parse_recipe(SMALL), data, tmp_path / "run", device="cpu", quiet=True)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["start"] == f"org/tiny@{commit}"
+    same = train_plug_in(str(folder), parse_recipe(SMALL), data, tmp_path / "same", device="cpu", quiet=True)
+    one, other = (load_file(path / "model.safetensors") for path in (out, same))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(ModelError, match=r"not in the cache, and HF_HUB_OFFLINE is set; .* got: 'org/tiny@v2'"):
+        train_plug_in("org/tiny@v2", parse_recipe(SMALL), data, tmp_path / "other", device="cpu", quiet=True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_file_that_is_not_loaded_is_no_other_start(folder, data, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    train_plug_in(str(copy), parse_recipe(SMALL), data, tmp_path / "run", device="cpu", quiet=True)
+    shutil.copy(copy / "model.safetensors", copy / "open_clip_model.safetensors")
+    train_plug_in(str(copy), parse_recipe(SMALL), data, tmp_path / "run", device="cpu", quiet=True, resume=True)

@@ -139,8 +139,9 @@ def test_registry_loads_lazily_and_takes_plugins(monkeypatch: pytest.MonkeyPatch
 def test_missing_package_names_the_extra() -> None:
     with pytest.raises(MissingExtraError, match=r'no_such_module.*pip install "mrbench\[models\]"'):
         Entry("m", "", "no_such_module:x", extra="models").load()
-    with pytest.raises(ModuleNotFoundError):
-        Entry("m", "", "no_such_module:x").load()
+    for path in ("no_such_module:x", "json:no_such_object", "json"):
+        with pytest.raises(InputError, match=f"m cannot be loaded; where: {path}; got: "):
+            Entry("m", "", path).load()
 
 
 RESULT = Result(
@@ -174,7 +175,7 @@ def test_result_comes_back_as_it_was(tmp_path: Path) -> None:
     ("path", "value", "error", "words"),
     [
         (("format",), "other", ResultError, "not a result file"),
-        (("format_version",), 2, FormatVersionError, "newer"),
+        (("format_version",), 3, FormatVersionError, "newer"),
         (("format_version",), "1", ResultError, "format version"),
         (("tasks", "t2i", "scores", "mrr"), 1.5, ResultError, "outside 0 to 1"),
         (("tasks", "t2i", "scores", "hit_rate@50"), 1.5, ResultError, "outside 0 to 1"),
@@ -183,7 +184,7 @@ def test_result_comes_back_as_it_was(tmp_path: Path) -> None:
         (("tasks", "t2i", "scores", "mrr"), "0.5", ResultError, "not a number"),
         (("tasks", "t2i", "by_grain", "pair_accuracy", "count"), {"score": 0.5}, ResultError, "count"),
         (("tasks", "t2i", "status"), "failed", ResultError, "unknown status"),
-        (("tasks", "x2y"), {}, ResultError, "unknown task"),
+        (("tasks", "x 2 y"), {}, ResultError, "malformed name of a task"),
         (("model", "name"), 7, ResultError, "expected text"),
         (("benchmark",), [], ResultError, "malformed"),
         (("seed",), None, ResultError, "malformed"),

@@ -12,6 +12,7 @@ import pytest
 
 from mrbench import folders
 from mrbench.errors import OutputError
+from mrbench.files import temporary_name, write_atomic
 from mrbench.folders import FolderKind, replaced_folder
 
 KIND = FolderKind("m", r"m|new|part/\d+")
@@ -157,6 +158,85 @@ def test_a_folder_is_replaced_where_folders_can_be_exchanged_and_where_not(
         write(tmp_path / "out", by)
         assert (tmp_path / "out/part/1").read_text() == by
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_output_that_is_a_link_to_a_folder_is_written_behind_it(tmp_path: Path) -> None:
+    away, link = tmp_path / "disk" / "out", tmp_path / "link"
+    away.mkdir(parents=True)
+    link.symlink_to(away, target_is_directory=True)
+    for by in ("first", "second"):
+        write(link, by)
+        assert link.is_symlink()
+        assert (away / "part/1").read_text() == by
+        assert [path.name for path in away.parent.iterdir()] == ["out"]
+    with pytest.raises(OutputError, match="--overwrite"):
+        write(link, "third", overwrite=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "link"]
+
+
+@pytest.mark.parametrize(("to", "said"), [("nowhere", "a link to what is not there"), ("link", "leads to itself")])
+def test_an_output_that_is_a_link_to_nothing_is_refused(tmp_path: Path, to: str, said: str) -> None:
+    (tmp_path / "link").symlink_to(to)
+    with pytest.raises(OutputError, match=f"the output is a link .*{said}|{said}"):
+        write(tmp_path / "link", "first")
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077, 0o000])
+def test_the_umask_decides_who_reads_what_is_written(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write(tmp_path / "out", "first")
+        write(tmp_path / "out", "second")
+        write_atomic(tmp_path / "out" / "m", '{"format": "mrbench"}')
+    finally:
+        os.umask(before)
+    for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")]:
+        asked = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 == asked & ~mask, path
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127])
+def test_names_as_long_as_the_system_takes(tmp_path: Path, name: str) -> None:
+    folders.check_writable(tmp_path / name)
+    for by in ("first", "second"):
+        write(tmp_path / name, by)
+        write_atomic(tmp_path / name / "m", '{"format": "mrbench"}')
+    write_atomic(tmp_path / name[::-1].replace("x", "y").replace("é", "e"), "a file")
+    assert (tmp_path / name / "part/1").read_text() == "second"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_a_killed_run_left_under_a_long_name_is_cleared(tmp_path: Path) -> None:
+    one, other = "x" * 250, "x" * 249 + "y"
+    left = [temporary_name(tmp_path / name, "partial-") for name in (one, other)]
+    for path in left:
+        path.mkdir()
+    write(tmp_path / one, "first")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([one, left[1].name])
+
+
+def test_a_mount_point_is_refused_before_any_work(tmp_path: Path) -> None:
+    """As a container has them: it cannot be exchanged with the finished folder, which shows only at the end."""
+    with pytest.raises(OutputError, match=r"mount point.*accepted: a folder inside it"):
+        folders.check_replaceable(Path("/proc"), KIND, overwrite=True)
+    assert not folders._mounted(tmp_path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="mounts a folder")
+def test_a_folder_mounted_from_the_same_disk_is_a_mount_point(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; import subprocess, sys; from mrbench import folders\n"
+        "subprocess.run(['mount', '--bind', sys.argv[1], sys.argv[2]], check=True)\n"
+        "print(folders._mounted(Path(sys.argv[2])), folders._mounted(Path(sys.argv[1])))"
+    )
+    (tmp_path / "from").mkdir()
+    (tmp_path / "to here").mkdir()
+    words = ["unshare", "--mount", sys.executable, "-c", program, tmp_path / "from", tmp_path / "to here"]
+    run = subprocess.run(words, capture_output=True, text=True, check=False)
+    if run.returncode and "unshare" in run.stderr:
+        pytest.skip("no mount name spaces here")
+    assert run.stdout == "True False\n", run.stderr
 
 
 PROGRAM = """

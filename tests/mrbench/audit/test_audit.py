@@ -20,6 +20,7 @@ from mrbench.build.emoji import EmojiConfig, build_emoji
 from mrbench.build.scenes import ScenesConfig, build_scenes
 from mrbench.errors import InputError, OutputError
 from mrbench.pools import load_pool
+from mrbench.pools.judgements import LadderPairs
 from mrbench.records import Candidate, Grain, Query
 
 
@@ -80,9 +81,9 @@ def test_a_suite_of_one_grain_type_can_be_diagnosed(tiny: Benchmark) -> None:
     from dataclasses import replace
 
     pool = load_pool(tiny, "i2i", "test")
-    only = pool.pairs[1] == 0
+    only = pool.pairs.kind == 0
     narrow = replace(pool)
-    narrow.__dict__["pairs"] = tuple(column[only] for column in pool.pairs)
+    narrow.__dict__["pairs"] = LadderPairs(pool.pairs.query[only], pool.pairs.kind[only], pool.pairs.position[only])
     assert {row[0] for row in audit_diagnosis(tiny, "test", {"i2i": narrow}).rows} == {pool.grain_types[0]}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny_benchmark import QUERIES, TYPES, Guess, seen, write_tiny
 
-from mrbench.benchmark import Benchmark, pixel_sha256
+from mrbench.benchmark import Benchmark, pixel_sha256, schema
 from mrbench.models.protocol import Item
 
 
@@ -199,3 +199,12 @@ def test_card_says_what_is_in_the_folder(tmp_path: Path) -> None:
     text = (write_tiny(tmp_path / "t").folder / "README.md").read_text()
     for words in ("| test | corpus/image | 36 |", f"Grain types: {', '.join(sorted(TYPES))}.", "CC0-1.0"):
         assert words in text
+
+
+def test_lists_are_written_as_every_version_of_datasets_reads_them() -> None:
+    """Version 3 knows no feature ``List``, version 4 no other; both read a list of one feature."""
+    text = {"dtype": "string", "_type": "Value"}
+    info = json.loads(schema.QRELS.schema().metadata[b"huggingface"])["info"]["features"]
+    assert info["violates"] == [text]
+    for table in (schema.queries_table("image,text"), schema.corpus_table("image"), schema.QRELS, schema.TOP_RANKED):
+        assert b'"List"' not in table.schema().metadata[b"huggingface"]

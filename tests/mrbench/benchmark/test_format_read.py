@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tiny_benchmark import QUERIES, candidate, ladder, queries, write_tiny
 from mrbench.benchmark import Benchmark, decode, encode_png, pixel_sha256, schema, write_benchmark, writer
 from mrbench.benchmark.reader import NO_IMAGES
 from mrbench.errors import BenchmarkError, FormatVersionError, InputError, MRBenchError
+from mrbench.files import sha256_file
 from mrbench.records import Candidate, Grain, ImageData, Query, Variant
 
 
@@ -101,9 +103,31 @@ def _flip(folder: Path) -> None:
     path.write_bytes(data)
 
 
-def _link_out(folder: Path) -> None:
-    shutil.move(folder / QRELS, folder.parent / "elsewhere.parquet")
-    (folder / QRELS).symlink_to(folder.parent / "elsewhere.parquet")
+def _not_fetched(name: str):
+    """As git-annex leaves a file whose content was not fetched."""
+
+    def change(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).symlink_to("../.git/annex/objects/aa/bb/SHA256E-s9--cc.parquet")
+
+    return change
+
+
+def _disk_gone(folder: Path) -> None:
+    shutil.rmtree(folder / "data")
+    (folder / "data").symlink_to("/no/such/disk", target_is_directory=True)
+
+
+def _loop(folder: Path) -> None:
+    (folder / QRELS).unlink()
+    (folder / QRELS).symlink_to(Path(QRELS).name)
+
+
+def _pointer(name: str, text: str):
+    return lambda folder: (folder / name).write_text(text)
+
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "0" + "\nsize 123\n"
 
 
 def _edit(**changes):
@@ -132,7 +156,13 @@ def _file(name: str):
         (_flip, BenchmarkError, "altered.*t2i-test"),
         (lambda f: (f / QRELS).unlink(), BenchmarkError, "missing.*t2i-test"),
         (lambda f: (f / QRELS).write_bytes((f / QRELS).read_bytes()[:-9]), BenchmarkError, "another size.*t2i-test"),
-        (_link_out, BenchmarkError, "link out of the folder.*t2i-test"),
+        (_not_fetched(QRELS), BenchmarkError, r"link to what is not there \(.*annex.*t2i-test.*git annex get"),
+        (_not_fetched("manifest.json"), BenchmarkError, r"link to what is not there .*manifest.json.*git annex get"),
+        (_disk_gone, BenchmarkError, "link to what is not there .*/no/such/disk"),
+        (_loop, BenchmarkError, "link that leads to itself.*t2i-test"),
+        (_pointer(QRELS, LFS), BenchmarkError, "pointer without its content.*t2i-test.*git lfs pull"),
+        (_pointer("manifest.json", LFS), BenchmarkError, "pointer without its content.*git lfs pull"),
+        (_pointer(QRELS, "/annex/objects/SHA256E-s9\n"), BenchmarkError, "pointer without its content.*git annex get"),
         (_edit(format_version=3), FormatVersionError, "newer.*got: 3; accepted: 1 to 2"),
         (_edit(format_version=0), BenchmarkError, "format version"),
         (_edit(format_version=True), BenchmarkError, "format version"),
@@ -155,6 +185,40 @@ def test_folder_that_is_not_whole(folder: Path, spoil, error: type[MRBenchError]
     with pytest.raises(error, match=words) as caught:
         Benchmark(folder)
     assert "\n" not in str(caught.value)
+
+
+def _blobs(folder: Path) -> None:
+    """As the hub's cache, DVC and git-annex lay a folder out: every file is a link to one named by its digest."""
+    blobs = folder.parent / "blobs"
+    blobs.mkdir()
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        blob = blobs / sha256_file(path)
+        shutil.move(path, blob)
+        path.symlink_to(os.path.relpath(blob, path.parent))
+
+
+def _other_disk(folder: Path) -> None:
+    shutil.move(folder / "data", folder.parent / "large")
+    (folder / "data").symlink_to(folder.parent / "large", target_is_directory=True)
+
+
+def _linked_table(folder: Path) -> None:
+    shutil.move(folder / "data/qrels", folder.parent / "qrels")
+    (folder / "data/qrels").symlink_to(folder.parent / "qrels", target_is_directory=True)
+
+
+@pytest.mark.parametrize("lay_out", [_blobs, _other_disk, _linked_table])
+def test_a_folder_of_links_is_read_and_still_compared_with_its_manifest(folder: Path, lay_out) -> None:
+    before = Benchmark(folder)
+    rows = list(before.queries("t2i", "test"))
+    lay_out(folder)
+    after = Benchmark(folder)
+    assert (after.digest, list(after.queries("t2i", "test"))) == (before.digest, rows)
+    (folder.parent / "name").symlink_to(folder, target_is_directory=True)
+    assert list(Benchmark(folder.parent / "name").queries("t2i", "test")) == rows
+    _flip(folder)  # through the link
+    with pytest.raises(BenchmarkError, match=r"altered.*t2i-test"):
+        Benchmark(folder)
 
 
 def test_without_verification_a_changed_byte_passes(folder: Path) -> None:

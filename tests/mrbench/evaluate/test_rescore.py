@@ -221,7 +221,7 @@ def test_another_benchmark_is_refused(folder: Path, tmp_path: Path) -> None:
         ("format", "other", ResultError, "not a run of MRBench"),
         ("format_version", 99, FormatVersionError, "newer MRBench"),
         ("format_version", True, ResultError, "format version"),
-        ("tasks", {"../x": {"seconds": {}}}, ResultError, "unknown task"),
+        ("tasks", {"../x": {"seconds": {}}}, ResultError, "malformed name of a task"),
         ("tasks", [], ResultError, "malformed run"),
         ("seed", None, ResultError, "malformed run"),
         ("benchmark", {}, ResultError, "malformed run"),

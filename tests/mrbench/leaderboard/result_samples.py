@@ -40,6 +40,7 @@ def result(model_name: str, tasks: dict[str, TaskResult], /, *, limit: int | Non
         "modalities": ["image", "text"],
         "device": "cpu",
         "dtype": "float32",
+        "control": model_name in ("random", "constant"),
     }
     benchmark = {"name": "emoji", "title": "Emoji people", "digest": DIGEST, "split": "test", "pool": "task"}
     benchmark |= changes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def test_a_malformed_file_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_a_newer_version_says_so(tmp_path: Path) -> None:
-    (tmp_path / "later.json").write_text(_change("format_version", value=2))
+    (tmp_path / "later.json").write_text(_change("format_version", value=3))
     with pytest.raises(FormatVersionError, match=r"newer.*later\.json"):
         read_results([tmp_path])
 
@@ -93,6 +95,50 @@ def test_a_torn_file_of_any_name_is_not_passed_over(tmp_path: Path) -> None:
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
     assert len(read_results([tmp_path, tmp_path / "a.json"])) == 1
+
+
+def test_linked_results_are_read_once_and_cycles_end(tmp_path: Path) -> None:
+    away, results = tmp_path / "away", tmp_path / "results"
+    for number, name in enumerate(("one", "two", "three")):
+        write_result(away / name / "result.json", result(name, {"t2i": task(number / 10)}))
+    results.mkdir()
+    (results / "one").symlink_to(away / "one", target_is_directory=True)
+    (results / "again").symlink_to(away / "one", target_is_directory=True)
+    (results / "two.json").symlink_to(away / "two" / "result.json")
+    (results / ".store").symlink_to(away / "three", target_is_directory=True)  # hidden, as every hidden folder
+    (results / "all").symlink_to(results, target_is_directory=True)
+    (results / "up").symlink_to(tmp_path, target_is_directory=True)  # a cycle too: not a way to "away/three"
+    (results / "t2i.run.parquet").symlink_to("not-fetched")
+    (tmp_path / "name").symlink_to(results, target_is_directory=True)
+    for given in ([results], [tmp_path / "name"], [results, tmp_path / "name"]):
+        assert [one.model["name"] for one in read_results(given)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["siglip2-1.5", "result.json"])
+@pytest.mark.parametrize(("to", "said"), [("/no/such/disk", "what is not there .*no/such/disk"), (None, "to itself")])
+def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path: Path, name: str, to: str | None, said: str) -> None:
+    write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
+    (tmp_path / name).symlink_to(to or name)
+    for given in (tmp_path, tmp_path / name):
+        with pytest.raises(ResultError, match=rf"a link .*{said}.*{name}.*git annex get"):
+            read_results([given])
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_result(tmp_path / "a.json", result("conse", {"t2i": task(0.3)}))
+    closed = tmp_path / "closed"
+    closed.mkdir(0)
+    if os.access(closed, os.R_OK):  # for root every folder is open
+        scan = os.listdir
+
+        def as_for_others(path: Path) -> list[str]:
+            if Path(path) == closed:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return scan(path)
+
+        monkeypatch.setattr(os, "listdir", as_for_others)
+    with pytest.raises(ResultError, match=r"cannot read: Permission denied; where: .*closed"):
+        read_results([tmp_path])
 
 
 def test_duplicates_name_both_files(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from result_samples import DIGEST, TASKS, control, result, samples, task, unsupported
@@ -10,6 +11,7 @@ from result_samples import DIGEST, TASKS, control, result, samples, task, unsupp
 from mrbench.errors import ResultError
 from mrbench.leaderboard import boards
 from mrbench.leaderboard.data import Board, Row
+from mrbench.leaderboard.read import read_results
 from mrbench.results import GrainScore, TaskResult
 
 
@@ -154,3 +156,29 @@ def test_results_of_one_benchmark_have_to_agree_on_its_size() -> None:
 def test_no_result() -> None:
     with pytest.raises(ResultError, match="no result"):
         boards([])
+
+
+ENTRIES = Path(__file__).parents[3] / "leaderboards" / "entries"
+
+
+def test_the_controls_of_earlier_results_are_known_by_name_and_revision() -> None:
+    results = read_results([ENTRIES])
+    assert all("control" not in one.model for one in results)
+    for board in boards(results):
+        assert {row.model for row in board.rows if row.control} == {"random", "constant"}
+        assert {row.rank for row in board.rows if row.control} == {None}
+
+
+@pytest.mark.parametrize("said", [{"control": False}, {}, {"control": "yes"}])
+def test_a_checkpoint_in_a_folder_called_random_is_no_control(said: dict[str, object]) -> None:
+    checkpoint = result("random", dict.fromkeys(TASKS, task(0.3)), revision="sha256:0123456789abcdef")
+    checkpoint.model.pop("control")
+    checkpoint.model.update(said)
+    (board,) = boards([*samples(), checkpoint])
+    shown = {row.label: row for row in board.rows if row.model == "random"}
+    assert {label: row.control for label, row in shown.items()} == {
+        "random @ 1.0": True,
+        "random @ sha256:0123456789abcdef": False,
+    }
+    assert shown["random @ sha256:0123456789abcdef"].rank is not None
+    assert shown["random @ sha256:0123456789abcdef"].reading.startswith("blindest grain")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from tiny_towers import (
     DEVIATION,
     MEAN,
@@ -238,28 +237,6 @@ def test_lower_precision_returns_float32(clip: Path) -> None:
     )
     with pytest.raises(InputError, match="unknown dtype"):
         DualEncoder(str(clip), dtype="int3")
-
-
-def test_revision_follows_the_weights(clip: Path, tmp_path: Path) -> None:
-    copy = copied(clip, tmp_path)
-    assert DualEncoder(str(copy)).revision == DualEncoder(str(clip)).revision
-    weights = load_file(copy / "model.safetensors")
-    weights["logit_scale"] += 1
-    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
-    assert DualEncoder(str(copy)).revision != DualEncoder(str(clip)).revision
-
-
-@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "merges.txt", "preprocessor_config.json"])
-def test_every_file_of_a_checkpoint_enters_the_key_of_its_embeddings(tmp_path: Path, name: str) -> None:
-    before = DualEncoder(str(write_clip(tmp_path)))
-    path = tmp_path / name
-    changed = path.read_text().replace("#version: 0.2", "#version: 0.3") + "\n" * (name != "merges.txt")
-    path.write_text(changed)
-    after = DualEncoder(str(tmp_path))
-    assert after.revision == before.revision  # the same weights
-    assert after.preprocessing != before.preprocessing
-    (tmp_path / "notes.md").write_text("read by nobody")
-    assert DualEncoder(str(tmp_path)).preprocessing == after.preprocessing
 
 
 def test_a_large_batch_is_cut_for_a_processor(tmp_path: Path) -> None:

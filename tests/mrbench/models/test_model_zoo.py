@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from tiny_towers import write_clip
 
 from mrbench.errors import InputError, MissingExtraError
 from mrbench.models.common import package_folder, weights_digest
@@ -75,3 +77,24 @@ def test_digest_of_weights_in_several_files_knows_each(tmp_path) -> None:  # typ
             path.write_bytes(bytes([byte]))
         digests.add(weights_digest(shards))
     assert len(digests) == 3
+
+
+def test_a_tilde_after_the_colon_is_the_home_folder(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """No shell expands it there. Of a user who is not there, and within a path, it stays as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_clip(tmp_path / "models" / "mine")
+    write_clip(tmp_path / "~")
+    monkeypatch.chdir(tmp_path)
+    for path, name in (("~/models/mine", "mine"), ("~/models/../models/mine/", "mine"), ("./~", "~")):
+        assert load_model(f"hf:{path}", device="cpu").name == name
+    for path in ("~nobody-of-this-name/mine", "models/~/mine", "~/absent"):
+        with pytest.raises(InputError, match="no such folder"):
+            load_model(f"hf:{path}")
+
+
+def test_what_follows_a_colon_may_be_a_url(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    given: list[str] = []
+    entry = SimpleNamespace(load=lambda: lambda path, **options: given.append(path))
+    monkeypatch.setattr(type(ZOO), "get", lambda self, name: entry)
+    load_model("hf:https://example.org//v1#model")
+    assert given == ["https://example.org//v1#model"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from mrbench.benchmark import Benchmark
 from mrbench.encode import store as store_module
 from mrbench.encode.source import ModelSource, TaskEmbeddings
 from mrbench.errors import BenchmarkError, InputError
+from mrbench.evaluate import evaluate, rescore
 from mrbench.pools import TaskPool, load_pool
 from mrbench.pools.ids import sample
+from mrbench.pools.pool import Pairs
 from mrbench.records import judge
 from mrbench.retrieve import run_tasks
 from mrbench.retrieve import search_tasks as tasks_module
@@ -162,10 +165,17 @@ def test_first_results_hold_in_each_place_the_mean_of_the_tied(pool: TaskPool, d
 
 def test_block_size_and_threads_change_nothing(pool: TaskPool) -> None:
     number = 3 * TILE + 5
-    many = replace(pool, query_ids=np.array([f"q{n}" for n in range(number)]))
-    for name in ("query_grains", "ladders"):
-        repeated = [getattr(pool, name)[n % len(pool.query_ids)] for n in range(number)]
-        many = replace(many, **{name: np.array(repeated) if name == "query_grains" else tuple(repeated)})
+    of = np.arange(number) % len(pool.query_ids)
+    members = [pool.ladder.position[pool.ladder.query == query] for query in of]
+    names = np.array([f"q{n}" for n in range(number)])
+    many = replace(
+        pool,
+        query_ids=names,
+        query_grains=pool.query_grains[of],
+        judgements=replace(pool.judgements, query_grains=pool.query_grains[of], names=names),
+        positives=pool.positives[of],
+        ladder=Pairs(np.repeat(np.arange(number), list(map(len, members))), np.concatenate(members)),
+    )
     everything = asked(many, vectors(number, seed=1), vectors(len(pool.candidate_ids)))
     runs = [search_task(everything, many, block=block) for block in (1, TILE, 2 * TILE, None)]
     runs += [search_task(everything, many, block=block, threads=threads) for block, threads in ((None, 1), (7, 5))]
@@ -182,7 +192,7 @@ def test_pairs_are_those_of_one_grain(tiny: Benchmark) -> None:
     pool = load_pool(tiny, "t2i", "test")
     images = {c.id: {g.type: g.value for g in c.grains} for c in tiny.corpus("image", "test")}
     found = []
-    for query, kind, position in zip(*pool.pairs, strict=True):
+    for query, kind, position in zip(pool.pairs.query, pool.pairs.kind, pool.pairs.position, strict=True):
         positive = images[pool.candidate_ids[pool.positives[query]]]
         other = images[pool.candidate_ids[position]]
         assert [t for t in positive if positive[t] != other[t]] == [pool.grain_types[kind]]
@@ -201,12 +211,25 @@ def test_sample_depends_on_ids_alone() -> None:
         sample(ids, 0, 0)
 
 
-@pytest.mark.parametrize("salt", ["../", "a b", "x/y", "\x00"])
-def test_ids_that_a_run_cannot_hold_are_refused(tmp_path, monkeypatch, salt: str) -> None:
+@pytest.mark.parametrize("salt", ["../", "a b", "x/y", "9:#", "%41", "\N{NO-BREAK SPACE}"])
+def test_ids_of_any_form_come_back_from_a_run(tmp_path, monkeypatch, salt: str) -> None:
     from tiny_benchmark import record_id as true_id
 
     monkeypatch.setattr("tiny_benchmark.record_id", lambda *parts, **more: salt + true_id(*parts, **more))
-    with pytest.raises(BenchmarkError, match="an id cannot be written to a run"):
+    benchmark = write_tiny(tmp_path / "b", tasks=["i2i"])
+    result = evaluate(benchmark, Oracle(), tmp_path / "r")
+    assert rescore(tmp_path / "r", benchmark) == result
+    rows = [line.split() for line in (tmp_path / "r" / "i2i.trec").read_text().splitlines()]
+    assert {len(row) for row in rows} == {6}
+    assert {unquote(row[0]) for row in rows} == {query.id for query in benchmark.queries("i2i", "test")}
+
+
+@pytest.mark.parametrize("salt", ["\x00", "a\nb"])
+def test_ids_that_no_line_can_hold_are_refused(tmp_path, monkeypatch, salt: str) -> None:
+    from tiny_benchmark import record_id as true_id
+
+    monkeypatch.setattr("tiny_benchmark.record_id", lambda *parts, **more: salt + true_id(*parts, **more))
+    with pytest.raises(BenchmarkError, match="malformed id"):
         load_pool(write_tiny(tmp_path / "b", tasks=["i2i"]), "i2i", "test")
 
 
@@ -233,7 +256,7 @@ def test_two_modalities_are_mapped_where_they_are_large(tiny, tmp_path, monkeypa
     assert isinstance(mapped, np.memmap)
     assert not isinstance(in_memory, np.memmap)
     assert not isinstance(without_folder, np.memmap)
-    assert len(mapped) == sum(1 for modality in pools["t2i"].modalities for _ in tiny.corpus(modality, "test"))
+    assert len(mapped) == sum(1 for modality in pools["t2i"].corpora for _ in tiny.corpus(modality, "test"))
     np.testing.assert_array_equal(mapped, in_memory)
     assert list(tmp_path.iterdir()) == []
 

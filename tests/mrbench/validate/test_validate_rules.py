@@ -88,11 +88,20 @@ def _missing(folder):
     file_of(folder, "corpus/text-test").unlink()
 
 
-@breaks("file outside the folder", mend=False)
-def _link(folder):
-    inside, outside = file_of(folder, "qrels/t2i-test"), folder.parent / "outside.parquet"
-    shutil.move(inside, outside)
-    inside.symlink_to(outside)
+@breaks("missing file", mend=False)
+def _link_to_nothing(folder):
+    inside = file_of(folder, "qrels/t2i-test")
+    inside.unlink()
+    inside.symlink_to("../../.git/annex/objects/gone.parquet")
+
+
+@breaks("stray file", mend=False)
+def _stray_behind_a_link(folder):
+    outside = folder.parent / "qrels"
+    shutil.move(folder / "data/qrels", outside)
+    (folder / "data/qrels").symlink_to(outside, target_is_directory=True)
+    (outside / "more.parquet").touch()
+    (outside / "again").symlink_to(outside, target_is_directory=True)  # a cycle
 
 
 @breaks("file size", mend=False)

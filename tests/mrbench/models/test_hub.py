@@ -1,0 +1,173 @@
+"""Models named by hub id: from a cache as the hub's library lays it out, and from a server that answers as the hub."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+from small_hub import COMMIT, OLDER, cached, serving
+from tiny_towers import copied, pictures, write_clip
+from transformers import CLIPModel
+
+from mrbench.errors import InputError, ModelError
+from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.hub import find_checkpoint
+from mrbench.models.protocol import Item
+from mrbench.models.zoo import load_model
+
+SECONDS = 20  # the hub's library by itself would retry for longer
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub, and no network."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip", "siglip2"])
+def test_a_cached_id_is_the_folder_it_was_made_of(family: str, home: Path, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(family)
+    cached(home, folder)
+    model, same = load_model("hf:org/tiny", device="cpu"), DualEncoder(str(folder), device="cpu")
+    assert (model.name, model.revision) == ("org/tiny", COMMIT)
+    item = [Item(text="a dog", image=pictures()[0])]
+    np.testing.assert_array_equal(model.embed_candidates(item), same.embed_candidates(item))
+
+
+def test_a_branch_a_tag_and_a_commit_are_recorded_as_the_commit(clip: Path, home: Path, tmp_path: Path) -> None:
+    cached(home, clip, refs="main v1.0")
+    other = write_clip(tmp_path / "other")
+    (other / "merges.txt").write_text("#version: 0.2\n")
+    cached(home, other, commit=OLDER, refs="dev")
+    found = {at: find_checkpoint(f"org/tiny{at}").commit for at in ("", "@v1.0", f"@{COMMIT}", "@dev", f"@{OLDER}")}
+    assert found == {"": COMMIT, "@v1.0": COMMIT, f"@{COMMIT}": COMMIT, "@dev": OLDER, f"@{OLDER}": OLDER}
+    model = load_model("hf:org/tiny@dev", device="cpu")
+    assert (model.name, model.revision) == ("org/tiny", OLDER)
+    assert model.preprocessing != load_model("hf:org/tiny@main", device="cpu").preprocessing
+
+
+def test_a_snapshot_named_by_its_path_is_the_model_of_the_hub(clip: Path, home: Path, tmp_path: Path) -> None:
+    snapshot = cached(home, clip)
+    (tmp_path / "mine").symlink_to(snapshot)
+    for path in (snapshot, tmp_path / "mine"):
+        model = DualEncoder(str(path), device="cpu")
+        assert (model.name, model.revision) == ("org/tiny", COMMIT)
+
+
+def test_shards_are_loaded_from_a_cache(clip: Path, home: Path, tmp_path: Path) -> None:
+    copy = copied(clip, tmp_path)
+    CLIPModel.from_pretrained(copy).save_pretrained(copy, max_shard_size="50KB")
+    (copy / "model.safetensors").unlink()
+    cached(home, copy)
+    item = [Item(text="a dog", image=pictures()[0])]
+    found = load_model("hf:org/tiny", device="cpu").embed_candidates(item)
+    np.testing.assert_allclose(found, DualEncoder(str(clip), device="cpu").embed_candidates(item), atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", ["org/other", "org/tiny@v2", f"org/tiny@{OLDER}"])
+def test_what_is_not_in_the_cache_is_one_line_offline(spec: str, clip: Path, home: Path) -> None:
+    cached(home, clip)
+    with pytest.raises(ModelError, match=rf"not in the cache, and HF_HUB_OFFLINE is set; .* got: '{spec}'"):
+        find_checkpoint(spec)
+
+
+@pytest.mark.parametrize("spec", ["a/b/c", "../b", "org/..", "org/x@../../y", "org/x@", "@v1", "org//x", "org/x@a//b"])
+def test_what_is_no_hub_id_asks_nobody(spec: str) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        find_checkpoint(spec)
+
+
+def test_a_cache_that_lacks_a_part_says_which(clip: Path, home: Path) -> None:
+    snapshot = cached(home, clip)
+    (snapshot / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match="the image processor"):
+        load_model("hf:org/tiny", device="cpu")
+    (snapshot / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="no safetensors weights"):
+        load_model("hf:org/tiny", device="cpu")
+
+
+def find(spec: str, home: Path, **environment: str) -> tuple[str, str, float]:
+    """Find a checkpoint in a process of its own, whose library of the hub reads this environment.
+
+    Returns what was found, what was written on stderr, and the seconds that it took.
+    """
+    code = (
+        "import sys, time; from mrbench.errors import MRBenchError; from mrbench.models.hub import find_checkpoint\n"
+        f"start = time.monotonic()\ntry: found = find_checkpoint({spec!r}); print(found.name, found.commit, end='')\n"
+        "except MRBenchError as error: print(error, file=sys.stderr)\n"
+        "print(f'|{time.monotonic() - start}')"
+    )
+    hub = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=True, env=os.environ | hub | environment, timeout=90
+    )
+    said, _, seconds = done.stdout.partition("|")
+    return said, done.stderr, float(seconds)
+
+
+def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path) -> None:
+    folder, home = copied(clip, tmp_path), tmp_path / "home"
+    for name in ("pytorch_model.bin", "open_clip_model.safetensors", "README.md", "model.onnx"):
+        (folder / name).write_bytes(b"not to be read")
+    with serving(folder) as (address, asked):
+        assert find("org/tiny@v1", home, HF_ENDPOINT=address)[:2] == (f"org/tiny {COMMIT}", "")
+        snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
+        assert {path.name for path in snapshot.iterdir()} == {path.name for path in clip.iterdir()}
+        assert DualEncoder(str(snapshot), device="cpu").revision == COMMIT
+        assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
+        asked.clear()
+        assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
+        assert asked == ["/api/models/org/tiny"]  # which commit main is, and nothing more
+        asked.clear()
+        assert find(f"org/tiny@{COMMIT}", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
+        assert asked == []
+    for spec in ("org/tiny", "org/tiny@v1", f"org/tiny@{COMMIT}"):  # as on a node without a network
+        assert find(spec, home, HF_HUB_OFFLINE="1")[:2] == (f"org/tiny {COMMIT}", "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"), [("org/other", "RepositoryNotFoundError"), ("org/tiny@v2", "RevisionNotFoundError")]
+)
+def test_what_the_hub_does_not_have_is_one_line(spec: str, why: str, clip: Path, tmp_path: Path) -> None:
+    with serving(clip) as (address, _):
+        said, error, seconds = find(spec, tmp_path, HF_ENDPOINT=address)
+    assert (said, error.count("\n")) == ("", 1)
+    assert f"neither a local folder nor a model that the hub gave us: the hub says {why}" in error
+    assert seconds < SECONDS
+
+
+def test_a_repository_of_pickles_is_not_downloaded(clip: Path, tmp_path: Path) -> None:
+    folder = copied(clip, tmp_path)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with serving(folder) as (address, asked):
+        _, error, _ = find("org/tiny", tmp_path / "home", HF_ENDPOINT=address)
+    assert "the repository holds no safetensors weights" in error
+    assert "pytorch_model.bin" in error
+    assert asked == ["/api/models/org/tiny"]
+
+
+@pytest.mark.parametrize("network", ["refused", "silent"])
+def test_without_the_hub_a_cached_id_loads_and_another_fails_in_seconds(
+    network: str, clip: Path, tmp_path: Path
+) -> None:
+    cached(tmp_path, clip)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if network == "silent":
+            listener.listen()  # takes connections and never answers
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        said, error, seconds = find("org/tiny", tmp_path, HF_ENDPOINT=address)
+        assert (said, error) == (f"org/tiny {COMMIT}", "")
+        assert seconds < SECONDS
+        said, error, seconds = find("org/other", tmp_path, HF_ENDPOINT=address)
+        assert (said, error.count("\n")) == ("", 1)
+        assert "it is not in the cache, and the hub does not answer" in error
+        assert seconds < SECONDS

@@ -1,0 +1,80 @@
+"""Where results of checkpoints go: no folder, and no advice, puts one model in the place of another."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tiny_towers import changed, write_clip
+
+from mrbench.benchmark import Benchmark
+from mrbench.cli.evaluation_jobs import check_no_other_model, folder_name
+from mrbench.errors import OutputError
+
+
+def mrbench(cwd: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mrbench", *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+def test_two_checkpoints_of_one_name_stand_on_one_board(tiny: Benchmark, tmp_path: Path) -> None:
+    one, other = (write_clip(tmp_path / part / "random") for part in "ab")
+    changed(other, "preprocessor_config.json", image_mean=[0.0] * 3)
+    for folder in (one, other):
+        run = mrbench(tmp_path, "evaluate", tiny.folder, "--task", "i2i", "--model", f"hf:{folder}", "--device", "cpu")
+        assert run.returncode == 0, run.stderr
+    written = sorted((tmp_path / "results" / tiny.name).iterdir())
+    assert len(written) == 2
+    results = [json.loads((folder / "result.json").read_text()) for folder in written]
+    for folder, result in zip(written, results, strict=True):
+        assert result["model"]["name"] == "random"
+        assert result["model"]["control"] is False
+        assert folder.name == f"random-{result['model']['revision'].removeprefix('sha256:')[:8]}"
+    board = mrbench(tmp_path, "leaderboard", "results")
+    assert board.returncode == 0, board.stderr
+    shown = (tmp_path / "leaderboard" / "index.html").read_text()
+    for result in results:
+        assert f"random @ {result['model']['revision']}" in shown
+    again = mrbench(tmp_path, "evaluate", tiny.folder, "--model", f"hf:{one}", "--device", "cpu")
+    assert again.returncode == 2
+    assert "--overwrite" in again.stderr
+    there = mrbench(tmp_path, "evaluate", tiny.folder, "--model", "constant", "--output", written[0])
+    assert there.returncode == 2
+    assert "the output folder holds the result of another model" in there.stderr
+    assert "--overwrite" not in there.stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "revision", "folder"),
+    [
+        ("conse", "conse", "sha256:0123456789abcdef", "conse"),
+        ("hf:a/clip", "clip", "sha256:0123456789abcdef", "clip-01234567"),
+        ("hf:org/clip", "org/clip", "89abcdef0123456789abcdef0123456789abcdef", "org-clip-89abcdef"),
+        ("hf:x", "../..", "sha256:0123456789abcdef", "model-01234567"),
+        ("hf:x", "...", "", "model"),
+        ("hf:x", "n" * 200, "sha256:0123456789abcdef", "n" * 100 + "-01234567"),
+        ("hf:x", "Ünïcode 犬", "../v1", "Ünïcode-犬-v1"),
+    ],
+)
+def test_the_default_folder_names_one_model(spec: str, name: str, revision: str, folder: str) -> None:
+    assert folder_name(spec, SimpleNamespace(name=name, revision=revision)) == folder  # type: ignore[arg-type]
+
+
+def test_a_folder_without_a_result_is_left_to_others(tmp_path: Path) -> None:
+    model = SimpleNamespace(name="clip", revision="1")
+    check_no_other_model(tmp_path / "absent", model)  # type: ignore[arg-type]
+    (tmp_path / "result.json").write_text("{")
+    check_no_other_model(tmp_path, model)  # type: ignore[arg-type]
+
+
+def test_a_model_in_the_place_of_another_is_named(tiny: Benchmark, tmp_path: Path) -> None:
+    from mrbench.evaluate import evaluate
+    from mrbench.models.zoo import load_model
+
+    evaluate(tiny, load_model("constant"), tmp_path / "r", tasks=["i2i"])
+    check_no_other_model(tmp_path / "r", load_model("constant"))
+    with pytest.raises(OutputError, match=r"got: 'constant 1'; accepted: that of random 1, .* choose another --output"):
+        check_no_other_model(tmp_path / "r", load_model("random"))

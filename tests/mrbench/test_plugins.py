@@ -1,0 +1,117 @@
+"""Installed packages that are broken: each is named in one line, and everything else works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODULES = {
+    "exits": "raise SystemExit(3)",
+    "stops": "class Stop(BaseException): pass\nraise Stop('no')",
+    "cannot_be_parsed": "def",
+    "old": "from mrbench.registry import no_such_name",
+    "talks": "print('hello')\nfrom mrbench.registry import Entry\nE = Entry('talker', 'talks', 'json:dumps')",
+    "entries": (
+        "from mrbench.registry import Entry\n"
+        "TAKEN = Entry('random', 'x', 'entries:TAKEN')\n"
+        "SOME = [Entry('good', '', 'entries:x'), TAKEN, Entry('better', '', 'entries:x')]\n"
+        "NAMELESS = Entry(7, '', 'entries:x')\n"
+        "ABSENT = Entry('absent', '', 'no_such_module:x')\n"
+    ),
+    "apps": (
+        "import typer\nGOOD, MALFORMED = typer.Typer(), typer.Typer()\n"
+        "@GOOD.command('run')\ndef run() -> None:\n    print('ran')\n"
+        "@GOOD.callback()\ndef root() -> None: ...\n"
+        "@MALFORMED.command()\ndef wrong(value: int | str = 0) -> None: ...\n"
+    ),
+}
+
+
+@pytest.fixture
+def installed(tmp_path: Path):
+    """Install a package ``x`` with these entry points, and run a command beside it."""
+    site = tmp_path / "site"
+    info = site / "x-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: x\nVersion: 1\n")
+    for name, text in MODULES.items():
+        (site / f"{name}.py").write_text(text)
+
+    def run(points: str, *words: str) -> subprocess.CompletedProcess[str]:
+        (info / "entry_points.txt").write_text(points)
+        path = os.pathsep.join([str(site), *(part for part in sys.path if part)])
+        program = [sys.executable, "-m", "mrbench", *words]
+        environment = os.environ | {"PYTHONPATH": path}
+        return subprocess.run(program, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+
+    return run
+
+
+def names(run: subprocess.CompletedProcess[str]) -> set[str]:
+    assert run.returncode == 0, run.stderr
+    return {model["name"] for model in json.loads(run.stdout)}
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        ("absent_module:E", "No module named 'absent_module'"),
+        ("json:absent", "has no attribute 'absent'"),
+        ("json:dumps", "not an entry"),
+        ("entries:TAKEN", "two models have one name; where: entries:TAKEN; got: 'random'"),
+        ("entries:NAMELESS", "not an entry"),
+        ("exits:E", "SystemExit: 3"),
+        ("stops:E", "Stop: no"),
+        ("cannot_be_parsed:E", "SyntaxError"),
+        ("old:E", "cannot import name 'no_such_name'"),
+        ("not a reference!", "x = not a reference!"),
+    ],
+)
+@pytest.mark.parametrize("group", ["models", "commands"])
+def test_a_broken_entry_point_is_left_out_in_one_line(installed, group: str, point: str, said: str) -> None:
+    run = installed(f"[mrbench.{group}]\nx = {point}\n", "models", "--json")
+    assert {"random", "constant", "minilm"} <= names(run)
+    warning = [line for line in run.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warning) == len(run.stderr.splitlines()) == 1, run.stderr
+    assert f"a plugin is left out: x = {point}; where: mrbench.{group} of the package x; " in warning[0]
+    if group == "models" or "entr" not in said:
+        assert said in warning[0]
+
+
+def test_the_good_entries_of_a_list_stay(installed) -> None:
+    run = installed("[mrbench.models]\nx = entries:SOME\ny = talks:E\n", "models", "--json")
+    assert {"random", "good", "better", "talker"} <= names(run)
+    assert "two models have one name" in run.stderr
+    assert "hello" in run.stderr  # and not on stdout, where it would be in the JSON
+
+
+def test_entry_points_that_cannot_be_read_are_those_of_one_package(installed) -> None:
+    run = installed("[mrbench.models]\nno value\n", "models", "--json")
+    assert {"random", "constant", "minilm"} <= names(run)
+    assert "a plugin is left out: entry_points.txt; where: mrbench.models of the package x; " in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        ("evaluate = apps:GOOD", "two commands have one name; got: 'evaluate'"),
+        ("x = apps:MALFORMED", "AssertionError: Typer currently doesn't support Union types"),
+        ("x = json:dumps", "not a typer app; got: 'function'"),
+    ],
+)
+def test_a_command_that_cannot_be_is_left_out(installed, point: str, said: str) -> None:
+    run = installed(f"[mrbench.commands]\n{point}\ngood = apps:GOOD\n", "good", "run")
+    assert (run.returncode, run.stdout) == (0, "ran\n")
+    assert run.stderr.count("\n") == 1
+    assert said in run.stderr
+
+
+def test_a_model_that_cannot_be_imported_is_one_line(installed) -> None:
+    run = installed("[mrbench.models]\nx = entries:ABSENT\n", "models", "--json")
+    assert "absent" in names(run)
+    assert run.stderr == ""  # it is imported when it is asked for
