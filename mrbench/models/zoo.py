@@ -161,7 +161,8 @@ def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
         if colon and entry.name.startswith(f"{prefix}:") and _takes_rest(entry.name):
             if not rest:
                 raise InputError("no path of a model", got=spec, accepted=entry.name)
-            return entry, (os.path.expanduser(rest),)  # noqa: PTH111 - after a colon no shell does it, and a URL stays
+            path = os.path.expanduser(rest)  # noqa: PTH111 - no shell expands ~ after a colon, and a path may be a URL
+            return ZOO.get(entry.name), (path,)
     raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
 
 
