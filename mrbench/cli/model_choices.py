@@ -98,6 +98,7 @@ def _fault(number: int, entry: Any) -> str | None:
         if key not in _TYPES:
             return f"entry {number} has an unknown key {key}"
         kind = _TYPES[key]
-        if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 1)) or value == "":
+        small = kind is int and (isinstance(value, bool) or (isinstance(value, int) and value < 1))
+        if not isinstance(value, kind) or small or value == "":
             return f"{key} of entry {number} is {value!r}, which is no {kind.__name__}"
     return None

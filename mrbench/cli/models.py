@@ -108,7 +108,7 @@ def _said(model: Any) -> dict[str, Any]:
         found["preprocessing"] = str(model.preprocessing)
     if getattr(model, "remote_code", False):
         found["remote_code"] = True
-    module = getattr(model, "module", None)
+    module: Any = getattr(model, "module", None)
     if callable(getattr(module, "parameters", None)):
         found["parameters"] = sum(parameter.numel() for parameter in module.parameters())
     return found

@@ -103,7 +103,7 @@ class ServedModel:
 
     def _try(self) -> int:
         """Embed a text, and a picture where they are taken, and return the dimension."""
-        lengths = []
+        lengths: list[int] = []
         for item in (Item("a photo of a dog"), Item(image=Image.new("RGB", (64, 64), (200, 120, 40)))):
             if item.image is None or self._form:
                 content = self._content(item, "candidate", "")
@@ -178,8 +178,8 @@ class ServedModel:
                 "the server answers in another form", where=self._url, got=got, accepted=accepted
             ) from error
         if sorted(rows) != list(range(number)) or len(answer["data"]) != number:
-            got = len(answer["data"])
-            raise ModelError("the server returns another number of vectors", where=self._url, got=got, accepted=number)
+            what = "the server returns another number of vectors"
+            raise ModelError(what, where=self._url, got=len(answer["data"]), accepted=number)
         try:
             with np.errstate(over="ignore"):  # infinity is refused below
                 vectors = np.array([rows[row] for row in range(number)], dtype=np.float32)
@@ -187,8 +187,8 @@ class ServedModel:
             accepted = "numbers, as many for each vector"
             raise ModelError("the server returns no vectors", where=self._url, accepted=accepted) from error
         if vectors.ndim != 2 or not vectors.shape[1] or vectors.shape[1] != (self.dimension or vectors.shape[1]):
-            got, accepted = vectors.shape[1:], self.dimension or "1 or more"
-            raise ModelError("the server returns another dimension", where=self._url, got=got, accepted=accepted)
+            what, expected = "the server returns another dimension", self.dimension or "1 or more"
+            raise ModelError(what, where=self._url, got=vectors.shape[1:], accepted=expected)
         if not np.isfinite(vectors).all():
             raise ModelError("the server returns a vector with NaN or infinity", where=self._url)
         return vectors

@@ -148,7 +148,7 @@ class VectorFolder:
             if part == "queries":
                 found |= {TASKS[of].query_modality} if of in TASKS else set(MODALITIES)
             elif part == "corpus":
-                found |= {of} if of in MODALITIES else set(MODALITIES)  # type: ignore[arg-type]
+                found |= {of} if of in MODALITIES else set(MODALITIES)
         return found
 
 
