@@ -70,7 +70,7 @@ class MtebModel:
         self.revision = str(meta.revision or "unknown")
         self.remote_code = trust_remote_code
         self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
-        found: set[Modality] = {name for name in ("text", "image") if name in meta.modalities}  # type: ignore[misc]
+        found: set[Modality] = {name for name in ("text", "image") if name in meta.modalities}
         self.modalities: frozenset[Modality] = frozenset(found | ({"image,text"} if len(found) == 2 else set()))
         with loading(f"mteb:{name}", "a trial"):
             trial = Item("a photo of a dog") if "text" in found else Item(image=_grey())
@@ -152,7 +152,7 @@ def _loader(items: Sequence[Item], side: PromptType, batch_size: int) -> DataLoa
         for name in ("text", "query" if side is PromptType.query else "body"):
             columns[name], features[name] = [item.text for item in items], datasets.Value("string")
     rows = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
-    return DataLoader(rows, batch_size=batch_size, shuffle=False, collate_fn=_lists)  # type: ignore[arg-type]
+    return DataLoader(rows, batch_size=batch_size, shuffle=False, collate_fn=_lists)
 
 
 def _lists(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -137,7 +137,7 @@ class _Found:
 
 def _find(library: Any, source: str) -> _Found:
     hub = source.startswith(_HUB)
-    if hub or Path(source).expanduser().is_dir():
+    if hub or Path(source).is_dir():
         snapshot = find_snapshot(source.removeprefix(_HUB))
         if not (snapshot.folder / CONFIG).is_file():
             hint = "for CLIP and SigLIP of transformers use hf:PATH"
@@ -151,10 +151,10 @@ def _find(library: Any, source: str) -> _Found:
     if config is None:
         raise InputError("no such model of open_clip", where="model", got=source, accepted=_ACCEPTED)
     tag = library.get_pretrained_cfg(architecture, weights_name)
-    if not tag and not Path(weights_name).expanduser().is_file():
+    if not tag and not Path(weights_name).is_file():
         tags = ", ".join(library.list_pretrained_tags_by_model(architecture))
         raise InputError("no such weights", where=architecture, got=weights_name, accepted=f"a file, or {tags}")
-    path, commit = _weights_of_tag(source, tag) if tag else (Path(weights_name).expanduser(), None)
+    path, commit = _weights_of_tag(source, tag) if tag else (Path(weights_name), None)
     if path.suffix != ".safetensors":
         raise _pickles(path)
     trained, built = bool(tag.get("quick_gelu", False)), bool(config.get("quick_gelu", False))

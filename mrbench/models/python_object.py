@@ -55,7 +55,7 @@ def load_object(
     where, colon, name = spec.rpartition(":")
     if not (colon and where and name):
         raise InputError("malformed spec", got=f"py:{spec}", accepted=_ACCEPTED)
-    module = _module_of_file(Path(where).expanduser()) if where.endswith(".py") else _module(where)
+    module = _module_of_file(Path(where)) if where.endswith(".py") else _module(where)
     made: Any = module
     for part in name.split("."):
         if not hasattr(made, part):

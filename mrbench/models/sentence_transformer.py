@@ -184,7 +184,7 @@ def _dtype(name: str) -> torch.dtype:
 
 
 def _modalities(model: SentenceTransformer) -> frozenset[Modality]:
-    found: set[Modality] = {name for name in ("text", "image") if model.supports(name)}  # type: ignore[misc]
+    found: set[Modality] = {name for name in ("text", "image") if model.supports(name)}
     if len(found) == 2:
         found.add("image,text")  # in one input, or as a sum
     return frozenset(found)

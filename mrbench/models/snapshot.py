@@ -43,7 +43,7 @@ def find_snapshot(source: str) -> Snapshot:
         InputError: Neither a folder nor of the form of a hub id.
         ModelError: The hub and its cache do not have it.
     """
-    folder = Path(source).expanduser()
+    folder = Path(source)
     if folder.is_dir():
         return Snapshot(folder, folder.resolve().name[:100] or "model")
     found = re.fullmatch(_HUB_ID, source, re.ASCII)

@@ -101,7 +101,7 @@ class TimmModel:
 
 
 def _find(library: Any, source: str) -> Snapshot:
-    if source.startswith(_HUB) or Path(source).expanduser().is_dir():
+    if source.startswith(_HUB) or Path(source).is_dir():
         return find_snapshot(source.removeprefix(_HUB))
     config = library.get_pretrained_cfg(source) if library.is_model(source.partition(".")[0]) else None
     if config is None:

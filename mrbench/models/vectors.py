@@ -92,7 +92,7 @@ class VectorFolder:
     device = "cpu"
 
     def __init__(self, folder: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
-        path = Path(folder).expanduser()
+        path = Path(folder)
         if not path.is_dir():
             raise InputError("no such folder", where="model", got=folder, accepted="vectors:DIR")
         self._folder = path
