@@ -39,7 +39,7 @@ def audit(
     from mrbench.audit import one_line, write_into_card, write_report
     from mrbench.benchmark import Benchmark
     from mrbench.benchmark.card import CARD
-    from mrbench.evaluate.environment import environment
+    from mrbench.evaluation.environment import environment
 
     benchmark = Benchmark(folder)
     if output is None and no_file((folder / CARD).lstat):  # before the work: what it leads to is not ours to change

@@ -26,7 +26,7 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="A name of `mrbench models`, or hf:PATH; may be repeated.", show_default=False
+            "--model", "-m", help="A spec as `mrbench models` lists them; may be repeated.", show_default=False
         ),
     ] = None,
     models: Annotated[
@@ -55,6 +55,10 @@ def evaluate(
     ] = "task",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Queries per task, for a quick look.", show_default=False)
+    ] = None,
+    instruction: Annotated[
+        str | None,
+        typer.Option("--instruction", help="One for all queries, instead of their own.", show_default=False),
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=10, help="Candidates per query kept in the run.")] = 100,
     batch_size: Annotated[
@@ -121,7 +125,9 @@ def evaluate(
     words: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     words += [word for one in task or [] for word in ("--task", one)]
     words += ["--limit", limit] if limit else []
+    words += ["--instruction", instruction] if instruction is not None else []
     settings = {"tasks": task or None, "split": split, "pool": pool, "limit": limit, "seed": seed, "depth": depth}
+    settings |= {"instruction": instruction}
     jobs = Jobs(
         Benchmark(folder),
         output,

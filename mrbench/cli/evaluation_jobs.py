@@ -61,7 +61,7 @@ class Jobs:
         output: Where results go: the folder of the one model, or the folder of the models' folders; None takes
             ``results/BENCHMARK``.
         several: Whether there may be several models.
-        settings: What ``mrbench.evaluate.evaluate`` takes beside: tasks, split, pool, limit, seed, depth.
+        settings: What ``mrbench.evaluate`` takes beside: tasks, split, pool, limit, seed, depth, instruction.
         command: Words of the command that are the same for all models.
         cache: Folder of embeddings.
         share: What of the work is this process's.
@@ -88,9 +88,9 @@ class Jobs:
         """Evaluate one model.
 
         Raises:
-            MRBenchError: As :func:`mrbench.evaluate.evaluate` and :func:`mrbench.models.zoo.load_model` do.
+            MRBenchError: As :func:`mrbench.evaluate` and :func:`mrbench.models.zoo.load_model` do.
         """
-        from mrbench.evaluate import embed, evaluate
+        from mrbench.evaluation import embed, evaluate
         from mrbench.models.zoo import load_model
 
         model = load_model(
@@ -162,6 +162,7 @@ class Jobs:
             there == said
             and {name: held.benchmark[name] for name in benchmark} == benchmark
             and set(held.tasks) == set(tasks)
+            and held.benchmark.get("instruction") == asked["instruction"]
             and held.limit == asked["limit"]
             and (held.limit is None or held.seed == asked["seed"])
         )

@@ -64,7 +64,7 @@ def load_object(
         made = getattr(made, part)
     if isinstance(made, type) or not hasattr(made, "embed_queries"):
         made = _call(spec, made, {"seed": seed, "device": device, "batch_size": batch_size}, more)
-    elif more:
+    elif set(more) - {"trust_remote_code"}:
         raise InputError("an instance takes no options", where=f"py:{spec}", got=", ".join(more))
     _check(spec, made)
     _note_source(made, module)
@@ -125,7 +125,7 @@ def _call(spec: str, factory: Any, usual: dict[str, Any], more: dict[str, Any]) 
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
     for name, value in more.items():
-        if name not in names and not takes_all:
+        if name not in names and not takes_all and name != "trust_remote_code":  # which is leave, not a wish
             raise InputError(f"the object takes no {name}", where=f"py:{spec}", got=value)
     options = {name: value for name, value in (usual | more).items() if takes_all or name in names}
     with _running(f"py:{spec}"):

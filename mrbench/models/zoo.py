@@ -124,7 +124,7 @@ def load_model(
         trust_remote_code: Whether code that comes with the weights may run.
 
     Raises:
-        InputError: Unknown model or device, a batch size below 1, or an option that this model does not have.
+        InputError: Unknown model or device, a batch size below 1, or a dtype for a model that takes none.
         MissingExtraError: An optional package is not installed.
         ModelError: The weights cannot be loaded.
 
@@ -138,9 +138,12 @@ def load_model(
     entry, rest = find_entry(spec)
     load: Callable[..., EmbeddingModel] = entry.load()
     options: dict[str, Any] = {"seed": seed, "device": device, "batch_size": batch_size}
-    given = {"dtype": dtype, "trust_remote_code": trust_remote_code or None}
-    options |= {name: value for name, value in given.items() if value is not None}
-    _check_options(entry, load, options)
+    if dtype is not None:
+        if not _takes(load, "dtype"):
+            raise InputError("the model takes no --dtype", where=entry.name, got=dtype)
+        options["dtype"] = dtype
+    if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
+        options["trust_remote_code"] = True
     return load(*rest, **options)
 
 
@@ -170,12 +173,6 @@ def _takes_rest(name: str) -> bool:
     return name.partition(":")[2].isupper()
 
 
-def _check_options(entry: Entry, load: Callable[..., Any], options: dict[str, Any]) -> None:
+def _takes(load: Callable[..., Any], option: str) -> bool:
     parameters = inspect.signature(load).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return
-    names = {parameter.name for parameter in parameters}
-    for name in ("dtype", "trust_remote_code"):
-        if name in options and name not in names:
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"the model takes no {option}", where=entry.name, got=options[name])
+    return any(parameter.name == option or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

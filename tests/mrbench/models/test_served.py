@@ -19,7 +19,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.cli.app import main
 from mrbench.encode.store import fingerprint
 from mrbench.errors import InputError, ModelError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models import http_client
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model

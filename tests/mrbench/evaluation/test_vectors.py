@@ -18,7 +18,7 @@ from tiny_benchmark import Oracle
 from mrbench.benchmark import Benchmark, decode
 from mrbench.encode import variant_id
 from mrbench.errors import InputError, ModelError
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model
 

@@ -17,7 +17,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
-from mrbench.evaluate.environment import environment
+from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.models.vectors import VectorFolder
@@ -48,6 +48,7 @@ def evaluate(
     cache: Path | None = None,
     share: Share | None = None,
     name: str | None = None,
+    instruction: str | None = None,
 ) -> Result:
     """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
 
@@ -68,6 +69,7 @@ def evaluate(
         cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
         share: What this process embeds where several share the work: the others call :func:`embed`.
         name: What to call the model in the result; None takes its own name. Caches do not depend on it.
+        instruction: What all queries are embedded with; None takes the instruction of each query.
 
     Returns:
         The result that was written.
@@ -91,7 +93,7 @@ def evaluate(
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    source = _source(model, benchmark, split, EmbeddingStore(model, cache, share))
+    source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
     run = Run(
         model=_describe(model) | ({"name": name} if name else {}),
         benchmark={
@@ -101,6 +103,7 @@ def evaluate(
             "split": split,
             "pool": pool,
             "tasks": list(benchmark.task_names),
+            **({} if instruction is None else {"instruction": instruction}),
         },
         seed=seed,
         limit=limit,
@@ -164,6 +167,7 @@ def embed(
     pool: str = "task",
     limit: int | None = None,
     seed: int = 0,
+    instruction: str | None = None,
 ) -> None:
     """Embed one process's share of what :func:`evaluate` needs into a cache, and wait until the others have theirs.
 
@@ -177,19 +181,24 @@ def embed(
         pool: ``task`` or ``union``.
         limit: Number of queries per task.
         seed: Seed of that sample.
+        instruction: What all queries are embedded with; None takes the instruction of each query.
     """
     cache = Path(cache)
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(_source(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
+    embed_tasks(_source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction), pools)
 
 
-def _source(model: EmbeddingModel, benchmark: Benchmark, split: str, store: EmbeddingStore) -> EmbeddingSource:
+def _source(
+    model: EmbeddingModel, benchmark: Benchmark, split: str, store: EmbeddingStore, instruction: str | None
+) -> EmbeddingSource:
     """Return where the vectors come from: files where they were computed elsewhere, else the model."""
-    if isinstance(model, VectorFolder):
-        return VectorSource(model, benchmark, split)
-    return ModelSource(model, benchmark, split, store)
+    if not isinstance(model, VectorFolder):
+        return ModelSource(model, benchmark, split, store, instruction)
+    if instruction is not None:
+        raise InputError("vectors computed elsewhere take no instruction", where=model.name, got=instruction)
+    return VectorSource(model, benchmark, split)
 
 
 def _pools(
