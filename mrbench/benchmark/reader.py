@@ -276,6 +276,11 @@ class Benchmark:
         """The splits it holds."""
         return tuple(self.manifest.counts)
 
+    @property
+    def default_split(self) -> str:
+        """The split that is evaluated where none is named: ``test``, or the first there is."""
+        return "test" if "test" in self.splits or not self.splits else self.splits[0]
+
     def task(self, name: str) -> Task:
         """Return a task of this benchmark.
 

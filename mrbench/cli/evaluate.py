@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from mrbench.cli.common import BenchmarkSpec, Cache, ImageRootOption, Json, Overwrite, Seed, print_json
 from mrbench.cli.evaluation_jobs import Jobs, Outcome
+from mrbench.cli.instructions import Wording, spread, spread_lines, wordings
 from mrbench.cli.model_choices import ModelChoice, chosen
 from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
@@ -50,7 +52,12 @@ def evaluate(
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="A task; may be repeated. [default: all]")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", help="train, validation or test. [default: test, else the first there is]", show_default=False
+        ),
+    ] = None,
     pool: Annotated[
         str, typer.Option("--pool", help="task: candidates of the task's modality; union: of all modalities.")
     ] = "task",
@@ -124,15 +131,20 @@ def evaluate(
     share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
+    benchmark = open_benchmark(spec, image_root=image_root)
+    split = split or benchmark.default_split
     words: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     words += [word for one in task or [] for word in ("--task", one)]
     words += ["--limit", limit] if limit else []
     words += ["--instruction", instruction] if instruction is not None else []
     words += ["--image-root", image_root] if image_root else []
     settings = {"tasks": task or None, "split": split, "pool": pool, "limit": limit, "seed": seed, "depth": depth}
-    settings |= {"instruction": instruction}
+    said = wordings(benchmark, task, instruction)
+    if len(said) > 1 and len(choices) > 1:
+        raise InputError("several instructions take one model at a time", where="--instruction", got=instruction)
     jobs = Jobs(
-        open_benchmark(spec, image_root=image_root),
+        benchmark,
+        spec,
         output,
         several=len(choices) > 1 or models is not None,
         settings=settings,
@@ -144,6 +156,10 @@ def evaluate(
         skip_existing=skip_existing,
         debug=bool(context.find_root().obj),
     )
+    if len(said) > 1:
+        _evaluate_wordings(jobs, choices[0], said, as_json)
+        return
+    jobs = replace(jobs, settings={**settings, "instruction": said[0]})
     if jobs.several:
         _evaluate_several(jobs, choices, as_json)
         return
@@ -152,6 +168,24 @@ def evaluate(
         print_json(outcome.result.to_json())
     elif outcome.status != "embedded":
         _tell(outcome)
+
+
+def _evaluate_wordings(jobs: Jobs, choice: ModelChoice, said: list[Wording], as_json: bool) -> None:
+    """Evaluate a model with each wording of the instructions, and print mean and spread of each task's main measure."""
+    results = []
+    for number, wording in enumerate(said):
+        one = replace(jobs, settings={**jobs.settings, "instruction": wording}, part=f"instruction-{number}")
+        outcome = one.run(choice)
+        if outcome.result:
+            results.append(outcome.result)
+            note(f"instruction {number}: {outcome.target}/result.json")
+    if not results:
+        return
+    found = spread(results)
+    if as_json:
+        print_json(found)
+    else:
+        say("\n".join([f"{results[0].model['name']} on {results[0].benchmark['title']}", *spread_lines(found)]))
 
 
 def _evaluate_several(jobs: Jobs, choices: list[ModelChoice], as_json: bool) -> None:

@@ -58,6 +58,7 @@ class Jobs:
 
     Attributes:
         benchmark: The benchmark.
+        spec: How the user named it.
         output: Where results go: the folder of the one model, or the folder of the models' folders; None takes
             ``results/BENCHMARK``.
         several: Whether there may be several models.
@@ -69,9 +70,11 @@ class Jobs:
         overwrite: Whether results may be replaced.
         skip_existing: Whether a model whose result is there is left out.
         debug: Whether to show the traceback of an error.
+        part: Folder below a model's, where a model is evaluated several times; empty for its own.
     """
 
     benchmark: Benchmark
+    spec: str
     output: Path | None
     several: bool
     settings: dict[str, Any]
@@ -82,6 +85,7 @@ class Jobs:
     overwrite: bool = False
     skip_existing: bool = False
     debug: bool = False
+    part: str = ""
     written: set[Path] = field(default_factory=set)
 
     def run(self, choice: ModelChoice) -> Outcome:
@@ -141,9 +145,9 @@ class Jobs:
 
     def _target(self, choice: ModelChoice, model: EmbeddingModel) -> Path:
         if self.output is not None and not self.several:
-            return self.output
+            return self.output / self.part
         name = plain(choice.name)[:LONGEST_FOLDER].strip(".") if choice.name else folder_name(choice.model, model)
-        return (self.output or Path("results") / self.benchmark.name) / (name or "model")
+        return (self.output or Path("results") / self.benchmark.name) / (name or "model") / self.part
 
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
         """Say whether a folder holds this evaluation of this model."""
@@ -172,7 +176,7 @@ class Jobs:
         words += ["--dtype", choice.dtype] if choice.dtype else []
         words += ["--trust-remote-code"] if choice.trust_remote_code else []
         words += ["--batch-size", choice.batch_size] if choice.batch_size != ModelChoice("").batch_size else []
-        said = ("evaluate", self.benchmark.folder, "--model", choice.model, *self.command, *words)
+        said = ("evaluate", self.spec, "--model", choice.model, *self.command, *words)
         return command_line("mrbench", *said)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ def evaluate(
     cache: Path | None = None,
     share: Share | None = None,
     name: str | None = None,
-    instruction: str | None = None,
+    instruction: str | Mapping[str, str] | None = None,
 ) -> Result:
     """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
 
@@ -69,7 +69,7 @@ def evaluate(
         cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
         share: What this process embeds where several share the work: the others call :func:`embed`.
         name: What to call the model in the result; None takes its own name. Caches do not depend on it.
-        instruction: What all queries are embedded with; None takes the instruction of each query.
+        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
 
     Returns:
         The result that was written.
@@ -103,7 +103,11 @@ def evaluate(
             "split": split,
             "pool": pool,
             "tasks": list(benchmark.task_names),
-            **({} if instruction is None else {"instruction": instruction}),
+            **(
+                {}
+                if instruction is None
+                else {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
+            ),
         },
         seed=seed,
         limit=limit,
@@ -126,6 +130,13 @@ def evaluate(
         write_run(folder, run)
         write_result(folder / RESULT, result)
     return result
+
+
+def _said(instruction: str | Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what a result says of an instruction that is not each query's own."""
+    if instruction is None:
+        return {}
+    return {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
 
 
 def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
@@ -167,7 +178,7 @@ def embed(
     pool: str = "task",
     limit: int | None = None,
     seed: int = 0,
-    instruction: str | None = None,
+    instruction: str | Mapping[str, str] | None = None,
 ) -> None:
     """Embed one process's share of what :func:`evaluate` needs into a cache, and wait until the others have theirs.
 
@@ -181,7 +192,7 @@ def embed(
         pool: ``task`` or ``union``.
         limit: Number of queries per task.
         seed: Seed of that sample.
-        instruction: What all queries are embedded with; None takes the instruction of each query.
+        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
     """
     cache = Path(cache)
     _check_apart(benchmark, cache=cache)
@@ -191,7 +202,11 @@ def embed(
 
 
 def _source(
-    model: EmbeddingModel, benchmark: Benchmark, split: str, store: EmbeddingStore, instruction: str | None
+    model: EmbeddingModel,
+    benchmark: Benchmark,
+    split: str,
+    store: EmbeddingStore,
+    instruction: str | Mapping[str, str] | None,
 ) -> EmbeddingSource:
     """Return where the vectors come from: files where they were computed elsewhere, else the model."""
     if not isinstance(model, VectorFolder):
