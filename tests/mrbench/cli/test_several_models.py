@@ -189,6 +189,26 @@ def test_dtype_is_refused_where_a_model_has_none(run: Any) -> None:
     assert "the model takes no --dtype; where: constant" in err
 
 
+def test_one_instruction_for_all_queries(run: Any) -> None:
+    with Path("own.py").open("a") as file:
+        file.write(
+            "\nclass Listening(Mean):\n    def embed_queries(self, items, instruction):\n"
+            "        assert instruction == 'find it', instruction\n        return self.embed_candidates(items)\n"
+        )
+    words = ("-m", "py:own.py:Listening", "-o", "r")
+    with pytest.raises(AssertionError, match="find i2i"):
+        run(*words)
+    assert run(*words, "--instruction", "find it")[0] == 0
+    said = json.loads(Path("r/result.json").read_text())
+    assert said["benchmark"]["instruction"] == "find it"
+    assert "--instruction 'find it'" in said["command"]
+
+
+def test_leave_to_run_code_does_not_stop_models_without_any(run: Any) -> None:
+    code, _, err = run("-m", "constant", "-m", "py:own.py:Mean", "--trust-remote-code")
+    assert code == 0, err
+
+
 def test_remote_code_is_recorded(run: Any) -> None:
     with Path("own.py").open("a") as file:
         file.write(
