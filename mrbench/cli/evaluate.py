@@ -55,7 +55,9 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            "--split", help="train, validation or test. [default: test, else the first there is]", show_default=False
+            "--split",
+            help="train, validation or test. [default: test, else validation, else train]",
+            show_default=False,
         ),
     ] = None,
     pool: Annotated[
