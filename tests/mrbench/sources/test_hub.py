@@ -147,6 +147,7 @@ def write_mixed(folder: Path) -> Path:
     queries = [
         {"id": "q1", "image": {"bytes": png(40), "path": None}, "text": None},
         {"id": "q2", "image": {"bytes": png(50), "path": None}, "text": "like this"},
+        {"id": "not judged", "image": {"bytes": png(60), "path": None}, "text": None},
     ]
     write_parquet(folder / "queries/test-00000-of-00001.parquet", queries, image=IMAGE)
     qrels = [{"query-id": q, "corpus-id": c, "score": 1} for q, c in (("q1", "i1"), ("q2", "t1"), ("q2", "b1"))]
