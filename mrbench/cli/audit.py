@@ -39,7 +39,7 @@ def audit(
     from mrbench.audit import one_line, write_into_card, write_report
     from mrbench.benchmark import Benchmark
     from mrbench.benchmark.card import CARD
-    from mrbench.evaluate.environment import environment
+    from mrbench.evaluation.environment import environment
     from mrbench.sources.open import parse_spec
 
     folder = Path(parse_spec(spec)[1])

@@ -88,8 +88,8 @@ def evaluate(
     Example: mrbench evaluate emoji --model conse
     """
     from mrbench.encode import Share
-    from mrbench.evaluate import embed
-    from mrbench.evaluate import evaluate as run
+    from mrbench.evaluation import embed
+    from mrbench.evaluation import evaluate as run
     from mrbench.models.zoo import load_model
     from mrbench.sources.open import open_benchmark
 

@@ -26,8 +26,8 @@ def rescore(
 
     Example: mrbench rescore results/emoji/conse emoji
     """
-    from mrbench.evaluate import RESULT
-    from mrbench.evaluate import rescore as run
+    from mrbench.evaluation import RESULT
+    from mrbench.evaluation import rescore as run
     from mrbench.results import difference, read_result, write_result
     from mrbench.sources.open import open_benchmark
 

@@ -170,6 +170,7 @@ def read_run(folder: Path) -> Run:
             benchmark={
                 **{name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
                 "tasks": [str(task) for task in raw["benchmark"]["tasks"]],
+                **{name: str(raw["benchmark"][name]) for name in ("instruction",) if name in raw["benchmark"]},
             },
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),

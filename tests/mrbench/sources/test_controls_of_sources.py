@@ -11,7 +11,7 @@ from photos import chance, opened, write_jsonl
 from PIL import Image
 
 from mrbench.benchmark import Benchmark
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.protocol import Item
 from mrbench.records import MODALITIES
 from mrbench.results import Result

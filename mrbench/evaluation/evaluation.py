@@ -17,7 +17,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingStore, ModelSource, Share
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
-from mrbench.evaluate.environment import environment
+from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.pools import TaskPool, load_pool, pool_modalities
@@ -46,6 +46,7 @@ def evaluate(
     command: str = "",
     cache: Path | None = None,
     share: Share | None = None,
+    instruction: str | None = None,
 ) -> Result:
     """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
 
@@ -65,6 +66,7 @@ def evaluate(
         command: The command to write into the result.
         cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
         share: What this process embeds where several share the work: the others call :func:`embed`.
+        instruction: What all queries are embedded with; None takes the instruction of each query.
 
     Returns:
         The result that was written.
@@ -88,7 +90,7 @@ def evaluate(
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share))
+    source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
     run = Run(
         model=_describe(model),
         benchmark={
@@ -98,6 +100,7 @@ def evaluate(
             "split": split,
             "pool": pool,
             "tasks": list(benchmark.task_names),
+            **({} if instruction is None else {"instruction": instruction}),
         },
         seed=seed,
         limit=limit,
@@ -161,6 +164,7 @@ def embed(
     pool: str = "task",
     limit: int | None = None,
     seed: int = 0,
+    instruction: str | None = None,
 ) -> None:
     """Embed one process's share of what :func:`evaluate` needs into a cache, and wait until the others have theirs.
 
@@ -174,12 +178,13 @@ def embed(
         pool: ``task`` or ``union``.
         limit: Number of queries per task.
         seed: Seed of that sample.
+        instruction: What all queries are embedded with; None takes the instruction of each query.
     """
     cache = Path(cache)
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
+    embed_tasks(ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share), instruction), pools)
 
 
 def _pools(
