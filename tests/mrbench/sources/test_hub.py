@@ -236,6 +236,7 @@ def test_judgements_in_a_data_set_of_their_own(tmp_path: Path) -> None:
         ("q 1\td/1\t1\nq9\td/1\t1\n", r"1 judgements name unknown queries \(1\).*q9"),
         ("q 1\td/1\t-1\n", r"negative relevance; where: .*test.tsv:2"),
         ("q 1\td/1\t1\nq2\td/1\t0.5\n", r"relevance is no whole number; where: .*test.tsv:3"),
+        ("q 1\td/1\t99999999999\n", r"relevance is too large; where: .*test.tsv:2"),
         ("q 1\td/1\tgood\n", r"relevance is no whole number; where: .*test.tsv:2"),
         ("q 1\td/1\t1\nq 1\td/1\t0\n", r"two different judgements \(1\).*'q 1 d/1: 0 and 1'"),
         ("q 1\td/1\n", r"another number of cells.*test.tsv:2"),
