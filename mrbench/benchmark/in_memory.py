@@ -33,7 +33,8 @@ class Contents(Protocol):
     """What a data set holds, read from its own files.
 
     Everything is read when it is asked for, and a table may be asked for more than once. Ids are any text without a
-    line break; they are unique within all corpora of a split, and within the queries of a task and split.
+    line break; they are unique within the queries of a task and split, and within a corpus. Where several corpora of a
+    split hold an id, it names the same candidate in each, which the union of all corpora holds once.
 
     Attributes:
         name: Letters, digits, ``_``, ``.`` and ``-``; names the folder of results.

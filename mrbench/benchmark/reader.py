@@ -21,7 +21,7 @@ from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest, read_manifest
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.files import FETCH, absent_content, sha256_file
-from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
+from mrbench.records import SPLITS, Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
 
 Record = TypeVar("Record")
 NO_IMAGES = ImageRoot()
@@ -275,6 +275,11 @@ class Benchmark:
     def splits(self) -> tuple[str, ...]:
         """The splits it holds."""
         return tuple(self.manifest.counts)
+
+    @property
+    def default_split(self) -> str:
+        """The split that is evaluated where none is named: ``test``, else ``validation``, else ``train``."""
+        return next((split for split in reversed(SPLITS) if split in self.splits), "test")
 
     def task(self, name: str) -> Task:
         """Return a task of this benchmark.

@@ -60,7 +60,7 @@ class ModelSource:
         benchmark: The benchmark.
         split: Its split.
         store: Where vectors are kept; None keeps them for as long as this source lives.
-        instruction: What all queries are embedded with; None takes the instruction of each query.
+        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ModelSource:
         benchmark: Benchmark,
         split: str,
         store: EmbeddingStore | None = None,
-        instruction: str | None = None,
+        instruction: str | Mapping[str, str] | None = None,
     ) -> None:
         self._model, self._benchmark, self._split, self._instruction = model, benchmark, split, instruction
         self._store = EmbeddingStore(model) if store is None else store
@@ -81,18 +81,24 @@ class ModelSource:
     def queries(self, pool: TaskPool) -> Embeddings:
         """Embed the queries of a task."""
         ids = pool.query_ids.tolist()
-        return encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store, self._instruction)
+        return encode_queries(
+            self._model, self._benchmark, pool.task, self._split, ids, self._store, self._said(pool.task)
+        )
 
     def variants(self, pool: TaskPool) -> Embeddings:
         """Embed the variants of a task's queries."""
-        return encode_variants(self._model, self._benchmark, pool, self._split, self._store, self._instruction)
+        return encode_variants(self._model, self._benchmark, pool, self._split, self._store, self._said(pool.task))
 
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
         """Embed image and text of composed queries alone, as far as the model takes them alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":
             return {}
         return {
-            part: encode_part(self._model, self._benchmark, pool, self._split, part, self._store, self._instruction)
+            part: encode_part(self._model, self._benchmark, pool, self._split, part, self._store, self._said(pool.task))
             for part in PARTS
             if part in self._model.modalities
         }
+
+    def _said(self, task: str) -> str | None:
+        """Return the instruction of a task's queries, None for their own."""
+        return self._instruction.get(task) if isinstance(self._instruction, Mapping) else self._instruction

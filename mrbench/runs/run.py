@@ -170,7 +170,7 @@ def read_run(folder: Path) -> Run:
             benchmark={
                 **{name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
                 "tasks": [str(task) for task in raw["benchmark"]["tasks"]],
-                **{name: str(raw["benchmark"][name]) for name in ("instruction",) if name in raw["benchmark"]},
+                **_instruction(raw["benchmark"]),
             },
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
@@ -180,6 +180,14 @@ def read_run(folder: Path) -> Run:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
+
+
+def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """Return the instruction that a run was made with, for all tasks or by task, where it was not each query's own."""
+    said = benchmark.get("instruction")
+    if said is None:
+        return {}
+    return {"instruction": {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else str(said)}
 
 
 def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[str, str]) -> TaskRun:

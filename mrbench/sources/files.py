@@ -82,20 +82,29 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with open_bytes(path) as stream:
         for number, raw in enumerate(_lines(stream, path), 1):
             where = f"{path}:{number}"
-            if len(raw) > _LONGEST:
-                raise BenchmarkError("a line is too long", where=where, got=len(raw), accepted=f"{_LONGEST} bytes")
-            line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BenchmarkError(
-                    "a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON"
-                ) from error
-            if not isinstance(value, dict):
-                raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
-            yield where, value
+            value = json_line(raw, where)
+            if value is not None:
+                yield where, value
+
+
+def json_line(raw: bytes, where: str) -> dict[str, Any] | None:
+    """Return the object of a line, with or without a byte order mark; None of an empty one.
+
+    Raises:
+        BenchmarkError: It is not a JSON object, not UTF-8, or too long.
+    """
+    if len(raw) > _LONGEST:
+        raise BenchmarkError("a line is too long", where=where, got=len(raw), accepted=f"{_LONGEST} bytes")
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        return None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BenchmarkError("a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON") from error
+    if not isinstance(value, dict):
+        raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
+    return value
 
 
 def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:

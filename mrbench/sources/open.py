@@ -22,6 +22,20 @@ SOURCES = Registry(
             "mrbench.sources.pairs:read",
         ),
         Entry("hub", "corpus, queries and qrels as MTEB, BEIR and NanoBEIR lay them out", "mrbench.sources.hub:read"),
+        Entry("mbeir", "the M-BEIR tree: 16 tasks over ten data sets, with instructions", "mrbench.sources.mbeir:read"),
+        Entry(
+            "cirr",
+            "CIRR: a photo and what is to change, over a split and over sets of six",
+            "mrbench.sources.cirr:read",
+        ),
+        Entry("circo", "CIRCO: a photo and what is to change, several answers", "mrbench.sources.circo:read"),
+        Entry("fashioniq", "FashionIQ: a garment and what is to change, two pools", "mrbench.sources.fashioniq:read"),
+        Entry(
+            "fashioniq-turns",
+            "multi-turn FashionIQ: several garments and remarks, one answer",
+            "mrbench.sources.fashioniq_turns:read",
+        ),
+        Entry("genecis", "GeneCIS: a photo and a word, a gallery for each query", "mrbench.sources.genecis:read"),
     ],
 )
 """Every entry is named after its prefix and loads a :data:`ReadSource`.

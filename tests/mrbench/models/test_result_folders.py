@@ -10,7 +10,7 @@ import pytest
 from tiny_towers import changed, write_clip
 
 from mrbench.benchmark import Benchmark
-from mrbench.cli.evaluate import check_no_other_model, folder_name
+from mrbench.cli.evaluation_jobs import check_no_other_model, folder_name
 from mrbench.errors import OutputError
 
 
