@@ -192,7 +192,8 @@ class Hub(Contents):
         used = {path for files in self._files.values() for paths in files.values() for path in paths}
         root = self.location
         names = {str(p.relative_to(root) if p.is_relative_to(root) else p.name): content_digest(p) for p in used}
-        said = canonical_json({"files": names, "options": self._options})
+        options = {name: value for name, value in self._options.items() if name != "qrels"}  # a place, not content
+        said = canonical_json({"files": names, "options": options})
         return hashlib.sha256(said.encode()).hexdigest()
 
     def notes(self) -> list[str]:

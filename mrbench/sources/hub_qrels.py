@@ -18,6 +18,7 @@ from mrbench.sources.rows import checked_id, kind_of
 _QUERY = ("query-id", "query_id", "qid")
 _CANDIDATE = ("corpus-id", "corpus_id", "doc_id", "docid")
 _SCORE = ("score", "relevance", "label")
+_LARGEST = 2**31 - 1
 _LISTED = ("corpus-ids", "corpus_ids")
 
 
@@ -137,6 +138,8 @@ def _score(row: dict[str, Any], where: str) -> int:
         whole = int(number)
     except (TypeError, ValueError, OverflowError):
         number, whole = 0.5, 0
+    if whole > _LARGEST:
+        raise BenchmarkError("a relevance is too large", where=f"{where}, {name}", got=row[name], accepted=_LARGEST)
     if number != whole or isinstance(row[name], bool):
         raise BenchmarkError("a relevance is no whole number", where=f"{where}, {name}", got=row[name])
     if whole < 0:

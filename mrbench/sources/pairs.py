@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -130,7 +131,7 @@ class ImageTextPairs(Contents):
     def _image(self, name: str) -> ImageFile:
         path = self.images.resolve(name)
         if not path.suffix:  # Winoground names its pictures without one
-            added = next((suffix for suffix in _SUFFIXES if Path(f"{path}{suffix}").is_file()), "")
+            added = next((suffix for suffix in _SUFFIXES if os.path.isfile(f"{path}{suffix}")), "")  # noqa: PTH113
             return ImageFile(Path(f"{path}{added}"), name + added)
         return ImageFile(path, name)
 

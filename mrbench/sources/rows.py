@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,9 +155,10 @@ def ignored_columns(seen: Iterable[str], used: Sequence[str]) -> list[str]:
 
 def found_below(folder: Path, name: str) -> Path:
     """Return the folder below which a picture of this name lies: the folder itself, else one in it, else itself."""
-    if "\x00" not in name and not (folder / name).is_file() and folder.is_dir():
+    # os.path says no to names that a file system cannot have; a Path raises.
+    if not os.path.isfile(folder / name) and folder.is_dir():  # noqa: PTH113
         for below in sorted(path for path in folder.iterdir() if path.is_dir()):
-            if (below / name).is_file():
+            if os.path.isfile(below / name):  # noqa: PTH113
                 return below
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -84,7 +85,7 @@ def _stat(item: tuple[str, AnyImage | None, str]) -> Found:
     try:
         return record_id, name, image.size, ""
     except BenchmarkError as error:
-        if isinstance(image, ImageFile) and not image.path.exists():
+        if isinstance(image, ImageFile) and not os.path.exists(image.path):  # noqa: PTH110
             return record_id, name, 0, f"{MISSING} {image.path}"
         return record_id, name, 0, str(error)
 

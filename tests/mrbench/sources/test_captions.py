@@ -280,6 +280,14 @@ def test_a_missing_photo_is_found_when_it_is_read(tmp_path: Path) -> None:
         photo.image.data  # noqa: B018
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "a\x00b.png"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    (tmp_path / "below").mkdir()
+    path = write_jsonl(tmp_path / "c.jsonl", [{"image": name, "caption": "x"}])
+    with pytest.raises(BenchmarkError, match=r"cannot be read|holds a zero byte"):
+        opened("captions", path).corpus("image", "test")[0].image.data  # noqa: B018
+
+
 @pytest.mark.parametrize("options", ["limit=0", "limit=x", "folds=-1", "equal=maybe", "frob=1", "limit"])
 def test_unknown_and_malformed_options_are_refused(tmp_path: Path, options: str) -> None:
     path = write_jsonl(tmp_path / "c.jsonl", [{"image": "a.png", "caption": "x"}])

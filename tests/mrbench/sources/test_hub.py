@@ -147,6 +147,7 @@ def write_mixed(folder: Path) -> Path:
     queries = [
         {"id": "q1", "image": {"bytes": png(40), "path": None}, "text": None},
         {"id": "q2", "image": {"bytes": png(50), "path": None}, "text": "like this"},
+        {"id": "not judged", "image": {"bytes": png(60), "path": None}, "text": None},
     ]
     write_parquet(folder / "queries/test-00000-of-00001.parquet", queries, image=IMAGE)
     qrels = [{"query-id": q, "corpus-id": c, "score": 1} for q, c in (("q1", "i1"), ("q2", "t1"), ("q2", "b1"))]
@@ -222,7 +223,10 @@ def test_judgements_in_a_data_set_of_their_own(tmp_path: Path) -> None:
     (folder / "qrels").rmdir()
     with pytest.raises(BenchmarkError, match="has no qrels"):
         opened("hub", folder)
-    assert relevant(opened("hub", folder, f"qrels={tmp_path / 'b'}"), "t2t") == {"q 1": {"d/1"}, "q2": {"d#3"}}
+    benchmark = opened("hub", folder, f"qrels={tmp_path / 'b'}")
+    assert relevant(benchmark, "t2t") == {"q 1": {"d/1"}, "q2": {"d#3"}}
+    (tmp_path / "b").rename(tmp_path / "moved")
+    assert opened("hub", folder, f"qrels={tmp_path / 'moved'}").digest == benchmark.digest
 
 
 @pytest.mark.parametrize(
@@ -235,6 +239,7 @@ def test_judgements_in_a_data_set_of_their_own(tmp_path: Path) -> None:
         ("q 1\td/1\t1\nq9\td/1\t1\n", r"1 judgements name unknown queries \(1\).*q9"),
         ("q 1\td/1\t-1\n", r"negative relevance; where: .*test.tsv:2"),
         ("q 1\td/1\t1\nq2\td/1\t0.5\n", r"relevance is no whole number; where: .*test.tsv:3"),
+        ("q 1\td/1\t99999999999\n", r"relevance is too large; where: .*test.tsv:2"),
         ("q 1\td/1\tgood\n", r"relevance is no whole number; where: .*test.tsv:2"),
         ("q 1\td/1\t1\nq 1\td/1\t0\n", r"two different judgements \(1\).*'q 1 d/1: 0 and 1'"),
         ("q 1\td/1\n", r"another number of cells.*test.tsv:2"),
@@ -323,16 +328,16 @@ def test_two_splits_that_are_one_of_ours_have_to_be_chosen(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_corpus_of_a_million_rows_is_streamed(tmp_path: Path) -> None:
-    """Reading a million ids and texts of Parquet takes less than 600 MB, all of Python and Arrow included."""
+def test_a_large_corpus_is_streamed(tmp_path: Path) -> None:
+    """Reading 400 MB of texts in Parquet takes less than 300 MB, all of Python and Arrow included."""
     folder = tmp_path / "big"
     (folder / "corpus").mkdir(parents=True)
     schema = pa.schema([("id", pa.string()), ("text", pa.string())])
     with pq.ParquetWriter(folder / "corpus/test-00000-of-00001.parquet", schema) as writer:
-        for start in range(0, 1_000_000, 10_000):
-            ids = [f"d{n}" for n in range(start, start + 10_000)]
-            # 400 characters each: the whole corpus would take 400 MB of Arrow, and more as Python texts.
-            writer.write_table(pa.table({"id": ids, "text": [name * 60 for name in ids]}, schema=schema))
+        for start in range(0, 200_000, 2_000):
+            ids = [f"d{n}" for n in range(start, start + 2_000)]
+            # 2,000 characters each: the whole corpus would take 400 MB of Arrow, and more as Python texts.
+            writer.write_table(pa.table({"id": ids, "text": [(name * 2000)[:2000] for name in ids]}, schema=schema))
     write_parquet(folder / "queries/test-00000-of-00001.parquet", [{"id": "q", "text": "x"}])
     write_parquet(folder / "qrels/test-00000-of-00001.parquet", [{"query-id": "q", "corpus-id": "d5", "score": 1}])
     code = """
@@ -340,9 +345,9 @@ def test_a_corpus_of_a_million_rows_is_streamed(tmp_path: Path) -> None:
     from mrbench.sources.open import open_benchmark
     benchmark = open_benchmark("hub:" + sys.argv[1])
     assert len(list(benchmark.judgements("t2t", "test"))) == 1
-    assert sum(1 for _ in benchmark.corpus("corpus", "test")) == 1_000_000
+    assert sum(1 for _ in benchmark.corpus("corpus", "test")) == 200_000
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     """
     words = [sys.executable, "-c", textwrap.dedent(code), str(folder)]
     run = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert int(run.stdout) < 600
+    assert int(run.stdout) < 300
