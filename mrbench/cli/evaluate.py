@@ -11,6 +11,7 @@ import typer
 
 from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
 from mrbench.cli.streams import say
+from mrbench.cli.summary import summary
 from mrbench.errors import InputError, MRBenchError, OutputError
 from mrbench.workers import cores
 
@@ -20,7 +21,6 @@ MOST_WORKERS = 16  # by default: what one process can take from others
 
 if TYPE_CHECKING:
     from mrbench.models.protocol import EmbeddingModel
-    from mrbench.results import Result
 
 
 def evaluate(
@@ -144,29 +144,6 @@ def decoding_workers(model: EmbeddingModel) -> int:
         return 0
     local = os.environ.get("LOCAL_WORLD_SIZE", "")  # torchrun's: the processes of this machine
     return min(MOST_WORKERS, max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
-
-
-def summary(result: Result) -> str:
-    """Return the scores of a result as lines of text."""
-    lines = [f"{result.model['name']} on {result.benchmark['title']} ({result.benchmark['split']})"]
-    for name, task in result.tasks.items():
-        if task.status != "scored":
-            lines.append(f"  {name:<5} not supported: {task.reason}")
-            continue
-        scores = "  ".join(
-            f"{measure} {task.scores[measure]:.3f}" for measure in ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
-        )
-        lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
-        pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
-        lines.append(f"        pair accuracy: {pairs}")
-        heard = task.by_grain.get("grain_sensitivity", {})
-        if heard:
-            said = "  ".join(f"{grain} {part.score:.3f}" for grain, part in heard.items())
-            lines.append(f"        grain sensitivity: {said}")
-        for reason in dict.fromkeys(task.missing.values()):
-            names = ", ".join(name for name, why in task.missing.items() if why == reason)
-            lines.append(f"        no {names}: {reason}")
-    return "\n".join(lines)
 
 
 def folder_name(spec: str, model: EmbeddingModel) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
 from mrbench.results import GrainScore, TaskResult
@@ -21,6 +22,30 @@ def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) ->
     return Cell(round(math.fsum(pair.score * pair.count for pair in pairs) / count, 12), count)
 
 
+def _sides(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> dict[str, int]:
+    """Return on which side of chance the pair accuracy of each grain surely is: 1 above, -1 below, 0 not sure.
+
+    Surely for all grains at once: the 95 % intervals are widened by the number of grains (Bonferroni). Over several
+    tasks the bounds are averaged like the scores, as if the tasks moved together: they share art.
+
+    Returns:
+        By grain; without those for which a result has no interval.
+    """
+    found = {}
+    normal = NormalDist()
+    wider = normal.inv_cdf(1 - 0.025 / max(1, len(grains))) / normal.inv_cdf(0.975)
+    for grain in grains:
+        pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
+        known = [(pair.score, *pair.interval, pair.count) for pair in pairs if pair.interval is not None]
+        if not pairs or len(known) < len(pairs):
+            continue
+        count = sum(number for *_, number in known)
+        low = math.fsum((score - wider * (score - low)) * number for score, low, _, number in known) / count
+        high = math.fsum((score + wider * (high - score)) * number for score, _, high, number in known) / count
+        found[grain] = 1 if low > CHANCE else -1 if high < CHANCE else 0
+    return found
+
+
 def panel(
     task: str,
     title: str,
@@ -35,7 +60,7 @@ def panel(
         if not all(name in part for name in names):
             continue
         cells = [_pairs(part, names, grain) for grain in grains]
-        if not row.control:
+        if not row.control and not _at_chance(_sides(part, names, grains)):
             cells = _marked(cells)
         lines.append(Line(i, row.label, row.control, tuple(cells)))
     return Panel(task, title, tuple(lines))
@@ -98,14 +123,21 @@ def _marked(cells: list[Cell]) -> list[Cell]:
     return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
 
 
-def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool) -> str:
+def _at_chance(sides: Mapping[str, int]) -> bool:
+    """Whether no grain is surely above or below chance, where that is known of any."""
+    return bool(sides) and not any(sides.values())
+
+
+def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool, noun: str = "grain") -> str:
     """Say in a sentence to which grain type a model is most blind, over the tasks that it takes.
 
     Args:
         parts: Its scored tasks.
-        names: The tasks of the board.
+        names: The tasks of the board that have pairs.
         control: Whether it is a control, which is at chance on purpose.
+        noun: What a grain type is called.
     """
+    parts = {name: part for name, part in parts.items() if name in names}
     grains = sorted({grain for part in parts.values() for grain in part.pair_accuracy})
     cells = {one_line(grain): _pairs(parts, list(parts), grain) for grain in grains}
     scores = {grain: cell.score for grain, cell in cells.items() if cell.score is not None}
@@ -115,11 +147,16 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
     low, high = min(scores.values()), max(scores.values())
     if control:
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        return f"control: {span} on every grain (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+        return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+    sides = {one_line(grain): side for grain, side in _sides(parts, list(parts), grains).items()}
+    if _at_chance(sides):
+        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
+        return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
     blind = [grain for grain, score in scores.items() if score == low]
     count = sum(cells[grain].count for grain in blind)
-    best = "" if low == high else f"; sharpest: {_names([g for g, s in scores.items() if s == high])} ({high:.2f})"
-    return f"blindest grain: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
+    sharp = [grain for grain, score in scores.items() if score == high and sides.get(grain, 1) > 0]
+    best = "" if low == high or not sharp else f"; sharpest: {_names(sharp)} ({high:.2f})"
+    return f"blindest {noun}: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
 
 
 def _names(names: list[str]) -> str:

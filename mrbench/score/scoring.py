@@ -121,7 +121,8 @@ def _setting(pool: TaskPool) -> dict[str, str | int]:
         "queries without a relevant candidate": pool.unanswerable,
     }
     if pool.lists is not None:
-        setting["candidates per query"] = f"{pool.sizes.min()} to {pool.sizes.max()}"
+        least, most = int(pool.sizes.min()), int(pool.sizes.max())
+        setting["candidates per query"] = str(least) if least == most else f"{least} to {most}"
     if isinstance(pool.judgements, Listed):
         setting["judgements"] = ", ".join(f"{n:,} by {origin}" for origin, n in sorted(pool.judgements.origins.items()))
     return setting
