@@ -22,28 +22,54 @@ def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) ->
     return Cell(round(math.fsum(pair.score * pair.count for pair in pairs) / count, 12), count)
 
 
-def _sides(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> dict[str, int]:
-    """Return on which side of chance the pair accuracy of each grain surely is: 1 above, -1 below, 0 not sure.
+def _sides(
+    parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str], *, level: float = 0.95
+) -> dict[str, set[int]]:
+    """Return on which sides of chance the pair accuracy of each grain surely is: 1 above, -1 below.
 
-    Surely for all grains at once: the 95 % intervals are widened by the number of grains (Bonferroni). Over several
-    tasks the bounds are averaged like the scores, as if the tasks moved together: they share art.
+    It is sure where the interval of a task excludes chance, or that of the mean over tasks. The bounds of the mean are
+    the means of the bounds, as if all tasks erred alike: they share art.
+
+    Args:
+        parts: The scored tasks of a model.
+        names: The tasks.
+        grains: The grain types.
+        level: How sure; the 95 % intervals are stretched to it.
 
     Returns:
-        By grain; without those for which a result has no interval.
+        By grain, empty where it may be chance, both where tasks differ; no grain for which a result has no interval.
     """
     found = {}
     normal = NormalDist()
-    wider = normal.inv_cdf(1 - 0.025 / max(1, len(grains))) / normal.inv_cdf(0.975)
+    wider = normal.inv_cdf((1 + level) / 2) / normal.inv_cdf(0.975)
     for grain in grains:
         pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
-        known = [(pair.score, *pair.interval, pair.count) for pair in pairs if pair.interval is not None]
-        if not pairs or len(known) < len(pairs):
+        bounds = [
+            (p.score + wider * (p.interval[0] - p.score), p.score + wider * (p.interval[1] - p.score), p.count)
+            for p in pairs
+            if p.interval is not None
+        ]
+        if not pairs or len(bounds) < len(pairs):
             continue
-        count = sum(number for *_, number in known)
-        low = math.fsum((score - wider * (score - low)) * number for score, low, _, number in known) / count
-        high = math.fsum((score + wider * (high - score)) * number for score, _, high, number in known) / count
-        found[grain] = 1 if low > CHANCE else -1 if high < CHANCE else 0
+        count = sum(number for *_, number in bounds)
+        low, high = (math.fsum(bound[side] * bound[2] for bound in bounds) / count for side in (0, 1))
+        found[grain] = {_side(low, high)} - {0} or {_side(*bound[:2]) for bound in bounds} - {0}
     return found
+
+
+def _side(low: float, high: float) -> int:
+    return 1 if low > CHANCE else -1 if high < CHANCE else 0
+
+
+def _at_chance(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> bool:
+    """Whether no grain is surely above or below chance on any task, where that is known of any grain.
+
+    Surely for all grains and tasks at once: the intervals are stretched by their number (Bonferroni), since one in
+    twenty excludes chance by chance.
+    """
+    tests = sum(grain in parts[name].pair_accuracy for name in names for grain in grains)
+    sides = _sides(parts, names, grains, level=1 - 0.05 / max(1, tests))
+    return bool(sides) and not any(sides.values())
 
 
 def panel(
@@ -60,7 +86,7 @@ def panel(
         if not all(name in part for name in names):
             continue
         cells = [_pairs(part, names, grain) for grain in grains]
-        if not row.control and not _at_chance(_sides(part, names, grains)):
+        if not row.control and not _at_chance(part, names, grains):
             cells = _marked(cells)
         lines.append(Line(i, row.label, row.control, tuple(cells)))
     return Panel(task, title, tuple(lines))
@@ -123,11 +149,6 @@ def _marked(cells: list[Cell]) -> list[Cell]:
     return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
 
 
-def _at_chance(sides: Mapping[str, int]) -> bool:
-    """Whether no grain is surely above or below chance, where that is known of any."""
-    return bool(sides) and not any(sides.values())
-
-
 def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool, noun: str = "grain") -> str:
     """Say in a sentence to which grain type a model is most blind, over the tasks that it takes.
 
@@ -148,13 +169,13 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
     if control:
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
         return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
-    sides = {one_line(grain): side for grain, side in _sides(parts, list(parts), grains).items()}
-    if _at_chance(sides):
+    if _at_chance(parts, list(parts), grains):
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
         return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
     blind = [grain for grain, score in scores.items() if score == low]
     count = sum(cells[grain].count for grain in blind)
-    sharp = [grain for grain, score in scores.items() if score == high and sides.get(grain, 1) > 0]
+    sides = {one_line(grain): found for grain, found in _sides(parts, list(parts), grains).items()}
+    sharp = [grain for grain, score in scores.items() if score == high and sides.get(grain, {1}) == {1}]
     best = "" if low == high or not sharp else f"; sharpest: {_names(sharp)} ({high:.2f})"
     return f"blindest {noun}: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
 

@@ -66,16 +66,19 @@ def _head(name: str, group: Sequence[Result]) -> TaskHead:
         raise ResultError("results of one benchmark disagree on the main measure", where=name, hint="evaluate again")
     fixed = find_measure(task.main)
     chance = next((p.chance[task.main] for p in known if task.main in p.chance), fixed.chance if fixed else None)
+    judged = _judged(known, task.main)
+    counted = any(name.startswith("judged@") for part in known for name in part.scores)
+    facts = _facts(known[0], task, all_judged=counted and not judged) if task.judgements == "partial" else ()
     return TaskHead(
         name,
         one_line(task.title),
         *(size[:2] if size else (0, 0)),
         main=one_line(task.main),
         chance=chance,
-        judged=_judged(known, task.main),
+        judged=judged,
         category=task.category,
         listed=task.pool == "lists",
-        facts=tuple(map(one_line, _facts(known[0], task))) if task.judgements == "partial" else (),
+        facts=tuple(map(one_line, facts)),
     )
 
 
@@ -95,16 +98,20 @@ def _judged(known: Sequence[TaskResult], main: str) -> str:
     return own if own in found else found[-1]
 
 
-def _facts(part: TaskResult, task: Task) -> Iterator[str]:
+def _facts(part: TaskResult, task: Task, *, all_judged: bool) -> Iterator[str]:
     setting: Mapping[str, object] = part.setting
     judges = setting.get("judgements")
-    yield "partial judgements" + (f" ({judges})" if judges else "") + ": what is not judged counts as not relevant"
+    by = f" ({judges})" if judges else ""
+    if all_judged:
+        yield f"Every result is judged{by}"
+    else:
+        yield f"Partial judgements{by}: what is not judged counts as not relevant"
     corpora = setting.get("corpora") or ", ".join(task.own_corpora)
     if task.pool == "lists":
         each = setting.get("candidates per query", "")
-        yield f"each query is searched among its own {each} candidates".replace("  ", " ")
+        yield f"Each query is searched among its own {each} candidates".replace("  ", " ")
     else:
-        yield f"pool: all candidates of {corpora}"
+        yield f"Pool: all candidates of {corpora}"
     for key, said in (
         ("excluded candidates", "{} candidates excluded, each from the search of one query"),
         ("queries without a relevant candidate", "{} queries without a relevant candidate left out"),

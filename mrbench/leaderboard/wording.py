@@ -139,7 +139,7 @@ def chances(board: Board) -> list[str]:
 
 def open_tasks(board: Board) -> list[str]:
     """Say of each open task how it is judged and searched, and what its protocol is."""
-    return [f"{head.name} ({head.category}): {'; '.join(head.facts)}." for head in board.tasks if head.facts]
+    return [f"{head.name} ({head.category}): {'. '.join(head.facts)}." for head in board.tasks if head.facts]
 
 
 def pairs(board: Board) -> str:
@@ -229,4 +229,5 @@ def about(board: Board) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begin with a capital, but for a word that has others, as nDCG."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
