@@ -86,7 +86,7 @@ class ElvaModel:
         return self._embed([Input(item.text, item.image) for item in items])
 
     def cut_texts(self, texts: Sequence[str]) -> Bools:
-        """Return which texts are longer than the prompt has room for, shape ``(len(texts),)``: their end is not read."""
+        """Return which texts are longer than the prompt's limit, shape ``(len(texts),)``: their end is not read."""
         text_ids = self._model.prompter.text_ids
         return longer_than(self._max_text, texts, lambda some: [text_ids(text) for text in some], 0)
 

@@ -127,12 +127,9 @@ def _main(head: TaskHead, cell: Cell) -> str:
 def _pairs(board: Board) -> Iterable[str]:
     yield from (f"### Which {board.noun} is each model blind to?", "")
     yield from (f"- **{escape(row.label)}**: {escape(row.reading)}" for row in board.rows)
-    kind = "grain type" if board.noun == "grain" else board.noun
-    yield from (
-        "",
-        f"Pair accuracy by {kind}, {CHANCE:.2f} is chance; ± half the 95 % interval; the blindest {board.noun} is bold.",
-        "",
-    )
+    noun, kind = board.noun, "grain type" if board.noun == "grain" else board.noun
+    said = f"Pair accuracy by {kind}, {CHANCE:.2f} is chance; ± half the 95 % interval; the blindest {noun} is bold."
+    yield from ("", said, "")
     grain_rows = [
         [escape(panel.title), _name(line.label, line.control), *(_with_interval(cell) for cell in line.cells)]
         for panel in board.panels

@@ -80,7 +80,10 @@ def _board(group: list[Result]) -> Board:
     measures = in_order(found)
     main = main_of(heads)
     made = [_row(result, heads, measures, _same_name(result, group)) for result in group]
-    says = [reading(part, [head.name for head in paired], control=r.control, noun=noun) for part, r in zip(parts, made, strict=True)]
+    says = [
+        reading(part, [head.name for head in paired], control=r.control, noun=noun)
+        for part, r in zip(parts, made, strict=True)
+    ]
     made = [replace(row, reading=said if paired else "") for row, said in zip(made, says, strict=True)]
     order, rows = _ranked(made, lower=main is not None and lower_is_better(main))
     parts = [parts[i] for i in order]

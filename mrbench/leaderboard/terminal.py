@@ -56,9 +56,7 @@ def _ranking(board: Board) -> list[list[str]]:
             for text in (decimal(cell.score), *([decimal(cell.judged)] if head.judged else []))
         ]
         about_overall = [decimal(row.overall.score), interval(row.overall.interval), span(row.ranks), row.group]
-        ranking.append(
-            [str(row.rank or ""), _name(row.label, row.control), *(about_overall if sure else []), *scores]
-        )
+        ranking.append([str(row.rank or ""), _name(row.label, row.control), *(about_overall if sure else []), *scores])
     if chance := chances(board):
         cells = [text for names, level in zip(heads, chance, strict=True) for text in (level, *("" for _ in names[1:]))]
         ranking.append(["", "a random order gives", *("" for _ in sure), *cells])

@@ -153,8 +153,8 @@ def cut_texts(board: Board) -> str:
     if not any(row.cut for row in board.rows):
         return ""
     return (
-        "Texts longer than a model takes are cut: it does not read their end. Pairs and variants with such a text are in "
-        f"no measure of {board.noun}s; rank measures keep every query."
+        "Texts longer than a model takes are cut: it does not read their end. Pairs and variants with such a text are "
+        f"in no measure of {board.noun}s; rank measures keep every query."
     )
 
 

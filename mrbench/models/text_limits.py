@@ -13,7 +13,9 @@ from mrbench.models.common import batches
 _AT_ONCE = 1024  # texts that are tokens in memory at a time
 
 
-def longer_than(limit: int, texts: Sequence[str], tokenize: Callable[[list[str]], list[list[int]]], added: int) -> Bools:
+def longer_than(
+    limit: int, texts: Sequence[str], tokenize: Callable[[list[str]], list[list[int]]], added: int
+) -> Bools:
     """Return which texts have more tokens than a limit, shape ``(len(texts),)``.
 
     A text of ASCII has no more tokens than characters, and one for the space that some tokenizers put before it: what

@@ -89,4 +89,5 @@ def _rows(wanted: list[pa.ChunkedArray], names: list[np.ndarray[Any, Any]]) -> I
     many = len(names) > 1
     keys = pc.binary_join_element_wise(*given, "\x1f") if many else given[0]
     asked = pc.binary_join_element_wise(*wanted, "\x1f") if many else wanted[0]
-    return pc.index_in(asked, keys).fill_null(-1).to_numpy().astype(np.int64)
+    found: Ints = pc.index_in(asked, keys).fill_null(-1).to_numpy().astype(np.int64)
+    return found

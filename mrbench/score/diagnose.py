@@ -33,12 +33,16 @@ _NEEDS = {
 }
 COVERAGE, HIT, DELTA = 10, 5, 0.05
 _CUT = "the model cut a text of every {}"
-_OF_QUERIES = ("grain_distance", "blindness_rate", "calibrated_blindness_rate", "grain_sensitivity", "paraphrase_distance")
+_OF_QUERIES = (
+    "grain_distance",
+    "blindness_rate",
+    "calibrated_blindness_rate",
+    "grain_sensitivity",
+    "paraphrase_distance",
+)
 
 
-def diagnose(
-    rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts
-) -> Diagnosis:
+def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts) -> Diagnosis:
     """Compute every measure that the run allows, and say of the others why not.
 
     Args:
@@ -223,9 +227,7 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, cu
         found.leave_out(name, len(without))
 
 
-def _variants(
-    found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts
-) -> None:
+def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts) -> None:
     variants, places, queries = pool.variants, aligned.variants, aligned.queries
     heard = ~(cut.variants | cut.queries[variants.query])  # for distances between queries
     whole = heard & ~(cut.candidates[pool.positives[variants.query]] | cut.candidates[variants.target])
@@ -327,9 +329,7 @@ def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool, cut: CutT
     kept, lost = aligned.first
     whole = ~cut.queries
     grain = np.array(pool.grain_types)[kind]
-    found.add(
-        f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain[whole[query]], kept[whole[query]])
-    )
+    found.add(f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain[whole[query]], kept[whole[query]]))
     if not whole.any():
         found.missing[f"grain_coverage@{COVERAGE}"] = _CUT.format("query")
         return

@@ -100,7 +100,7 @@ def add_pairs(writer: object, task: Task = PAIRS, number: int = 40, *, true_text
 
 
 def write_open(folder: Path, name: str) -> Benchmark:
-    """Write one of the benchmarks: ``photos``, ``answers``, ``pairs``, ``ranked pairs``, ``true pairs`` or ``mixed``."""
+    """Write one of the benchmarks: photos, answers, pairs, ranked pairs, true pairs, mixed."""
     fill = {
         "photos": ((PHOTOS, add_photos, {}),),
         "answers": ((ANSWERS, add_answers, {}),),

@@ -57,7 +57,9 @@ def test_what_one_task_tells_is_not_averaged_away() -> None:
     made = board(scored({"count": blind, "size": blind}), scored({"count": blind, "size": seeing}))
     assert made.rows[0].reading.startswith("blindest grain: count")
     assert board(scored({"count": blind}), scored({"count": blind})).rows[0].reading.startswith("at chance")
-    split = board(scored({"count": seeing}), scored({"count": (0.3, (0.23, 0.38))}))  # half as good as chance, and twice
+    split = board(
+        scored({"count": seeing}), scored({"count": (0.3, (0.23, 0.38))})
+    )  # half as good as chance, and twice
     assert split.rows[0].reading.startswith("blindest grain: count")
 
 
