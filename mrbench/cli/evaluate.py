@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,14 +13,11 @@ from mrbench.cli.evaluation_jobs import Jobs, Outcome
 from mrbench.cli.instructions import Wording, spread, spread_lines, wordings
 from mrbench.cli.model_choices import ModelChoice, chosen
 from mrbench.cli.streams import note, say
+from mrbench.cli.summary import summary
 from mrbench.errors import InputError
 from mrbench.workers import cores
 
-STANDARD = ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
 BATCH_SIZE = ModelChoice("").batch_size
-
-if TYPE_CHECKING:
-    from mrbench.results import Result
 
 
 def evaluate(
@@ -217,28 +214,3 @@ def _tell(outcome: Outcome) -> None:
         say(f"result: {outcome.target}/result.json")
     else:
         note(f"{outcome.choice.label}: skipped, its result is there: {outcome.target}/result.json")
-
-
-def summary(result: Result) -> str:
-    """Return the scores of a result as lines of text."""
-    lines = [f"{result.model['name']} on {result.benchmark['title']} ({result.benchmark['split']})"]
-    for name, task in result.tasks.items():
-        if task.status != "scored":
-            lines.append(f"  {name:<5} not supported: {task.reason}")
-            continue
-        shown = [*(task.task.get("measures") or STANDARD), task.task.get("main", "")]
-        scores = "  ".join(
-            f"{measure} {task.scores[measure]:.3f}" for measure in dict.fromkeys(shown) if measure in task.scores
-        )
-        lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
-        pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
-        if pairs:
-            lines.append(f"        pair accuracy: {pairs}")
-        heard = task.by_grain.get("grain_sensitivity", {})
-        if heard:
-            said = "  ".join(f"{grain} {part.score:.3f}" for grain, part in heard.items())
-            lines.append(f"        grain sensitivity: {said}")
-        for reason in dict.fromkeys(task.missing.values()):
-            names = ", ".join(name for name, why in task.missing.items() if why == reason)
-            lines.append(f"        no {names}: {reason}")
-    return "\n".join(lines)

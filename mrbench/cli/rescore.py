@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
-from mrbench.cli.evaluate import summary
 from mrbench.cli.streams import say
+from mrbench.cli.summary import summary
 from mrbench.errors import ResultError
 
 

@@ -8,9 +8,11 @@ from typing import Protocol
 
 from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
+from mrbench.encode.cut_texts import CutCounter
 from mrbench.encode.store import EmbeddingStore
 from mrbench.encode.task_inputs import encode_corpus, encode_part, encode_queries, encode_variants
 from mrbench.models.protocol import EmbeddingModel
+from mrbench.pools.cut_texts import CutTexts
 from mrbench.pools.pool import TaskPool
 from mrbench.records import PARTS
 
@@ -51,6 +53,10 @@ class EmbeddingSource(Protocol):
         """Return the vectors of the parts of composed queries, where they can be had; nothing for other tasks."""
         ...
 
+    def cut_texts(self, pool: TaskPool) -> CutTexts | None:
+        """Return which texts of a task were not read to their end; None where that is not known."""
+        ...
+
 
 class ModelSource:
     """A model that reads what the records hold; each distinct item is embedded once.
@@ -73,6 +79,7 @@ class ModelSource:
     ) -> None:
         self._model, self._benchmark, self._split, self._instruction = model, benchmark, split, instruction
         self._store = EmbeddingStore(model) if store is None else store
+        self._cut = CutCounter(model, benchmark, split)
 
     def corpus(self, name: str) -> Embeddings:
         """Embed all candidates of one corpus."""
@@ -102,3 +109,7 @@ class ModelSource:
     def _said(self, task: str) -> str | None:
         """Return the instruction of a task's queries, None for their own."""
         return self._instruction.get(task) if isinstance(self._instruction, Mapping) else self._instruction
+
+    def cut_texts(self, pool: TaskPool) -> CutTexts | None:
+        """Return which texts of a task the model cuts; None where it does not say."""
+        return self._cut.of(pool)

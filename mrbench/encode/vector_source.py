@@ -58,6 +58,9 @@ class VectorSource:
         columns = (pool.query_ids[v.query].tolist(), v.kind.tolist(), v.grain.tolist(), v.number.tolist())
         return self._vectors(f"variants-{pool.task}", [variant_id(*row) for row in zip(*columns, strict=True)])
 
+    def cut_texts(self, pool: TaskPool) -> None:
+        """Return None: whoever computed the vectors knows."""
+
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
         """Return the vectors of image and text of composed queries alone, as far as the model takes them alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":

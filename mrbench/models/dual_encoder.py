@@ -14,7 +14,7 @@ import torch
 import transformers
 from PIL import Image
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
 from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
@@ -25,6 +25,7 @@ from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scalin
 from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
 from mrbench.models.quick_gelu import use_quick_mlps
+from mrbench.models.text_limits import cut_by_tokenizer
 from mrbench.records import MODALITIES, Modality
 
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
@@ -130,6 +131,11 @@ class DualEncoder:
             texts, cut = [text.lower() for text in texts], {**cut, "padding": "max_length"}
         found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
         return found
+
+    def cut_texts(self, texts: Sequence[str]) -> Bools:
+        """Return which texts are longer than the text tower takes, shape ``(len(texts),)``: their end is not read."""
+        said = [text.lower() for text in texts] if self._family in _LOWER_CASED else texts
+        return cut_by_tokenizer(self._tokenizer, self._max_tokens, said)
 
     def text_features(self, texts: list[str]) -> torch.Tensor:
         """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""

@@ -67,11 +67,13 @@ def run_tasks(
         clock.append(perf_counter())
         variants, parts = source.variants(pool), source.parts(pool)
         clock.append(perf_counter())
+        cut = source.cut_texts(pool)
+        clock.append(perf_counter())
         run = search_task(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth, device=device)
         clock.append(perf_counter())
-        steps = ("embed candidates", "embed queries", "embed variants", "search")
+        steps = ("embed candidates", "embed queries", "embed variants", "find cut texts", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
-        runs[task] = replace(run, seconds=seconds)
+        runs[task] = replace(run, seconds=seconds, cut=None if cut is None else cut.to_table(pool))
     return runs
 
 

@@ -39,6 +39,7 @@ TABLES: dict[str, pa.Schema] = {
     ),
     "first": pa.schema([_QUERY, _GRAIN, ("kept", pa.float64()), ("lost", pa.float64())]),
     "parts": pa.schema([_QUERY, ("part", _NAME), _SCORE, *_OTHERS]),
+    "cut": pa.schema([("what", _NAME), ("id", pa.string()), _KIND, _GRAIN, _NUMBER]),
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
@@ -46,6 +47,8 @@ TABLES: dict[str, pa.Schema] = {
 the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
 that are not relevant to the query, itself not included.
 """
+OPTIONAL = ("cut",)
+"""Tables that a run may lack."""
 FILES = rf"run\.json|[A-Za-z0-9][A-Za-z0-9_.]{{0,99}}\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
 """The names of all files of a run, as a regular expression."""
 
@@ -70,6 +73,8 @@ class TaskRun:
         parts: For every composed query, the score and place of its positive when its picture or its text is asked
             alone; empty for other tasks and for models that cannot take one of the two.
         seconds: Wall time by step.
+        cut: Every text that the model did not read to its end: a query, a candidate or a variant of a query. None where
+            the model does not say, and in runs of before.
     """
 
     top: pa.Table
@@ -81,6 +86,7 @@ class TaskRun:
     first: pa.Table
     parts: pa.Table
     seconds: dict[str, float] = field(default_factory=dict)
+    cut: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,8 @@ def write_run(folder: Path, run: Run) -> None:
     tag = "-".join(str(run.model["name"]).split()) or "model"
     for task, part in run.tasks.items():
         for table, schema in TABLES.items():
+            if getattr(part, table) is None and table in OPTIONAL:
+                continue
             path = _path(folder, task, table)
             rows = getattr(part, table).select(schema.names).cast(schema)
             pq.write_table(rows, path, compression="zstd", store_schema=False)  # names are strings to who reads them
@@ -194,6 +202,8 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[s
     tables = {}
     for table, schema in TABLES.items():
         path = _path(folder, task, table)
+        if table in OPTIONAL and not path.exists() and path.name not in digests:
+            continue
         _check_digest(path, digests)
         try:
             found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))

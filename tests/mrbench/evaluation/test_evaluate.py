@@ -184,6 +184,7 @@ def test_result_says_what_it_is(tiny: Benchmark, tmp_path: Path) -> None:
         "embed candidates",
         "embed queries",
         "embed variants",
+        "find cut texts",
         "search",
         "score",
     }
