@@ -6,7 +6,6 @@ import lzma
 import re
 from functools import cache, lru_cache
 from importlib.resources import files
-
 from typing import NamedTuple
 
 VERSION = "3.0"

@@ -1,5 +1,6 @@
 """Closed lists of words that captions use for counts, groups, places, prepositions and attributes."""
 
+# ruff: noqa: SIM905 - lists of words are easier to read and edit as text
 from __future__ import annotations
 
 NUMBERS = {
@@ -88,23 +89,24 @@ LIGHT_VERBS = frozenset(
 )
 """Verbs that mostly say that something is there; another verb beside one of them is no contradiction by itself."""
 
-VERB_GROUPS = (
-    "sit seat perch", "stand", "lie lay recline lounge", "kneel squat crouch", "sleep nap doze snooze",
-    "walk stroll roam wander march hike trek saunter amble trot pace", "run sprint race jog dash gallop charge",
-    "fly soar glide hover airborne", "swim wade paddle float", "jump leap hop bounce", "dance", "climb scale", "fall", "spin twirl",
-    "look watch observe stare gaze view glance peer examine inspect look_on face see", "eat graze feed munch chew "
-    "consume nibble dine bite taste enjoy", "drink sip", "ride", "drive", "ski", "skate skateboard", "surf", "hold carry "
-    "grasp grip clutch", "wear dress don", "play engage participate compete", "smile grin laugh beam", "cry weep",
-    "talk speak chat converse communicate discuss", "throw toss pitch hurl fling", "catch", "hit swing strike bat",
-    "kick", "cook prepare make bake fry", "cut slice chop carve", "gather huddle group congregate crowd assemble cluster",
-    "surround encircle circle", "pull tow drag haul", "push shove", "arrive approach come pull_up", "leave depart exit",
-    "go travel move head proceed ride drive", "read", "write", "wash clean bathe rinse scrub", "brush", "pet stroke pat",
-    "hug embrace cuddle", "kiss", "open", "close shut", "fill", "empty", "cover top", "follow chase pursue trail",
-    "lead guide herd", "pose", "perform do execute", "use operate", "place put set position", "lean rest", "hang suspend dangle",
-    "turn rotate", "cross", "pass", "wait", "work", "type", "photograph capture shoot film", "grow bloom", "burn",
-    "sell", "buy purchase shop", "serve", "fish", "sail", "park", "land", "touch", "reach", "point", "lift raise",
-    "wave", "line arrange", "display show exhibit present", "attempt try", "tie attach fasten connect", "decorate adorn "
-    "ornament", "stop halt", "break", "build construct", "draw paint", "sing", "yawn", "lick", "sniff smell",
+VERB_GROUPS = tuple(
+    """
+    sit seat perch; stand; lie lay recline lounge; kneel squat crouch; sleep nap doze snooze; walk stroll roam wander
+    march hike trek saunter amble trot pace; run sprint race jog dash gallop charge; fly soar glide hover airborne;
+    swim wade paddle float; jump leap hop bounce; dance; climb scale; fall; spin twirl; look watch observe stare gaze
+    view glance peer examine inspect look_on face see; eat graze feed munch chew consume nibble dine bite taste enjoy;
+    drink sip; ride; drive; ski; skate skateboard; surf; hold carry grasp grip clutch; wear dress don; play engage
+    participate compete; smile grin laugh beam; cry weep; talk speak chat converse communicate discuss; throw toss
+    pitch hurl fling; catch; hit swing strike bat; kick; cook prepare make bake fry; cut slice chop carve; gather
+    huddle group congregate crowd assemble cluster; surround encircle circle; pull tow drag haul; push shove; arrive
+    approach come pull_up; leave depart exit; go travel move head proceed ride drive; read; write; wash clean bathe
+    rinse scrub; brush; pet stroke pat; hug embrace cuddle; kiss; open; close shut; fill; empty; cover top; follow
+    chase pursue trail; lead guide herd; pose; perform do execute; use operate; place put set position; lean rest;
+    hang suspend dangle; turn rotate; cross; pass; wait; work; type; photograph capture shoot film; grow bloom; burn;
+    sell; buy purchase shop; serve; fish; sail; park; land; touch; reach; point; lift raise; wave; line arrange;
+    display show exhibit present; attempt try; tie attach fasten connect; decorate adorn ornament; stop halt; break;
+    build construct; draw paint; sing; yawn; lick; sniff smell
+    """.replace("\n", " ").split("; ")
 )
 """Verbs of captions by meaning; two verbs of one group say the same."""
 
@@ -114,20 +116,19 @@ HOLDING_VERBS = frozenset(
 )
 """Verbs whose subject has the object in, on or around it: "a vase holds flowers" states "flowers in a vase"."""
 
-BODY_VERBS = frozenset(
-    "sit stand lie kneel sleep walk run fly swim jump dance climb fall ski skate surf".split()
-)
+BODY_VERBS = frozenset("sit stand lie kneel sleep walk run fly swim jump dance climb fall ski skate surf".split())
 """First verbs of the groups that exclude one another: a body has one posture or way of moving at a time."""
 
 OBLIQUE = {
     "look": ("at", "to", "over", "toward", "through"), "stare": ("at",), "gaze": ("at",), "glance": ("at",),
     "smile": ("at",), "point": ("at", "to", "toward"), "bark": ("at",), "swing": ("at",), "wave": ("at", "to"),
-    "peer": ("at", "over", "in", "through"), "play": ("with",), "talk": ("to", "with", "on"), "speak": ("to", "on", "in"),
-    "reach": ("for", "to"), "pose": ("for", "with"), "wait": ("for",), "prepare": ("for",), "listen": ("to",),
-    "feed": ("on",), "graze": ("on",), "chew": ("on",), "throw": ("to",), "engage": ("in", "with"), "lean": ("on",),
-    "participate": ("in",), "compete": ("in",), "ride": ("on",), "fill": ("with",), "cover": ("with", "in"), "cut": ("in",),
-    "dress": ("in",), "work": ("on",), "flip": ("through",), "look on": ("at",), "eat": ("from", "off", "on"),
-    "drink": ("from", "out of"), "top": ("with",), "surround": ("with",), "decorate": ("with", "in"), "take": ("of",),
+    "peer": ("at", "over", "in", "through"), "play": ("with",), "talk": ("to", "with", "on"),
+    "speak": ("to", "on", "in"), "reach": ("for", "to"), "pose": ("for", "with"), "wait": ("for",), "prepare": ("for",),
+    "listen": ("to",), "feed": ("on",), "graze": ("on",), "chew": ("on",), "throw": ("to",), "engage": ("in", "with"),
+    "lean": ("on",), "participate": ("in",), "compete": ("in",), "ride": ("on",), "fill": ("with",),
+    "cover": ("with", "in"), "cut": ("in",), "dress": ("in",), "work": ("on",), "flip": ("through",),
+    "look on": ("at",), "eat": ("from", "off", "on"), "drink": ("from", "out of"), "top": ("with",),
+    "surround": ("with",), "decorate": ("with", "in"), "take": ("of",),
 }  # fmt: skip
 """Verbs whose preposition is part of the action: "look at", not "at"."""
 
@@ -160,18 +161,19 @@ SIZE_OPPOSITES = (("large", "small"), ("tall", "short"), ("long", "short"), ("wi
 
 MATERIALS = {
     "wooden": "wood", "wood": "wood", "metal": "metal", "metallic": "metal", "steel": "metal", "iron": "metal",
-    "stainless": "metal", "plastic": "plastic", "glass": "glass", "stone": "stone", "brick": "brick", "bricked": "brick",
-    "concrete": "concrete", "cement": "concrete", "leather": "leather", "paper": "paper", "cardboard": "cardboard",
-    "marble": "marble", "clay": "clay", "ceramic": "ceramic", "porcelain": "porcelain", "granite": "granite",
-    "wicker": "wicker", "cloth": "cloth", "cotton": "cotton", "denim": "denim", "woolen": "wool", "wool": "wool",
-    "wooly": "wool", "rubber": "rubber", "straw": "straw", "bamboo": "bamboo", "velvet": "velvet", "silk": "silk",
-    "fabric": "cloth", "aluminum": "metal", "copper": "copper", "bronze": "bronze", "tile": "tile", "tiled": "tile",
-    "hardwood": "wood", "linoleum": "linoleum", "lace": "lace", "fur": "fur", "adobe": "adobe", "wire": "wire",
+    "stainless": "metal", "plastic": "plastic", "glass": "glass", "stone": "stone", "brick": "brick",
+    "bricked": "brick", "concrete": "concrete", "cement": "concrete", "leather": "leather", "paper": "paper",
+    "cardboard": "cardboard", "marble": "marble", "clay": "clay", "ceramic": "ceramic", "porcelain": "porcelain",
+    "granite": "granite", "wicker": "wicker", "cloth": "cloth", "cotton": "cotton", "denim": "denim", "woolen": "wool",
+    "wool": "wool", "wooly": "wool", "rubber": "rubber", "straw": "straw", "bamboo": "bamboo", "velvet": "velvet",
+    "silk": "silk", "fabric": "cloth", "aluminum": "metal", "copper": "copper", "bronze": "bronze", "tile": "tile",
+    "tiled": "tile", "hardwood": "wood", "linoleum": "linoleum", "lace": "lace", "fur": "fur", "adobe": "adobe",
+    "wire": "wire",
 }  # fmt: skip
 
 AGES = {
-    "young": "young", "old": "old", "elderly": "old", "adult": "adult", "teenage": "young", "baby": "baby", "new": "new",
-    "aged": "old", "ancient": "old", "antique": "old", "vintage": "old", "modern": "new", "older": "old",
+    "young": "young", "old": "old", "elderly": "old", "adult": "adult", "teenage": "young", "baby": "baby",
+    "new": "new", "aged": "old", "ancient": "old", "antique": "old", "vintage": "old", "modern": "new", "older": "old",
     "younger": "young", "teen": "young", "infant": "baby", "contemporary": "new", "middle-aged": "adult",
     "old-fashioned": "old", "retro": "old", "newborn": "baby", "brand-new": "new", "senior": "old",
 }  # fmt: skip

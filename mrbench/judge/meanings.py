@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from mrbench.grains import wordnet
-from mrbench.grains.words import ATTRIBUTE_KINDS, ATTRIBUTE_VALUES, PEOPLE, BODY_VERBS, LIGHT_VERBS, VERB_GROUPS
+from mrbench.grains.words import ATTRIBUTE_KINDS, ATTRIBUTE_VALUES, BODY_VERBS, LIGHT_VERBS, PEOPLE, VERB_GROUPS
 
 
 class TextEncoder(Protocol):
@@ -79,10 +78,16 @@ FAR_ATTRIBUTE = 0.45
 FAR_VERB = 0.45
 _VERBS_OF: Any = {}
 _NOUNS_OF: Any = {}
-_MALE = frozenset("man boy guy gentleman male father son husband groom king he dad brother".split())
-_FEMALE = frozenset("woman girl lady female mother daughter wife bride queen she mom sister".split())
-_YOUNG = frozenset("boy girl child kid baby toddler infant kitten puppy teenager youngster".split())
-_GROWN = frozenset("man woman adult lady gentleman guy".split())
+_MALE = frozenset(
+    ["man", "boy", "guy", "gentleman", "male", "father", "son", "husband", "groom", "king", "he", "dad", "brother"]
+)
+_FEMALE = frozenset(
+    ["woman", "girl", "lady", "female", "mother", "daughter", "wife", "bride", "queen", "she", "mom", "sister"]
+)
+_YOUNG = frozenset(
+    ["boy", "girl", "child", "kid", "baby", "toddler", "infant", "kitten", "puppy", "teenager", "youngster"]
+)
+_GROWN = frozenset(["man", "woman", "adult", "lady", "gentleman", "guy"])
 
 
 def is_person(noun: str) -> bool:

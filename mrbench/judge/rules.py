@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from mrbench.grains.description import Attribute, Description, Entity, Relation
-from mrbench.grains.words import COMPATIBLE, HOLDING_VERBS, INVERSE, LIGHT_VERBS, NOT_ON_PATH, PATHS, PLACES, SIZE_OPPOSITES, SYMMETRIC
 from mrbench.grains import wordnet
+from mrbench.grains.description import Attribute, Description, Entity, Relation
+from mrbench.grains.words import (
+    COMPATIBLE,
+    HOLDING_VERBS,
+    INVERSE,
+    LIGHT_VERBS,
+    NOT_ON_PATH,
+    PATHS,
+    PLACES,
+    SIZE_OPPOSITES,
+    SYMMETRIC,
+)
 from mrbench.judge import meanings
-from mrbench.judge.meanings import Meanings, attribute, is_person, exclusive, mentioned
+from mrbench.judge.meanings import Meanings, attribute, exclusive, mentioned
 
 KEPT, VIOLATED, UNKNOWN = "kept", "violated", "unknown"
 _SUPPORT = {"same": 1.0, "near": 0.9, "general": 0.7, "distinct": 0.0}
@@ -25,9 +35,7 @@ class Comparison:
 
     def __init__(self, query: Description, candidate: Description, meanings: Meanings) -> None:
         self.q, self.c, self.m = query, candidate, meanings
-        self.how = [
-            [meanings.noun(a.head, b.head, a.base, b.base) for b in candidate.entities] for a in query.entities
-        ]
+        self.how = [[meanings.noun(a.head, b.head, a.base, b.base) for b in candidate.entities] for a in query.entities]
         self.match: dict[int, int] = {}
         self._align()
         self.taken = {c: q for q, c in self.match.items()}
@@ -150,14 +158,23 @@ class Comparison:
         for answer, y in answers:
             if answer == "distinct" and y.value not in asked:
                 return VIOLATED
-            if y.kind == x.kind and x.kind in _EXCLUSIVE and y.value not in asked and self._exclude(x.kind, x.value, y.value):
+            if (
+                y.kind == x.kind
+                and x.kind in _EXCLUSIVE
+                and y.value not in asked
+                and self._exclude(x.kind, x.value, y.value)
+            ):
                 return VIOLATED
         if self._moved(i, x, j):
             return VIOLATED
         if mentioned(x.value, self.c.words):
             return UNKNOWN
         for answer, y in answers:
-            if answer == "general" and not mentioned(y.value, self.q.words) and self.m.cosine(x.value, y.value) < meanings.FAR_ATTRIBUTE:
+            if (
+                answer == "general"
+                and not mentioned(y.value, self.q.words)
+                and self.m.cosine(x.value, y.value) < meanings.FAR_ATTRIBUTE
+            ):
                 return VIOLATED
         return UNKNOWN
 
@@ -227,7 +244,11 @@ class Comparison:
             return not self._apart(r.predicate, s.predicate)
         if r.kind == "action":  # the candidate says less
             return s.predicate not in ("far", "away", "without")
-        if s.predicate.split()[0] in LIGHT_VERBS | HOLDING_VERBS or r.predicate not in PLACES or mentioned(s.predicate, self.q.words):
+        if (
+            s.predicate.split()[0] in LIGHT_VERBS | HOLDING_VERBS
+            or r.predicate not in PLACES
+            or mentioned(s.predicate, self.q.words)
+        ):
             return True
         return r.predicate in ("beside", "on", "in") and self.m.verb("use", s.predicate) == "same"
 
@@ -239,7 +260,13 @@ class Comparison:
             return frozenset({one, other}) not in COMPATIBLE
         if {one, other} & PATHS and {one, other} & NOT_ON_PATH:
             return True
-        return {one, other} in ({"to", "from"}, {"toward", "away"}, {"toward", "from"}, {"up", "down"}, {"with", "without"})
+        return {one, other} in (
+            {"to", "from"},
+            {"toward", "away"},
+            {"toward", "from"},
+            {"up", "down"},
+            {"with", "without"},
+        )
 
     def _turned(self, r: Relation, s: Relation) -> bool:
         """Whether s, with subject and object exchanged, states r or may be true beside it."""
@@ -301,7 +328,9 @@ class Comparison:
         if r.kind == s.kind == "action":
             return self.m.verb(r.predicate, s.predicate) in ("same", "near")
         if r.kind == s.kind:
-            return {r.predicate, s.predicate} <= _AT or (self._compatible(r, s) and {r.predicate, s.predicate} & {"with", "of"} != set())
+            return {r.predicate, s.predicate} <= _AT or (
+                self._compatible(r, s) and {r.predicate, s.predicate} & {"with", "of"} != set()
+            )
         action, relation = (r, s) if r.kind == "action" else (s, r)
         return relation.predicate in ("with", "in", "on", "of", "from") and action.predicate.split()[0] in (
             LIGHT_VERBS | HOLDING_VERBS | {"ride", "use", "carry", "eat"}
@@ -309,7 +338,11 @@ class Comparison:
 
     def _states_turned(self, r: Relation, s: Relation) -> bool:
         if r.kind == s.kind == "relation":
-            return (r.predicate in SYMMETRIC and r.predicate == s.predicate) or s.predicate in INVERSE.get(r.predicate, ()) or "with" in (r.predicate, s.predicate)
+            return (
+                (r.predicate in SYMMETRIC and r.predicate == s.predicate)
+                or s.predicate in INVERSE.get(r.predicate, ())
+                or "with" in (r.predicate, s.predicate)
+            )
         return False
 
     def _displaced(self, r: Relation, a: int, b: int, subjects: list[int], objects: list[int]) -> str:
@@ -332,7 +365,9 @@ class Comparison:
         owner = self.taken.get(j)
         if self.how[i][j] != "distinct":  # "person" and "child", where both captions have both
             return (
-                owner not in (None, i) and i in self.match and self.how[owner][j] == "same"
+                owner not in (None, i)
+                and i in self.match
+                and self.how[owner][j] == "same"
                 and self.q.entities[owner].head == self.c.entities[j].head != self.q.entities[i].head
             )
         if i not in self.match:
@@ -346,7 +381,10 @@ class Comparison:
         if mentioned(s.predicate, self.q.words):
             return False
         said = [x.predicate for x in self.q.relations if x.kind == "action" and x is not r]
-        return all(self.m.verb(x, s.predicate) not in ("same", "near") for x in said) and self.m.cosine(r.predicate, s.predicate) < meanings.FAR_VERB
+        return (
+            all(self.m.verb(x, s.predicate) not in ("same", "near") for x in said)
+            and self.m.cosine(r.predicate, s.predicate) < meanings.FAR_VERB
+        )
 
     def _object_only(self, r: Relation) -> str:
         for s in self.c.relations:
@@ -413,7 +451,11 @@ def judge_descriptions(q: Description, c: Description, m: Meanings) -> list[tupl
     for r in q.relations:
         if r.predicate == "without" or r.predicate == "of":
             continue
-        if r.kind == "action" and r.predicate.split()[0] in LIGHT_VERBS and r.predicate.split()[0] not in ("sit", "stand", "lie", "lay"):
+        if (
+            r.kind == "action"
+            and r.predicate.split()[0] in LIGHT_VERBS
+            and r.predicate.split()[0] not in ("sit", "stand", "lie", "lay")
+        ):
             continue
         s = q.entities[r.subject].head if r.subject is not None else "-"
         o = q.entities[r.object].head if r.object is not None else "-"
