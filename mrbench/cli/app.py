@@ -12,7 +12,21 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
+from mrbench.cli import (
+    audit,
+    build,
+    cache,
+    demo,
+    evaluate,
+    grade,
+    grains,
+    judge,
+    leaderboard,
+    models,
+    rescore,
+    show,
+    validate,
+)
 from mrbench.errors import InputError, MRBenchError
 
 # typer carries click inside in newer versions and beside it in older ones: reach its classes through typer's own names.
@@ -52,6 +66,9 @@ app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
 app.add_typer(models.app, name="models")
+app.command("grains")(grains.grains)
+app.command("grade")(grade.grade)
+app.add_typer(judge.app, name="judge")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
 app.add_typer(cache.app, name="cache")

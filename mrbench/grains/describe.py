@@ -14,8 +14,10 @@ _WRITTEN = re.compile(
     r"[\"“”]([^\"“”]{1,80})[\"“”]|\b(?:says?|saying|reads?|reading|the words?|labell?ed|spells?|spelling)\s+"
     r"['‘]?((?:[A-Z0-9][\w'&-]*)(?:\s+[A-Z0-9][\w'&-]*)*)"
 )
-_SCENES = ("room", "building", "way", "tract", "body of water", "geological formation", "geographical area", "sky",
-           "park", "facility", "yard", "establishment", "outdoors", "area", "grassland", "shop", "snow", "grass")  # fmt: skip
+_SCENES = frozenset(
+    {"room", "building", "way", "tract", "body of water", "geological formation", "geographical area", "sky", "park"}
+    | {"facility", "yard", "establishment", "outdoors", "area", "grassland", "shop", "snow", "grass"}
+)
 _AT_A_PLACE = frozenset({"in", "at", "on", "through", "across", "down", "along", "outside"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ _POSTURES = frozenset({"sit", "stand", "lie", "lay"})
 _NO_RELATION = frozenset({"of", "without", "as", "like"})
 
 
+Slot = tuple[str, int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Grain:
     """One thing that a caption says.
@@ -31,7 +35,8 @@ class Grain:
         value: What the caption says, as lemmas.
         start, end: ``text[start:end]`` states the grain.
         kind: One of ``KINDS``.
-        slot: Which slot of the description: ``(table, row, column)``.
+        slots: The slots of the description that say it, each ``(table, row, column)``; "a man and a woman sit" has
+            one action in two slots.
     """
 
     type: str
@@ -39,7 +44,7 @@ class Grain:
     start: int
     end: int
     kind: str
-    slot: tuple[str, int, int]
+    slots: tuple[Slot, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the four fields that a line of ``mrbench grains`` has."""
@@ -62,35 +67,34 @@ def grains_of(description: Description) -> list[Grain]:
 
     Verbs that say no more than that a thing is there ("is located") are no action, and "of" is no relation.
     """
-    found: list[tuple[int, int, str, str, tuple[str, int, int]]] = []
+    found: dict[tuple[int, int, str, str], list[Slot]] = {}
     for i, entity in enumerate(description.entities):
-        found += _of_entity(i, entity)
+        for key, slot in _of_entity(i, entity):
+            found.setdefault(key, []).append(slot)
     for i, relation in enumerate(description.relations):
         if not _says_little(relation):
             value = _relation_value(description, relation)
-            found.append((relation.start, relation.end, relation.kind, value, ("relation", i, 0)))
+            found.setdefault((relation.start, relation.end, relation.kind, value), []).append(("relation", i, 0))
     for i, written in enumerate(description.written):
-        found.append((written.start, written.end, "text", written.value, ("text", i, 0)))
-    found.sort(key=lambda row: (row[0], row[1], row[4]))
+        found.setdefault((written.start, written.end, "text", written.value), []).append(("text", i, 0))
     seen: Counter[str] = Counter()
     grains = []
-    for start, end, kind, value, slot in found:
-        grains.append(Grain(numbered(kind, seen[kind]), value, start, end, kind, slot))
+    for (start, end, kind, value), slots in sorted(found.items()):
+        grains.append(Grain(numbered(kind, seen[kind]), value, start, end, kind, tuple(slots)))
         seen[kind] += 1
     return grains
 
 
-def _of_entity(i: int, entity: Entity) -> list[tuple[int, int, str, str, tuple[str, int, int]]]:
+def _of_entity(i: int, entity: Entity) -> Iterator[tuple[tuple[int, int, str, str], Slot]]:
     if entity.negated:
         start, end = entity.negation_span or (entity.start, entity.end)
-        return [(start, end, "negation", f"no {entity.head}", ("negation", i, 0))]
-    kind = "scene" if entity.place else "entity"
-    found = [(entity.start, entity.end, kind, entity.head, ("entity", i, 0))]
+        yield (start, end, "negation", f"no {entity.head}"), ("negation", i, 0)
+        return
+    yield (entity.start, entity.end, "scene" if entity.place else "entity", entity.head), ("entity", i, 0)
     if entity.count is not None and entity.count_span is not None:
-        found.append((*entity.count_span, "count", entity.count, ("count", i, 0)))
+        yield (*entity.count_span, "count", entity.count), ("count", i, 0)
     for column, x in enumerate(entity.attributes):
-        found.append((x.start, x.end, x.kind, x.value, ("attribute", i, column)))
-    return found
+        yield (x.start, x.end, x.kind, x.value), ("attribute", i, column)
 
 
 def _says_little(relation: Relation) -> bool:

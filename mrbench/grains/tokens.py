@@ -8,7 +8,7 @@ from mrbench.grains import wordnet
 
 NOUN_TAGS = frozenset({"NN", "NNS", "NNP", "NNPS"})
 VERB_TAGS = frozenset({"VB", "VBD", "VBG", "VBN", "VBP", "VBZ"})
-_LEMMAS = {"people": "person", "persons": "person", "mens": "man", "womens": "woman", "grey": "gray", 
+_LEMMAS = {"people": "person", "persons": "person", "mens": "man", "womens": "woman", "grey": "gray",
            "tv": "television", "cellphone": "cell phone", "infront": "front"}  # fmt: skip
 _BE = frozenset(["is", "are", "was", "were", "be", "been", "being", "'s", "'re", "am"])
 

@@ -42,6 +42,7 @@ PLACE_NOUNS = frozenset(
 """Nouns that are part of a preposition ("on top of") or a place without a thing ("in the background")."""
 
 PREPOSITIONS = {
+    "to the left of": "left", "on the left of": "left", "to the right of": "right", "on the right of": "right",
     "on": "on", "atop": "on", "upon": "on", "onto": "on", "on top of": "on", "aboard": "on", "on the side of": "beside",
     "on the edge of": "on", "on the back of": "on", "in": "in", "inside": "in", "within": "in", "into": "in",
     "inside of": "in", "in the middle of": "in", "amid": "in", "amidst": "in", "among": "in", "amongst": "in",
@@ -63,18 +64,20 @@ PREPOSITIONS = {
 }  # fmt: skip
 """Prepositions, of one or several words, to the relation that they state."""
 
-INVERSE = {"behind": ("front",), "front": ("behind",), "over": ("under",), "under": ("over", "on", "in"),
+INVERSE = {"left": ("right",), "right": ("left",),
+           "behind": ("front",), "front": ("behind",), "over": ("under",), "under": ("over", "on", "in"),
            "on": ("under",), "in": ("under", "around")}  # fmt: skip
 """Relations that state the same with subject and object exchanged, besides the symmetric ones."""
 
 PLACES = frozenset({"on", "in", "under", "over", "behind", "front", "beside", "far", "outside", "off", "out of", "away",
-                    "opposite"})  # fmt: skip
+                    "opposite", "left", "right"})  # fmt: skip
 """Relations of which a pair has one, but for the pairs of ``COMPATIBLE``."""
 COMPATIBLE = frozenset(
     frozenset(pair)
     for pair in (("on", "in"), ("far", "away"), ("off", "out of"), ("beside", "outside"), ("beside", "opposite"),
                  ("far", "opposite"), ("outside", "front"), ("out of", "outside"), ("away", "off"), ("away", "out of"),
-                 ("far", "out of"), ("far", "off"), ("far", "outside"), ("far", "behind"), ("beside", "over"))
+                 ("far", "out of"), ("far", "off"), ("far", "outside"), ("far", "behind"), ("beside", "over"),
+                 ("left", "beside"), ("right", "beside"), ("left", "on"), ("right", "on"))
 )  # fmt: skip
 PATHS = frozenset({"through", "across", "down", "along", "up"})
 NOT_ON_PATH = frozenset({"beside", "over", "under", "behind", "front", "outside", "far", "away", "off"})
