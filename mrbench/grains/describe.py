@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from mrbench.grains import wordnet
@@ -21,14 +22,15 @@ _SCENES = frozenset(
 _AT_A_PLACE = frozenset({"in", "at", "on", "through", "across", "down", "along", "outside"})
 
 
-def describe(doc: Any, text: str) -> Description:
+def describe(doc: Any, text: str, places: Sequence[int]) -> Description:
     """Return the slots of a parsed caption.
 
     Args:
-        doc: spaCy's parse of the caption, or of a copy of the same length without tags and signs.
+        doc: spaCy's parse of the caption, or of what remains of it without tags and signs.
         text: The caption; spans point into it.
+        places: Where each character of the parsed text stands in the caption.
     """
-    parse = Parse(doc)
+    parse = Parse(doc, places)
     finder = Places(parse, text)
     finder.find_things()
     finder.find_actions()

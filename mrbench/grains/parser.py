@@ -22,17 +22,17 @@ _FOREIGN = re.compile("[^\\x20-\\x7e\u00a1-\u024f\u1e00-\u1eff\u2010-\u2027]")
 """All but Latin letters, digits and punctuation: signs, emoji, other scripts, control characters."""
 
 
-def clean(text: str) -> str:
-    """Return a text of the same length without HTML tags, emoji, other scripts and shouting.
+def clean(text: str) -> tuple[str, list[int]]:
+    """Return a text without HTML tags, emoji, other scripts, runs of spaces and shouting, and where each character was.
 
-    >>> clean("A <b>dog</b>\\U0001f600 runs")
-    'A    dog      runs'
+    >>> clean("A <b>dog</b>\U0001f600 runs")
+    ('A dog runs', [0, 1, 5, 6, 7, 12, 14, 15, 16, 17])
     """
-    text = _TAG.sub(lambda found: " " * len(found[0]), text)
-    text = _FOREIGN.sub(" ", text)
-    if text.isupper() and len(text.lower()) == len(text):
-        text = text.lower()
-    return text
+    spaced = _FOREIGN.sub(" ", _TAG.sub(lambda found: " " * len(found[0]), text))
+    if spaced.isupper() and len(spaced.lower()) == len(spaced):
+        spaced = spaced.lower()
+    kept = [n for n, c in enumerate(spaced) if c != " " or (n and spaced[n - 1] != " ")]
+    return "".join(spaced[n] for n in kept), kept
 
 
 @cache
@@ -63,9 +63,9 @@ def describe_texts(texts: Iterable[str]) -> Iterator[Description]:
         MissingExtraError: spaCy or its model is not installed.
     """
     pipeline = _pipeline()
-    pairs = ((clean(text), text) for text in map(_checked, texts))
-    for doc, text in pipeline.pipe(pairs, as_tuples=True, batch_size=_BATCH):
-        yield describe(doc, text)
+    pairs = ((cleaned, (text, places)) for text in map(_checked, texts) for cleaned, places in [clean(text)])
+    for doc, (text, places) in pipeline.pipe(pairs, as_tuples=True, batch_size=_BATCH):
+        yield describe(doc, text, places)
 
 
 def _checked(text: str) -> str:

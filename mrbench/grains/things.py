@@ -130,7 +130,8 @@ class Things:
 
     def _before(self, i: int) -> list[int]:
         """Return the tokens before a noun that may be part of its name."""
-        p, found, j = self.p, [], i - 1
+        p, j = self.p, i - 1
+        found: list[int] = []
         while j >= 0 and p.dep[j] in ("compound", "nmod", "amod") and j < p.head[j] <= i and p.tag[j] != "CD":
             found.insert(0, j)
             j -= 1

@@ -27,6 +27,8 @@ class Things(Alignment):
             if self.how[i][j] == "general":
                 return UNKNOWN
             return VIOLATED if self._renamed(i, j) else KEPT
+        if any(a.base == y.value for b in self.c.entities for y in b.attributes):  # "made of clay", "clay vases"
+            return KEPT
         if self.m.mentions(a.base, self.c.words) or self.m.mentions(a.head, self.c.words):
             return UNKNOWN
         rivals = (j for j in range(len(self.c.entities)) if j not in self.taken and self.how[i][j] == "distinct")
