@@ -10,6 +10,7 @@ _SHOWING = ("have", "feature", "contain", "show", "see")
 """Verbs after which a phrase speaks of the object: "the table has a salad on it"."""
 _PERCEIVING = ("see", "watch", "show", "have", "keep")
 """Verbs whose object does what the next verb says: "a man watching a dog run"."""
+_LACKING = frozenset({"lack", "miss"})
 _NO_ACTION = frozenset({"aux", "auxpass", "amod", "compound", "prep", "punct", "nmod"})
 _BETWEEN = frozenset({"prep", "advmod", "prt", "npadvmod", "acomp", "pcomp"})
 _MAX_DEPTH = 12
@@ -94,6 +95,10 @@ class Clauses(Things):
             objects = [(n, i) for n in patients]
         elif patients:  # "a car is parked": a state of the car
             subjects, objects = patients, []
+        if p.lemma[i] in _LACKING:
+            for n, token in objects:
+                entity = self.description.entities[n]
+                entity.negated, entity.negation_span = True, (p.start[i], max(p.end[i], p.end[token]))
         if p.lemma[i] == "wear":
             self._worn_colours(i, subjects)
         if not subjects and not objects:

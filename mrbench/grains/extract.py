@@ -18,7 +18,7 @@ KINDS = {
 """Every kind of grain, and the part of SugarCrepe's kinds that it belongs to."""
 
 _ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ", "ninth ", "tenth ")
-_POSTURES = frozenset({"sit", "stand", "lie", "lay"})
+_POSTURES = frozenset({"sit", "stand", "lie", "lay", "park"})
 _NO_RELATION = frozenset({"of", "without", "as", "like"})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrbench.grains import Description, Grain, Relation, Slot, wordnet
 from mrbench.grains.words import INVERSE
 from mrbench.judge.meanings import FAR_VERB, Meanings
-from mrbench.judge.predicates import Predicates, apart
+from mrbench.judge.predicates import Predicates, apart, verb_of
 from mrbench.judge.things import Things
 from mrbench.judge.verdicts import KEPT, UNKNOWN, VIOLATED, all_of
 
@@ -52,7 +52,9 @@ class Comparison(Things):
                 continue
             direct = s.subject in subjects or not set(s.alternatives).isdisjoint(subjects)
             if s.object in objects and (direct or (subjects and s.subject in others)):
-                if self.predicates.state(r, s):
+                if self.c.entities[s.object].negated != self.q.entities[b].negated:  # "with no helmet"
+                    contrary = True
+                elif self.predicates.state(r, s):
                     if r.predicate == s.predicate or r.kind == s.kind == "action":
                         return KEPT
                     loosely = True
@@ -67,7 +69,15 @@ class Comparison(Things):
                     contrary = contrary or not self.predicates.allow_turned(r, s)
         if contrary:
             return VIOLATED
-        return KEPT if loosely else self._displaced(r, a, b)
+        if loosely:
+            return KEPT
+        opposite = r.kind == "action" and any(self._opposite(r, j) for j in subjects)
+        return VIOLATED if opposite else self._displaced(r, a, b)
+
+    def _opposite(self, r: Relation, j: int) -> bool:
+        """Whether a thing of the candidate has an attribute that denies an action: "empty" for "filled"."""
+        values = [y.value for y in self.c.entities[j].attributes]
+        return any(wordnet.antonyms(verb_of(r), value, part) for value in values for part in "va")
 
     def _displaced(self, r: Relation, a: int, b: int) -> str:
         """Look for another thing in the subject's or object's place."""
@@ -125,8 +135,7 @@ class Comparison(Things):
         for y in (y for j in subjects for y in self.c.entities[j].attributes):
             if y.kind == "state" and self.m.verb(r.predicate, y.value) in ("same", "near"):
                 return KEPT
-            contrary = contrary or any(wordnet.antonyms(r.predicate, y.value, part) for part in "va")
-        return VIOLATED if contrary else UNKNOWN
+        return VIOLATED if contrary or any(self._opposite(r, j) for j in subjects) else UNKNOWN
 
     def _in_its_place(self, r: Relation, s: Relation) -> bool:
         """Whether a thing that does s does not do r: another posture, or a verb that the query does not know."""

@@ -14,7 +14,7 @@ EXCLUSIVE_KINDS = frozenset(ATTRIBUTE_KINDS.values())
 """Kinds of attributes of which a thing has one value."""
 NEAR_NOUN, NEAR_SIBLING, NEAR_VERB, NEAR_ATTRIBUTE = 0.62, 0.78, 0.58, 0.6
 """Cosines of MiniLM from which on two words say nearly the same; siblings in WordNet need more."""
-FAR_VERB, FAR_ATTRIBUTE, FAR_ROLE = 0.45, 0.45, 0.4
+FAR_VERB, FAR_ATTRIBUTE, FAR_ROLE = 0.45, 0.55, 0.4
 """Cosines below which a word in the place of another contradicts it."""
 _EXCLUSIVE_VALUES = frozenset(ATTRIBUTE_VALUES.values())
 _SENSES = 3
