@@ -119,7 +119,9 @@ HOLDING_VERBS = frozenset(
 )
 """Verbs whose subject has the object in, on or around it: "a vase holds flowers" states "flowers in a vase"."""
 
-BODY_VERBS = frozenset("sit stand lie kneel sleep walk run fly swim jump dance climb fall ski skate surf park drive".split())
+BODY_VERBS = frozenset(
+    "sit stand lie kneel sleep walk run fly swim jump dance climb fall ski skate surf park drive".split()
+)
 """First verbs of the groups that exclude one another: a body has one posture or way of moving at a time."""
 
 OBLIQUE = {

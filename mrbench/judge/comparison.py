@@ -9,6 +9,9 @@ from mrbench.judge.predicates import Predicates, apart, verb_of
 from mrbench.judge.things import Things
 from mrbench.judge.verdicts import KEPT, UNKNOWN, VIOLATED, all_of
 
+_LOOSELY = "loosely"
+"""The candidate says it in vague words, such as "with": kept, unless it also says something that excludes it."""
+
 
 class Comparison(Things):
     """One query caption against one caption of a candidate.
@@ -44,35 +47,36 @@ class Comparison(Things):
         return self._does(r) if r.kind == "action" else self._stands(r, r.subject)
 
     def _between(self, r: Relation, a: int, b: int) -> str:
-        subjects, objects = self.partners(a), self.partners(b)
-        others = {j for k in r.alternatives for j in self.partners(k)}
-        contrary = loosely = False
-        for s in self.c.relations:
-            if s.subject is None or s.object is None:
-                continue
-            direct = s.subject in subjects or not set(s.alternatives).isdisjoint(subjects)
-            if s.object in objects and (direct or (subjects and s.subject in others)):
-                if self.c.entities[s.object].negated != self.q.entities[b].negated:  # "with no helmet"
-                    contrary = True
-                elif self.predicates.state(r, s):
-                    if r.predicate == s.predicate or r.kind == s.kind == "action":
-                        return KEPT
-                    loosely = True
-                elif direct or r.kind == s.kind == "relation":
-                    contrary = contrary or not self.predicates.allow(r, s)
-            elif s.object in subjects and s.subject in objects:
-                if self.predicates.state_turned(r, s):
-                    if r.predicate == s.predicate or s.predicate in INVERSE.get(r.predicate, ()):
-                        return KEPT
-                    loosely = True
-                else:
-                    contrary = contrary or not self.predicates.allow_turned(r, s)
-        if contrary:
+        subjects = self.partners(a)
+        found = {answer for s in self.c.relations for answer in [self._compare(r, s, a, b)] if answer is not None}
+        if KEPT in found:
+            return KEPT
+        if VIOLATED in found:
             return VIOLATED
-        if loosely:
+        if _LOOSELY in found:
             return KEPT
         opposite = r.kind == "action" and any(self._opposite(r, j) for j in subjects)
         return VIOLATED if opposite else self._displaced(r, a, b)
+
+    def _compare(self, r: Relation, s: Relation, a: int, b: int) -> str | None:
+        """Say what a relation of the candidate does to r; None where it is between other things, or allows r."""
+        subjects, objects = self.partners(a), self.partners(b)
+        if s.subject is None or s.object is None or not subjects:
+            return None
+        direct = s.subject in subjects or not set(s.alternatives).isdisjoint(subjects)
+        if s.object in objects and (direct or s.subject in {j for k in r.alternatives for j in self.partners(k)}):
+            if self.c.entities[s.object].negated != self.q.entities[b].negated:  # "with no helmet"
+                return VIOLATED
+            if self.predicates.state(r, s):
+                return KEPT if r.predicate == s.predicate or r.kind == s.kind == "action" else _LOOSELY
+            told = direct or r.kind == s.kind == "relation"
+            return VIOLATED if told and not self.predicates.allow(r, s) else None
+        if s.object in subjects and s.subject in objects:
+            if self.predicates.state_turned(r, s):
+                exact = r.predicate == s.predicate or s.predicate in INVERSE.get(r.predicate, ())
+                return KEPT if exact else _LOOSELY
+            return None if self.predicates.allow_turned(r, s) else VIOLATED
+        return None
 
     def _opposite(self, r: Relation, j: int) -> bool:
         """Whether a thing of the candidate has an attribute that denies an action: "empty" for "filled"."""

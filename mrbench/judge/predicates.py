@@ -19,7 +19,15 @@ _AT = frozenset({"in", "at", "on"})
 _VAGUE = frozenset({"with", "of"})
 _CARRIED_BY = frozenset({"with", "in", "on", "of", "from"})
 _CARRYING = LIGHT_VERBS | HOLDING_VERBS | {"ride", "use", "carry", "eat"}
-_OPPOSITES = ({"to", "from"}, {"toward", "away"}, {"toward", "from"}, {"up", "down"}, {"with", "without"}, {"against", "away"}, {"against", "far"})
+_OPPOSITES = (
+    {"to", "from"},
+    {"toward", "away"},
+    {"toward", "from"},
+    {"up", "down"},
+    {"with", "without"},
+    {"against", "away"},
+    {"against", "far"},
+)
 
 
 def verb_of(relation: Relation) -> str:
