@@ -26,7 +26,7 @@ def clean(text: str) -> tuple[str, list[int]]:
     """Return a text without HTML tags, emoji, other scripts, runs of spaces and shouting, and where each character was.
 
     >>> clean("A <b>dog</b>\U0001f600 runs")
-    ('A dog runs', [0, 1, 5, 6, 7, 12, 14, 15, 16, 17])
+    ('A dog runs', [0, 1, 5, 6, 7, 8, 14, 15, 16, 17])
     """
     spaced = _FOREIGN.sub(" ", _TAG.sub(lambda found: " " * len(found[0]), text))
     if spaced.isupper() and len(spaced.lower()) == len(spaced):
