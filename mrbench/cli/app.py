@@ -22,6 +22,9 @@ from mrbench.cli import (
     datasets,
     demo,
     evaluate,
+    grade,
+    grains,
+    judge,
     leaderboard,
     models,
     rescore,
@@ -78,6 +81,9 @@ app.command("show")(show.show)
 app.add_typer(datasets.app, name="datasets")
 app.command("convert")(convert.convert)
 app.add_typer(models.app, name="models")
+app.command("grains")(grains.grains)
+app.command("grade")(grade.grade)
+app.add_typer(judge.app, name="judge")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
 app.add_typer(cache.app, name="cache")

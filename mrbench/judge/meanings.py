@@ -1,0 +1,202 @@
+"""How two words stand to each other: the same, one more general, near, contrary, or nothing known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from mrbench.grains import Attribute, Entity, wordnet
+from mrbench.grains.words import ATTRIBUTE_KINDS, ATTRIBUTE_VALUES, BODY_VERBS, LIGHT_VERBS, PEOPLE, VERB_GROUPS
+
+EXCLUSIVE_KINDS = frozenset(ATTRIBUTE_KINDS.values())
+"""Kinds of attributes of which a thing has one value."""
+NEAR_NOUN, NEAR_SIBLING, NEAR_VERB, NEAR_ATTRIBUTE = 0.62, 0.78, 0.58, 0.6
+"""Cosines of MiniLM from which on two words say nearly the same; siblings in WordNet need more."""
+FAR_VERB, FAR_ATTRIBUTE, FAR_ROLE = 0.45, 0.55, 0.4
+"""Cosines below which a word in the place of another contradicts it."""
+_EXCLUSIVE_VALUES = frozenset(ATTRIBUTE_VALUES.values())
+_SENSES = 3
+_KIN = 0.85
+_MALE = frozenset(
+    {"man", "boy", "guy", "gentleman", "male", "father", "son", "husband", "groom", "king", "dad", "brother"}
+)
+_FEMALE = frozenset(
+    {"woman", "girl", "lady", "female", "mother", "daughter", "wife", "bride", "queen", "mom", "sister"}
+)
+_YOUNG = frozenset({"boy", "girl", "child", "kid", "baby", "toddler", "infant", "teenager", "youngster"})
+_GROWN = frozenset({"man", "woman", "adult", "lady", "gentleman", "guy"})
+_GROUPS: dict[str, set[str]] = {}
+for _group in VERB_GROUPS:
+    for _word in _group.split():
+        _GROUPS.setdefault(_word.replace("_", " "), set()).add(_group.split()[0])
+
+
+class TextEncoder(Protocol):
+    """What the judge needs of an embedding model of texts."""
+
+    name: str
+    revision: str
+
+    def embed_texts(self, texts: Sequence[str]) -> Any:
+        """Embed texts as unit vectors, shape ``(len(texts), dimension)``."""
+
+
+class Meanings:
+    """Compares words by WordNet and by the cosine of their embeddings.
+
+    Args:
+        encoder: Embeds words; None for WordNet alone.
+    """
+
+    def __init__(self, encoder: TextEncoder | None) -> None:
+        self.encoder = encoder
+        self._vectors: dict[str, Any] = {}
+        self._cosines: dict[tuple[str, str], float] = {}
+        self._nouns: dict[tuple[str, str], str] = {}
+        self._verbs: dict[tuple[str, str], str] = {}
+
+    def prepare(self, words: set[str]) -> None:
+        """Embed words that are not known yet, all at once."""
+        new = sorted(word for word in words if word not in self._vectors)
+        if new and self.encoder is not None:
+            self._vectors.update(zip(new, np.asarray(self.encoder.embed_texts(new)), strict=True))
+
+    def cosine(self, one: str, other: str) -> float:
+        """Return the cosine of two words' embeddings; 1 for equal words, 0 without an encoder."""
+        if one == other:
+            return 1.0
+        if self.encoder is None:
+            return 0.0
+        key = (one, other) if one < other else (other, one)
+        if key not in self._cosines:
+            self.prepare({one, other})
+            self._cosines[key] = float(self._vectors[one] @ self._vectors[other])
+        return self._cosines[key]
+
+    def noun(self, asked: Entity, said: Entity) -> str:
+        """Say what a noun of a candidate means for a noun of the query.
+
+        Returns:
+            ``same`` (it states the noun: equal, synonym, or more specific), ``near`` (another word that is close in
+            meaning), ``general`` (it leaves open whether the noun holds), ``distinct`` (another thing).
+        """
+        key = (asked.head, said.head)
+        if key not in self._nouns:
+            self._nouns[key] = _same_name(asked, said) or self._compare_nouns(*key)
+        return self._nouns[key]
+
+    def _compare_nouns(self, asked: str, said: str) -> str:
+        people = is_person(asked), is_person(said)
+        if wordnet.antonyms(asked, said, "n") and not any(people):
+            return "distinct"
+        if wordnet.synonyms(asked, said, "n", first=_SENSES) or wordnet.is_a(said, asked, "n", first=1, of=2):
+            return "same"
+        if wordnet.is_a(asked, said, "n", first=2, of=2):
+            return "general"
+        cosine = self.cosine(asked, said)
+        if all(people):
+            if cosine >= NEAR_NOUN:
+                return "near"
+            return "general" if {asked, said} & PEOPLE or cosine >= FAR_ROLE else "distinct"
+        kin = wordnet.closeness(asked, said, "n") > _KIN
+        return "near" if cosine >= (NEAR_SIBLING if kin else NEAR_NOUN) else "distinct"
+
+    def verb(self, asked: str, said: str) -> str:
+        """Say what a verb of a candidate means for a verb of the query; the answers are those of :meth:`noun`."""
+        key = (asked, said)
+        if key not in self._verbs:
+            self._verbs[key] = self._compare_verbs(asked, said)
+        return self._verbs[key]
+
+    def _compare_verbs(self, asked: str, said: str) -> str:
+        if asked == said:
+            return "same"
+        a, s = asked.split()[0], said.split()[0]
+        if a == s:
+            return "same" if " " not in asked or " " not in said else "near"
+        mine, theirs = _groups_of(asked), _groups_of(said)
+        if mine & theirs:
+            return "same"
+        if self.exclusive(asked, said):
+            return "distinct"
+        if not (mine and theirs):
+            if wordnet.synonyms(a, s, "v", first=3) or wordnet.is_a(s, a, "v", first=2, of=2):
+                return "same"
+            if self.cosine(asked, said) >= NEAR_VERB:
+                return "near"
+        light = a in LIGHT_VERBS or s in LIGHT_VERBS
+        return "general" if light or wordnet.is_a(a, s, "v", first=2, of=2) else "distinct"
+
+    def exclusive(self, one: str, other: str) -> bool:
+        """Whether two verbs are different postures or ways of moving."""
+        mine, theirs = _groups_of(one), _groups_of(other)
+        return not mine & theirs and bool(mine & BODY_VERBS and theirs & BODY_VERBS)
+
+    def attribute(self, asked: Attribute, said: Attribute) -> str:
+        """Say what an attribute of a candidate's thing means for one of the query's; answers as for nouns."""
+        x, y = asked.value, said.value
+        if x == y or akin(x, y):
+            return "same"
+        if asked.kind in EXCLUSIVE_KINDS and y in _EXCLUSIVE_VALUES:
+            return "general"
+        if wordnet.antonyms(x, y, "a"):
+            return "distinct"
+        if wordnet.similar(x, y) or wordnet.synonyms(x, y, "n") or wordnet.synonyms(x, y, "v"):
+            return "same"
+        return "near" if self.cosine(x, y) >= NEAR_ATTRIBUTE else "general"
+
+    def mentions(self, word: str, words: frozenset[str]) -> bool:
+        """Whether a word, or another form of its stem, is among the words of a caption."""
+        return mentioned(word, words)
+
+
+def is_person(noun: str) -> bool:
+    """Whether a noun names a person."""
+    return noun in PEOPLE or wordnet.fields(noun)[:1] == ("person",)
+
+
+def _same_name(asked: Entity, said: Entity) -> str | None:
+    """Compare two nouns as words: equal, in another spelling, one the other's last word, siblings by it, opposites."""
+    a, s = asked.head, said.head
+    if _plain(a) == _plain(s) or a == said.base or asked.base == s or misspelt(a, s):
+        return "same"
+    if asked.base == said.base:  # "stop sign" and "street sign"
+        return "same" if wordnet.synonyms(a, s, "n") else "general"
+    pairs = ((_MALE, _FEMALE), (_FEMALE, _MALE), (_YOUNG, _GROWN), (_GROWN, _YOUNG))
+    return "distinct" if any(a in one and s in other for one, other in pairs) else None
+
+
+def _plain(noun: str) -> str:
+    return noun.replace(" ", "").replace("-", "")
+
+
+def _groups_of(verb: str) -> set[str]:
+    return _GROUPS.get(verb) or _GROUPS.get(verb.split()[0]) or set()
+
+
+def misspelt(one: str, other: str) -> bool:
+    """Whether two words have the same letters in another order.
+
+    >>> misspelt("toilet", "toliet")
+    True
+    """
+    return len(one) == len(other) >= 5 and one[0] == other[0] and sorted(one) == sorted(other)
+
+
+def akin(one: str, other: str) -> bool:
+    """Whether two words look like forms of one stem.
+
+    >>> akin("rock", "rocky"), akin("compete", "competition"), akin("red", "reduced")
+    (True, True, False)
+    """
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    return len(short) >= 4 and len(long) - len(short) <= 6 and long.startswith(short[: max(4, len(short) - 1)])
+
+
+def mentioned(word: str, words: frozenset[str]) -> bool:
+    """Whether a word, or another form of its stem, is among some words."""
+    return word in words or any(akin(word, other) for other in words)

@@ -1,0 +1,68 @@
+"""The judge ``rules``: compares the slots of captions, and tells contradiction from silence. Offline, deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mrbench.grains import Description, Grain, describe_texts, grains_of, versions
+from mrbench.judge.comparison import Comparison
+from mrbench.judge.meanings import Meanings, TextEncoder
+from mrbench.judge.support import Support
+from mrbench.judge.verdicts import Verdict, read_together
+
+VERSION = "1"
+"""Raised whenever a verdict changes."""
+
+
+class Rules:
+    """Judges captions by rules on their parse, by WordNet, and by MiniLM for words of near meaning.
+
+    Args:
+        encoder: Embeds words, phrases and captions; None for WordNet alone.
+        soft: Also give every grain its support, for which every caption is embedded.
+
+    Raises:
+        MissingExtraError: spaCy or its model is not installed.
+    """
+
+    name = "rules"
+
+    def __init__(self, encoder: TextEncoder | None, *, soft: bool = False) -> None:
+        self._meanings = Meanings(encoder)
+        self._support = Support(encoder) if soft and encoder is not None else None
+        self.versions = {"rules": VERSION, **versions()}
+        if encoder is not None:
+            self.versions[encoder.name] = encoder.revision
+
+    def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Verdict]:
+        """Judge queries against candidates; see :class:`mrbench.judge.verdicts.Judge`."""
+        texts = list(dict.fromkeys(text for query, texts in pairs for text in (query, *texts)))
+        described = dict(zip(texts, describe_texts(texts), strict=True))
+        self._meanings.prepare(_words(described.values()))
+        queries = {query: grains_of(described[query]) for query, _ in pairs}
+        found = [
+            (queries[query], self._answers(described[query], queries[query], [described[text] for text in texts]))
+            for query, texts in pairs
+        ]
+        if self._support is None:
+            return [Verdict(tuple(grains), answers) for grains, answers in found]
+        support = self._support.of(
+            [(described[query], answers, texts) for (query, texts), (_, answers) in zip(pairs, found, strict=True)],
+            queries,
+        )
+        return [Verdict(tuple(grains), answers, soft) for (grains, answers), soft in zip(found, support, strict=True)]
+
+    def _answers(self, query: Description, grains: list[Grain], candidate: list[Description]) -> tuple[str, ...]:
+        comparisons = [Comparison(query, caption, self._meanings) for caption in candidate]
+        return tuple(read_together(one.grain(grain) for one in comparisons) for grain in grains)
+
+
+def _words(descriptions: Iterable[Description]) -> set[str]:
+    """Return every word that may be compared by its embedding."""
+    found: set[str] = set()
+    for description in descriptions:
+        for entity in description.entities:
+            found.add(entity.head)
+            found.update(x.value for x in entity.attributes)
+        found.update(r.predicate for r in description.relations if r.kind == "action")
+    return found
