@@ -11,6 +11,7 @@ import numpy as np
 from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
 from mrbench.pools import TaskPool
+from mrbench.pools.cut_texts import CutTexts
 from mrbench.records import Grain
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
@@ -84,6 +85,10 @@ class OracleSource:
         """Embed the queries of a task."""
         ids = pool.query_ids.tolist()
         return self._asked([self._queries[pool.task][name] for name in ids], [f"query {name}" for name in ids])
+
+    def cut_texts(self, pool: TaskPool) -> CutTexts | None:
+        """Return None: an oracle reads no text."""
+        return None
 
     def variants(self, pool: TaskPool) -> Embeddings:
         """Embed the variants: without the grain, with the value of the candidate they ask for, or unchanged."""

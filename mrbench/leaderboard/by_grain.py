@@ -10,6 +10,9 @@ from statistics import NormalDist
 from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
 from mrbench.results import GrainScore, TaskResult
 
+FAR = 0.15
+"""A pair accuracy so far from chance that may still be chance is of too few pairs."""
+
 
 def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) -> Cell:
     """Return the pair accuracy on a grain over several tasks, weighted by pairs."""
@@ -171,6 +174,8 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
         return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
     if _at_chance(parts, list(parts), grains):
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
+        if max(high - CHANCE, CHANCE - low) > FAR:
+            return f"too few pairs to tell any {noun} from chance ({span}, chance {CHANCE:.2f}){few}"
         return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
     blind = [grain for grain, score in scores.items() if score == low]
     count = sum(cells[grain].count for grain in blind)

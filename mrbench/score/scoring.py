@@ -216,15 +216,13 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
             for cluster, value in zip(result.clusters, values, strict=True):
                 found[name][cluster] = min(value, found[name].get(cluster, 1.0))
     for name, groups in found.items():
-        category = results[name].task["category"]
-        kind = {"i2t": "text_score", "t2i": "image_score"}.get(str(category))
-        if kind is None:
-            continue
-        results[name].scores[kind] = sum(groups.values()) / len(groups)
+        category = str(results[name].task["category"])
+        kind = {"i2t": "text_score", "t2i": "image_score"}.get(category)
         for other, partner in found.items():
-            pair = {str(results[other].task["category"]), str(category)}
-            if pair == {"i2t", "t2i"} and partner.keys() == groups.keys():
+            pair = {str(results[other].task["category"]), category}
+            if kind and pair == {"i2t", "t2i"} and partner.keys() == groups.keys():
                 both = sum(min(value, partner[cluster]) for cluster, value in groups.items())
+                results[name].scores[kind] = sum(groups.values()) / len(groups)
                 results[name].scores["group_score"] = both / len(groups)
                 results[name].missing.pop("group_score", None)
 

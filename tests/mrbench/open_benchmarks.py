@@ -30,7 +30,7 @@ ANSWERS = Task(
     "text",
     "text",
     judgements="partial",
-    measures=("ndcg@10", "ndcg_exp@5", "recall@20", "map"),
+    measures=("ndcg@10", "ndcg_exp@5", "recall@20", "map", "map@r"),
     main="ndcg@10",
     protocol="Relevance 0 to 2, as the judges gave it.",
 )

@@ -39,6 +39,12 @@ def test_at_chance_on_every_grain_is_said_and_nothing_is_marked() -> None:
         assert "blindest grain: " not in text
 
 
+def test_a_few_pairs_are_not_called_chance() -> None:
+    made = board(scored({"count": (1.0, (0.4, 1.0)), "size": (0.9, (0.38, 0.98))}))
+    assert made.rows[0].reading == "too few pairs to tell any grain from chance (0.90 to 1.00, chance 0.50)"
+    assert not marked(made)
+
+
 def test_one_grain_that_is_surely_told_is_enough() -> None:
     made = board(scored({"count": (0.52, (0.45, 0.59)), "relation": (0.46, (0.39, 0.53)), "size": (0.7, (0.6, 0.8))}))
     assert made.rows[0].reading == (
