@@ -32,7 +32,7 @@ def check_suite(judge: Judge, benchmark: Benchmark, *, split: str = "test", ladd
         InputError: The benchmark lacks a task.
     """
     for task in ("i2t", "t2i"):
-        if task not in benchmark.manifest.tasks:
+        if task not in benchmark.task_names:
             raise InputError("the benchmark has no texts to judge", where=benchmark.folder, accepted=f"the task {task}")
     changed = list(_changed(benchmark, split, ladders))
     verdicts = judge.judge([(query, [text]) for query, text, _ in changed])
