@@ -121,9 +121,6 @@ class OracleSource:
             "text": self._asked(text, [f"text {name}" for name in ids]),
         }
 
-    def cut_texts(self, pool: TaskPool) -> None:
-        """Return None: grains have no length."""
-
     def halves(self, pool: TaskPool) -> tuple[Rows, Rows, Rows]:
         """Return the grains of the pool's candidates, and of composed queries what they show and what they state.
 
