@@ -18,7 +18,8 @@ def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) ->
     """Return the pair accuracy on a grain over several tasks, weighted by pairs."""
     pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
     if not pairs:
-        return Cell(None, reason="no pairs")
+        cut = any(parts[name].cut_pairs.get(grain) for name in names)
+        return Cell(None, reason="the model cut a text of every pair" if cut else "no pairs")
     count = sum(pair.count for pair in pairs)
     if len(pairs) == 1:
         return Cell(pairs[0].score, count, interval=pairs[0].interval)

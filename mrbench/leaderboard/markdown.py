@@ -52,10 +52,6 @@ def _board(board: Board) -> Iterable[str]:
     yield from _ranking(board)
     if board.grains:
         yield from _pairs(board)
-    if text := cut_texts(board):
-        yield from ("### Cut texts", "", text, "")
-        yield from (f"- **{escape(row.label)}**, {escape(line)}" for row in board.rows for line in row.cut)
-        yield ""
     if board.sensitivity:
         yield from (
             f"Calibrated grain sensitivity. {sensitivity()} ± half the 95 % interval; {MISSING} is no score.",
@@ -69,6 +65,10 @@ def _board(board: Board) -> Iterable[str]:
         yield from _table(["task", "model", *map(escape, board.grains)], moved, texts=2)
     for part in board.one_part:
         yield from (escape(one_part(part)), "")
+    if text := cut_texts(board):
+        yield from ("### Cut texts", "", text, "")
+        yield from (f"- **{escape(row.label)}**, {escape(line)}" for row in board.rows for line in row.cut)
+        yield ""
     if board.confusion:
         yield from ("### What the first result loses", "", confusion(), "")
         lost = [

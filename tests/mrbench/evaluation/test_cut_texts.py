@@ -16,6 +16,7 @@ from mrbench.errors import ModelError, ResultError
 from mrbench.evaluation import evaluate, rescore
 from mrbench.models.protocol import Item
 from mrbench.results import Result, TaskResult, read_result
+from mrbench.runs import read_run
 
 WHOLE = 99
 
@@ -104,6 +105,25 @@ def test_who_cuts_everything_has_no_measure_of_grains(tiny: Benchmark, tmp_path:
     assert not part.confusion
     assert part.missing["grain_coverage@10"] == "the model cut a text of every query"
     assert part.missing["grain_sensitivity"] == "the model cut a text of every degrained query"
+
+
+def test_a_cut_variant_is_left_out_alone(tiny: Benchmark, tmp_path: Path) -> None:
+    """Each text query has two paraphrases, one of which begins with "please"."""
+    model = Guess("guess")
+    model.cut_texts = lambda texts: np.array([text.startswith("please") for text in texts])
+    part = evaluated(tiny, model, tmp_path / "one").tasks["t2i"]
+    assert part.cut_texts == {"queries": 0, "candidates": 0, "variants": part.queries}
+    rows = read_run(tmp_path / "one").tasks["t2i"].variants.to_pylist()
+    kept = [row["distance"] for row in rows if row["kind"] == "paraphrased" and row["number"] == 1]
+    assert part.scores["paraphrase_distance"] == pytest.approx(np.mean(kept))
+    model.cut_texts = lambda texts: np.array([text.startswith(("please", "give")) for text in texts])
+    part = evaluated(tiny, model, tmp_path / "both").tasks["t2i"]
+    for name in ("paraphrase_distance", "phrasing_flips@5", "worst_phrasing_hit_rate@5"):
+        assert part.missing[name] == "the model cut a text of every paraphrased query"
+    for name in ("calibrated_blindness_rate", "grain_sensitivity"):
+        assert name in part.missing
+    assert part.by_grain["grain_distance"]
+    assert part.pair_accuracy
 
 
 def test_who_cuts_nothing_has_the_scores_of_before(tiny: Benchmark, tmp_path: Path) -> None:

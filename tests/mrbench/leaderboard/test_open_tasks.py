@@ -173,6 +173,8 @@ def test_cut_texts_are_told_and_the_pairs_still_agree(results: dict[str, list[Re
     one = [cut(result) if result.model["name"] == "conse" else result for result in results["pairs"]]
     made = board(one)  # other models have all pairs: the numbers of pairs agree with those left out
     row = next(row for row in made.rows if row.model == "conse")
+    lines = [line for line in made.panels[0].lines if line.label == "conse"]
+    assert [cell.reason for cell in lines[0].cells] == ["", "", "the model cut a text of every pair"]
     assert row.cut == ("swaps: 9 of 80 candidates; pairs left out: replace thing 2, swap 13",)
     assert not any(other.cut for other in made.rows if other is not row)
     for text in renderings(made).values():
