@@ -71,7 +71,7 @@ def run_tasks(
         clock.append(perf_counter())
         steps = ("embed candidates", "embed queries", "embed variants", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
-        runs[task] = replace(run, seconds=seconds)
+        runs[task] = replace(run, seconds=seconds, setting=source.setting(pool))
     return runs
 
 

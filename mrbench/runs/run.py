@@ -70,6 +70,7 @@ class TaskRun:
         parts: For every composed query, the score and place of its positive when its picture or its text is asked
             alone; empty for other tasks and for models that cannot take one of the two.
         seconds: Wall time by step.
+        setting: How it was embedded, where there is a choice.
     """
 
     top: pa.Table
@@ -81,6 +82,7 @@ class TaskRun:
     first: pa.Table
     parts: pa.Table
     seconds: dict[str, float] = field(default_factory=dict)
+    setting: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,10 @@ def write_run(folder: Path, run: Run) -> None:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         **{name: getattr(run, name) for name in ("model", "benchmark", "seed", "limit", "depth", "not_supported")},
-        "tasks": {task: {"seconds": part.seconds} for task, part in run.tasks.items()},
+        "tasks": {
+            task: {"seconds": part.seconds, **({"setting": part.setting} if part.setting else {})}
+            for task, part in run.tasks.items()
+        },
         "files": digests,
     }
     write_json_atomic(folder / RUN, raw)
@@ -174,14 +179,14 @@ def read_run(folder: Path) -> Run:
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
             depth=int(raw["depth"]),
-            tasks={task: _read_task(folder, task, part["seconds"], digests) for task, part in raw["tasks"].items()},
+            tasks={task: _read_task(folder, task, part, digests) for task, part in raw["tasks"].items()},
             not_supported={task: str(reason) for task, reason in raw["not_supported"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
 
 
-def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[str, str]) -> TaskRun:
+def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str, str]) -> TaskRun:
     tables = {}
     for table, schema in TABLES.items():
         path = _path(folder, task, table)
@@ -196,7 +201,11 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[s
             raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
         if any(column.null_count for column in tables[table].columns):
             raise ResultError("a table of a run has empty cells", where=path)
-    return TaskRun(**tables, seconds={step: float(value) for step, value in seconds.items()})
+    return TaskRun(
+        **tables,
+        seconds={step: float(value) for step, value in said["seconds"].items()},
+        setting={str(name): str(value) for name, value in said.get("setting", {}).items()},
+    )
 
 
 def _names(schema: pa.Schema) -> list[str]:

@@ -104,7 +104,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         clusters=tuple(pool.clusters.tolist()),
         seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
         task=task_to_json(pool.definition),
-        setting=_setting(pool),
+        setting=_setting(pool) | run.setting,
         chance={name: chance_level(name, pool) for name in ranked if not name.startswith("judged@")},
     )
 
