@@ -49,17 +49,17 @@ class EmbeddingModel(Protocol):
     Where the vectors are tensors on a GPU, their values are asked for when the next batch has been given: a model that
     does not wait for them keeps the device busy.
 
-    More attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded alike and
-    instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
+    More attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded alike
+    and instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
     function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
     ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
     ``Item.text`` is then what it made of the text, or the text where it did not run. ``shares_prefixes``, true: texts
-    come in alphabetical order instead of by length. ``takes_several_images``, true: an item with several images (frames
-    of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get each image by itself, with the
-    item's text where it has one, and the mean of the normalised embeddings stands for the item. ``preprocessing`` and ``seed``: what else decides a vector beside
-    the revision; caches are keyed by them. ``control``, true: the model is there to show what chance gives;
-    leaderboards list it without a rank.
+    come in alphabetical order instead of by length. ``takes_several_images``, true: an item with several images
+    (frames of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get each image by itself,
+    with the item's text where it has one, and the mean of the normalised embeddings stands for the item.
+    ``preprocessing`` and ``seed``: what else decides a vector beside the revision; caches are keyed by them.
+    ``control``, true: the model is there to show what chance gives; leaderboards list it without a rank.
     """
 
     name: str

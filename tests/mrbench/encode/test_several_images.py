@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ class Videos(Contents):
 
     name = title = "videos"
     location, licence, splits, images = Path("videos"), "CC0-1.0", ("test",), ImageRoot()
-    corpora = {"image": "image", "text": "text"}
+    corpora = MappingProxyType({"image": "image", "text": "text"})
     tasks = tuple(
         Task(name, name, *sides, judgements="partial", measures=("hit_rate@1",), main="hit_rate@1")
         for name, sides in ASKED.items()
