@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Cache, Json, Overwrite, Seed, command_line, print_json
+from mrbench.cli.common import (
+    BenchmarkFolder,
+    Cache,
+    Json,
+    OverlayOption,
+    Overwrite,
+    Seed,
+    command_line,
+    print_json,
+)
 from mrbench.cli.streams import say
 from mrbench.errors import InputError, MRBenchError, OutputError
 from mrbench.workers import cores
@@ -20,7 +29,7 @@ MOST_WORKERS = 16  # by default: what one process can take from others
 
 if TYPE_CHECKING:
     from mrbench.models.protocol import EmbeddingModel
-    from mrbench.results import Result
+    from mrbench.results import Result, TaskResult
 
 
 def evaluate(
@@ -75,6 +84,7 @@ def evaluate(
             "--patience", min=0, help="Seconds without news of other processes, then their part is done here."
         ),
     ] = 300,
+    overlay: OverlayOption = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -90,6 +100,7 @@ def evaluate(
     from mrbench.evaluate import embed
     from mrbench.evaluate import evaluate as run
     from mrbench.models.zoo import load_model
+    from mrbench.sources.overlay import read_overlay
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
@@ -99,6 +110,7 @@ def evaluate(
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
     benchmark = Benchmark(folder)
+    laid = read_overlay(overlay, split) if overlay else None
     loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
     if workers is None:
         share = replace(share, workers=decoding_workers(loaded))
@@ -112,6 +124,7 @@ def evaluate(
     options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
     options += [word for name in task or [] for word in ("--task", name)]
     options += ["--limit", limit] if limit else []
+    options += ["--overlay", overlay] if overlay else []
     options += ["--batch-size", batch_size] if batch_size != BATCH_SIZE else []
     result = run(
         benchmark,
@@ -127,6 +140,7 @@ def evaluate(
         command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
         cache=cache,
         share=share,
+        overlay=laid,
     )
     if as_json:
         print_json(result.to_json())
@@ -157,6 +171,7 @@ def summary(result: Result) -> str:
             f"{measure} {task.scores[measure]:.3f}" for measure in ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
         )
         lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
+        lines += overlay_lines(task)
         pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
         lines.append(f"        pair accuracy: {pairs}")
         heard = task.by_grain.get("grain_sensitivity", {})
@@ -167,6 +182,29 @@ def summary(result: Result) -> str:
             names = ", ".join(name for name, why in task.missing.items() if why == reason)
             lines.append(f"        no {names}: {reason}")
     return "\n".join(lines)
+
+
+def overlay_lines(task: TaskResult) -> list[str]:
+    """Return what further judgements change in a task: every score with them, and without them in brackets."""
+    over = task.overlay
+    if not over:
+        return []
+
+    def compared(with_it: dict[str, float], without: dict[str, float]) -> str:
+        shown = (f"{name} {value:.3f} ({without[name]:.3f})" for name, value in with_it.items() if name in without)
+        return "  ".join(shown)
+
+    judged = over["judged_queries"]
+    gone = over["without_relevant"]
+    left = f"; {gone} queries have no relevant candidate any more" if gone else ""
+    lines = [
+        f"        with {over['name']} (without): {over['changed']:,} of {over['pairs']:,} pairs change{left}",
+        f"          all {over['queries']:,} queries: {compared(over['scores'], task.scores)}",
+    ]
+    if judged["queries"] != over["queries"]:
+        with_it, without = judged["with"], judged["without"]
+        lines.append(f"          the {judged['queries']:,} queries that it judges: {compared(with_it, without)}")
+    return lines
 
 
 def folder_name(spec: str, model: EmbeddingModel) -> str:

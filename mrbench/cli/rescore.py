@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, Overwrite, print_json
+from mrbench.cli.common import BenchmarkFolder, Json, OverlayOption, Overwrite, print_json
 from mrbench.cli.evaluate import summary
 from mrbench.cli.streams import say
 from mrbench.errors import ResultError
@@ -16,10 +16,13 @@ from mrbench.errors import ResultError
 def rescore(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A folder of `evaluate`.", show_default=False)],
     folder: BenchmarkFolder,
+    overlay: OverlayOption = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Compute the scores of a result again from its run, and fail where the result has others; no model is read.
+
+    With --overlay, other judgements are laid over those of the benchmark, where the run has the scores of their pairs.
 
     With --overwrite, result.json is written anew, for a run that an older version of MRBench has scored.
 
@@ -29,9 +32,12 @@ def rescore(
     from mrbench.evaluate import RESULT
     from mrbench.evaluate import rescore as run
     from mrbench.results import difference, read_result, write_result
+    from mrbench.sources.overlay import read_overlay
 
-    found = run(result, Benchmark(folder))
-    differs = None if overwrite else difference(read_result(result / RESULT), found)
+    written = read_result(result / RESULT)
+    laid = read_overlay(overlay, written.benchmark["split"]) if overlay else None
+    found = run(result, Benchmark(folder), overlay=laid)
+    differs = None if overwrite else difference(written, found, overlay=not overlay)
     if overwrite:
         write_result(result / RESULT, found)
     if as_json:

@@ -164,5 +164,5 @@ class TaskPool:
     @cached_property
     def cutoff(self) -> int:
         """How many first results a run looks at by tie groups: what nDCG and judged@k need."""
-        depths = (int(name.rpartition("@")[2]) for name in self.definition.measures if "@" in name)
-        return max((CUTOFF, *depths))
+        ends = (name.rpartition("@")[2] for name in (*self.definition.measures, self.definition.main))
+        return max((CUTOFF, *(int(end) for end in ends if end.isdecimal())))  # of map@r there is no number

@@ -39,13 +39,16 @@ TABLES: dict[str, pa.Schema] = {
     ),
     "first": pa.schema([_QUERY, _GRAIN, ("kept", pa.float64()), ("lost", pa.float64())]),
     "parts": pa.schema([_QUERY, ("part", _NAME), _SCORE, *_OTHERS]),
+    "overlay": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS, ("relevance", pa.int64())]),
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
 ``greater`` and ``equal`` count over the whole pool the candidates of a strictly higher score, and of the same score,
 the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
-that are not relevant to the query, itself not included.
+that are not relevant to the query, itself not included. ``overlay`` is there where something was laid over the
+judgements.
 """
+OPTIONAL = ("overlay",)
 FILES = rf"run\.json|[A-Za-z0-9][A-Za-z0-9_.]{{0,99}}\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
 """The names of all files of a run, as a regular expression."""
 
@@ -71,6 +74,8 @@ class TaskRun:
             alone; empty for other tasks and for models that cannot take one of the two.
         seconds: Wall time by step.
         setting: How it was embedded, where there is a choice.
+        overlay: What was laid over the judgements of the task: its pairs with their relevance, score and place in the
+            whole pool; None where nothing was.
     """
 
     top: pa.Table
@@ -83,6 +88,7 @@ class TaskRun:
     parts: pa.Table
     seconds: dict[str, float] = field(default_factory=dict)
     setting: dict[str, str] = field(default_factory=dict)
+    overlay: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ class Run:
         depth: Candidates per query in ``top``.
         tasks: The run of every task that the model can take.
         not_supported: Why there is no run, by task.
+        overlay: ``{"name", "sha256", "rows"}`` of what was laid over the judgements; empty where nothing was.
     """
 
     model: dict[str, Any]
@@ -105,6 +112,7 @@ class Run:
     depth: int
     tasks: dict[str, TaskRun]
     not_supported: dict[str, str]
+    overlay: dict[str, Any] = field(default_factory=dict)
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -116,6 +124,8 @@ def write_run(folder: Path, run: Run) -> None:
     tag = "-".join(str(run.model["name"]).split()) or "model"
     for task, part in run.tasks.items():
         for table, schema in TABLES.items():
+            if getattr(part, table) is None:
+                continue
             path = _path(folder, task, table)
             rows = getattr(part, table).select(schema.names).cast(schema)
             pq.write_table(rows, path, compression="zstd", store_schema=False)  # names are strings to who reads them
@@ -130,6 +140,7 @@ def write_run(folder: Path, run: Run) -> None:
             for task, part in run.tasks.items()
         },
         "files": digests,
+        **({"overlay": run.overlay} if run.overlay else {}),
     }
     write_json_atomic(folder / RUN, raw)
 
@@ -181,6 +192,7 @@ def read_run(folder: Path) -> Run:
             depth=int(raw["depth"]),
             tasks={task: _read_task(folder, task, part, digests) for task, part in raw["tasks"].items()},
             not_supported={task: str(reason) for task, reason in raw["not_supported"].items()},
+            overlay=dict(raw.get("overlay", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
@@ -190,6 +202,8 @@ def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str,
     tables = {}
     for table, schema in TABLES.items():
         path = _path(folder, task, table)
+        if table in OPTIONAL and path.name not in digests:
+            continue
         _check_digest(path, digests)
         try:
             found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))

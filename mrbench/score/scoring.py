@@ -83,7 +83,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     found = diagnose(rows, aligned, pool, clusters)
     ranked = rank_scores(rows, pool)
     values = ranked | found.per_query
-    scores, intervals = _summary(values, clusters)
+    scores, intervals = summarise(values, clusters)
     scores |= found.scores
     return TaskResult(
         status="scored",
@@ -219,7 +219,7 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
                 results[name].scores["group_score"] = both / len(groups)
 
 
-def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def summarise(values: Mapping[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Return the mean of every measure over the queries on which it is defined, and its interval."""
     scores, intervals = {}, {}
     for name, all_values in values.items():
