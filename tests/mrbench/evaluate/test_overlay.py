@@ -76,8 +76,7 @@ class Coarse:
 
 def drawn(seed: int, per_query: int) -> Rows:
     rng = np.random.default_rng(seed)
-    pairs = {(f"q:{n}", f"c {m}%"): int(rng.integers(0, 3)) for n in range(QUERIES) for m in rng.choice(40, per_query)}
-    return pairs
+    return {(f"q:{n}", f"c {m}%"): int(rng.integers(0, 3)) for n in range(QUERIES) for m in rng.choice(40, per_query)}
 
 
 def own(seed: int) -> Rows:
@@ -185,7 +184,7 @@ ROWS = {("q:1", "c 2%"): 1, ("q:2", "c 3%"): 0}
         ("a.csv", "query-id,corpus-id,score\nq:1,c 2%,1\nq:2,c 3%,0\n"),
         ("a.csv", "relevance,candidate,query,note\n1,c 2%,q:1,x\n0,c 3%,q:2,y\n"),
         ("a.tsv", 'query_id\tcandidate_id\trelevance\torigin\nq:1\t"c 2%"\t1\thuman\nq:2\tc 3%\t0\thuman\n'),
-        ("a.jsonl", '{"query": "q:1", "candidate": "c 2%", "score": 1}\n{"query-id":"q:2","corpus-id":"c 3%","score":0}\n'),
+        ("a.jsonl", '{"query": "q:1", "candidate": "c 2%", "score": 1}\n{"query":"q:2","corpus_id":"c 3%","score":0}'),
         ("a.qrels", "q:1 0 c%202%25 1\nq:2\t0\tc%203%25\t0\n\n"),
         ("a.csv.gz", "query-id,corpus-id,score\nq:1,c 2%,1\nq:2,c 3%,0\n"),
     ],
@@ -231,7 +230,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_embedded(tmp_path: Path
     with pytest.raises(InputError, match="complete: nothing can be laid over"):
         evaluate(tiny, Constant(), tmp_path / "r", tasks=["t2i"], overlay=strange)
     (tmp_path / "two.csv").write_text("query-id,corpus-id,score\nq:1,c 2%,1\nq:1,c 2%,0\n")
-    with pytest.raises(BenchmarkError, match="two judgements of one pair differ; where: two.csv, q:1 c 2%"):
+    with pytest.raises(BenchmarkError, match=r"two judgements of one pair differ; where: two\.csv, q:1 c 2%"):
         evaluate(benchmark, Coarse(), tmp_path / "r", overlay=read_overlay(tmp_path / "two.csv"))
     assert not (tmp_path / "r").exists()
 
