@@ -86,7 +86,7 @@ class Cxc(Contents):
         self.corpora: dict[str, Modality] = {"image": "image"}
         if self._captions:
             self.corpora["text"] = "text"
-        self.splits: Sequence[Split] = [split for split in _SPLITS if any(s == split for _, s in self._files)]
+        self.splits: Sequence[Split] = [split for split in _SPLITS if any(self._has(task, split) for task in usable)]
         self._sits, self._pairs, self._texts = cache(self._read_sits), cache(self._read_pairs), cache(self._read_texts)
 
     def _find(self, kind: str, split: Split) -> Path | None:
@@ -94,16 +94,9 @@ class Cxc(Contents):
         places = (self.location / folder / name for name in names for folder in ("", "data", f"data/{kind}", kind))
         return next((path for path in places if path.is_file()), None)
 
-    def _file(self, kind: str, split: str) -> Path:
-        if (kind, split) not in self._files:
-            name = f"{kind}_{_SPLITS[split]}.csv.gz"  # type: ignore[index]
-            raise BenchmarkError(
-                "an annotation file is missing",
-                where=self.location / name,
-                accepted=_LAYOUT,
-                hint="--task leaves it out",
-            )
-        return self._files[kind, split]  # type: ignore[index]
+    def _has(self, task: str, split: str) -> bool:
+        """Return whether the ratings of a task are there for a split: sets of val and test need not be the same."""
+        return (_KINDS[task], split) in self._files
 
     def digest(self) -> str:
         """Return the digest over all files, that of the captions too, and the options."""
@@ -119,8 +112,8 @@ class Cxc(Contents):
         """
         ratings: Ratings = {}
         own: dict[int, int] = {}
-        path = self._file("sits", split)
-        for where, pair, rating, method in _rows(path, (_CAPTION, _PHOTO)):
+        path = self._files.get(("sits", split))  # type: ignore[call-overload]
+        for where, pair, rating, method in _rows(path, (_CAPTION, _PHOTO)) if path else ():
             if pair in ratings:
                 raise BenchmarkError("a pair is rated twice", where=where)
             ratings[pair] = rating
@@ -132,7 +125,7 @@ class Cxc(Contents):
         """Return the ratings of pairs of photos, or of captions, in both orders; the mean where both were rated."""
         form = _PHOTO if kind == "sis" else _CAPTION
         found: dict[tuple[int, int], list[float]] = {}
-        for where, (one, other), rating, _ in _rows(self._file(kind, split), (form, form)):
+        for where, (one, other), rating, _ in _rows(self._files[kind, split], (form, form)):  # type: ignore[index]
             if one == other:
                 raise BenchmarkError("a pair of one and the same", where=where)
             found.setdefault((min(one, other), max(one, other)), []).append(rating)
@@ -147,7 +140,7 @@ class Cxc(Contents):
         return list(dict.fromkeys([*sits.own, *(caption for caption, _ in sits.ratings)]))
 
     def _photo_numbers(self, split: str) -> list[int]:
-        if ("sits", split) in self._files:
+        if self._has("t2i", split) or not self._has("i2i", split):
             return list(self._sits(split).photos)
         return sorted({photo for pair in self._pairs("sis", split) for photo in pair})
 
@@ -162,7 +155,6 @@ class Cxc(Contents):
 
     def queries(self, task: str, split: str) -> Iterator[Query]:
         """Yield the photos or captions that are rated; what is about one photo is one cluster."""
-        self._file(_KINDS[task], split)
         if task.startswith("t"):
             own = self._sits(split).own
             for number in self._asking(task, split):
@@ -175,6 +167,8 @@ class Cxc(Contents):
             yield Query(name, task, "", image=image_file(self.images, name, str(self.location)), cluster=name)
 
     def _asking(self, task: str, split: str) -> list[int]:
+        if not self._has(task, split):
+            return []
         if task == "i2i":
             return list(dict.fromkeys(one for one, _ in self._pairs("sis", split)))
         return self._photo_numbers(split) if task == "i2t" else self._caption_numbers(split)
@@ -187,6 +181,8 @@ class Cxc(Contents):
             yield Judgement(self._id(task[0], asking), self._id(task[-1], answering), relevance, origin="human")
 
     def _rated(self, task: str, split: str) -> Ratings:
+        if not self._has(task, split):
+            return {}
         if task in ("t2i", "i2t"):
             return self._sits(split).ratings
         rated = dict(self._pairs(_KINDS[task], split))
