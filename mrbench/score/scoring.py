@@ -20,6 +20,7 @@ from mrbench.results import TaskResult
 from mrbench.runs.run import Run, TaskRun
 from mrbench.score.consistency import Rows, check_places, check_run, read_rows
 from mrbench.score.diagnose import diagnose
+from mrbench.score.rounds import add_round_scores
 from mrbench.score.run_rows import align
 from mrbench.score.sensitivity import RESAMPLES
 
@@ -63,6 +64,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             described = task_to_json(benchmark.task(task))
             results[task] = TaskResult("not supported", run.not_supported[task], task=described)
     add_group_scores(results)
+    add_round_scores(results)
     return results
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from controls import write_json
 from known_models import check_controls, paint
+from PIL import Image
 
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.evaluate import evaluate
+from mrbench.evaluate import evaluate, rescore
 from mrbench.models.controls import RandomModel
 from mrbench.sources import open_benchmark
 
@@ -44,6 +46,37 @@ def test_controls_have_their_values(tmp_path: Path) -> None:
     tasks = check_controls(open_benchmark(f"visdial:{write_visdial(tmp_path)}?corpus={tmp_path / 'corpus.json'}"))
     assert [task.chance["hit_rate@1"] for task in tasks.values()] == pytest.approx([0.2] * 3)
     assert [task.chance["hit_rate@10"] for task in tasks.values()] == pytest.approx([1.0] * 3)
+
+
+class Rounds:
+    """Finds the first dialogue in round 0 only, the second in round 1, the third never."""
+
+    name, revision, device, dtype, dimension = "rounds", "1", "cpu", "float32", 2
+    modalities = frozenset({"text", "image"})
+
+    def embed_queries(self, items, instruction: str) -> np.ndarray:
+        right = [item.text in ("a dog", "a cat, is it big? yes") for item in items]
+        return np.array([[1, 0] if one else [-1, 0] for one in right], dtype=np.float32)
+
+    def embed_candidates(self, items) -> np.ndarray:
+        asked = [item.image.getpixel((0, 0)) in self.asked for item in items]
+        return np.array([[1, 0] if one else [0, 1] for one in asked], dtype=np.float32)
+
+
+def test_a_dialogue_that_was_found_stays_found(tmp_path: Path) -> None:
+    path = write_visdial(tmp_path / "data")
+    names = [f"u/{n}.jpg" for n in range(1, 21)]
+    paint(path.parent, *names)
+    benchmark = open_benchmark(f"visdial:{path}?corpus={write_json(path.parent / 'many.json', names)}")
+    model = Rounds()
+    model.asked = {Image.open(path.parent / name).getpixel((0, 0)) for name in ("u/1.jpg", "u/2.jpg")}
+    tasks = evaluate(benchmark, model, tmp_path / "r").tasks
+    assert [task.scores["hit_rate@10"] for task in tasks.values()] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert [task.per_query["hit_rate@10"] for task in tasks.values()] == [(1, 0, 0), (0, 1, 0), (0, 1, 0)]
+    assert [task.scores["hit_rate_so_far@10"] for task in tasks.values()] == pytest.approx([1 / 3, 2 / 3, 2 / 3])
+    assert rescore(tmp_path / "r", benchmark).tasks == tasks
+    alone = evaluate(benchmark, model, tmp_path / "one", tasks=["round1"]).tasks["round1"]
+    assert "hit_rate_so_far@10" not in alone.scores
 
 
 @pytest.mark.parametrize(

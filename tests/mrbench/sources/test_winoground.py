@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from known_models import check_controls, paint
+from PIL import Image
 
 from mrbench.errors import BenchmarkError
 from mrbench.evaluate import evaluate
@@ -49,6 +50,20 @@ def test_controls_have_their_values(tmp_path: Path) -> None:
     assert tasks["i2t"].scores["group_score"] == tasks["t2i"].scores["group_score"] == 1
     blind = evaluate(benchmark, ConstantModel(), tmp_path / "r").tasks  # a tie is wrong
     assert blind["i2t"].scores["text_score"] == blind["t2i"].scores["group_score"] == 0
+
+
+def test_what_a_random_order_gives(tmp_path: Path) -> None:
+    rows = [row(n) for n in range(300)]
+    root = write_winoground(tmp_path / "data", rows)
+    for n, name in enumerate(f"ex_{n}_img_{m}.png" for n in range(300) for m in (0, 1)):
+        Image.new("RGB", (2, 2), (n % 256, n // 256, 9)).save(root / "data" / "images" / name)
+    tasks = evaluate(open_benchmark(f"winoground:{root}"), RandomModel(), tmp_path / "r").tasks
+    for name in ("i2t", "t2i"):
+        assert tasks[name].scores["hit_rate@1"] == pytest.approx(0.5, abs=4 * (0.25 / 600) ** 0.5)
+    assert tasks["i2t"].scores["text_score"] == pytest.approx(0.25, abs=0.1)
+    assert tasks["t2i"].scores["image_score"] == pytest.approx(0.25, abs=0.1)
+    # The control draws other vectors for queries than for candidates, so that the two directions are independent.
+    assert tasks["i2t"].scores["group_score"] == pytest.approx(0.0625, abs=0.056)
 
 
 class Table:
