@@ -34,7 +34,7 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch.utils.flop_counter import FlopCounterMode
 
-from mrbench.cli.evaluate import decoding_workers
+from mrbench.cli.evaluation_jobs import decoding_workers
 from mrbench.encode.batches import fetch
 from mrbench.encode.store import EmbeddingStore, Share
 from mrbench.encode.units import encode_records

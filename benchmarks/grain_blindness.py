@@ -29,7 +29,7 @@ from elva.naming import naming
 from elva.train import train, train_plug_in
 from elva.zoo import ElvaModel
 from mrbench.benchmark import Benchmark
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.protocol import EmbeddingModel
 from mrbench.models.zoo import load_model
 

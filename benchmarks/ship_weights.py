@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from elva.checkpoints import MARKER
 from elva.config import parse_recipe
 from mrbench.benchmark import Benchmark
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.zoo import load_model
 
 SHIPPED = {"tiny": "best", "tiny-contrastive": "contrastive"}

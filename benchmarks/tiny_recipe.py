@@ -26,7 +26,7 @@ from elva.config import load_recipe
 from elva.inputs import read_data
 from elva.train import train
 from mrbench.benchmark import Benchmark
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.zoo import load_model
 
 

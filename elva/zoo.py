@@ -17,12 +17,13 @@ from transformers import __version__ as transformers_version
 from elva import checkpoints
 from elva.config import Recipe
 from elva.prompts import Input
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
 from mrbench.models.common import files_digest, tensors_digest
 from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
+from mrbench.models.text_limits import longer_than
 from mrbench.records import MODALITIES, Modality
 
 CPU_BATCH = 32  # items of a forward pass on a CPU, at most
@@ -54,6 +55,7 @@ class ElvaModel:
         self._model, recipe, self._how = checkpoints.load(folder, device=device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._model.device.type == "cpu" else batch_size
         self._seed = seed
+        self._max_text = recipe.prompt.max_text
         self._samples = recipe.samples if samples is None else samples
         if self._samples < 1:
             raise InputError("no summary to embed after", where="samples", got=samples, accepted="1 or more")
@@ -82,6 +84,11 @@ class ElvaModel:
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
         return self._embed([Input(item.text, item.image) for item in items])
+
+    def cut_texts(self, texts: Sequence[str]) -> Bools:
+        """Return which texts are longer than the prompt's limit, shape ``(len(texts),)``: their end is not read."""
+        text_ids = self._model.prompter.text_ids
+        return longer_than(self._max_text, texts, lambda some: [text_ids(text) for text in some], 0)
 
     def _embed(self, inputs: Sequence[Input]) -> Embeddings:
         for row, item in enumerate(inputs):

@@ -63,6 +63,9 @@ class TaskResult:
             relevant or are it no more; ``scores``, ``intervals`` and ``chance`` over ``queries`` queries, without the
             ``without_relevant`` that have no relevant candidate any more; and ``judged_queries``: the scores ``with``
             and ``without`` over the ``queries`` that the overlay judges candidates of.
+        cut_texts: Number of ``queries``, ``candidates`` and ``variants`` whose text the model did not read to its end;
+            empty where the model does not say, and in results of before.
+        cut_pairs: Number of pairs with such a text, which no measure of grains counts, by grain type.
     """
 
     status: Literal["scored", "not supported"]
@@ -83,6 +86,8 @@ class TaskResult:
     setting: dict[str, Any] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
     overlay: dict[str, Any] = field(default_factory=dict)
+    cut_texts: dict[str, int] = field(default_factory=dict)
+    cut_pairs: dict[str, int] = field(default_factory=dict)
 
     def definition(self, name: str) -> Task:
         """Return the task of this name; results of format version 1 say no more than the name of one of ours.
@@ -226,6 +231,8 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         setting={_text(k): v if isinstance(v, int) else _text(v) for k, v in part.get("setting", {}).items()},
         chance={_text(measure): _score(measure, value) for measure, value in part.get("chance", {}).items()},
         overlay=_overlay(part.get("overlay", {})),
+        cut_texts={_text(what): _count(number) for what, number in part.get("cut_texts", {}).items()},
+        cut_pairs={_text(grain): _count(number) for grain, number in part.get("cut_pairs", {}).items()},
     )
     for measure, values in task.per_query.items():
         if not len(values) == len(task.clusters) == queries:

@@ -120,6 +120,9 @@ class OracleSource:
         """Return nothing: grains are embedded in one way only."""
         return {}
 
+    def cut_texts(self, pool: TaskPool) -> None:
+        """Return None: grains have no length."""
+
     def halves(self, pool: TaskPool) -> tuple[Rows, Rows, Rows]:
         """Return the grains of the pool's candidates, and of composed queries what they show and what they state.
 

@@ -45,6 +45,8 @@ _DESCRIPTIONS = {
     "qrels": "Judgements: relevance (score), grade, and the grain types that the candidate violates.",
     "top_ranked": "The ladder of each query: its positive and graded negatives, sorted by id.",
     "variants": "Queries without one of their grains, with another value of it, or in other words.",
+    "lists": "The candidates that each query is searched among.",
+    "exclusions": "The candidates that some queries are not searched among.",
 }
 
 

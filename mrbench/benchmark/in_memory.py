@@ -33,7 +33,8 @@ class Contents(Protocol):
     """What a data set holds, read from its own files.
 
     Everything is read when it is asked for, and a table may be asked for more than once. Ids are any text without a
-    line break; they are unique within all corpora of a split, and within the queries of a task and split.
+    line break; they are unique within the queries of a task and split, and within a corpus. Where several corpora of a
+    split hold an id, it names the same candidate in each, which the union of all corpora holds once.
 
     Attributes:
         name: Letters, digits, ``_``, ``.`` and ``-``; names the folder of results.
@@ -91,6 +92,17 @@ class Contents(Protocol):
         """Return all wordings of a task's instruction that the data set has, the default first; none by default."""
         return ()
 
+    def notes(self) -> Sequence[str]:
+        """Return remarks on how the data set was read, for example which columns were ignored; none by default."""
+        return ()
+
+    def chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk] | None:
+        """Return the rows of a table in parts that are read when asked for, so that they are not held in memory.
+
+        None, the default, makes them of the records.
+        """
+        return None
+
 
 class InMemoryBenchmark(Benchmark):
     """A benchmark that is read from the files of another data set, a table at a time.
@@ -134,10 +146,15 @@ class InMemoryBenchmark(Benchmark):
         """Return all wordings of a task's instruction, the default first."""
         return tuple(self._contents.instructions(self.task(task).name))
 
+    def notes(self) -> tuple[str, ...]:
+        """Return remarks on how the data set was read."""
+        return tuple(self._contents.notes())
+
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         key = (table, stem, split)
         if key not in self._held:
-            self._held[key] = list(self._made(*key))
+            parts = self._contents.chunks(table, stem, split)
+            self._held[key] = list(self._made(*key)) if parts is None else list(parts)
         return self._held[key]
 
     def _made(self, table: str, stem: str, split: str) -> Iterator[Chunk]:

@@ -21,7 +21,7 @@ from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest, read_manifest
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.files import FETCH, absent_content, sha256_file
-from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
+from mrbench.records import SPLITS, Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
 
 Record = TypeVar("Record")
 NO_IMAGES = ImageRoot()
@@ -86,6 +86,9 @@ class Records(Generic[Record]):
         read_row: Makes a record of a row.
         key: The column that :meth:`find` looks in.
         images: Where referenced images lie.
+
+    Attributes:
+        images: Where referenced images lie.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class Records(Generic[Record]):
         self._open = chunks
         self._read_row = read_row
         self._key = key
-        self._images = images
+        self.images = images
         self._cached: tuple[int, list[dict[str, Any]]] | None = None
 
     @cached_property
@@ -118,13 +121,13 @@ class Records(Generic[Record]):
         number = int(np.searchsorted(self._ends, index, side="right"))
         start = int(self._ends[number]) - self._chunks[number].rows
         with _named(self._chunks[number].where):
-            return self._read_row(self._rows(number)[index - start], self._images)  # type: ignore[no-any-return]
+            return self._read_row(self._rows(number)[index - start], self.images)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Record]:
         for number, chunk in enumerate(self._chunks):
             for row in self._rows(number, keep=False):
                 with _named(chunk.where):
-                    record = self._read_row(row, self._images)
+                    record = self._read_row(row, self.images)
                 yield record
 
     def _rows(self, number: int, keep: bool = True) -> list[dict[str, Any]]:
@@ -273,6 +276,11 @@ class Benchmark:
         """The splits it holds."""
         return tuple(self.manifest.counts)
 
+    @property
+    def default_split(self) -> str:
+        """The split that is evaluated where none is named: ``test``, else ``validation``, else ``train``."""
+        return next((split for split in reversed(SPLITS) if split in self.splits), "test")
+
     def task(self, name: str) -> Task:
         """Return a task of this benchmark.
 
@@ -328,6 +336,10 @@ class Benchmark:
 
     def instructions(self, task: str) -> tuple[str, ...]:
         """Other wordings of a task's instruction that the data set has; none by default."""
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on how the data was read; none for a folder."""
         return ()
 
     def _records(self, table: str, stem: str, split: str) -> Records[Any]:

@@ -209,6 +209,35 @@ def candidate_row(candidate: Candidate, *, open_world: bool = False) -> Row:
     }
 
 
+def candidate_table(
+    modality: Modality, ids: Sequence[str], texts: Sequence[str | None], paths: Sequence[str | None]
+) -> pa.Table:
+    """Return the ``corpus`` rows of many candidates without grains, made a column at a time.
+
+    Args:
+        modality: Of all of them.
+        ids: Their ids.
+        texts: Their texts; not read where the modality has none.
+        paths: Names of their images below the image root; not read where the modality has none.
+    """
+    columns = corpus_table(modality, open_world=True).schema()
+    number = len(ids)
+    made: dict[str, pa.Array] = {"id": pa.array(ids, pa.string()), "modality": pa.repeat(modality, number)}
+    if "text" in modality:
+        made["text"] = pa.array(texts, pa.string())
+    if "image" in modality:
+        image = columns.field("image").type
+        parts = [pa.nulls(number, pa.binary()), pa.array(paths, pa.string())]
+        made["image"] = pa.StructArray.from_arrays(parts, fields=list(image))
+        made["image_sha256"] = pa.nulls(number, pa.string())
+    no_items = pa.repeat(pa.scalar(0, pa.int32()), number + 1)
+    for name in ("more_images", "grains"):
+        if name in columns.names:
+            inner = columns.field(name).type.value_type
+            made[name] = pa.ListArray.from_arrays(no_items, pa.array([], inner))
+    return pa.table([made[name].cast(columns.field(name).type) for name in columns.names], schema=columns)
+
+
 def query_row(query: Query, *, open_world: bool = False) -> Row:
     """The ``queries`` row of a query."""
     shown = {"image_grains": _grain_rows(query.image_grains)} if query.image else {}

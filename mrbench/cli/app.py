@@ -14,7 +14,20 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_group
 
-from mrbench.cli import audit, build, cache, demo, evaluate, leaderboard, models, rescore, show, validate
+from mrbench.cli import (
+    audit,
+    build,
+    cache,
+    convert,
+    datasets,
+    demo,
+    evaluate,
+    leaderboard,
+    models,
+    rescore,
+    show,
+    validate,
+)
 from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
 from mrbench.registry import plugins
@@ -62,6 +75,8 @@ app.add_typer(build.app, name="build")
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
+app.add_typer(datasets.app, name="datasets")
+app.command("convert")(convert.convert)
 app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)

@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that MRBench wrote before.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random choice.")]
 Workers = Annotated[
-    int, typer.Option("--workers", min=1, help="Processes that draw. The bytes written do not depend on it.")
+    int, typer.Option("--workers", min=1, help="Processes that draw or decode. What is written does not depend on it.")
 ]
 WORKERS = cores()
 Cache = Annotated[
@@ -39,7 +39,21 @@ OverlayOption = Annotated[
         show_default=False,
     ),
 ]
-BenchmarkFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A benchmark folder.", show_default=False)]
+BenchmarkSpec = Annotated[
+    str,
+    typer.Argument(
+        metavar="BENCHMARK", help="A benchmark folder, or SOURCE:PLACE; see `mrbench datasets`.", show_default=False
+    ),
+]
+ImageRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--image-root",
+        metavar="DIR",
+        help="Folder below which images lie that are named by path. [default: as the benchmark says]",
+        show_default=False,
+    ),
+]
 
 
 def print_json(value: Any) -> None:

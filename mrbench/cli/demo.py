@@ -93,7 +93,7 @@ def _models() -> list[str]:
 
 def _evaluate(folder: Path, output: Path, name: str, seed: int) -> Path:
     from mrbench.benchmark import Benchmark
-    from mrbench.evaluate import evaluate
+    from mrbench.evaluation import evaluate
     from mrbench.models.zoo import load_model
 
     target = output / "results" / folder.name / name

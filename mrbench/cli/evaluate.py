@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mrbench.cli.common import (
-    BenchmarkFolder,
+    BenchmarkSpec,
     Cache,
+    ImageRootOption,
     Json,
     OverlayOption,
     Overwrite,
     Seed,
-    command_line,
     print_json,
 )
-from mrbench.cli.streams import say
-from mrbench.errors import InputError, MRBenchError, OutputError
+from mrbench.cli.evaluation_jobs import Jobs, Outcome
+from mrbench.cli.instructions import Wording, spread, spread_lines, wordings
+from mrbench.cli.model_choices import ModelChoice, chosen
+from mrbench.cli.streams import note, say
+from mrbench.cli.summary import summary
+from mrbench.errors import InputError
 from mrbench.workers import cores
 
-BATCH_SIZE = 1024
-LONGEST_FOLDER, REVISION_DIGITS = 100, 8
-MOST_WORKERS = 16  # by default: what one process can take from others
-
-if TYPE_CHECKING:
-    from mrbench.models.protocol import EmbeddingModel
-    from mrbench.results import Result, TaskResult
+BATCH_SIZE = ModelChoice("").batch_size
 
 
 def evaluate(
-    folder: BenchmarkFolder,
+    context: typer.Context,
+    spec: BenchmarkSpec,
     model: Annotated[
-        str, typer.Option("--model", "-m", help="A name of `mrbench models`, or hf:PATH.", show_default=False)
-    ],
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", help="A spec as `mrbench models` lists them; may be repeated.", show_default=False
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option("--models", help="YAML file: a list of models, each with options of its own.", show_default=False),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="Folder to write. [default: results/BENCHMARK/MODEL, with the revision where MODEL is a path]",
+            help="Folder to write; of several models the folder of theirs. "
+            "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path]",
             show_default=False,
         ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call the model in results.", show_default=False)
     ] = None,
     task: Annotated[
         list[str] | None, typer.Option("--task", "-t", help="A task; may be repeated. [default: all]")
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            help="train, validation or test. [default: test, else validation, else train]",
+            show_default=False,
+        ),
+    ] = None,
     pool: Annotated[
         str, typer.Option("--pool", help="task: candidates of the task's modality; union: of all modalities.")
     ] = "task",
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Queries per task, for a quick look.", show_default=False)
+    ] = None,
+    instruction: Annotated[
+        str | None,
+        typer.Option("--instruction", help="One for all queries, instead of their own.", show_default=False),
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=10, help="Candidates per query kept in the run.")] = 100,
     batch_size: Annotated[
@@ -67,6 +87,13 @@ def evaluate(
         ),
     ] = BATCH_SIZE,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[
+        str | None,
+        typer.Option("--dtype", help="float32, float16 or bfloat16. [default: the model's own]", show_default=False),
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read it before.")
+    ] = False,
     cache: Cache = None,
     workers: Annotated[
         int | None,
@@ -84,165 +111,119 @@ def evaluate(
             "--patience", min=0, help="Seconds without news of other processes, then their part is done here."
         ),
     ] = 300,
+    image_root: ImageRootOption = None,
     overlay: OverlayOption = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out a model whose result of this evaluation is there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a model over a benchmark, keep the whole run, and score it.
+    """Run models over a benchmark, keep the whole runs, and score them.
+
+    Of several models one that fails does not stop the others; the exit code is then 2.
 
     With --cache, `torchrun --nproc-per-node N -m mrbench evaluate ...` shares the embedding among N processes.
 
     Example: mrbench evaluate emoji --model conse
     """
-    from mrbench.benchmark import Benchmark
     from mrbench.encode import Share
-    from mrbench.evaluate import embed
-    from mrbench.evaluate import evaluate as run
-    from mrbench.models.zoo import load_model
+    from mrbench.sources.open import open_benchmark
     from mrbench.sources.overlay import read_overlay
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
     if workers is not None and workers > 8 * cores():
         raise InputError("more workers than help", where="--workers", got=workers, accepted=f"0 to {8 * cores()} here")
+    common = {"dtype": dtype, "device": device, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
+    choices = chosen(model or [], models, name=name, **common)
     share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:
         raise InputError("several processes need a folder to share", accepted="--cache DIR")
-    benchmark = Benchmark(folder)
-    laid = read_overlay(overlay, split) if overlay else None
-    loaded = load_model(model, seed=seed, device=device, batch_size=batch_size)
-    if workers is None:
-        share = replace(share, workers=decoding_workers(loaded))
-    if share.process and cache:
-        return embed(
-            benchmark, loaded, cache, share, tasks=task or None, split=split, pool=pool, limit=limit, seed=seed
-        )
-    target = output or Path("results") / benchmark.name / folder_name(model, loaded)
-    if not overwrite:
-        check_no_other_model(target, loaded)
-    options: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
-    options += [word for name in task or [] for word in ("--task", name)]
-    options += ["--limit", limit] if limit else []
-    options += ["--overlay", overlay] if overlay else []
-    options += ["--batch-size", batch_size] if batch_size != BATCH_SIZE else []
-    result = run(
+    benchmark = open_benchmark(spec, image_root=image_root)
+    split = split or benchmark.default_split
+    words: list[object] = ["--seed", seed, "--split", split, "--pool", pool, "--depth", depth]
+    words += [word for one in task or [] for word in ("--task", one)]
+    words += ["--limit", limit] if limit else []
+    words += ["--instruction", instruction] if instruction is not None else []
+    words += ["--image-root", image_root] if image_root else []
+    words += ["--overlay", overlay] if overlay else []
+    settings = {"tasks": task or None, "split": split, "pool": pool, "limit": limit, "seed": seed, "depth": depth}
+    settings["overlay"] = read_overlay(overlay, split) if overlay else None
+    said = wordings(benchmark, task, instruction)
+    if len(said) > 1 and len(choices) > 1:
+        raise InputError("several instructions take one model at a time", where="--instruction", got=instruction)
+    jobs = Jobs(
         benchmark,
-        loaded,
-        target,
-        tasks=task or None,
-        split=split,
-        pool=pool,
-        limit=limit,
-        seed=seed,
-        depth=depth,
-        overwrite=overwrite,
-        command=command_line("mrbench", "evaluate", folder, "--model", model, *options),
+        spec,
+        output,
+        several=len(choices) > 1 or models is not None,
+        settings=settings,
+        command=tuple(words),
         cache=cache,
         share=share,
-        overlay=laid,
+        workers=workers,
+        overwrite=overwrite,
+        skip_existing=skip_existing,
+        debug=bool(context.find_root().obj),
     )
-    if as_json:
-        print_json(result.to_json())
-    else:
-        say(summary(result))
-        say(f"result: {target / 'result.json'}")
-    return None
-
-
-def decoding_workers(model: EmbeddingModel) -> int:
-    """Return how many processes decode images ahead: this process's share of the cores where a GPU embeds, else 0."""
-    from mrbench.models.protocol import on_gpu
-
-    if not on_gpu(model):
-        return 0
-    local = os.environ.get("LOCAL_WORLD_SIZE", "")  # torchrun's: the processes of this machine
-    return min(MOST_WORKERS, max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
-
-
-def summary(result: Result) -> str:
-    """Return the scores of a result as lines of text."""
-    lines = [f"{result.model['name']} on {result.benchmark['title']} ({result.benchmark['split']})"]
-    for name, task in result.tasks.items():
-        if task.status != "scored":
-            lines.append(f"  {name:<5} not supported: {task.reason}")
-            continue
-        scores = "  ".join(
-            f"{measure} {task.scores[measure]:.3f}" for measure in ("hit_rate@1", "hit_rate@5", "mrr", "ndcg@10")
-        )
-        lines.append(f"  {name:<5} {scores}  ({task.queries} queries, {task.candidates:,} candidates)")
-        lines += overlay_lines(task)
-        pairs = "  ".join(f"{grain} {pair.score:.3f}" for grain, pair in task.pair_accuracy.items())
-        lines.append(f"        pair accuracy: {pairs}")
-        heard = task.by_grain.get("grain_sensitivity", {})
-        if heard:
-            said = "  ".join(f"{grain} {part.score:.3f}" for grain, part in heard.items())
-            lines.append(f"        grain sensitivity: {said}")
-        for reason in dict.fromkeys(task.missing.values()):
-            names = ", ".join(name for name, why in task.missing.items() if why == reason)
-            lines.append(f"        no {names}: {reason}")
-    return "\n".join(lines)
-
-
-def overlay_lines(task: TaskResult) -> list[str]:
-    """Return what further judgements change in a task: every score with them, and without them in brackets."""
-    over = task.overlay
-    if not over:
-        return []
-
-    def compared(with_it: dict[str, float], without: dict[str, float]) -> str:
-        shown = (f"{name} {value:.3f} ({without[name]:.3f})" for name, value in with_it.items() if name in without)
-        return "  ".join(shown)
-
-    judged = over["judged_queries"]
-    gone = over["without_relevant"]
-    left = f"; {gone} queries have no relevant candidate any more" if gone else ""
-    lines = [
-        f"        with {over['name']} (without): {over['changed']:,} of {over['pairs']:,} pairs change{left}",
-        f"          all {over['queries']:,} queries: {compared(over['scores'], task.scores)}",
-    ]
-    if judged["queries"] != over["queries"]:
-        with_it, without = judged["with"], judged["without"]
-        lines.append(f"          the {judged['queries']:,} queries that it judges: {compared(with_it, without)}")
-    return lines
-
-
-def folder_name(spec: str, model: EmbeddingModel) -> str:
-    """Return the name of a model's folder of results: its name, and its revision where a path names the model.
-
-    Any number of checkpoints lie in folders of one name; a name of ours, or of a plugin, is one model's.
-
-    Args:
-        spec: What was asked for, such as ``conse`` or ``hf:PATH``.
-        model: What was loaded.
-    """
-    from mrbench.models.zoo import ZOO
-
-    name = _plain(str(model.name))[:LONGEST_FOLDER].strip("-.") or "model"
-    if spec in ZOO:
-        return name
-    revision = _plain(str(model.revision).rpartition(":")[2])[:REVISION_DIGITS].strip("-.")
-    return f"{name}-{revision}" if revision else name
-
-
-def check_no_other_model(target: Path, model: EmbeddingModel) -> None:
-    """Raise :class:`OutputError` where a folder holds the result of another model: to replace it is no good advice."""
-    from mrbench.results import read_result
-
-    try:
-        held = read_result(target / "result.json").model
-    except (MRBenchError, OSError):  # none, or none that can be read: what may be written there is decided later
+    if len(said) > 1:
+        _evaluate_wordings(jobs, choices[0], said, as_json)
         return
-    known = held["name"], held["revision"]
-    if known != (str(model.name), str(model.revision)):
-        raise OutputError(
-            "the output folder holds the result of another model",
-            where=target,
-            got=" ".join(known),
-            accepted=f"that of {model.name} {model.revision}, or a new folder",
-            hint="choose another --output",
-        )
+    jobs = replace(jobs, settings={**settings, "instruction": said[0]})
+    if jobs.several:
+        _evaluate_several(jobs, choices, as_json)
+        return
+    outcome = jobs.run(choices[0])
+    if as_json and outcome.result:
+        print_json(outcome.result.to_json())
+    elif outcome.status != "embedded":
+        _tell(outcome)
 
 
-def _plain(text: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_." else "-" for character in text)
+def _evaluate_wordings(jobs: Jobs, choice: ModelChoice, said: list[Wording], as_json: bool) -> None:
+    """Evaluate a model with each wording of the instructions, and print mean and spread of each task's main measure."""
+    results = []
+    for number, wording in enumerate(said):
+        one = replace(jobs, settings={**jobs.settings, "instruction": wording}, part=f"instruction-{number}")
+        outcome = one.run(choice)
+        if outcome.result:
+            results.append(outcome.result)
+            note(f"instruction {number}: {outcome.target}/result.json")
+    if not results:
+        return
+    found = spread(results)
+    if as_json:
+        print_json(found)
+    else:
+        say("\n".join([f"{results[0].model['name']} on {results[0].benchmark['title']}", *spread_lines(found)]))
+
+
+def _evaluate_several(jobs: Jobs, choices: list[ModelChoice], as_json: bool) -> None:
+    """Evaluate models one after the other.
+
+    Raises:
+        typer.Exit: A model failed: exit code 2.
+    """
+    outcomes = []
+    for choice in choices:
+        outcomes.append(jobs.run_alone(choice))
+        if outcomes[-1].error:
+            note(f"error: {choice.label}: {outcomes[-1].error}")
+        elif not as_json and outcomes[-1].status != "embedded":
+            _tell(outcomes[-1])
+    if as_json:
+        print_json([outcome.to_json() for outcome in outcomes])
+    failed = [outcome.choice.label for outcome in outcomes if outcome.error]
+    if failed:
+        note(f"error: {len(failed)} of {len(outcomes)} models failed: {', '.join(failed)}")
+        raise typer.Exit(2)
+
+
+def _tell(outcome: Outcome) -> None:
+    if outcome.result:
+        say(summary(outcome.result))
+        say(f"result: {outcome.target}/result.json")
+    else:
+        note(f"{outcome.choice.label}: skipped, its result is there: {outcome.target}/result.json")

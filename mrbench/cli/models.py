@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Annotated, Any
+
 import typer
 
 from mrbench.cli.common import Json, print_json
 from mrbench.cli.streams import say
+from mrbench.errors import ModelError
 
-app = typer.Typer(help="List the models that can be evaluated by name.", rich_markup_mode=None)
+app = typer.Typer(help="List the models that can be evaluated, show one, or try one out.", rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -18,6 +22,96 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     """
     if context.invoked_subcommand is None:
         _list(as_json)
+
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option("--dtype", help="float32, float16 or bfloat16. [default: the model's own]", show_default=False),
+]
+Trust = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read it before.")
+]
+
+
+@app.command("check")
+def check(
+    model: Annotated[str, typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False)],
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="Another model: compare the two vector by vector.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Items per forward pass, at most.")] = 1024,
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Try out what an evaluation takes for granted of a model, or compare two models vector by vector.
+
+    Vectors must be there, repeatable, the same in any batch, and change with text, picture and both. Long and empty
+    texts and pictures of all kinds are tried, speed and memory are told. The exit code is 2 where a check fails.
+
+    Example: mrbench models check minilm
+    """
+    from mrbench.models.check import check_model, compare
+    from mrbench.models.zoo import load_model
+
+    options = {"device": device, "dtype": dtype, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
+    loaded = load_model(model, **options)  # type: ignore[arg-type]
+    if against is None:
+        findings = check_model(loaded)
+    else:
+        findings = compare(loaded, load_model(against, device=device, batch_size=batch_size))
+    failed = sum(finding.status == "FAIL" for finding in findings)
+    if as_json:
+        print_json({"model": _said(loaded), "passed": not failed, "findings": [asdict(one) for one in findings]})
+    else:
+        width = max(len(one.check) for one in findings)
+        for one in findings:
+            say(f"{one.status}  {one.check:<{width}}  {one.detail}")
+    if failed:
+        raise ModelError("the model does not pass", where=model, got=f"{failed} of {len(findings)} checks failed")
+
+
+@app.command("show")
+def show(
+    model: Annotated[str, typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False)],
+    device: Device = "auto",
+    dtype: Dtype = None,
+    trust_remote_code: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Load a model and show what it says of itself: revision, dimension, modalities, number format, parameters.
+
+    Example: mrbench models show minilm
+    """
+    from mrbench.models.zoo import load_model
+
+    loaded = load_model(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    said = _said(loaded)
+    if as_json:
+        print_json(said)
+        return
+    width = max(map(len, said))
+    for name, value in said.items():
+        say(f"{name:<{width}}  {'; '.join(value) if isinstance(value, list) else value}")
+
+
+def _said(model: Any) -> dict[str, Any]:
+    """Return what a model says of itself, and how many parameters it has, where it shows them."""
+    found: dict[str, Any] = {name: str(getattr(model, name)) for name in ("name", "revision")}
+    found |= {"dimension": int(model.dimension), "modalities": sorted(model.modalities)}
+    found |= {name: str(getattr(model, name)) for name in ("device", "dtype")}
+    found |= {name: bool(getattr(model, name, False)) for name in ("symmetric", "additive")}
+    if getattr(model, "preprocessing", ""):
+        found["preprocessing"] = str(model.preprocessing)
+    if getattr(model, "remote_code", False):
+        found["remote_code"] = True
+    module: Any = getattr(model, "module", None)
+    if callable(getattr(module, "parameters", None)):
+        found["parameters"] = sum(parameter.numel() for parameter in module.parameters())
+    return found
 
 
 @app.command("list")

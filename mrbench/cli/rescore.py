@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkFolder, Json, OverlayOption, Overwrite, print_json
-from mrbench.cli.evaluate import summary
+from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, OverlayOption, Overwrite, print_json
 from mrbench.cli.streams import say
+from mrbench.cli.summary import summary
 from mrbench.errors import ResultError
 
 
 def rescore(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A folder of `evaluate`.", show_default=False)],
-    folder: BenchmarkFolder,
+    spec: BenchmarkSpec,
+    image_root: ImageRootOption = None,
     overlay: OverlayOption = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -28,15 +29,16 @@ def rescore(
 
     Example: mrbench rescore results/emoji/conse emoji
     """
-    from mrbench.benchmark import Benchmark
-    from mrbench.evaluate import RESULT
-    from mrbench.evaluate import rescore as run
+    from mrbench.evaluation import RESULT
+    from mrbench.evaluation import rescore as run
     from mrbench.results import difference, read_result, write_result
+    from mrbench.sources.open import open_benchmark
     from mrbench.sources.overlay import read_overlay
 
+    benchmark = open_benchmark(spec, image_root=image_root)
     written = read_result(result / RESULT)
     laid = read_overlay(overlay, written.benchmark["split"]) if overlay else None
-    found = run(result, Benchmark(folder), overlay=laid)
+    found = run(result, benchmark, overlay=laid)
     differs = None if overwrite else difference(written, found, overlay=not overlay)
     if overwrite:
         write_result(result / RESULT, found)

@@ -2,5 +2,14 @@
 
 from mrbench.encode.source import EmbeddingSource, ModelSource, TaskEmbeddings
 from mrbench.encode.store import EmbeddingStore, Share
+from mrbench.encode.vector_source import VectorSource, variant_id
 
-__all__ = ["EmbeddingSource", "EmbeddingStore", "ModelSource", "Share", "TaskEmbeddings"]
+__all__ = [
+    "EmbeddingSource",
+    "EmbeddingStore",
+    "ModelSource",
+    "Share",
+    "TaskEmbeddings",
+    "VectorSource",
+    "variant_id",
+]

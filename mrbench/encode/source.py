@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
+from mrbench.encode.cut_texts import CutCounter
 from mrbench.encode.store import EmbeddingStore
 from mrbench.encode.task_inputs import (
     corpus_label,
@@ -18,6 +19,7 @@ from mrbench.encode.task_inputs import (
     queries_label,
 )
 from mrbench.models.protocol import EmbeddingModel, takes_several_images
+from mrbench.pools.cut_texts import CutTexts
 from mrbench.pools.pool import TaskPool
 from mrbench.records import PARTS
 
@@ -65,6 +67,10 @@ class EmbeddingSource(Protocol):
         """Return how a task was embedded where there is a choice; asked for when all of it is embedded."""
         ...
 
+    def cut_texts(self, pool: TaskPool) -> CutTexts | None:
+        """Return which texts of a task were not read to their end; None where that is not known."""
+        ...
+
 
 class ModelSource:
     """A model that reads what the records hold; each distinct item is embedded once.
@@ -74,13 +80,20 @@ class ModelSource:
         benchmark: The benchmark.
         split: Its split.
         store: Where vectors are kept; None keeps them for as long as this source lives.
+        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
     """
 
     def __init__(
-        self, model: EmbeddingModel, benchmark: Benchmark, split: str, store: EmbeddingStore | None = None
+        self,
+        model: EmbeddingModel,
+        benchmark: Benchmark,
+        split: str,
+        store: EmbeddingStore | None = None,
+        instruction: str | Mapping[str, str] | None = None,
     ) -> None:
-        self._model, self._benchmark, self._split = model, benchmark, split
+        self._model, self._benchmark, self._split, self._instruction = model, benchmark, split, instruction
         self._store = EmbeddingStore(model) if store is None else store
+        self._cut = CutCounter(model, benchmark, split)
 
     def corpus(self, name: str) -> Embeddings:
         """Embed all candidates of one corpus."""
@@ -89,18 +102,20 @@ class ModelSource:
     def queries(self, pool: TaskPool) -> Embeddings:
         """Embed the queries of a task."""
         ids = pool.query_ids.tolist()
-        return encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store)
+        return encode_queries(
+            self._model, self._benchmark, pool.task, self._split, ids, self._store, self._said(pool.task)
+        )
 
     def variants(self, pool: TaskPool) -> Embeddings:
         """Embed the variants of a task's queries."""
-        return encode_variants(self._model, self._benchmark, pool, self._split, self._store)
+        return encode_variants(self._model, self._benchmark, pool, self._split, self._store, self._said(pool.task))
 
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
         """Embed image and text of composed queries alone, as far as the model takes them alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":
             return {}
         return {
-            part: encode_part(self._model, self._benchmark, pool, self._split, part, self._store)
+            part: encode_part(self._model, self._benchmark, pool, self._split, part, self._store, self._said(pool.task))
             for part in PARTS
             if part in self._model.modalities
         }
@@ -111,3 +126,11 @@ class ModelSource:
         if not labels & self._store.several:
             return {}
         return {"items of several images": TOGETHER if takes_several_images(self._model) else AVERAGED}
+
+    def _said(self, task: str) -> str | None:
+        """Return the instruction of a task's queries, None for their own."""
+        return self._instruction.get(task) if isinstance(self._instruction, Mapping) else self._instruction
+
+    def cut_texts(self, pool: TaskPool) -> CutTexts | None:
+        """Return which texts of a task the model cuts; None where it does not say."""
+        return self._cut.of(pool)

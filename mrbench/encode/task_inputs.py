@@ -28,6 +28,7 @@ def encode_queries(
     split: str,
     ids: Sequence[str],
     store: EmbeddingStore | None = None,
+    instruction: str | None = None,
 ) -> Embeddings:
     """Embed queries of a task.
 
@@ -38,6 +39,7 @@ def encode_queries(
         split: The split.
         ids: The queries wanted.
         store: Where vectors are kept; None forgets them.
+        instruction: What to embed them with; None takes the instruction of each.
 
     Returns:
         Unit vectors, float32, shape ``(len(ids), model.dimension)``, in the order of ``ids``.
@@ -49,7 +51,8 @@ def encode_queries(
     wanted = set(ids)
 
     def queries() -> Iterator[Query]:
-        return (query for query in benchmark.queries(task, split) if query.id in wanted)
+        asked = (query for query in benchmark.queries(task, split) if query.id in wanted)
+        return _instructed(asked, instruction)
 
     found, embeddings = encode_records(model, queries, len(ids), queries_label(task), _query_embedder(model), store)
     position = {name: row for row, name in enumerate(found)}
@@ -57,7 +60,12 @@ def encode_queries(
 
 
 def encode_variants(
-    model: EmbeddingModel, benchmark: Benchmark, pool: TaskPool, split: str, store: EmbeddingStore | None = None
+    model: EmbeddingModel,
+    benchmark: Benchmark,
+    pool: TaskPool,
+    split: str,
+    store: EmbeddingStore | None = None,
+    instruction: str | None = None,
 ) -> Embeddings:
     """Embed the variants of a task's queries, each under the instruction of its query.
 
@@ -69,13 +77,14 @@ def encode_variants(
         BenchmarkError: An image cannot be decoded.
     """
     table = benchmark.queries(pool.task, split).table(["id", "instruction"])
-    instruction = dict(zip(table["id"].to_pylist(), table["instruction"].to_pylist(), strict=True))
+    own = dict(zip(table["id"].to_pylist(), table["instruction"].to_pylist(), strict=True))
     asked = set(pool.query_ids.tolist())
 
     def variants() -> Iterator[Query]:
         for v in benchmark.variants(pool.task, split):
             if v.query_id in asked:
-                yield Query(v.query_id, pool.task, instruction[v.query_id], (), v.text, v.image)
+                said = own[v.query_id] if instruction is None else instruction
+                yield Query(v.query_id, pool.task, said, (), v.text, v.image)
 
     return encode_records(
         model, variants, len(pool.variants.row), f"{pool.task} variants", _query_embedder(model), store
@@ -89,6 +98,7 @@ def encode_part(
     split: str,
     part: Literal["image", "text"],
     store: EmbeddingStore | None = None,
+    instruction: str | None = None,
 ) -> Embeddings:
     """Embed one part of each composed query: its image alone or its text alone.
 
@@ -102,7 +112,7 @@ def encode_part(
     row = {name: number for number, name in enumerate(pool.query_ids.tolist())}
 
     def parts() -> Iterator[Query]:
-        queries = (query for query in benchmark.queries(pool.task, split) if query.id in row)
+        queries = _instructed((query for query in benchmark.queries(pool.task, split) if query.id in row), instruction)
         return (replace(q, text=None) if part == "image" else replace(q, image=None, more_images=()) for q in queries)
 
     found, embeddings = encode_records(
@@ -139,6 +149,10 @@ def queries_label(task: str) -> str:
 def corpus_label(name: str) -> str:
     """Return what progress and errors call the candidates of a corpus."""
     return f"{name} candidates"
+
+
+def _instructed(queries: Iterator[Query], instruction: str | None) -> Iterator[Query]:
+    return queries if instruction is None else (replace(query, instruction=instruction) for query in queries)
 
 
 def _query_embedder(model: EmbeddingModel) -> Embed:

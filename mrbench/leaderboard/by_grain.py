@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
 from mrbench.results import GrainScore, TaskResult
@@ -21,6 +22,56 @@ def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) ->
     return Cell(round(math.fsum(pair.score * pair.count for pair in pairs) / count, 12), count)
 
 
+def _sides(
+    parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str], *, level: float = 0.95
+) -> dict[str, set[int]]:
+    """Return on which sides of chance the pair accuracy of each grain surely is: 1 above, -1 below.
+
+    It is sure where the interval of a task excludes chance, or that of the mean over tasks. The bounds of the mean are
+    the means of the bounds, as if all tasks erred alike: they share art.
+
+    Args:
+        parts: The scored tasks of a model.
+        names: The tasks.
+        grains: The grain types.
+        level: How sure; the 95 % intervals are stretched to it.
+
+    Returns:
+        By grain, empty where it may be chance, both where tasks differ; no grain for which a result has no interval.
+    """
+    found = {}
+    normal = NormalDist()
+    wider = normal.inv_cdf((1 + level) / 2) / normal.inv_cdf(0.975)
+    for grain in grains:
+        pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
+        bounds = [
+            (p.score + wider * (p.interval[0] - p.score), p.score + wider * (p.interval[1] - p.score), p.count)
+            for p in pairs
+            if p.interval is not None
+        ]
+        if not pairs or len(bounds) < len(pairs):
+            continue
+        count = sum(number for *_, number in bounds)
+        low, high = (math.fsum(bound[side] * bound[2] for bound in bounds) / count for side in (0, 1))
+        found[grain] = {_side(low, high)} - {0} or {_side(*bound[:2]) for bound in bounds} - {0}
+    return found
+
+
+def _side(low: float, high: float) -> int:
+    return 1 if low > CHANCE else -1 if high < CHANCE else 0
+
+
+def _at_chance(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> bool:
+    """Whether no grain is surely above or below chance on any task, where that is known of any grain.
+
+    Surely for all grains and tasks at once: the intervals are stretched by their number (Bonferroni), since one in
+    twenty excludes chance by chance.
+    """
+    tests = sum(grain in parts[name].pair_accuracy for name in names for grain in grains)
+    sides = _sides(parts, names, grains, level=1 - 0.05 / max(1, tests))
+    return bool(sides) and not any(sides.values())
+
+
 def panel(
     task: str,
     title: str,
@@ -35,7 +86,7 @@ def panel(
         if not all(name in part for name in names):
             continue
         cells = [_pairs(part, names, grain) for grain in grains]
-        if not row.control:
+        if not row.control and not _at_chance(part, names, grains):
             cells = _marked(cells)
         lines.append(Line(i, row.label, row.control, tuple(cells)))
     return Panel(task, title, tuple(lines))
@@ -98,14 +149,16 @@ def _marked(cells: list[Cell]) -> list[Cell]:
     return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
 
 
-def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool) -> str:
+def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool, noun: str = "grain") -> str:
     """Say in a sentence to which grain type a model is most blind, over the tasks that it takes.
 
     Args:
         parts: Its scored tasks.
-        names: The tasks of the board.
+        names: The tasks of the board that have pairs.
         control: Whether it is a control, which is at chance on purpose.
+        noun: What a grain type is called.
     """
+    parts = {name: part for name, part in parts.items() if name in names}
     grains = sorted({grain for part in parts.values() for grain in part.pair_accuracy})
     cells = {one_line(grain): _pairs(parts, list(parts), grain) for grain in grains}
     scores = {grain: cell.score for grain, cell in cells.items() if cell.score is not None}
@@ -115,11 +168,16 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
     low, high = min(scores.values()), max(scores.values())
     if control:
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        return f"control: {span} on every grain (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+        return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+    if _at_chance(parts, list(parts), grains):
+        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
+        return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
     blind = [grain for grain, score in scores.items() if score == low]
     count = sum(cells[grain].count for grain in blind)
-    best = "" if low == high else f"; sharpest: {_names([g for g, s in scores.items() if s == high])} ({high:.2f})"
-    return f"blindest grain: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
+    sides = {one_line(grain): found for grain, found in _sides(parts, list(parts), grains).items()}
+    sharp = [grain for grain, score in scores.items() if score == high and sides.get(grain, {1}) == {1}]
+    best = "" if low == high or not sharp else f"; sharpest: {_names(sharp)} ({high:.2f})"
+    return f"blindest {noun}: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
 
 
 def _names(names: list[str]) -> str:

@@ -27,7 +27,12 @@ class Certainty:
 
 
 def certainty(
-    models: Sequence[dict[str, TaskResult]], tasks: Sequence[str], controls: Sequence[bool], measure: str
+    models: Sequence[dict[str, TaskResult]],
+    tasks: Sequence[str],
+    controls: Sequence[bool],
+    measure: str,
+    *,
+    lower_is_better: bool = False,
 ) -> list[Certainty] | None:
     """Compare models that were scored on all tasks of one benchmark.
 
@@ -38,7 +43,8 @@ def certainty(
         models: The parts of each model by task.
         tasks: The tasks.
         controls: Whether a model is a control.
-        measure: The measure of the ranking.
+        measure: The measure of the ranking, a mean over queries.
+        lower_is_better: Whether low values are good.
 
     Returns:
         One entry per model, or None where the results hold no values by query.
@@ -64,6 +70,7 @@ def certainty(
         drawn = np.where(by_task[:, :1] > 0, by_task[:, :1], np.nan)  # a task of which no query was drawn has no mean
         return np.nanmean(by_task[:, 1:] / drawn, axis=2)
 
+    better = -1.0 if lower_is_better else 1.0
     drawn = statistics.bootstrap(columns, codes, overall, resamples=RESAMPLES)
     intervals = [statistics.bootstrap_interval(column, int(codes.max()) + 1) for column in drawn.T]
     ranked = np.flatnonzero(~np.array(controls, dtype=bool))
@@ -71,7 +78,7 @@ def certainty(
     ranks, groups = {}, {}
     if len(ranked):
         p_values = statistics.holm(statistics.paired_p_values(weighted[ranked], codes, resamples=RESAMPLES))
-        letters = statistics.tie_groups(weighted[ranked].sum(axis=1), p_values)
-        ranks = dict(zip(ranked.tolist(), statistics.rank_intervals(drawn[:, ranked]), strict=True))
+        letters = statistics.tie_groups(better * weighted[ranked].sum(axis=1), p_values)
+        ranks = dict(zip(ranked.tolist(), statistics.rank_intervals(better * drawn[:, ranked]), strict=True))
         groups = dict(zip(ranked.tolist(), letters, strict=True))
     return [Certainty(interval, ranks.get(i), groups.get(i, "")) for i, interval in enumerate(intervals)]

@@ -4,7 +4,7 @@ Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty
 control (yes or no), task (``all`` for the overall score and for pair accuracy over all tasks), measure, grain (empty
 unless the measure is the pair accuracy or the sensitivity of one grain type), score (empty when there is none), low
 and high (its 95 % interval, where there is one), count (queries, pairs or probes), candidates, reason (why there is no
-score).
+score). Where the tasks have different main measures, the line of ``all`` has neither a measure nor a score.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from mrbench.leaderboard.data import MAIN_MEASURE, Board, Cell
+from mrbench.leaderboard.data import Board, Cell
 
 COLUMNS = (
     "benchmark", "digest", "split", "pool", "limit", "rank", "model", "revision", "control",
@@ -38,7 +38,7 @@ def _lines(board: Board) -> Iterator[tuple[object, ...]]:
         cut = board.limit if board.limit is not None else ""
         about = (board.title, board.digest, board.split, board.pool, cut)
         start = (*about, row.rank or "", row.model, row.revision, "yes" if row.control else "no")
-        yield (*start, "all", MAIN_MEASURE, "", *_score(row.overall, ""))
+        yield (*start, "all", board.main or "", "", *_score(row.overall, ""))
         for head, cells in zip(board.tasks, row.measures, strict=True):
             for measure, cell in zip(board.measures, cells, strict=True):
                 yield (*start, head.name, measure, "", *_score(cell, head.candidates))

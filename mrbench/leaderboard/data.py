@@ -8,7 +8,6 @@ from typing import Any
 
 from mrbench.measures import fixed_chance
 
-MAIN_MEASURE = "hit_rate@5"
 CONTROLS = frozenset({("random", "1"), ("constant", "1")})
 """Name and revision of the controls in results that do not say yet what they are."""
 CHANCE = fixed_chance("pair_accuracy")
@@ -51,6 +50,7 @@ class Cell:
         reason: Why there is no score.
         blindest: Whether it is the lowest pair accuracy of its line.
         interval: 95 % interval, where the result has one.
+        judged: Share of the results that the score looks at that were judged, where not all were.
     """
 
     score: float | None
@@ -58,16 +58,34 @@ class Cell:
     reason: str = ""
     blindest: bool = False
     interval: tuple[float, float] | None = None
+    judged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskHead:
-    """A task of the board with its number of queries and the size of its pool (0 where nobody was scored)."""
+    """A task of the board.
+
+    Attributes:
+        queries: Number of queries, 0 where nobody was scored.
+        candidates: Size of the pool, 0 where nobody was scored.
+        main: The measure that ranks models.
+        chance: What a random order gives of it, where that is known.
+        judged: Name of the judged@k beside it, empty where all candidates are judged.
+        category: MTEB's category code.
+        listed: Whether each query is searched among a list of its own.
+        facts: How an open task is judged and searched, and its protocol, a sentence each; nothing for closed suites.
+    """
 
     name: str
     title: str
     queries: int
     candidates: int
+    main: str = "hit_rate@5"
+    chance: float | None = None
+    judged: str = ""
+    category: str = ""
+    listed: bool = False
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +103,7 @@ class Row:
         facts: How it was measured: names and values.
         ranks: 95 % interval of the rank, or None.
         group: Letters; models that share one cannot be told apart.
+        cut: How many texts it did not read to their end, a sentence for each task with any.
     """
 
     rank: int | None
@@ -99,6 +118,7 @@ class Row:
     facts: tuple[tuple[str, str], ...]
     ranks: tuple[int, int] | None = None
     group: str = ""
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +136,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Pair accuracy by grain type on one task, or on all of them (task ``all``: mean weighted by pairs).
+    """Pair accuracy by grain type on one task, or on all that have pairs (task ``all``: mean weighted by pairs).
 
-    Only models that were scored on the task, or on all tasks, have a line.
+    Only models that were scored on the task, or on all of them, have a line.
     """
 
     task: str
@@ -180,8 +200,10 @@ class Board:
 
     Attributes:
         limit: Number of queries per task that its results were cut to; None for a proper leaderboard.
+        main: The main measure of all tasks, None where they have different ones: then there is no overall score.
         measures: Every measure that a result has, the known ones first.
         grains: Every grain type with pairs, sorted.
+        noun: What such a type is called: ``grain``, or ``kind`` where a data set lists pairs by kind.
         sensitivity: Calibrated grain sensitivity by task, where a model has it; no mean over tasks.
         one_part: For each composed task what one half of the query solves.
         confusion: For each model what its first results lose.
@@ -201,3 +223,5 @@ class Board:
     sensitivity: tuple[Panel, ...] = ()
     one_part: tuple[OnePart, ...] = ()
     confusion: tuple[Confusion, ...] = ()
+    main: str | None = "hit_rate@5"
+    noun: str = "grain"

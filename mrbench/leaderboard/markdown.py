@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from mrbench.leaderboard.data import CHANCE, Board, Cell
+from mrbench.leaderboard.data import CHANCE, Board, Cell, TaskHead
 from mrbench.leaderboard.wording import (
     MISSING,
     about,
+    chances,
     confusion,
+    cut_texts,
     decimal,
     interval,
+    judged,
     main_measure,
     measure,
     one_part,
+    open_tasks,
     sensitivity,
     span,
     sureness,
 )
+from mrbench.measures import find_measure
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -42,35 +47,15 @@ def escape(text: str) -> str:
 
 def _board(board: Board) -> Iterable[str]:
     yield from (f"## {escape(board.title)}", "", escape(about(board)), "")
-    yield from ("### Ranking", "", f"{main_measure()} Controls have no rank. {sureness()}", "")
-    rows = [
-        [
-            str(row.rank or ""),
-            _name(row.label, row.control),
-            _score(row.overall),
-            interval(row.overall.interval),
-            span(row.ranks),
-            row.group,
-            *map(_score, row.tasks),
-        ]
-        for row in board.rows
-    ]
-    yield from _table(
-        ["rank", "model", "overall", "95 %", "ranks", "group", *(head.title for head in board.tasks)], rows, texts=2
-    )
-    yield from ("### Which grain is each model blind to?", "")
-    yield from (f"- **{escape(row.label)}**: {escape(row.reading)}" for row in board.rows)
-    yield from (
-        "",
-        f"Pair accuracy by grain type, {CHANCE:.2f} is chance; ± half the 95 % interval; the blindest grain is bold.",
-        "",
-    )
-    grain_rows = [
-        [panel.title, _name(line.label, line.control), *(_with_interval(cell) for cell in line.cells)]
-        for panel in board.panels
-        for line in panel.lines
-    ]
-    yield from _table(["task", "model", *map(escape, board.grains)], grain_rows, texts=2)
+    if said := open_tasks(board):
+        yield from (*(f"- {escape(line)}" for line in said), "")
+    yield from _ranking(board)
+    if board.grains:
+        yield from _pairs(board)
+    if text := cut_texts(board):
+        yield from ("### Cut texts", "", text, "")
+        yield from (f"- **{escape(row.label)}**, {escape(line)}" for row in board.rows for line in row.cut)
+        yield ""
     if board.sensitivity:
         yield from (
             f"Calibrated grain sensitivity. {sensitivity()} ± half the 95 % interval; {MISSING} is no score.",
@@ -112,6 +97,45 @@ def _board(board: Board) -> Iterable[str]:
     ]
     if reasons:
         yield from (f"Without a score ({MISSING}):", "", *reasons, "")
+
+
+def _ranking(board: Board) -> Iterable[str]:
+    """Yield the table of main measures; without an overall score it has no columns of ranks."""
+    said = main_measure(board)
+    said = said if board.main and find_measure(board.main) else escape(said)  # our own words stay as they are
+    sures = f" Controls have no rank. {sureness()}" if board.main else ""
+    yield from ("### Ranking" if board.main else "### Scores", "", said + sures, "")
+    sure = ["overall", "95 %", "ranks", "group"] if board.main else []
+    rank = ["rank"] if board.main else []
+    rows = []
+    for row in board.rows:
+        about_overall = [_score(row.overall), interval(row.overall.interval), span(row.ranks), row.group]
+        cells = [_main(head, cell) for head, cell in zip(board.tasks, row.tasks, strict=True)]
+        start = [str(row.rank or "")] if rank else []
+        rows.append([*start, _name(row.label, row.control), *(about_overall if sure else []), *cells])
+    if chance := chances(board):
+        rows.append([*("" for _ in rank), "*a random order gives*", *("" for _ in sure), *chance])
+    titles = [escape(head.title) + ("" if board.main else f", {measure(head.main)}") for head in board.tasks]
+    yield from _table([*rank, "model", *sure, *titles], rows, texts=1 + len(rank))
+
+
+def _main(head: TaskHead, cell: Cell) -> str:
+    beside = judged(head, cell)
+    return _score(cell) + (f" ({beside})" if beside else "")
+
+
+def _pairs(board: Board) -> Iterable[str]:
+    yield from (f"### Which {board.noun} is each model blind to?", "")
+    yield from (f"- **{escape(row.label)}**: {escape(row.reading)}" for row in board.rows)
+    noun, kind = board.noun, "grain type" if board.noun == "grain" else board.noun
+    said = f"Pair accuracy by {kind}, {CHANCE:.2f} is chance; ± half the 95 % interval; the blindest {noun} is bold."
+    yield from ("", said, "")
+    grain_rows = [
+        [escape(panel.title), _name(line.label, line.control), *(_with_interval(cell) for cell in line.cells)]
+        for panel in board.panels
+        for line in panel.lines
+    ]
+    yield from _table(["task", "model", *map(escape, board.grains)], grain_rows, texts=2)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> Iterable[str]:

@@ -1,8 +1,9 @@
 """The standings: every decision of a leaderboard is made here, and a renderer only formats.
 
 * Results are grouped by benchmark digest, split, pool and limit: nothing is compared across groups.
-* The main measure is the hit rate at 5 of a task; the overall score is its mean over all tasks of the benchmark.
-  A model that lacks one task has no overall score and no rank, and stands after those that have.
+* Each task says what its main measure is: of our suites the hit rate at 5. Where all tasks have the same, the overall
+  score is its mean over all tasks of the benchmark. A model that lacks one task has no overall score and no rank, and
+  stands after those that have. Where tasks have different main measures there is no overall score and no rank.
 * Models of one score share a rank. The controls are listed by score too, without a rank.
 * A score that does not exist is None with a reason, never 0.
 """
@@ -10,18 +11,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mrbench.benchmark.manifest import STEM
 from mrbench.errors import ResultError
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
-from mrbench.leaderboard.data import MAIN_MEASURE, Board, Cell, Row, TaskHead, is_control, one_line
+from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, one_line
 from mrbench.leaderboard.one_part import one_part
-from mrbench.measures import in_order
-from mrbench.records import TASKS
+from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
+from mrbench.measures import find_measure, in_order
 from mrbench.results import Result, TaskResult
 
 
@@ -69,18 +69,29 @@ def _group(result: Result) -> tuple[str | int, ...]:
 
 def _board(group: list[Result]) -> Board:
     benchmark = group[0].benchmark
-    heads = _heads(group)
+    heads = task_heads(group)
     names = [head.name for head in heads]
-    parts = [_scored(result) for result in group]
+    parts = [scored(result) for result in group]
     grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.count})
-    found = {measure for p in parts for part in p.values() for measure in part.scores} | {MAIN_MEASURE}
+    paired = [head for head in heads if grains and (not head.queries or _has_pairs(head.name, parts))]
+    noun = "kind" if paired and all(head.listed for head in paired if head.queries) else "grain"
+    found = {measure for p in parts for part in p.values() for measure in part.scores} | {head.main for head in heads}
     found -= {"image_only_hit_rate@5", "text_only_hit_rate@5"}  # in the result files; the table is wide enough
     measures = in_order(found)
-    order, rows = _ranked([_row(result, names, measures, _same_name(result, group)) for result in group])
+    main = main_of(heads)
+    made = [_row(result, heads, measures, _same_name(result, group)) for result in group]
+    says = [
+        reading(part, [head.name for head in paired], control=r.control, noun=noun)
+        for part, r in zip(parts, made, strict=True)
+    ]
+    made = [replace(row, reading=said if paired else "") for row, said in zip(made, says, strict=True)]
+    order, rows = _ranked(made, lower=main is not None and lower_is_better(main))
     parts = [parts[i] for i in order]
-    rows = _with_certainty(rows, parts, names)
-    panels = [panel("all", "mean over all tasks", names, rows, parts, grains)] if len(names) > 1 else []
-    panels += [panel(head.name, head.title, [head.name], rows, parts, grains) for head in heads]
+    rows = _with_certainty(rows, parts, names, main)
+    with_pairs = [head.name for head in paired]
+    whole = "mean over all tasks" if len(paired) == len(heads) else "mean over all tasks with pairs"
+    panels = [panel("all", whole, with_pairs, rows, parts, grains)] if len(paired) > 1 else []
+    panels += [panel(head.name, head.title, [head.name], rows, parts, grains) for head in paired]
     return Board(
         name=one_line(benchmark["name"]),
         title=one_line(benchmark.get("title") or benchmark["name"]),
@@ -96,61 +107,32 @@ def _board(group: list[Result]) -> Board:
         sensitivity=tuple(sensitivity(heads, rows, parts, grains)),
         one_part=one_part(parts, names),
         confusion=tuple(confusion(names, rows, parts, grains)),
+        main=main,
+        noun=noun,
     )
 
 
-def _scored(result: Result) -> dict[str, TaskResult]:
-    return {name: part for name, part in result.tasks.items() if part.status == "scored"}
+def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
+    return any(part[name].pair_accuracy or part[name].cut_pairs for part in parts if name in part)
 
 
 def _same_name(result: Result, group: list[Result]) -> bool:
     return [other.model["name"] for other in group].count(result.model["name"]) > 1
 
 
-def _heads(group: list[Result]) -> list[TaskHead]:
-    """Return the tasks in the order of the benchmark, after checking that all results saw the same one."""
-    wanted = dict.fromkeys(name for result in group for name in (*_declared(result), *result.tasks))
-    usual = [name for name in TASKS if name in wanted]
-    heads = []
-    for name in usual if len(usual) == len(wanted) else wanted:
-        size: tuple[int, int, dict[str, int]] | None = None
-        for result in group:
-            part = _scored(result).get(name)
-            if part is None:
-                continue
-            seen = (part.queries, part.candidates, {g: p.count for g, p in part.pair_accuracy.items() if p.count})
-            size = size or seen
-            if seen != size:
-                raise ResultError(
-                    "results of one benchmark disagree on its queries, candidates or pairs",
-                    where=f"{result.model['name']}, {name}",
-                    got=seen,
-                    accepted=size,
-                    hint="evaluate again",
-                )
-        described = next((result.tasks[name] for result in group if name in result.tasks), None)
-        title = described.definition(name).title if described else TASKS[name].title if name in TASKS else name
-        heads.append(TaskHead(name, one_line(title), *(size[:2] if size else (0, 0))))
-    return heads
-
-
-def _declared(result: Result) -> tuple[str, ...]:
-    """Return the tasks that the benchmark has, also those that nobody ran, where the result tells."""
-    names = result.benchmark.get("tasks", ())
-    sound = isinstance(names, (list, tuple)) and all(isinstance(name, str) and STEM.fullmatch(name) for name in names)
-    if not sound:
-        raise ResultError("malformed list of tasks in a result", where=result.model["name"], got=names)
-    return tuple(names)
-
-
-def _row(result: Result, names: list[str], measures: list[str], full_label: bool) -> Row:
+def _row(result: Result, heads: list[TaskHead], measures: list[str], full_label: bool) -> Row:
+    names = [head.name for head in heads]
     model, revision = one_line(result.model["name"]), one_line(result.model["revision"])
     cells = tuple(tuple(_cell(result.tasks.get(name), measure) for measure in measures) for name in names)
-    tasks = tuple(task[measures.index(MAIN_MEASURE)] for task in cells)
+    tasks = tuple(_main_cell(result.tasks.get(head.name), head) for head in heads)
     scores = [cell.score for cell in tasks if cell.score is not None]
     lacking = [name for name, cell in zip(names, tasks, strict=True) if cell.score is None]
-    if lacking:
+    if main_of(heads) is None:
+        overall = Cell(None, reason="the tasks have different main measures")
+    elif lacking:
         overall = Cell(None, reason=f"no score on {', '.join(lacking)}")
+    elif len(tasks) == 1:
+        overall = replace(tasks[0], judged=None)
     else:
         # Rounded so that equal means tie whatever the order of the sum.
         overall = Cell(round(math.fsum(scores) / len(scores), 12), sum(cell.count for cell in tasks))
@@ -163,9 +145,30 @@ def _row(result: Result, names: list[str], measures: list[str], full_label: bool
         overall=overall,
         tasks=tasks,
         measures=cells,
-        reading=reading(_scored(result), names, control=is_control(result.model)),
+        reading="",
         facts=tuple(_facts(result).items()),
+        cut=tuple(_cut(result, names)),
     )
+
+
+def _main_cell(part: TaskResult | None, head: TaskHead) -> Cell:
+    """Return the main measure of a task, and how much of what it looks at was judged."""
+    cell = _cell(part, head.main)
+    if part is None or cell.score is None or not head.judged:
+        return cell
+    return replace(cell, judged=part.scores.get(head.judged))
+
+
+def _cut(result: Result, names: list[str]) -> Iterator[str]:
+    """Yield for each task of which a model cut texts how many, and how many pairs are left out for it."""
+    for name in names:
+        part = scored(result).get(name)
+        if part is None or not any(part.cut_texts.values()):
+            continue
+        totals = {"queries": f" of {part.queries:,}", "candidates": f" of {part.candidates:,}"}
+        texts = [f"{n:,}{totals.get(what, '')} {what}" for what, n in part.cut_texts.items() if n]
+        pairs = ", ".join(f"{grain} {number:,}" for grain, number in part.cut_pairs.items())
+        yield one_line(f"{name}: {', '.join(texts)}" + (f"; pairs left out: {pairs}" if pairs else ""))
 
 
 def _cell(part: TaskResult | None, measure: str) -> Cell:
@@ -174,17 +177,18 @@ def _cell(part: TaskResult | None, measure: str) -> Cell:
     if part.status != "scored":
         return Cell(None, reason="not supported" + (f": {one_line(part.reason)}" if part.reason else ""))
     if measure not in part.scores:
-        return Cell(None, reason="not in the result")
+        return Cell(None, reason=one_line(part.missing.get(measure) or "not in the result"))
     return Cell(part.scores[measure], part.queries, interval=part.intervals.get(measure))
 
 
-def _ranked(rows: list[Row]) -> tuple[list[int], list[Row]]:
+def _ranked(rows: list[Row], *, lower: bool) -> tuple[list[int], list[Row]]:
     """Sort and number the rows: by overall score, then by number of tasks, then by name; return the order too."""
 
     def key(i: int) -> tuple[Any, ...]:
         row = rows[i]
         missing = sum(cell.score is None for cell in row.tasks)
-        return -(row.overall.score if row.overall.score is not None else -1.0), missing, row.model.casefold(), row.label
+        score = math.inf if row.overall.score is None else row.overall.score if lower else -row.overall.score
+        return score, missing, row.model.casefold(), row.label
 
     order = sorted(range(len(rows)), key=key)
     scores = [rows[i].overall.score for i in order if not rows[i].control]
@@ -195,10 +199,16 @@ def _ranked(rows: list[Row]) -> tuple[list[int], list[Row]]:
     return order, ranked
 
 
-def _with_certainty(rows: list[Row], parts: list[dict[str, TaskResult]], names: list[str]) -> list[Row]:
-    """Add intervals and groups to the rows of models that were scored on all tasks."""
+def _with_certainty(
+    rows: list[Row], parts: list[dict[str, TaskResult]], names: list[str], main: str | None
+) -> list[Row]:
+    """Add intervals and groups to the rows of models that were scored on all tasks, in a mean over queries."""
+    known = None if main is None else find_measure(main)
+    if main is None or (known is not None and known.over_queries != "mean"):
+        return rows
     whole = [i for i, row in enumerate(rows) if row.overall.score is not None]
-    found = certainty([parts[i] for i in whole], names, [rows[i].control for i in whole], MAIN_MEASURE)
+    controls = [rows[i].control for i in whole]
+    found = certainty([parts[i] for i in whole], names, controls, main, lower_is_better=lower_is_better(main))
     for i, sure in zip(whole, found or (), strict=False):
         cell = replace(rows[i].overall, interval=sure.interval)
         rows[i] = replace(rows[i], overall=cell, ranks=sure.ranks, group=sure.group)

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from unicodedata import combining, east_asian_width
 
-from mrbench.leaderboard.data import CHANCE, MAIN_MEASURE, Board, Cell, Line, Panel
-from mrbench.leaderboard.wording import MISSING, about, decimal, interval, span
+from mrbench.leaderboard.data import CHANCE, Board, Cell, Line, Panel
+from mrbench.leaderboard.wording import (
+    MISSING,
+    about,
+    chances,
+    cut_texts,
+    decimal,
+    interval,
+    mains,
+    open_tasks,
+    overall,
+    span,
+)
 
 NAME_WIDTH = 32
 
@@ -16,20 +27,40 @@ def terminal(board: Board) -> str:
 
     A model that lacks a task has a line for each task that it takes, in place of a mean over all.
     """
-    ranking = [["rank", "model", "overall", "95 %", "ranks", "group", *(head.name for head in board.tasks)]]
+    lines = [board.title, about(board), *open_tasks(board), ""]
+    main = board.main or mains(board)
+    sure = "; one letter in group: not told apart" if any(row.group for row in board.rows) else ""
+    lines += [f"{main}: {overall(board)}; {MISSING} is no score{sure}", *_columns(_ranking(board), 1), ""]
+    if board.grains:
+        grains = [["model", "task", *board.grains]]
+        for panel, line in _lines(board):
+            grains.append([_name(line.label, line.control), panel.task, *map(_grain, line.cells)])
+        about_pairs = f"{CHANCE:.2f} is chance; * marks the blindest {board.noun}"
+        lines += [f"pair accuracy by {board.noun}: {about_pairs}", *_columns(grains, 0, 1), ""]
+        lines += [*_columns([[_name(row.label, row.control), row.reading] for row in board.rows], 0, 1), ""]
+    if said := cut_texts(board):
+        cut = [[_name(row.label, row.control), text] for row in board.rows for text in row.cut]
+        lines += [said, *_columns(cut, 0, 1), ""]
+    return "\n".join(lines)
+
+
+def _ranking(board: Board) -> list[list[str]]:
+    """Return the table of main measures, judged@k beside those that are not wholly judged, and what chance gives."""
+    sure = ["overall", "95 %", "ranks", "group"] if board.main is not None else []
+    heads = [[head.name, *([head.judged] if head.judged else [])] for head in board.tasks]
+    ranking = [["rank", "model", *sure, *(name for names in heads for name in names)]]
     for row in board.rows:
-        scores = [decimal(cell.score) for cell in row.tasks]
-        sure = [interval(row.overall.interval), span(row.ranks), row.group]
-        ranking.append([str(row.rank or ""), _name(row.label, row.control), decimal(row.overall.score), *sure, *scores])
-    grains = [["model", "task", *board.grains]]
-    for panel, line in _lines(board):
-        grains.append([_name(line.label, line.control), panel.task, *map(_grain, line.cells)])
-    readings = [[_name(row.label, row.control), row.reading] for row in board.rows]
-    lines = [board.title, about(board), ""]
-    about_overall = f"overall is the mean over all tasks; {MISSING} is no score; one letter in group: not told apart"
-    lines += [f"{MAIN_MEASURE}: {about_overall}", *_columns(ranking, 1), ""]
-    lines += [f"pair accuracy by grain: {CHANCE:.2f} is chance; * marks the blindest grain", *_columns(grains, 0, 1)]
-    return "\n".join([*lines, "", *_columns(readings, 0, 1), ""])
+        scores = [
+            text
+            for head, cell in zip(board.tasks, row.tasks, strict=True)
+            for text in (decimal(cell.score), *([decimal(cell.judged)] if head.judged else []))
+        ]
+        about_overall = [decimal(row.overall.score), interval(row.overall.interval), span(row.ranks), row.group]
+        ranking.append([str(row.rank or ""), _name(row.label, row.control), *(about_overall if sure else []), *scores])
+    if chance := chances(board):
+        cells = [text for names, level in zip(heads, chance, strict=True) for text in (level, *("" for _ in names[1:]))]
+        ranking.append(["", "a random order gives", *("" for _ in sure), *cells])
+    return ranking
 
 
 def _lines(board: Board) -> Iterator[tuple[Panel, Line]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrbench.leaderboard.data import BAR, MAIN_MEASURE, Board, OnePart
+from mrbench.leaderboard.data import BAR, Board, Cell, OnePart, TaskHead
 from mrbench.measures import declared, find_measure
 
 MISSING = "—"
@@ -71,12 +71,90 @@ def meaning(name: str) -> str:
     return known.meaning + (f" ({facts})" if facts else "")
 
 
-def main_measure() -> str:
+def main_measure(board: Board) -> str:
     """Say what the ranking shows."""
-    main = declared(MAIN_MEASURE)
+    if board.main is None:
+        return (
+            f"Each task by its own main measure: {mains(board)}. They are different measures, so there is no mean over "
+            f"the tasks, and models have no rank. {MISSING} is no score."
+        )
+    said = described(board.main)
+    if len(board.tasks) == 1:
+        return f"{said} {MISSING} is no score."
+    return f"{said} Overall is the mean over all tasks; a model that lacks a task ({MISSING}) has none."
+
+
+def described(name: str) -> str:
+    """Say in a sentence what a main measure is, what others call it, and whether low is good.
+
+    >>> described("median_rank")
+    'Median rank: the rank of the first relevant candidate, its median over queries (MedR; lower is better).'
+    """
+    known = find_measure(name)
+    if known is None:
+        return f"{_capital(measure(name))}."
+    facts = "; ".join(filter(None, (known.others, "lower is better" if known.higher_is_better is False else "")))
+    return f"{_capital(known.title)}: {known.meaning}" + (f" ({facts})." if facts else ".")
+
+
+def mains(board: Board) -> str:
+    """Name the main measure of each task."""
+    return ", ".join(f"{measure(head.main)} of {head.name}" for head in board.tasks)
+
+
+def lower(name: str) -> bool:
+    """Say whether low scores are good."""
+    known = find_measure(name)
+    return known is not None and known.higher_is_better is False
+
+
+def is_share(name: str) -> bool:
+    """Say whether scores are from 0 to 1."""
+    known = find_measure(name)
+    return known is not None and (known.low, known.high) == (0.0, 1.0)
+
+
+def overall(board: Board) -> str:
+    """Say in a few words what the column of overall scores is."""
+    if board.main is None:
+        return "no overall score: the tasks have different main measures"
+    return "overall is the mean over all tasks" if len(board.tasks) > 1 else "one task"
+
+
+def judged(head: TaskHead, cell: Cell) -> str:
+    """Say how much of what a score looks at was judged, or nothing where all of it was.
+
+    >>> judged(TaskHead("a", "A", 9, 9, judged="judged@5"), Cell(0.5, judged=0.25))
+    'judged@5 0.250'
+    """
+    return "" if cell.judged is None else f"{head.judged} {decimal(cell.judged)}"
+
+
+def chances(board: Board) -> list[str]:
+    """Return what a random order gets on each task; nothing where that is known of none."""
+    if all(head.chance is None for head in board.tasks):
+        return []
+    return [MISSING if head.chance is None else decimal(head.chance) for head in board.tasks]
+
+
+def open_tasks(board: Board) -> list[str]:
+    """Say of each open task how it is judged and searched, and what its protocol is."""
+    return [f"{head.name} ({head.category}): {'. '.join(head.facts)}." for head in board.tasks if head.facts]
+
+
+def pairs(board: Board) -> str:
+    """Say what a pair is."""
+    other = "the wrong one" if board.noun == "kind" else "a candidate that differs in this grain alone"
+    return f"How often the right answer scores above {other}; a tie counts as wrong."
+
+
+def cut_texts(board: Board) -> str:
+    """Say what it means that texts were cut, or nothing where no model cut any."""
+    if not any(row.cut for row in board.rows):
+        return ""
     return (
-        f"{_capital(main.title)}: {main.meaning} ({main.others}). Overall is the mean over all tasks; "
-        f"a model that lacks a task ({MISSING}) has none."
+        "Texts longer than a model takes are cut: it does not read their end. Pairs and variants with such a text are "
+        f"in no measure of {board.noun}s; rank measures keep every query."
     )
 
 
@@ -114,7 +192,18 @@ def one_part(part: OnePart) -> str:
 def pool(board: Board) -> str:
     """Say what the pool holds."""
     meaning = _POOLS.get(board.pool)
+    if board.pool == "task" and any(head.facts for head in board.tasks):
+        meaning = "each task's own candidates"
     return f"pool {board.pool}" + (f" ({meaning})" if meaning else "")
+
+
+def size(head: TaskHead) -> str:
+    """Say how many queries a task has, and how many candidates where all are searched.
+
+    >>> size(TaskHead("a", "A", 250, 4200)), size(TaskHead("b", "B", 250, 500, listed=True))
+    ('250 queries in 4,200', '250 queries')
+    """
+    return f"{head.queries:,} queries" + ("" if head.listed else f" in {head.candidates:,}")
 
 
 def sizes(board: Board) -> str:
@@ -140,4 +229,5 @@ def about(board: Board) -> str:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begin with a capital, but for a word that has others, as nDCG."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]

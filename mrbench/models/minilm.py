@@ -9,11 +9,12 @@ import torch
 from transformers import AutoTokenizer
 from transformers import __version__ as transformers_version
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Bools, Embeddings
 from mrbench.models.common import batches, embed_items, files_digest, package_folder, weights_digest
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent
 from mrbench.models.pretrained import load_transformer, resolve_device
 from mrbench.models.protocol import Item
+from mrbench.models.text_limits import cut_by_tokenizer
 from mrbench.records import Modality
 
 MAX_TOKENS = 256
@@ -60,6 +61,10 @@ class MiniLM:
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidate texts, shape ``(len(items), 384)``."""
         return embed_items(self.name, items, self.dimension, embed_texts=self.embed_texts)
+
+    def cut_texts(self, texts: Sequence[str]) -> Bools:
+        """Return which texts are longer than 256 tokens, shape ``(len(texts),)``: their end is not read."""
+        return cut_by_tokenizer(self._tokenizer, MAX_TOKENS, texts)
 
     def embed_texts(self, texts: Sequence[str]) -> Any:
         """Embed texts as unit vectors, shape ``(len(texts), 384)``; see :func:`embed_batches`."""

@@ -54,11 +54,13 @@ class EmbeddingModel(Protocol):
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
     function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
     ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
-    ``Item.text`` is then what it made of the text, or the text where it did not run. ``shares_prefixes``, true: texts
-    come in alphabetical order instead of by length. ``takes_several_images``, true: an item with several images
-    (frames of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get each image by itself,
-    with the item's text where it has one, and the mean of the normalised embeddings stands for the item.
-    ``preprocessing`` and ``seed``: what else decides a vector beside the revision; caches are keyed by them.
+    ``Item.text`` is then what it made of the text, or the text where it did not run. ``cut_texts``: a function from a
+    list of texts to booleans, an array of shape ``(len(texts),)``: which of them are longer than what the model reads.
+    Pairs with such a text are then in no measure of grains; without it nothing is known to be cut.
+    ``shares_prefixes``, true: texts come in alphabetical order instead of by length. ``takes_several_images``, true: an
+    item with several images (frames of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get
+    each image by itself, with the item's text where it has one, and the mean of the normalised embeddings stands for
+    the item. ``preprocessing`` and ``seed``: what else decides a vector beside the revision; caches are keyed by them.
     ``control``, true: the model is there to show what chance gives; leaderboards list it without a rank.
     """
 

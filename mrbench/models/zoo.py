@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 from mrbench.errors import InputError
 from mrbench.models.protocol import EmbeddingModel
@@ -43,27 +44,87 @@ ZOO = Registry(
             "models",
             _ALL,
         ),
+        Entry(
+            "st:ID_OR_PATH",
+            "models of sentence-transformers, with their prompts",
+            "mrbench.models.sentence_transformer:SentenceTransformerModel",
+            "st",
+            _ALL,
+        ),
+        Entry(
+            "open_clip:ARCH/WEIGHTS",
+            "models of open_clip; or open_clip:PATH, open_clip:hf-hub:ORG/NAME",
+            "mrbench.models.open_clip_model:OpenClipModel",
+            "open_clip",
+            _ALL,
+        ),
+        Entry(
+            "timm:NAME",
+            "image encoders of timm; or timm:PATH, timm:hf-hub:ORG/NAME",
+            "mrbench.models.timm_model:TimmModel",
+            "timm",
+            _IMAGE,
+        ),
+        Entry(
+            "mteb:NAME",
+            "any model of MTEB's registry, as MTEB embeds with it",
+            "mrbench.models.mteb_model:MtebModel",
+            "mteb",
+            _ALL,
+        ),
+        Entry(
+            "py:MODULE:OBJECT",
+            "a class, factory or instance of your own; the module may be a file: py:FILE.py:OBJECT",
+            "mrbench.models.python_object:load_object",
+            facts=_ALL,
+        ),
+        Entry(
+            "vectors:DIR",
+            "embeddings computed elsewhere, by the ids of the records",
+            "mrbench.models.vectors:VectorFolder",
+            facts=_ALL,
+        ),
+        Entry(
+            "openai:URL#MODEL",
+            "a server with OpenAI's /embeddings, such as vLLM, Infinity or TEI",
+            "mrbench.models.served:ServedModel",
+            "api",
+            _ALL,
+        ),
     ],
 )
-"""Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``; one whose name
-ends in ``:PATH`` takes what the user writes there as its first argument.
+"""Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``. It may also take
+``dtype: str`` and ``trust_remote_code: bool``, which are passed where the user gives them.
+
+An entry whose name has capitals after its first colon, such as ``hf:PATH``, takes what the user writes there as its
+first argument.
 
 A plugin adds its own with an entry point in the group ``mrbench.models``.
 """
 
 
-def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> EmbeddingModel:
+def load_model(
+    spec: str,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: int = 1024,
+    dtype: str | None = None,
+    trust_remote_code: bool = False,
+) -> EmbeddingModel:
     """Load a model.
 
     Args:
-        spec: A name of :data:`ZOO`, or ``hf:PATH`` with the folder of a CLIP or SigLIP checkpoint in the format of
-            transformers; a PATH that is no folder is taken for a hub id. ``~`` in a PATH is the home folder.
+        spec: A name of :data:`ZOO`; where the name ends in a word in capitals, such as ``hf:PATH``, with that word
+            replaced. ``~`` at the beginning of a path is the home folder.
         seed: Seed of models that draw at random.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; models may take fewer on a CPU.
+        dtype: Number format of the weights, such as ``bfloat16``; None leaves it to the model.
+        trust_remote_code: Whether code that comes with the weights may run.
 
     Raises:
-        InputError: Unknown model or device, or a batch size below 1.
+        InputError: Unknown model or device, a batch size below 1, or a dtype for a model that takes none.
         MissingExtraError: An optional package is not installed.
         ModelError: The weights cannot be loaded.
 
@@ -74,15 +135,44 @@ def load_model(spec: str, *, seed: int = 0, device: str = "auto", batch_size: in
         raise InputError("the batch size is too small", where="batch_size", got=batch_size, accepted="1 or more")
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise InputError("unknown device", where="device", got=device, accepted="auto, cpu, cuda, cuda:N")
-    load: Callable[..., EmbeddingModel]
-    prefix, colon, path = spec.partition(":")
-    if spec in ZOO and not spec.endswith(":PATH"):
-        load = ZOO.get(spec).load()
-    elif colon and f"{prefix}:PATH" in ZOO:
-        if not path:
-            raise InputError("no path of a model", got=spec, accepted=f"{prefix}:PATH")
-        path = os.path.expanduser(path)  # noqa: PTH111 - no shell expands ~ after a colon, and a path may be a URL
-        load = partial(ZOO.get(f"{prefix}:PATH").load(), path)
-    else:
-        raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
-    return load(seed=seed, device=device, batch_size=batch_size)
+    entry, rest = find_entry(spec)
+    load: Callable[..., EmbeddingModel] = entry.load()
+    options: dict[str, Any] = {"seed": seed, "device": device, "batch_size": batch_size}
+    if dtype is not None:
+        if not _takes(load, "dtype"):
+            raise InputError("the model takes no --dtype", where=entry.name, got=dtype)
+        options["dtype"] = dtype
+    if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
+        options["trust_remote_code"] = True
+    return load(*rest, **options)
+
+
+def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
+    """Return the entry that a spec names, and what it is given: nothing, or the rest of the spec.
+
+    Raises:
+        InputError: No entry has this name, or the rest is empty.
+
+    >>> entry, rest = find_entry("hf:some/folder")
+    >>> entry.name, rest
+    ('hf:PATH', ('some/folder',))
+    """
+    if spec in ZOO and not _takes_rest(spec):
+        return ZOO.get(spec), ()
+    prefix, colon, rest = spec.partition(":")
+    for entry in ZOO:
+        if colon and entry.name.startswith(f"{prefix}:") and _takes_rest(entry.name):
+            if not rest:
+                raise InputError("no path of a model", got=spec, accepted=entry.name)
+            path = os.path.expanduser(rest)  # noqa: PTH111 - no shell expands ~ after a colon, and a path may be a URL
+            return ZOO.get(entry.name), (path,)
+    raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
+
+
+def _takes_rest(name: str) -> bool:
+    return name.partition(":")[2].isupper()
+
+
+def _takes(load: Callable[..., Any], option: str) -> bool:
+    parameters = inspect.signature(load).parameters.values()
+    return any(parameter.name == option or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

@@ -168,6 +168,7 @@ def _read_judgements(benchmark: Benchmark, task: Task, split: str, query_ids: Na
     if not len(records):
         raise BenchmarkError("a task has no judgement", where=f"{split}, {task.name}", hint=_HINT)
     table = records.table(["query-id", "corpus-id", "score", "grade", "asked", "violates", "origin"])
+    table = _in_pool(benchmark, split, table, candidate_ids)
     query = _known(table["query-id"], query_ids, where, "query")
     position = _known(table["corpus-id"], candidate_ids, where, "candidate")
     relevance = table["score"].to_numpy().astype(np.int64)
@@ -216,6 +217,19 @@ def _read_pairs(
         query, position = query[position >= 0], position[position >= 0]
     number = len(candidate_ids)
     return Pairs(*np.divmod(np.unique(query * number + position), number))
+
+
+def _in_pool(benchmark: Benchmark, split: str, table: pa.Table, candidate_ids: Names) -> pa.Table:
+    """Return a table of judgements without those of candidates that are in other corpora than the pool's."""
+    names = pc.unique(table["corpus-id"])
+    missing = names.filter(pa.array(find(candidate_ids, np.array(names.to_pylist(), dtype=np.str_)) < 0))
+    if not len(missing):
+        return table
+    corpora = (
+        benchmark.corpus(name, split).ids for name in benchmark.corpora if benchmark.count("corpus", name, split)
+    )
+    elsewhere = [missing.filter(pc.is_in(missing, value_set=ids)) for ids in corpora]
+    return table.filter(pc.invert(pc.is_in(table["corpus-id"], value_set=pa.concat_arrays(elsewhere))))
 
 
 def _known(column: Any, ids: Names, where: str, what: str) -> Ints:

@@ -70,13 +70,16 @@ def run_tasks(
         clock.append(perf_counter())
         variants, parts = source.variants(pool), source.parts(pool)
         clock.append(perf_counter())
+        cut = source.cut_texts(pool)
+        clock.append(perf_counter())
         embedded = TaskEmbeddings(candidates, queries, variants, parts)
         overlay = (overlays or {}).get(task)
         run = search_task(embedded, pool, depth=depth, device=device, overlay=overlay)
         clock.append(perf_counter())
-        steps = ("embed candidates", "embed queries", "embed variants", "search")
+        steps = ("embed candidates", "embed queries", "embed variants", "find cut texts", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
-        runs[task] = replace(run, seconds=seconds, setting=source.setting(pool))
+        table = None if cut is None else cut.to_table(pool)
+        runs[task] = replace(run, seconds=seconds, setting=source.setting(pool), cut=table)
     return runs
 
 

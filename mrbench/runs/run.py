@@ -40,6 +40,7 @@ TABLES: dict[str, pa.Schema] = {
     "first": pa.schema([_QUERY, _GRAIN, ("kept", pa.float64()), ("lost", pa.float64())]),
     "parts": pa.schema([_QUERY, ("part", _NAME), _SCORE, *_OTHERS]),
     "overlay": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS, ("relevance", pa.int64())]),
+    "cut": pa.schema([("what", _NAME), ("id", pa.string()), _KIND, _GRAIN, _NUMBER]),
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
@@ -48,7 +49,8 @@ the candidate itself included. ``above`` and ``beside`` count the same for the q
 that are not relevant to the query, itself not included. ``overlay`` is there where something was laid over the
 judgements.
 """
-OPTIONAL = ("overlay",)
+OPTIONAL = ("overlay", "cut")
+"""Tables that a run may lack."""
 FILES = rf"run\.json|[A-Za-z0-9][A-Za-z0-9_.]{{0,99}}\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
 """The names of all files of a run, as a regular expression."""
 
@@ -76,6 +78,8 @@ class TaskRun:
         setting: How it was embedded, where there is a choice.
         overlay: What was laid over the judgements of the task: its pairs with their relevance, score and place in the
             whole pool; None where nothing was.
+        cut: Every text that the model did not read to its end: a query, a candidate or a variant of a query. None where
+            the model does not say, and in runs of before.
     """
 
     top: pa.Table
@@ -89,6 +93,7 @@ class TaskRun:
     seconds: dict[str, float] = field(default_factory=dict)
     setting: dict[str, str] = field(default_factory=dict)
     overlay: pa.Table | None = None
+    cut: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,7 @@ def write_run(folder: Path, run: Run) -> None:
     tag = "-".join(str(run.model["name"]).split()) or "model"
     for task, part in run.tasks.items():
         for table, schema in TABLES.items():
-            if getattr(part, table) is None:
+            if getattr(part, table) is None and table in OPTIONAL:
                 continue
             path = _path(folder, task, table)
             rows = getattr(part, table).select(schema.names).cast(schema)
@@ -186,6 +191,7 @@ def read_run(folder: Path) -> Run:
             benchmark={
                 **{name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
                 "tasks": [str(task) for task in raw["benchmark"]["tasks"]],
+                **_instruction(raw["benchmark"]),
             },
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
@@ -198,11 +204,19 @@ def read_run(folder: Path) -> Run:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
 
 
+def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """Return the instruction that a run was made with, for all tasks or by task, where it was not each query's own."""
+    said = benchmark.get("instruction")
+    if said is None:
+        return {}
+    return {"instruction": {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else str(said)}
+
+
 def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str, str]) -> TaskRun:
     tables = {}
     for table, schema in TABLES.items():
         path = _path(folder, task, table)
-        if table in OPTIONAL and path.name not in digests:
+        if table in OPTIONAL and not path.exists() and path.name not in digests:
             continue
         _check_digest(path, digests)
         try:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mrbench import measures, statistics
-from mrbench.arrays import Floats, Ints
+from mrbench.arrays import Bools, Floats, Ints
 from mrbench.errors import ResultError
+from mrbench.pools.cut_texts import CutTexts
 from mrbench.pools.pool import TaskPool
 from mrbench.records import PARTS
 from mrbench.results import GrainScore
@@ -31,9 +32,17 @@ _NEEDS = {
     "paraphrased": ("paraphrase_distance", "phrasing_flips@5", "worst_phrasing_hit_rate@5"),
 }
 COVERAGE, HIT, DELTA = 10, 5, 0.05
+_CUT = "the model cut a text of every {}"
+_OF_QUERIES = (
+    "grain_distance",
+    "blindness_rate",
+    "calibrated_blindness_rate",
+    "grain_sensitivity",
+    "paraphrase_distance",
+)
 
 
-def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints) -> Diagnosis:
+def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts) -> Diagnosis:
     """Compute every measure that the run allows, and say of the others why not.
 
     Args:
@@ -41,12 +50,14 @@ def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, cluster
         aligned: Its other tables.
         pool: The task.
         clusters: Cluster of each query.
+        cut: The texts that the model did not read to their end. What it did not read it cannot be blind to: no measure
+            of grains counts them.
     """
     found = Diagnosis()
-    _pairs(found, rows, aligned, pool, clusters)
-    _ladder(found, rows["ladder"], aligned, pool)
-    _variants(found, rows["ladder"], aligned, pool, clusters)
-    _first_results(found, aligned, pool)
+    _pairs(found, rows, aligned, pool, clusters, cut)
+    _ladder(found, rows["ladder"], aligned, pool, cut)
+    _variants(found, rows["ladder"], aligned, pool, clusters, cut)
+    _first_results(found, aligned, pool, cut)
     _parts(found, aligned.parts, pool)
     return found
 
@@ -64,15 +75,25 @@ def ladder_scores(ladder: Rows, pool: TaskPool, query: Ints, position: Ints) -> 
     return ladder.score[at].astype(np.float64)
 
 
-def _pairs(found: Diagnosis, rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
-    query, kind, position = pool.pairs.query, pool.pairs.kind, pool.pairs.position
-    if not len(query):
+def _pairs(
+    found: Diagnosis, rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts
+) -> None:
+    query, position = pool.pairs.query, pool.pairs.position
+    grain = np.array(pool.grain_types)[pool.pairs.kind]
+    whole = ~(cut.queries[query] | cut.candidates[position] | cut.candidates[pool.positives[query]])
+    lost, numbers = np.unique(grain[~whole], return_counts=True)
+    found.cut_pairs = dict(zip(lost.tolist(), numbers.tolist(), strict=True))
+    if not whole.any():
         reason = "no query has a judged candidate that differs from its positive in one grain alone"
         found.missing |= dict.fromkeys(
-            ("pair_accuracy", "all_grains_accuracy", "worst_grain_accuracy", "margin"), reason
+            ("pair_accuracy", "all_grains_accuracy", "worst_grain_accuracy", "margin"),
+            _CUT.format("pair") if len(query) else reason,
         )
         return
-    grain = np.array(pool.grain_types)[kind]
+    for name in np.setdiff1d(lost, grain[whole]).tolist():
+        found.missing[f"pair_accuracy[{name}]"] = _CUT.format("pair")
+    without = np.unique(query[~whole])
+    query, position, grain = query[whole], position[whole], grain[whole]
     positive = aligned.queries.score[query]
     other = ladder_scores(rows["ladder"], pool, query, position)
     pairs = measures.Pairs(query, grain, positive > other, len(pool.query_ids))
@@ -81,41 +102,57 @@ def _pairs(found: Diagnosis, rows: Mapping[str, Rows], aligned: Aligned, pool: T
         name: GrainScore(value, count, _interval(pairs.right[grain == name], clusters[query[grain == name]]))
         for name, (value, count) in by_grain.items()
     }
-    found.add_queries("all_grains_accuracy", lambda: _all_grains(pairs))
+    found.leave_out("pair_accuracy", len(without))
+    found.add_queries("all_grains_accuracy", lambda: _all_grains(pairs, without))
     found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
     found.scores["worst_grain_accuracy"] = measures.worst_grain(by_grain)[1]
     if pool.lists is not None:
-        _all_positives(found, rows["relevant"], pairs, other, clusters)
+        _all_positives(found, rows["relevant"], pairs, other, clusters, cut)
         found.missing["margin"] = "the scores of a list of candidates are no scale to measure on"
         return
     deviation = aligned.queries.column("deviation")[query]
     found.add_measured_by_spread(
         "margin", lambda: measures.margins(grain, positive, other, deviation), query, deviation
     )
+    found.leave_out("margin", len(without))
 
 
-def _all_grains(pairs: measures.Pairs) -> Floats:
-    """Return all-grains accuracy by query, NaN for queries without a pair."""
+def _all_grains(pairs: measures.Pairs, without: Ints) -> Floats:
+    """Return all-grains accuracy by query, NaN for queries without a pair and for those named."""
     queries, index = np.unique(pairs.query, return_inverse=True)
     values = np.full(pairs.num_queries, np.nan)
     values[queries] = measures.all_grains_accuracy(
         measures.Pairs(index.reshape(-1), pairs.grain, pairs.right, len(queries))
     )
+    values[without] = np.nan
     return values
 
 
-def _all_positives(found: Diagnosis, relevant: Rows, pairs: measures.Pairs, other: Floats, clusters: Ints) -> None:
+def _all_positives(
+    found: Diagnosis,
+    relevant: Rows,
+    pairs: measures.Pairs,
+    other: Floats,
+    clusters: Ints,
+    cut: CutTexts,
+) -> None:
     """Add how often every relevant candidate beats the other of a pair, where queries have several relevant ones."""
     if len(relevant.query) == pairs.num_queries:
         return
     lowest = np.full(pairs.num_queries, np.inf)
     np.minimum.at(lowest, relevant.query, relevant.score.astype(np.float64))
     right = lowest[pairs.query] > other
+    without = np.unique(relevant.query[cut.candidates[relevant.key % len(cut.candidates)]])
+    whole = ~np.isin(pairs.query, without)
+    if not whole.any():
+        found.missing["all_positives_accuracy"] = _CUT.format("pair")
+        return
     found.by_grain["all_positives_accuracy"] = {
         str(name): GrainScore(float(right[of].mean()), int(of.sum()), _interval(right[of], clusters[pairs.query[of]]))
-        for name in np.unique(pairs.grain)
-        for of in [pairs.grain == name]
+        for name in np.unique(pairs.grain[whole])
+        for of in [whole & (pairs.grain == name)]
     }
+    found.leave_out("all_positives_accuracy", len(without))
     by_kind = [part.score for part in found.by_grain["all_positives_accuracy"].values()]
     found.scores["all_positives_accuracy"] = float(np.mean(by_kind))
 
@@ -129,9 +166,15 @@ def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
         return None
 
 
-def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) -> None:
-    kept, asked = pool.judgements.kept_of(ladder.query, ladder.key % len(pool.candidate_ids))
+def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, cut: CutTexts) -> None:
+    position = ladder.key % len(pool.candidate_ids)
+    kept, asked = pool.judgements.kept_of(ladder.query, position)
     known = (kept >= 0) & (asked > 0)
+    without = np.unique(ladder.query[known & (cut.queries[ladder.query] | cut.candidates[position])])
+    if len(without) and np.isin(ladder.query[known], without).all():
+        found.missing |= dict.fromkeys(_NEEDS["ladder"], _CUT.format("ladder"))
+        return
+    known &= ~np.isin(ladder.query, without)
     if not known.any():
         reason = "no ladder has a member whose grade is known" if len(kept) else "the benchmark has no ladders"
         found.missing |= dict.fromkeys(_NEEDS["ladder"], reason)
@@ -180,26 +223,20 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool) ->
             measures.any_among_first(index.reshape(-1)[one], greater[one], equal[one], COVERAGE, len(having))
         ),
     )
+    for name in ("standardised_score", "negatives_above", f"negatives_in_top@{COVERAGE}"):
+        found.leave_out(name, len(without))
 
 
-def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints) -> None:
+def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts) -> None:
     variants, places, queries = pool.variants, aligned.variants, aligned.queries
-    distance = places.column("distance")
-    dropped, flipped, reworded = (variants.kind == kind for kind in ("degrained", "flipped", "paraphrased"))
-    moves = measures.Moves(variants.query[dropped], variants.grain[dropped], distance[dropped])
-    count = np.bincount(variants.query[reworded], minlength=len(pool.query_ids))
-    summed = np.bincount(variants.query[reworded], weights=distance[reworded], minlength=len(pool.query_ids))
-    noise = np.divide(summed, count, out=np.full(len(count), np.nan), where=count > 0)
-    scale = queries.column("unrelated")
-    found.add("grain_distance", lambda: measures.grain_distance(moves))
-    found.add("blindness_rate", lambda: measures.blindness_rate(moves, DELTA))
-    found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(moves, noise))
-    add_sensitivity(found, moves, noise, scale, clusters)
-    found.add_queries("paraphrase_distance", lambda: noise)
-    found.add_queries("unrelated_distance", lambda: scale)
+    heard = ~(cut.variants | cut.queries[variants.query])  # for distances between queries
+    whole = heard & ~(cut.candidates[pool.positives[variants.query]] | cut.candidates[variants.target])
+    _distances(found, aligned, pool, clusters, heard)
+    dropped, flipped, reworded = (whole & (variants.kind == kind) for kind in ("degrained", "flipped", "paraphrased"))
     rank, ranks = queries.rank[variants.query], places.rank
-    found.add("rank_change", lambda: measures.rank_change(moves.grain, rank[dropped], ranks[dropped]))
-    found.add("unchanged_rate", lambda: measures.unchanged_rate(moves.grain, rank[dropped], ranks[dropped]))
+    grain = variants.grain[dropped]
+    found.add("rank_change", lambda: measures.rank_change(grain, rank[dropped], ranks[dropped]))
+    found.add("unchanged_rate", lambda: measures.unchanged_rate(grain, rank[dropped], ranks[dropped]))
     found.add("p_mrr", lambda: measures.p_mrr(variants.grain[flipped], rank[flipped], ranks[flipped]))
     _group(found, ladder, aligned, pool, flipped)
     hit = measures.hit_of_positive(queries.above, queries.beside, HIT)
@@ -207,9 +244,7 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
     who = variants.query[reworded]
     found.add_queries(f"phrasing_flips@{HIT}", lambda: measures.phrasing_flips(who, hit, again))
     found.add_queries(f"worst_phrasing_hit_rate@{HIT}", lambda: measures.worst_phrasing(who, hit, again))
-    _say_what_is_lacking(
-        found, degrained=bool(dropped.any()), flipped=bool(flipped.any()), paraphrased=bool(reworded.any())
-    )
+    _say_what_is_lacking(found, pool, heard, whole)
     number = (pool.query_grains >= 0).sum(axis=1)
     if not number.any():
         found.missing |= dict.fromkeys(("unrelated_distance", f"hit_rate_slope@{HIT}"), "no query has a known grain")
@@ -220,13 +255,53 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
         found.missing[f"hit_rate_slope@{HIT}"] = str(error)
 
 
-def _say_what_is_lacking(found: Diagnosis, **present: bool) -> None:
-    """Where a suite has no variants of a kind, say that rather than what a formula says of nothing."""
-    for kind, there in present.items():
-        if not there:
-            for name in _NEEDS[kind]:
+def _distances(found: Diagnosis, aligned: Aligned, pool: TaskPool, clusters: Ints, heard: Bools) -> None:
+    """Add what is measured on embeddings of queries alone, over the variants that were read to their end."""
+    variants, distance, number = pool.variants, aligned.variants.column("distance"), len(pool.query_ids)
+    reworded = heard & (variants.kind == "paraphrased")
+    count = np.bincount(variants.query[reworded], minlength=number)
+    summed = np.bincount(variants.query[reworded], weights=distance[reworded], minlength=number)
+    noise = np.divide(summed, count, out=np.full(len(count), np.nan), where=count > 0)
+    scale = aligned.queries.column("unrelated")
+
+    def moves(some: Bools) -> measures.Moves:
+        return measures.Moves(variants.query[some], variants.grain[some], distance[some])
+
+    probes = heard & (variants.kind == "degrained")
+    found.add("grain_distance", lambda: measures.grain_distance(moves(probes)))
+    found.add("blindness_rate", lambda: measures.blindness_rate(moves(probes), DELTA))
+    lost = np.setdiff1d(variants.query[(variants.kind == "paraphrased") & ~heard], variants.query[reworded])
+    beside = moves(probes & ~np.isin(variants.query, lost))  # a query whose every paraphrase was cut has no noise
+    found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(beside, noise))
+    add_sensitivity(found, beside, noise, scale, clusters)
+    found.add_queries("paraphrase_distance", lambda: noise)
+    found.add_queries("unrelated_distance", lambda: scale)
+
+
+def _say_what_is_lacking(found: Diagnosis, pool: TaskPool, heard: Bools, whole: Bools) -> None:
+    """Where a suite has no variants of a kind, or the model cut all of them, say that; count the queries left out.
+
+    Args:
+        found: Where to.
+        pool: The task.
+        heard: Which variants were read to their end, and their queries too.
+        whole: Of which the candidates that they ask for were, too.
+    """
+    variants = pool.variants
+    for kind, names in _NEEDS.items():
+        there = variants.kind == kind
+        for name in names if kind != "ladder" else ():
+            used = heard if name in _OF_QUERIES else whole
+            if not there.any():
                 if name in found.missing:
                     found.missing[name] = f"the benchmark has no {kind} queries"
+            elif not (there & used).any():
+                found.missing[name] = _CUT.format(f"{kind} query")
+            else:
+                for grain in np.setdiff1d(variants.grain[there], variants.grain[there & used]).tolist():
+                    found.missing.setdefault(f"{name}[{grain}]", _CUT.format(f"{kind} query"))
+                if name in found.by_grain:
+                    found.leave_out(name, len(np.unique(variants.query[there & ~used])))
 
 
 def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, flipped: Any) -> None:
@@ -244,7 +319,7 @@ def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, fli
     found.add("group_score", lambda: measures.group_score(quads))
 
 
-def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
+def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool, cut: CutTexts) -> None:
     if not pool.right_modality.all():
         found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
     if not pool.judgements.complete:
@@ -252,11 +327,16 @@ def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool) -> None:
         return
     query, kind = np.nonzero(pool.query_grains >= 0)
     kept, lost = aligned.first
+    whole = ~cut.queries
     grain = np.array(pool.grain_types)[kind]
-    found.add(f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain, kept))
+    found.add(f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain[whole[query]], kept[whole[query]]))
+    if not whole.any():
+        found.missing[f"grain_coverage@{COVERAGE}"] = _CUT.format("query")
+        return
+    found.leave_out(f"grain_coverage@{COVERAGE}", int(cut.queries.sum()))
     table = np.zeros(pool.query_grains.shape)
     table[query, kind] = lost
-    asked_and_lost = measures.confusion(pool.query_grains >= 0, table, pool.grain_types)
+    asked_and_lost = measures.confusion(pool.query_grains[whole] >= 0, table[whole], pool.grain_types)
     found.confusion = {asked: scores_of(row) for asked, row in asked_and_lost.items()}
 
 

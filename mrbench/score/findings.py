@@ -25,6 +25,7 @@ class Diagnosis:
     confusion: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    cut_pairs: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
         """Compute a measure by grain, or say why it cannot be had."""
@@ -42,8 +43,12 @@ class Diagnosis:
         """As :meth:`add`, and count the queries that have no spread."""
         self.add(name, compute, into=into)
         flat = len(np.unique(query[~(deviation > 0)]))
-        if flat and name not in self.missing:
-            self.left_out[name] = flat
+        self.leave_out(name, flat)
+
+    def leave_out(self, name: str, queries: int) -> None:
+        """Count queries that a score is without; nothing where there is no score."""
+        if queries and name not in self.missing:
+            self.left_out[name] = self.left_out.get(name, 0) + queries
 
     def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
         """Compute a measure that has one value per query; NaN where it is not defined."""

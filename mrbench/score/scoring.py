@@ -13,6 +13,7 @@ from mrbench.arrays import Floats, Ints
 from mrbench.benchmark import Benchmark, task_to_json
 from mrbench.errors import ResultError
 from mrbench.pools import TaskPool, load_pool
+from mrbench.pools.cut_texts import CutTexts
 from mrbench.pools.judgements import Listed
 from mrbench.pools.pool import CUTOFF
 from mrbench.records import PARTS, Task
@@ -82,7 +83,8 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     aligned = align(run, pool, parts)
     check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
-    found = diagnose(rows, aligned, pool, clusters)
+    cut = None if run.cut is None else CutTexts.from_table(run.cut, pool)
+    found = diagnose(rows, aligned, pool, clusters, cut or CutTexts.none(pool))
     ranked = rank_scores(rows, pool)
     values = ranked | found.per_query
     scores, intervals = summarise(values, clusters)
@@ -108,6 +110,8 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         task=task_to_json(pool.definition),
         setting=_setting(pool) | run.setting,
         chance={name: chance_level(name, pool) for name in ranked if not name.startswith("judged@")},
+        cut_texts={} if cut is None else cut.counts,
+        cut_pairs=found.cut_pairs,
     )
 
 
@@ -119,7 +123,8 @@ def _setting(pool: TaskPool) -> dict[str, str | int]:
         "queries without a relevant candidate": pool.unanswerable,
     }
     if pool.lists is not None:
-        setting["candidates per query"] = f"{pool.sizes.min()} to {pool.sizes.max()}"
+        least, most = int(pool.sizes.min()), int(pool.sizes.max())
+        setting["candidates per query"] = str(least) if least == most else f"{least} to {most}"
     if isinstance(pool.judgements, Listed):
         setting["judgements"] = ", ".join(f"{n:,} by {origin}" for origin, n in sorted(pool.judgements.origins.items()))
     return setting
@@ -204,7 +209,11 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
     for name, result in results.items():
         values = result.per_query.get("all_grains_accuracy", ())
         sizes = Counter(result.clusters)
-        if result.task.get("pool") == "lists" and values and set(sizes.values()) == {2}:
+        if result.task.get("pool") != "lists" or set(sizes.values()) != {2}:
+            continue
+        if result.cut_pairs and not values:
+            result.missing["group_score"] = "the model cut texts of some groups"
+        elif values:
             found[name] = {}
             for cluster, value in zip(result.clusters, values, strict=True):
                 found[name][cluster] = min(value, found[name].get(cluster, 1.0))
@@ -219,6 +228,7 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
             if pair == {"i2t", "t2i"} and partner.keys() == groups.keys():
                 both = sum(min(value, partner[cluster]) for cluster, value in groups.items())
                 results[name].scores["group_score"] = both / len(groups)
+                results[name].missing.pop("group_score", None)
 
 
 def summarise(values: Mapping[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:

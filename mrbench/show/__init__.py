@@ -23,8 +23,8 @@ def show(benchmark: Benchmark, query_id: str, output: Path) -> dict[str, Any]:
         output: PNG to write.
 
     Returns:
-        What the picture shows, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade) and
-        ``variants``.
+        What the picture shows, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade), ``judged``
+        (by falling relevance, where there is no ladder) and ``variants``.
 
     Raises:
         InputError: No query has this id.

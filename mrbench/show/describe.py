@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrbench.records import TASKS
-
 
 def describe(shown: dict[str, Any]) -> str:
     """Return what :func:`mrbench.show.show` found as lines of text.
@@ -16,7 +14,7 @@ def describe(shown: dict[str, Any]) -> str:
     query = shown["query"]
     picture = "; its picture shows " + _values(query["image_grains"]) if query["image_grains"] else ""
     lines = [
-        f"query {query['id']}, {TASKS[query['task']].title}, {query['split']}",
+        f"query {query['id']}, {query['title']}, {query['split']}",
         f"  instruction  {query['instruction']}",
         f"  text         {query['text'] or '(a picture)'}{picture}",
     ]
@@ -24,19 +22,28 @@ def describe(shown: dict[str, Any]) -> str:
     names = {"degrained": "without {}", "flipped": "other {}", "paraphrased": "in other words"}
     others = [variant for variant in shown["variants"] if variant["text"] and variant["text"] != query["text"]]
     lines += [f"  {names[other['kind']].format(other['grain'])}: {other['text']}" for other in others]
-    lines.append(f"ladder, {len(shown['ladder'])} candidates by falling grade")
-    for step in shown["ladder"]:
-        says = step["text"] or _values(step["grains"])
-        lines.append(f"  {step['id']}  {caption(step['grade'], step['of'], step['violates'])}: {says}")
+    if shown["ladder"]:
+        lines.append(f"ladder, {len(shown['ladder'])} candidates by falling grade")
+    else:
+        lines.append(f"{len(shown['judged'])} of {shown['judgements']} judged candidates by falling relevance")
+    for step in shown["ladder"] or shown["judged"]:
+        says = step["text"] or _values(step["grains"]) or "(a picture)"
+        worth = caption(step["grade"], step["of"], step["violates"], step["relevance"])
+        lines.append(f"  {step['id']}  {worth}: {says}")
     return "\n".join(lines)
 
 
-def caption(grade: int, of: int, violates: list[str]) -> str:
+def caption(grade: int | None, of: int | None, violates: list[str], relevance: int) -> str:
     """Say how good a candidate is.
 
-    >>> caption(3, 4, ["skin tone"]), caption(2, 2, [])
+    >>> caption(3, 4, ["skin tone"], 0), caption(2, 2, [], 1)
     ('3/4 not: skin tone', '2/2 relevant')
+    >>> caption(None, None, ["swap_obj"], 0), caption(None, None, [], 2), caption(None, None, [], 0)
+    ('not relevant: swap_obj', 'relevant (2)', 'not relevant')
     """
+    if grade is None:
+        worth = f"relevant ({relevance})" if relevance > 1 else "relevant" if relevance else "not relevant"
+        return f"{worth}: {', '.join(violates)}" if violates else worth
     return f"{grade}/{of} not: {', '.join(violates)}" if violates else f"{grade}/{of} relevant"
 
 

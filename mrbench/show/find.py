@@ -9,7 +9,7 @@ import numpy as np
 
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.records import Candidate, Grain, Judgement, Query, Variant
+from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +17,24 @@ class Shown:
     """A query with what belongs to it.
 
     Attributes:
+        task: Its task.
         split: The split that it is in.
-        positive_id: The candidate that the ladder was made from.
-        steps: The members of the ladder with their judgements: the positive, then by falling grade.
+        positive_id: The candidate that the ladder was made from, else the first relevant one; empty where none is.
+        steps: The members of the ladder with their judgements: the positive, then by falling grade. Where there is no
+            ladder, the judged candidates by falling relevance, 24 at most.
         variants: The query in other forms: without a grain, with another value of it, in other words.
+        ladder: Whether the steps are those of a ladder.
+        judged: Number of candidates that are judged for the query.
     """
 
     query: Query
+    task: Task
     split: str
     positive_id: str
     steps: tuple[tuple[Candidate, Judgement], ...]
     variants: tuple[Variant, ...]
+    ladder: bool = True
+    judged: int = 0
 
 
 def find(benchmark: Benchmark, query_id: str) -> Shown:
@@ -35,34 +42,67 @@ def find(benchmark: Benchmark, query_id: str) -> Shown:
 
     Raises:
         InputError: No query has this id.
-        BenchmarkError: It has no ladder.
+        BenchmarkError: It has no ladder and no judged candidate, or names an unknown candidate.
     """
     for split in benchmark.splits:
         for task in benchmark.task_names:
             query = benchmark.queries(task, split).find(query_id)
             if query is not None:
                 return _gather(benchmark, query, split)
-    raise InputError("unknown query", where=benchmark.folder, got=query_id, accepted="an id of data/queries")
+    raise InputError("unknown query", where=benchmark.folder, got=query_id, accepted="the id of a query")
+
+
+MOST = 24
 
 
 def _gather(benchmark: Benchmark, query: Query, split: str) -> Shown:
-    ladder = benchmark.ladders(query.task, split).find(query.id)
-    if ladder is None:
+    task = benchmark.task(query.task)
+    ladders = benchmark.ladders(task.name, split)
+    ladder = ladders.find(query.id) if len(ladders) else None
+    if ladder is None and task.judgements == "complete":
         raise BenchmarkError("query without ladder", where=query.id, hint=f"mrbench validate {benchmark.folder}")
-    judged = {j.candidate_id: j for j in _all_of(benchmark.judgements(query.task, split), query.id)}
-    corpus = benchmark.corpus(benchmark.task(query.task).own_corpora[0], split)
+    judged = {j.candidate_id: j for j in _all_of(benchmark.judgements(task.name, split), query.id)}
+    variants = tuple(_all_of(benchmark.variants(task.name, split), query.id))
+    if ladder is None:
+        chosen = sorted(judged.values(), key=lambda j: -j.relevance)[:MOST]
+        if not chosen:
+            raise BenchmarkError("query without a judged candidate", where=query.id)
+        found = tuple((_candidate(benchmark, task, split, j.candidate_id), j) for j in chosen)
+        positive = chosen[0].candidate_id if chosen[0].relevance > 0 else ""
+        return Shown(query, task, split, positive, found, variants, ladder=False, judged=len(judged))
+    steps = _steps(benchmark, task, split, ladder, judged)
+    order = [grain.type for grain in query.grains]
+
+    def position(step: tuple[Candidate, Judgement]) -> tuple[bool, int, list[int]]:
+        candidate, judgement = step
+        places = sorted(order.index(kind) if kind in order else len(order) for kind in judgement.violates or ())
+        grade = judgement.relevance if judgement.grade is None else judgement.grade
+        return candidate.id != ladder.positive_id, -grade, places
+
+    steps.sort(key=position)
+    return Shown(query, task, split, ladder.positive_id, tuple(steps), variants, judged=len(judged))
+
+
+def _steps(
+    benchmark: Benchmark, task: Task, split: str, ladder: Ladder, judged: dict[str, Judgement]
+) -> list[tuple[Candidate, Judgement]]:
     steps = []
     for candidate_id in ladder.candidate_ids:
-        candidate = corpus.find(candidate_id)
-        if candidate is None or candidate_id not in judged:
-            raise BenchmarkError(
-                "malformed ladder", where=query.id, got=candidate_id, hint=f"mrbench validate {benchmark.folder}"
-            )
-        steps.append((candidate, judged[candidate_id]))
-    order = [grain.type for grain in query.grains]
-    steps.sort(key=lambda s: (s[0].id != ladder.positive_id, -s[1].grade, sorted(map(order.index, s[1].violates))))
-    variants = _all_of(benchmark.variants(query.task, split), query.id)
-    return Shown(query, split, ladder.positive_id, tuple(steps), tuple(variants))
+        if candidate_id not in judged:
+            hint = f"mrbench validate {benchmark.folder}"
+            raise BenchmarkError("malformed ladder", where=ladder.query_id, got=candidate_id, hint=hint)
+        steps.append((_candidate(benchmark, task, split, candidate_id), judged[candidate_id]))
+    return steps
+
+
+def _candidate(benchmark: Benchmark, task: Task, split: str, candidate_id: str) -> Candidate:
+    for name in task.own_corpora:
+        corpus = benchmark.corpus(name, split)
+        found = corpus.find(candidate_id) if len(corpus) else None
+        if found is not None:
+            return found
+    hint = f"mrbench validate {benchmark.folder}"
+    raise BenchmarkError("a judged candidate is in no corpus", where=task.name, got=candidate_id, hint=hint)
 
 
 def _all_of(records: Records[Any], query_id: str) -> list[Any]:
@@ -72,12 +112,14 @@ def _all_of(records: Records[Any], query_id: str) -> list[Any]:
 
 
 def as_json(shown: Shown) -> dict[str, Any]:
-    """Return what belongs to a query, ready for JSON."""
+    """Return what belongs to a query, ready for JSON; without a ladder, ``judged`` has what is judged."""
     query = shown.query
+    steps = [_step_json(shown, candidate, judgement) for candidate, judgement in shown.steps]
     return {
         "query": {
             "id": query.id,
             "task": query.task,
+            "title": shown.task.title,
             "split": shown.split,
             "modality": query.modality,
             "instruction": query.instruction,
@@ -86,22 +128,26 @@ def as_json(shown: Shown) -> dict[str, Any]:
             "image_grains": {grain.type: grain.value for grain in query.image_grains},
         },
         "positive": shown.positive_id,
-        "ladder": [
-            {
-                "id": candidate.id,
-                "positive": candidate.id == shown.positive_id,
-                "text": candidate.text,
-                "grade": judgement.grade,
-                "of": len(query.grains),
-                "violates": list(judgement.violates or ()),
-                "grains": {grain.type: grain.value for grain in candidate.grains},
-            }
-            for candidate, judgement in shown.steps
-        ],
+        "ladder": steps if shown.ladder else [],
+        "judged": [] if shown.ladder else steps,
+        "judgements": shown.judged,
         "variants": [
             {"kind": variant.kind, "grain": variant.grain, "text": variant.text, "asks_for": variant.positive_id}
             for variant in shown.variants
         ],
+    }
+
+
+def _step_json(shown: Shown, candidate: Candidate, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "id": candidate.id,
+        "positive": candidate.id == shown.positive_id,
+        "text": candidate.text,
+        "relevance": judgement.relevance,
+        "grade": judgement.grade,
+        "of": judgement.asked if judgement.grade is None else judgement.asked or len(shown.query.grains),
+        "violates": list(judgement.violates or ()),
+        "grains": {grain.type: grain.value for grain in candidate.grains},
     }
 
 

@@ -11,7 +11,8 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from mrbench.benchmark import decode
-from mrbench.records import TASKS, AnyImage, Candidate, Grain, Judgement, Variant
+from mrbench.records import AnyImage, Candidate, Grain, Judgement, Variant
+from mrbench.show.describe import caption
 from mrbench.show.find import Shown
 
 # Lengths in pixels. The picture is meant to be shown at half its size.
@@ -130,14 +131,15 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[tuple[
 
 def _query(sheet: _Sheet, shown: Shown) -> int:
     query, x, y = shown.query, MARGIN, MARGIN
-    y = sheet.text((x, y), f"Query, {TASKS[query.task].title}", QUERY, size=24, face="-Bold")
+    y = sheet.text((x, y), f"Query, {shown.task.title}", QUERY, size=24, face="-Bold")
     y = sheet.text((x, y + 2), query.instruction, QUERY, size=17, colour=GREY) + 14
     if query.image is not None:
         y = sheet.picture((x + 3, y), query.image, CELL + 60, LINE, 2, query.id) + 20
     if query.text is not None:
         y = sheet.text((x, y), query.text, QUERY, size=26, marked=query.grains) + 14
-    y = sheet.text((x, y + 4), "Grains", QUERY, size=18, face="-Bold") + 4
-    indent = max(round(_font(16).getlength(grain.type)) for grain in query.grains) + 34
+    if query.grains:
+        y = sheet.text((x, y + 4), "Grains", QUERY, size=18, face="-Bold") + 4
+    indent = max((round(_font(16).getlength(grain.type)) for grain in query.grains), default=0) + 34
     for grain in query.grains:
         sheet.pills((x, y), [grain.type], QUERY)
         y = max(y + 32, sheet.text((x + indent, y + 3), grain.value, QUERY - indent, size=17))
@@ -176,6 +178,8 @@ def _ladder(sheet: _Sheet, shown: Shown, columns: int) -> int:
     sheet.pen.line((left - GAP, MARGIN, left - GAP, TALLEST), fill=LINE, width=2)
     room = columns * (CELL + GAP) - GAP
     title = f"Its positive, and a ladder of {len(shown.steps) - 1} graded negatives"
+    if not shown.ladder:
+        title = f"{len(shown.steps)} of {shown.judged} judged candidates"
     top = sheet.text((left, top), title, room, size=24, face="-Bold") + 16
     bottom = top
     for number, (candidate, judgement) in enumerate(shown.steps):
@@ -183,7 +187,7 @@ def _ladder(sheet: _Sheet, shown: Shown, columns: int) -> int:
         if number and column == 0:
             top, bottom = bottom + GAP - 6, bottom
         corner = (left + column * (CELL + GAP), top)
-        positive = candidate.id == shown.positive_id
+        positive = candidate.id == shown.positive_id if shown.ladder else judgement.relevance > 0
         bottom = max(bottom, _member(sheet, corner, candidate, judgement, positive, len(shown.query.grains)))
     return bottom
 
@@ -201,6 +205,10 @@ def _member(
         sheet.text(inside, candidate.text or "", CELL - 24, size=size, marked=marked)
         sheet.frame(corner, CELL, frame, thick)
     x, y = corner[0], corner[1] + CELL + 14
+    if judgement.grade is None:
+        colour = GREEN if judgement.relevance > 0 else RED
+        says = caption(None, None, list(judgement.violates or ()), judgement.relevance)
+        return sheet.text((x, y), says, CELL, size=18, face="-Bold", colour=colour)
     grade = f"{judgement.grade}/{total}"
     if not judgement.violates:
         return sheet.text((x, y), f"{grade}  relevant", CELL, size=18, face="-Bold", colour=GREEN)

@@ -82,20 +82,29 @@ def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with open_bytes(path) as stream:
         for number, raw in enumerate(_lines(stream, path), 1):
             where = f"{path}:{number}"
-            if len(raw) > _LONGEST:
-                raise BenchmarkError("a line is too long", where=where, got=len(raw), accepted=f"{_LONGEST} bytes")
-            line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BenchmarkError(
-                    "a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON"
-                ) from error
-            if not isinstance(value, dict):
-                raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
-            yield where, value
+            value = json_line(raw, where)
+            if value is not None:
+                yield where, value
+
+
+def json_line(raw: bytes, where: str) -> dict[str, Any] | None:
+    """Return the object of a line, with or without a byte order mark; None of an empty one.
+
+    Raises:
+        BenchmarkError: It is not a JSON object, not UTF-8, or too long.
+    """
+    if len(raw) > _LONGEST:
+        raise BenchmarkError("a line is too long", where=where, got=len(raw), accepted=f"{_LONGEST} bytes")
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        return None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BenchmarkError("a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON") from error
+    if not isinstance(value, dict):
+        raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
+    return value
 
 
 def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
@@ -105,7 +114,9 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
         raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
 
 
-def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+def read_table(
+    path: Path, *, columns: list[str] | None = None, delimiter: str | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield ``file:line`` and the cells of every row of a CSV or TSV file by column name.
 
     Cells may be quoted as RFC 4180 says, in TSV files too. The delimiter is a tab for ``.tsv`` and ``.txt``, else a
@@ -114,6 +125,7 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tupl
     Args:
         path: The file.
         columns: Names of the columns of a file without a header; None takes them from its first line.
+        delimiter: What stands between cells; None decides as said above.
 
     Raises:
         BenchmarkError: No header, a column twice, or a row of another number of cells.
@@ -121,7 +133,8 @@ def read_table(path: Path, *, columns: list[str] | None = None) -> Iterator[tupl
     text = read_text(path)
     header = text.partition("\n")[0]
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
-    delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
+    if delimiter is None:
+        delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
     csv.field_size_limit(_LONGEST)
     rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     try:

@@ -13,6 +13,29 @@ from mrbench.registry import Entry, Registry
 SOURCES = Registry(
     "source",
     [
+        Entry(
+            "captions", "photos with captions: CSV, JSONL, COCO, Karpathy, Flickr8k", "mrbench.sources.captions:read"
+        ),
+        Entry(
+            "pairs",
+            "images with true and false texts: CSV, JSONL, SugarCrepe, Winoground",
+            "mrbench.sources.pairs:read",
+        ),
+        Entry("hub", "corpus, queries and qrels as MTEB, BEIR and NanoBEIR lay them out", "mrbench.sources.hub:read"),
+        Entry("mbeir", "the M-BEIR tree: 16 tasks over ten data sets, with instructions", "mrbench.sources.mbeir:read"),
+        Entry(
+            "cirr",
+            "CIRR: a photo and what is to change, over a split and over sets of six",
+            "mrbench.sources.cirr:read",
+        ),
+        Entry("circo", "CIRCO: a photo and what is to change, several answers", "mrbench.sources.circo:read"),
+        Entry("fashioniq", "FashionIQ: a garment and what is to change, two pools", "mrbench.sources.fashioniq:read"),
+        Entry(
+            "fashioniq-turns",
+            "multi-turn FashionIQ: several garments and remarks, one answer",
+            "mrbench.sources.fashioniq_turns:read",
+        ),
+        Entry("genecis", "GeneCIS: a photo and a word, a gallery for each query", "mrbench.sources.genecis:read"),
         Entry("eccv", "ECCV Caption: more of what is true of COCO's test photos", "mrbench.sources.eccv:read"),
         Entry(
             "cxc", "Crisscrossed Captions: graded similarity of photos and captions of COCO", "mrbench.sources.cxc:read"

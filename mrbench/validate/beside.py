@@ -25,7 +25,7 @@ def check_card(folder: Path, manifest: Manifest, report: Report) -> None:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError) as error:
         report.problem("data card", "README.md", error, "a header with configs")
         return
-    for name, kind, stem in _expected(manifest):
+    for name, kind, stems in _expected(manifest):
         found = {}
         for split, globs in paths.get(name, {}).items():
             found[split] = sorted({file for glob in globs for file in _glob(folder, glob)})
@@ -34,7 +34,7 @@ def check_card(folder: Path, manifest: Manifest, report: Report) -> None:
         for file in sorted(manifest.files):
             _, table, leaf = file.split("/")
             file_stem, split, _ = leaf.split("-")
-            if table == kind and stem in (None, file_stem):
+            if table == kind and (stems is None or file_stem in stems):
                 expected.setdefault(split, []).append(file)
         report.expect(found == expected, "configuration", name, found, expected)
         report.count("configurations")
@@ -46,17 +46,18 @@ def _glob(folder: Path, pattern: str) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in folder.glob(pattern)]
 
 
-def _expected(manifest: Manifest) -> list[tuple[str, str, str | None]]:
-    """Name, table and stem of every configuration; without a stem it holds them all."""
-    modality = {"t2i": "image", "i2t": "text", "i2i": "image", "it2i": "image"}
-    expected: list[tuple[str, str, str | None]] = [("ladders", "top_ranked", None)]
+def _expected(manifest: Manifest) -> list[tuple[str, str, tuple[str, ...] | None]]:
+    """Name, table and stems of every configuration; without stems it holds them all."""
+    expected: list[tuple[str, str, tuple[str, ...] | None]] = [("ladders", "top_ranked", None)]
     expected += [(kind, kind, None) for kind in ("corpus", "queries", "qrels", "top_ranked")]
-    for task in (task.name for task in manifest.tasks):
-        for prefix, kinds in ((task, 3), (f"{task}_ladder", 4)):
+    for task in manifest.tasks:
+        laddered = any(part.get("top_ranked", {}).get(task.name) for part in manifest.counts.values())
+        for prefix, kinds in ((task.name, 3), *([(f"{task.name}_ladder", 4)] if laddered else [])):
             for kind in ("corpus", "queries", "qrels", "top_ranked")[:kinds]:
-                expected.append((f"{prefix}-{kind}", kind, modality[task] if kind == "corpus" else task))
-    if any(file.startswith("data/variants/") for file in manifest.files):
-        expected.append(("variants", "variants", None))
+                expected.append((f"{prefix}-{kind}", kind, task.own_corpora if kind == "corpus" else (task.name,)))
+    for kind in ("variants", "lists", "exclusions"):
+        if any(file.startswith(f"data/{kind}/") for file in manifest.files):
+            expected.append((kind, kind, None))
     return expected
 
 

@@ -53,7 +53,7 @@ def check_tables(manifest: Manifest, tables: list[Table], report: Report) -> boo
             report.problem("table without file", name)
     total = hashlib.sha256(one_json(digests)).hexdigest()
     report.expect(total == manifest.content_sha256, "content digest", "manifest", manifest.content_sha256, total)
-    _check_counts(manifest, counts, report)
+    check_counts(manifest, counts, report)
     return sound
 
 
@@ -98,11 +98,14 @@ def _has_null(row: dict[str, Any]) -> bool:
     return False
 
 
-def _check_counts(manifest: Manifest, counts: dict[str, int], report: Report) -> None:
+def check_counts(
+    manifest: Manifest, counts: dict[str, int], report: Report, table_kinds: tuple[str, ...] = KINDS
+) -> None:
+    """Compare the numbers of rows with those of the manifest."""
     stated = {
         f"{kind}/{stem}-{split}": number
         for split, kinds in manifest.counts.items()
-        for kind in KINDS
+        for kind in table_kinds
         for stem, number in kinds.get(kind, {}).items()
     }
     for name in sorted(stated.keys() | counts.keys()):

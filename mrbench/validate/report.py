@@ -51,6 +51,10 @@ class Report:
         """The rules that are broken."""
         return {problem.rule for problem in self.problems}
 
+    def by_rule(self) -> dict[str, int]:
+        """Return the number of problems of each rule, those that were omitted too."""
+        return dict(self._by_rule)
+
     def count(self, what: str, number: int = 1) -> None:
         """Count something that was looked at."""
         self.checked[what] = self.checked.get(what, 0) + number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ _STRINGS = pa.list_(pa.string())
 _GRAINS = pa.list_(
     pa.struct([("type", pa.string()), ("value", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
 )
-_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 class UnreadableError(Exception):
@@ -58,7 +58,7 @@ class Table:
         if "text" in self.modality:
             content["text"] = text
         if "image" in self.modality:
-            content |= {"image": _IMAGE, "image_sha256": text}
+            content |= {"image": IMAGE, "image_sha256": text}
         shown = {"image_grains": _GRAINS} if "image" in self.modality else {}
         return {
             "corpus": {"id": text, "modality": text, **content, "grains": _GRAINS},
@@ -95,27 +95,45 @@ class Table:
                 raise UnreadableError(f"data/{self.kind}/{path.name}", str(error)) from error
 
 
-def check_files(folder: Path, manifest: Manifest, report: Report) -> list[Table]:
-    """Compare the files with the manifest and return the tables; none where they cannot be read."""
+def known_table(kind: str, stem: str) -> bool:
+    """Whether a suite that MRBench draws has such a table."""
+    return kind in KINDS and stem in (("image", "text") if kind == "corpus" else QUERY_MODALITY)
+
+
+def check_files(
+    folder: Path,
+    manifest: Manifest,
+    report: Report,
+    *,
+    pattern: re.Pattern[str] = _NAME,
+    known: Callable[[str, str], bool] = known_table,
+    make: Callable[[str, str, str], Table] = Table,
+) -> list[Table]:
+    """Compare the files with the manifest and return the tables; none where they cannot be read.
+
+    Args:
+        folder: The benchmark.
+        manifest: Its manifest.
+        report: Takes problems and counts.
+        pattern: What file names look like: kind, stem, split and shard.
+        known: Whether there is a table of a kind and stem.
+        make: Makes a table of kind, stem and split.
+    """
     tables: dict[tuple[str, str, str], Table] = {}
     readable = True
     for name, entry in sorted(manifest.files.items()):
         report.count("files")
-        match = _NAME.fullmatch(name)
-        if match is None or not _known(match[1], match[2]):
+        match = pattern.fullmatch(name)
+        if match is None or not known(match[1], match[2]):
             report.problem("file name", name, accepted="data/TABLE/STEM-SPLIT-00000.parquet")
             continue
         key = (match[1], match[2], match[3])
-        table = tables.setdefault(key, Table(*key))
+        table = tables.setdefault(key, make(*key))
         report.expect(int(match[4]) == len(table.paths), "shard numbers", name, match[4], f"{len(table.paths):05d}")
         readable &= _check_file(folder, name, entry, table.columns(), report)
         table.paths.append(folder / name)
     _check_strays(folder, manifest, report)
     return list(tables.values()) if readable else []
-
-
-def _known(kind: str, stem: str) -> bool:
-    return kind in KINDS and stem in (("image", "text") if kind == "corpus" else QUERY_MODALITY)
 
 
 def _check_file(folder: Path, name: str, entry: FileEntry, columns: dict[str, pa.DataType], report: Report) -> bool:

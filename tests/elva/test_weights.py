@@ -9,7 +9,7 @@ import pytest
 import elva
 from mrbench.benchmark import Benchmark
 from mrbench.build.scenes import ScenesConfig, build_scenes
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.zoo import ZOO, load_model
 
 WEIGHTS = Path(elva.__file__).parent / "weights"

@@ -15,7 +15,7 @@ from valid_benchmark import change_rows, not_utf8, repair
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 
 Rows = list[dict[str, Any]]
 FORMAT = "malformed data file.*{}.*a cell without a value"

@@ -119,7 +119,7 @@ def test_mteb_gets_the_same_scores(tiny: Benchmark, tmp_path: Path, task: str) -
     from mteb.models.abs_encoder import AbsEncoder
     from mteb.models.model_meta import ModelMeta
 
-    from mrbench.evaluate import evaluate
+    from mrbench.evaluation import evaluate
 
     ours = Guess("guess")
 

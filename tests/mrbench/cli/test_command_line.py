@@ -142,19 +142,21 @@ def test_evaluate_says_what_it_does_not_know(
 
 
 def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mrbench.cli import evaluate
+    from mrbench.cli import evaluation_jobs
 
-    monkeypatch.setattr(evaluate, "cores", lambda: 128)
-    assert evaluate.decoding_workers(SimpleNamespace(device="cuda")) == 16  # more is more than one process can take
-    monkeypatch.setattr(evaluate, "cores", lambda: 16)
+    monkeypatch.setattr(evaluation_jobs, "cores", lambda: 128)
+    assert (
+        evaluation_jobs.decoding_workers(SimpleNamespace(device="cuda")) == 16
+    )  # more is more than one process can take
+    monkeypatch.setattr(evaluation_jobs, "cores", lambda: 16)
     found = {}
     for processes in (None, "1", "8", "64", "many", "0"):
         if processes is None:
             monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
         else:
             monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
-        found[processes] = evaluate.decoding_workers(SimpleNamespace(device="cuda:3"))
-        assert evaluate.decoding_workers(SimpleNamespace(device="cpu")) == 0
+        found[processes] = evaluation_jobs.decoding_workers(SimpleNamespace(device="cuda:3"))
+        assert evaluation_jobs.decoding_workers(SimpleNamespace(device="cpu")) == 0
     assert found == {None: 16, "1": 16, "8": 2, "64": 1, "many": 16, "0": 16}
 
 
@@ -281,7 +283,7 @@ def test_the_batch_size_is_in_the_command_that_is_kept(tiny: Benchmark, tmp_path
     ("change", "said"),
     [
         ({"name": "../../elsewhere"}, "name"),
-        ({"tasks": [["t2i"]]}, "expected text"),
+        ({"tasks": [["t2i"]]}, "unknown key of a task"),
         ({"counts": {"test": 5}}, "malformed manifest"),
         ({"files": {}}, "no data file"),
     ],

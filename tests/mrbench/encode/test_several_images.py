@@ -17,7 +17,7 @@ from mrbench.benchmark import Contents, ImageRoot, InMemoryBenchmark, encode_png
 from mrbench.encode import EmbeddingStore
 from mrbench.encode.task_inputs import encode_corpus, encode_part, encode_queries
 from mrbench.errors import ModelError
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.models.controls import ConstantModel
 from mrbench.models.protocol import Item
 from mrbench.pools import load_pool

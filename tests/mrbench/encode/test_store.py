@@ -28,7 +28,7 @@ from mrbench.encode import task_inputs as encode
 from mrbench.encode import units as embed_module
 from mrbench.encode.store import cached, clear
 from mrbench.errors import InputError, OutputError
-from mrbench.evaluate import embed, evaluate
+from mrbench.evaluation import embed, evaluate
 from mrbench.models.common import embed_items
 from mrbench.models.protocol import Item
 from mrbench.records import Candidate

@@ -10,7 +10,7 @@ import pytest
 from tiny_towers import changed, write_clip
 
 from mrbench.benchmark import Benchmark
-from mrbench.cli.evaluate import check_no_other_model, folder_name
+from mrbench.cli.evaluation_jobs import check_no_other_model, folder_name
 from mrbench.errors import OutputError
 
 
@@ -71,7 +71,7 @@ def test_a_folder_without_a_result_is_left_to_others(tmp_path: Path) -> None:
 
 
 def test_a_model_in_the_place_of_another_is_named(tiny: Benchmark, tmp_path: Path) -> None:
-    from mrbench.evaluate import evaluate
+    from mrbench.evaluation import evaluate
     from mrbench.models.zoo import load_model
 
     evaluate(tiny, load_model("constant"), tmp_path / "r", tasks=["i2i"])

@@ -13,7 +13,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.encode import store as store_module
 from mrbench.encode.source import ModelSource, TaskEmbeddings
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.pools import TaskPool, load_pool
 from mrbench.pools.ids import sample
 from mrbench.pools.pool import Pairs

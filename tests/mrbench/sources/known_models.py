@@ -12,7 +12,7 @@ from PIL import Image
 
 from mrbench.benchmark import Benchmark, decode
 from mrbench.encode.batches import images_of
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.models.controls import ConstantModel
 from mrbench.models.protocol import Item
 from mrbench.pools import load_pool

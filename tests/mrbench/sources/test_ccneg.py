@@ -9,7 +9,7 @@ import pytest
 from known_models import check_controls, paint
 
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.controls import RandomModel
 from mrbench.sources import open_benchmark
 

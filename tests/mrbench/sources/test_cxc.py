@@ -14,7 +14,7 @@ from realdata import realdata
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.controls import RandomModel
 from mrbench.sources import open_benchmark
 

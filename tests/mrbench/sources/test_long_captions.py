@@ -10,7 +10,7 @@ from controls import write_json
 from known_models import check_controls, paint
 
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.controls import RandomModel
 from mrbench.sources import long_captions, open_benchmark
 from mrbench.sources.long_captions import first_records

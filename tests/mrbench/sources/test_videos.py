@@ -10,7 +10,7 @@ from known_models import check_controls, paint
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.controls import RandomModel
 from mrbench.records import ImageFile
 from mrbench.sources import open_benchmark

@@ -11,7 +11,7 @@ from known_models import check_controls, paint
 from PIL import Image
 
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.models.controls import RandomModel
 from mrbench.sources import open_benchmark
 

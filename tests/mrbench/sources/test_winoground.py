@@ -12,7 +12,7 @@ from known_models import check_controls, paint
 from PIL import Image
 
 from mrbench.errors import BenchmarkError
-from mrbench.evaluate import evaluate
+from mrbench.evaluation import evaluate
 from mrbench.models.controls import ConstantModel, RandomModel
 from mrbench.models.protocol import Item
 from mrbench.sources import open_benchmark

@@ -769,9 +769,11 @@ def test_each_rule_alone(folder: Path, mutate, rules: set[str], mend: bool) -> N
 
 
 def test_every_rule_is_proved() -> None:
-    """Each rule named in the checker's source has a mutation above."""
+    """Each rule named in the source of the checker of suites has a mutation above; of open data see test_open_rules."""
     named = set()
     for path in Path(mrbench.validate.__file__).parent.glob("*.py"):
+        if path.stem in ("open_folder", "open_world", "images"):
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 place = {"problem": 0, "expect": 1}.get(node.func.attr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from mrbench.benchmark import Benchmark
-from mrbench.encode import EmbeddingStore, ModelSource, Share
+from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
-from mrbench.evaluate.environment import environment
+from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
+from mrbench.models.vectors import VectorFolder
 from mrbench.pools import TaskPool, load_pool, pool_modalities
 from mrbench.pools.overlay import Overlay, OverlayPairs
 from mrbench.records import MODALITIES, Task
@@ -48,6 +49,8 @@ def evaluate(
     cache: Path | None = None,
     share: Share | None = None,
     overlay: Overlay | None = None,
+    name: str | None = None,
+    instruction: str | Mapping[str, str] | None = None,
 ) -> Result:
     """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
 
@@ -69,6 +72,8 @@ def evaluate(
         share: What this process embeds where several share the work: the others call :func:`embed`.
         overlay: Judgements to lay over those of the benchmark, such as known false negatives: scores with them stand
             beside the scores without.
+        name: What to call the model in the result; None takes its own name. Caches do not depend on it.
+        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
 
     Returns:
         The result that was written.
@@ -83,9 +88,9 @@ def evaluate(
     started, clock = datetime.now(UTC), perf_counter()
     output, cache = Path(output), None if cache is None else Path(cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
-    for name, value in (("limit", limit), ("depth", depth)):
+    for option, value in (("limit", limit), ("depth", depth)):
         if value is not None and (not isinstance(value, int) or value < 1):
-            raise InputError(f"malformed {name}", got=value, accepted="a whole number, 1 or more")
+            raise InputError(f"malformed {option}", got=value, accepted="a whole number, 1 or more")
     _check_apart(benchmark, output=output, cache=cache)
     if cache is not None and _inside(cache, output):
         raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
@@ -93,9 +98,9 @@ def evaluate(
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     laid = _laid(overlay, pools)
-    source = ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share))
+    source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
     run = Run(
-        model=_describe(model),
+        model=_describe(model) | ({"name": name} if name else {}),
         benchmark={
             "name": benchmark.name,
             "title": benchmark.manifest.title,
@@ -103,6 +108,11 @@ def evaluate(
             "split": split,
             "pool": pool,
             "tasks": list(benchmark.task_names),
+            **(
+                {}
+                if instruction is None
+                else {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
+            ),
         },
         seed=seed,
         limit=limit,
@@ -149,6 +159,13 @@ def _laid(overlay: Overlay | None, pools: dict[str, TaskPool]) -> dict[str, Over
     return laid
 
 
+def _said(instruction: str | Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what a result says of an instruction that is not each query's own."""
+    if instruction is None:
+        return {}
+    return {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
+
+
 def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
     """Raise where something would be written into the benchmark, which then could not be replaced or shared."""
     for name, path in folders.items():
@@ -188,6 +205,7 @@ def embed(
     pool: str = "task",
     limit: int | None = None,
     seed: int = 0,
+    instruction: str | Mapping[str, str] | None = None,
 ) -> None:
     """Embed one process's share of what :func:`evaluate` needs into a cache, and wait until the others have theirs.
 
@@ -201,12 +219,28 @@ def embed(
         pool: ``task`` or ``union``.
         limit: Number of queries per task.
         seed: Seed of that sample.
+        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
     """
     cache = Path(cache)
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(ModelSource(model, benchmark, split, EmbeddingStore(model, cache, share)), pools)
+    embed_tasks(_source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction), pools)
+
+
+def _source(
+    model: EmbeddingModel,
+    benchmark: Benchmark,
+    split: str,
+    store: EmbeddingStore,
+    instruction: str | Mapping[str, str] | None,
+) -> EmbeddingSource:
+    """Return where the vectors come from: files where they were computed elsewhere, else the model."""
+    if not isinstance(model, VectorFolder):
+        return ModelSource(model, benchmark, split, store, instruction)
+    if instruction is not None:
+        raise InputError("vectors computed elsewhere take no instruction", where=model.name, got=instruction)
+    return VectorSource(model, benchmark, split)
 
 
 def _pools(
@@ -310,5 +344,6 @@ def _describe(model: EmbeddingModel) -> dict[str, Any]:
         "modalities": sorted(model.modalities),
         "device": str(model.device),
         "dtype": str(model.dtype),
+        **({"remote_code": True} if getattr(model, "remote_code", False) is True else {}),
         "control": getattr(model, "control", False) is True,
     }

@@ -18,7 +18,7 @@ from valid_benchmark import not_utf8
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import FormatVersionError, ResultError
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.files import sha256_file
 from mrbench.results import difference, read_result
 from mrbench.runs import read_run

@@ -15,7 +15,7 @@ from tiny_benchmark import Constant
 from mrbench.benchmark import Benchmark, Contents, ImageRoot, InMemoryBenchmark, write_benchmark
 from mrbench.cli.app import main
 from mrbench.errors import BenchmarkError, InputError, ResultError
-from mrbench.evaluate import evaluate, rescore
+from mrbench.evaluation import evaluate, rescore
 from mrbench.models.protocol import Item
 from mrbench.records import Candidate, CandidateList, Judgement, Query, Task
 from mrbench.results import read_result

@@ -14,7 +14,7 @@ from tiny_benchmark import QUERIES, VALUES, Constant, Guess, Oracle, write_tiny
 from mrbench.benchmark import Benchmark
 from mrbench.encode import Share
 from mrbench.errors import BenchmarkError, InputError, ModelError, OutputError
-from mrbench.evaluate import embed, evaluate, evaluation
+from mrbench.evaluation import embed, evaluate, evaluation
 from mrbench.results import Result, read_result
 
 RANK_MEASURES = [f"{name}@{k}" for name in ("hit_rate", "recall") for k in (1, 5, 10)] + ["mrr", "ndcg@10", "map"]
@@ -184,6 +184,7 @@ def test_result_says_what_it_is(tiny: Benchmark, tmp_path: Path) -> None:
         "embed candidates",
         "embed queries",
         "embed variants",
+        "find cut texts",
         "search",
         "score",
     }

@@ -1,0 +1,90 @@
+"""Vectors that were computed elsewhere, looked up by the ids of records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrbench.arrays import Embeddings
+from mrbench.benchmark import Benchmark
+from mrbench.errors import ModelError
+from mrbench.models.vectors import VectorFolder
+from mrbench.pools import TaskPool
+from mrbench.records import PARTS
+from mrbench.search.vectors import checked, unit_vectors
+
+
+class VectorSource:
+    """The vectors of one split of a benchmark, from files: an :class:`EmbeddingSource`.
+
+    Every vector is checked and divided by its length, as those of a model are.
+
+    Args:
+        folder: The vectors.
+        benchmark: The benchmark whose records have them.
+        split: Its split.
+
+    Raises:
+        ModelError: The folder names another benchmark.
+    """
+
+    def __init__(self, folder: VectorFolder, benchmark: Benchmark, split: str) -> None:
+        self._folder, self._benchmark, self._split = folder, benchmark, split
+        if folder.benchmark and not benchmark.digest.startswith(folder.benchmark):
+            raise ModelError(
+                "the vectors are of another benchmark",
+                where=folder.name,
+                got=folder.benchmark,
+                accepted=f"{benchmark.digest}, the digest of {benchmark.name}",
+            )
+
+    def corpus(self, name: str) -> Embeddings:
+        """Return the vectors of all candidates of one corpus, in the order of the file.
+
+        Raises:
+            ModelError: An id has no vector, or one that cannot be scored; so do the other methods.
+        """
+        ids = self._benchmark.corpus(name, self._split).ids.to_pylist()
+        return self._vectors(f"corpus-{name}", ids)
+
+    def queries(self, pool: TaskPool) -> Embeddings:
+        """Return the vectors of a task's queries, in the order of ``pool.query_ids``."""
+        return self._vectors(f"queries-{pool.task}", pool.query_ids.tolist())
+
+    def variants(self, pool: TaskPool) -> Embeddings:
+        """Return the vectors of the variants of a task's queries, in the order of ``pool.variants``."""
+        v = pool.variants
+        columns = (pool.query_ids[v.query].tolist(), v.kind.tolist(), v.grain.tolist(), v.number.tolist())
+        return self._vectors(f"variants-{pool.task}", [variant_id(*row) for row in zip(*columns, strict=True)])
+
+    def cut_texts(self, pool: TaskPool) -> None:
+        """Return None: whoever computed the vectors knows."""
+
+    def setting(self, pool: TaskPool) -> dict[str, str]:
+        """Return nothing: whoever computed the vectors knows."""
+        return {}
+
+    def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
+        """Return the vectors of image and text of composed queries alone, as far as the model takes them alone."""
+        if self._benchmark.task(pool.task).query_modality != "image,text":
+            return {}
+        ids = pool.query_ids.tolist()
+        wanted = [part for part in PARTS if part in self._folder.modalities]
+        return {part: self._vectors(f"parts-{pool.task}", [f"{name}/{part}" for name in ids]) for part in wanted}
+
+    def _vectors(self, table: str, ids: Sequence[str]) -> Embeddings:
+        where = f"{self._folder.name}, {table}"
+        if not ids:
+            return np.empty((0, self._folder.dimension), dtype=np.float32)
+        found = checked(self._folder.table(table).rows(ids), self._folder.dimension, ids, where)
+        return unit_vectors(found, ids, where)
+
+
+def variant_id(query_id: str, kind: str, grain: str, number: int) -> str:
+    """Return what a variant of a query is called in a table of vectors.
+
+    >>> variant_id("0554c7e3719699ae", "degrained", "count", 0), variant_id("0554c7e3719699ae", "paraphrased", "", 1)
+    ('0554c7e3719699ae/degrained/count/0', '0554c7e3719699ae/paraphrased//1')
+    """
+    return f"{query_id}/{kind}/{grain}/{number}"

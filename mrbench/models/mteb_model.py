@@ -1,0 +1,196 @@
+"""``mteb:NAME``: any model of MTEB's registry, through its own ``encode``."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import datasets
+import mteb
+import numpy as np
+import transformers
+from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.types import PromptType
+from torch.utils.data import DataLoader
+
+from mrbench.arrays import Embeddings
+from mrbench.errors import InputError, ModelError
+from mrbench.models.guard import guarded
+from mrbench.models.pretrained import loading, resolve_device
+from mrbench.models.protocol import Item
+from mrbench.records import Modality
+
+_CATEGORIES = {"text": "t2t", "image": "i2i", "image,text": "it2it"}
+_CPU_BATCH = 32  # as in the library
+
+
+class MtebModel:
+    """What MTEB embeds with a model: its own prompts, templates and pooling.
+
+    The instruction is given as the prompt of the task, which a model uses or not, as its MTEB implementation decides.
+    Queries and candidates are of the type ``Any2AnyRetrieval``.
+
+    MTEB models load code and pickles as they like. Here code of a checkpoint is refused unless it is trusted, and
+    pickles in any case.
+
+    Args:
+        name: A name of the registry, for example ``intfloat/e5-base-v2``.
+        seed: Not used.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: Items in a batch that MTEB's loader gives to the model; on a CPU 32 at most.
+        trust_remote_code: Whether code that comes with the weights may run.
+
+    Raises:
+        InputError: MTEB has no such model, or an unknown device.
+        ModelError: It is no dense embedder of texts or images, or its loading fails.
+
+    Source: Muennighoff et al., MTEB (arXiv 2210.07316).
+    """
+
+    dtype = "unknown"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        batch_size: int = 1024,
+        trust_remote_code: bool = False,
+    ) -> None:
+        on = resolve_device(device)
+        meta = _meta(name)
+        self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
+        with loading(f"mteb:{name}"), guarded(f"mteb:{name}", trusted=trust_remote_code):
+            self.module: Any = meta.load_model(device=str(on))
+        self.name, self.device = str(meta.name), str(on)
+        self.revision = str(meta.revision or "unknown")
+        self.remote_code = trust_remote_code
+        self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
+        found: set[Modality] = {name for name in ("text", "image") if name in meta.modalities}
+        self.modalities: frozenset[Modality] = frozenset(found | ({"image,text"} if len(found) == 2 else set()))
+        with loading(f"mteb:{name}", "a trial"):
+            trial = Item("a photo of a dog") if "text" in found else Item(image=_grey())
+            self.dimension = self._encode([trial], PromptType.document, "").shape[1]
+
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+        """Embed queries, shape ``(len(items), dimension)``."""
+        return self._embed(items, PromptType.query, instruction)
+
+    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+        """Embed candidates, shape ``(len(items), dimension)``."""
+        return self._embed(items, PromptType.document, "")
+
+    def _embed(self, items: Sequence[Item], side: PromptType, instruction: str) -> Embeddings:
+        """Embed the items of each kind together: MTEB takes no mixture."""
+        found = np.empty((len(items), self.dimension), dtype=np.float32)
+        rows_of: dict[Modality, list[int]] = {}
+        for row, item in enumerate(items):
+            rows_of.setdefault(_kind(item), []).append(row)
+        for kind, rows in rows_of.items():
+            if kind not in self.modalities:
+                accepted = "; ".join(sorted(self.modalities))
+                raise ModelError("the model takes no such item", where=self.name, got=kind, accepted=accepted)
+            found[rows] = self._encode([items[row] for row in rows], side, instruction)
+        return found
+
+    def _encode(self, items: Sequence[Item], side: PromptType, instruction: str) -> Embeddings:
+        """Return what ``encode`` makes of items of one kind.
+
+        Raises:
+            ModelError: It is not one vector an item.
+        """
+        metadata = _metadata(_CATEGORIES[_kind(items[0])], instruction)
+        with _quiet():
+            raw = self.module.encode(
+                _loader(items, side, self._batch_size),
+                task_metadata=metadata,
+                hf_split="test",
+                hf_subset="default",
+                prompt_type=side,
+                batch_size=self._batch_size,
+                show_progress_bar=False,
+            )
+        if hasattr(raw, "detach"):
+            raw = raw.detach().cpu().float()
+        vectors = np.asarray(raw, dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(items):
+            accepted = f"({len(items)}, dimension)"
+            raise ModelError("the model returns another shape", where=self.name, got=vectors.shape, accepted=accepted)
+        return vectors
+
+
+def _meta(name: str) -> Any:
+    try:
+        meta = mteb.get_model_meta(name)
+    except KeyError as error:
+        accepted = "a name of mteb.get_model_metas()"
+        hint = "for other models of the hub use st:ORG/NAME or hf:ORG/NAME"
+        raise InputError(str(error.args[0]), where="model", got=name, accepted=accepted, hint=hint) from error
+    if "dense" not in meta.model_type or not {"text", "image"} & set(meta.modalities):
+        got = f"{', '.join(meta.model_type)} of {', '.join(meta.modalities)}"
+        raise ModelError("no dense embedder of texts or images", where=f"mteb:{name}", got=got)
+    return meta
+
+
+def _kind(item: Item) -> Modality:
+    if item.image is None:
+        return "text"
+    return "image" if item.text is None else "image,text"
+
+
+def _loader(items: Sequence[Item], side: PromptType, batch_size: int) -> DataLoader[Any]:
+    """Return items of one kind as MTEB gives them to a model: a data set whose features tell what an item has."""
+    columns: dict[str, Any] = {}
+    features: dict[str, Any] = {}
+    if items[0].image is not None:
+        columns["image"], features["image"] = [item.image for item in items], datasets.Image()
+    if items[0].text is not None:
+        for name in ("text", "query" if side is PromptType.query else "body"):
+            columns[name], features[name] = [item.text for item in items], datasets.Value("string")
+    rows = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    return DataLoader(rows, batch_size=batch_size, shuffle=False, collate_fn=_lists)
+
+
+def _lists(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+@functools.lru_cache(maxsize=64)
+def _metadata(category: str, instruction: str) -> TaskMetadata:
+    prompt = {"query": instruction, "document": ""} if instruction else None
+    return TaskMetadata(
+        name="MRBench",
+        description="A task of MRBench.",
+        dataset={"path": "mrbench", "revision": "1"},
+        type="Any2AnyRetrieval",
+        category=category,  # type: ignore[arg-type]
+        modalities=["text", "image"],
+        eval_langs=["eng-Latn"],
+        main_score="ndcg_at_10",
+        prompt=prompt,  # type: ignore[arg-type]
+    )
+
+
+def _grey() -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (64, 48), (120, 120, 120))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MTEB and data sets from bars and logs."""
+    bars = datasets.are_progress_bars_disabled()
+    before = logging.root.manager.disable
+    datasets.disable_progress_bars()
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+        if not bars:
+            datasets.enable_progress_bars()

@@ -1,0 +1,110 @@
+"""Adapter folders of PEFT: weights that are added to those of a base model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from mrbench.errors import InputError, MissingExtraError, ModelError
+from mrbench.models.common import tensors_digest
+from mrbench.models.hub import Checkpoint, find_checkpoint
+from mrbench.models.pretrained import check_keys, loading
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_BASE = "?base="
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a spec names: a whole model, or an adapter and its base.
+
+    Attributes:
+        base: The whole model.
+        adapter: The folder of the adapter; None where there is none.
+    """
+
+    base: Checkpoint
+    adapter: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the model: the adapter's, where there is one."""
+        return self.base.name if self.adapter is None else self.adapter.resolve().name[:100]
+
+    def with_adapter(self, base: str) -> str:
+        """Return an identity of the base and the adapter, from that of the base; without an adapter the base's."""
+        if self.adapter is None:
+            return base
+        said = json.loads((self.adapter / CONFIG).read_text(encoding="utf-8"))
+        idle = ("base_model_name_or_path", "inference_mode", "revision", "task_type", "auto_mapping", "peft_version")
+        kept = json.dumps({name: value for name, value in said.items() if name not in idle}, sort_keys=True)
+        parts = f"{base} {tensors_digest([self.adapter / WEIGHTS])} {kept}"
+        return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
+
+
+def find_parts(source: str) -> Parts:
+    """Return what a spec names.
+
+    Args:
+        source: A folder or a hub id. A folder with ``adapter_config.json`` is an adapter; its base is the one that the
+            file names, or ``FOLDER?base=SOURCE``.
+
+    Raises:
+        InputError: Neither a folder nor of the form of a hub id, or a base without an adapter.
+        ModelError: The hub does not have it, or the adapter names no base or has no safetensors.
+    """
+    path, _, named = source.partition(_BASE)
+    adapter = Path(path)
+    if not (path and (adapter / CONFIG).is_file()):
+        if named:
+            raise InputError("a base without an adapter", where="model", got=source, accepted=f"a folder with {CONFIG}")
+        return Parts(find_checkpoint(source))
+    with loading(path, CONFIG):
+        said = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+        base, revision = said.get("base_model_name_or_path"), said.get("revision")
+    if not (adapter / WEIGHTS).is_file():
+        pickles = ", ".join(sorted(file.name for file in adapter.glob("*.bin")))
+        raise ModelError("the adapter has no safetensors weights", where=adapter, got=pickles or None, accepted=WEIGHTS)
+    if not named and not (isinstance(base, str) and base):
+        raise ModelError("the adapter names no base", where=adapter / CONFIG, hint=f"hf:{path}{_BASE}SOURCE")
+    try:
+        there = not named and Path(str(base)).is_dir()
+        found = find_checkpoint(named or (base if there or not revision else f"{base}@{revision}"))
+    except (InputError, ModelError) as error:
+        what = f"the base of the adapter is not there: {error}"
+        raise ModelError(what, where=adapter, hint=f"hf:{path}{_BASE}SOURCE names another place") from error
+    return Parts(found, adapter)
+
+
+def merged(module: Any, adapter: Path) -> Any:
+    """Return a model with an adapter's weights added to its own.
+
+    Args:
+        module: The base.
+        adapter: The folder of the adapter.
+
+    Raises:
+        MissingExtraError: PEFT is not installed.
+        ModelError: A key is missing or unexpected, as where an adapter was written for another model or by a version
+            of PEFT with other names: its weights would be left at zero.
+    """
+    try:
+        from peft import PeftModel, get_peft_model_state_dict
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("an adapter needs the package peft", hint='pip install "mrbench[adapters]"') from error
+    source = str(adapter)
+    with loading(source), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what matters is checked below
+        adapted = PeftModel.from_pretrained(module, source)
+        expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        with safe_open(adapter / WEIGHTS, framework="pt") as file:
+            held = set(file.keys())
+    check_keys(source, expected - held, held - expected)
+    with loading(source):
+        return adapted.merge_and_unload().eval()

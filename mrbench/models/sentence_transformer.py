@@ -1,0 +1,242 @@
+"""``st:ID_OR_PATH``: models of sentence-transformers, for texts, images, or both."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import sentence_transformers
+import torch
+import transformers
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+
+from mrbench.arrays import Embeddings
+from mrbench.errors import InputError, ModelError
+from mrbench.models.common import files_digest, weights_digest
+from mrbench.models.guard import guarded
+from mrbench.models.pretrained import check_keys, loading, resolve_device
+from mrbench.models.protocol import Item
+from mrbench.models.snapshot import Snapshot, check_no_pickles, find_snapshot
+from mrbench.models.spec_options import split_options, whole_number
+from mrbench.records import Modality
+
+OPTIONS = {
+    "dimension": "LENGTH to cut vectors to, for models trained so (Matryoshka)",
+    "query": "PROMPT of queries, with {instruction}, instead of the model's own",
+    "candidate": "PROMPT of candidates, instead of the model's own",
+}
+_CPU_BATCH = 32  # as in the library
+_HEADS = r"(^|\.)(lm_head|cls|classifier|score|qa_outputs|pooler|vocab_\w+|mlm_\w+)(\.|$)"
+"""Weights of other tasks, which an embedder does not use."""
+_TRIAL = Image.new("RGB", (64, 48), (200, 120, 40))
+
+
+class SentenceTransformerModel:
+    """What ``encode_query`` and ``encode_document`` return, with the model's own prompts.
+
+    The instruction is ignored unless the option ``query`` has ``{instruction}``.
+
+    Picture and text together are one input where the model takes such (picture first); where it takes both alone, as
+    CLIP does, they are the sum of the two vectors that the model returns, as in UniIR and MTEB. A text is passed as a
+    text, also where it is the name of a file or a URL of a picture, which the library would open.
+
+    Args:
+        spec: A folder, or ``ORG/NAME`` or ``ORG/NAME@REVISION``, with options as in :data:`OPTIONS` after a question
+            mark.
+        seed: Not used.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: Items per forward pass at most; on a CPU 32.
+        dtype: ``float32``, ``float16`` or ``bfloat16``; None takes that of the weights.
+        trust_remote_code: Whether code that comes with the model may run.
+
+    Raises:
+        InputError: No such folder, or an unknown device, dtype or option.
+        ModelError: No ``modules.json``, weights as pickles alone, a missing or unexpected key, code that nobody
+            allowed, or anything else that the library raises.
+
+    Source: Reimers and Gurevych, Sentence-BERT (arXiv 1908.10084); Wei et al., UniIR (arXiv 2311.17136) for the sum.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        batch_size: int = 1024,
+        dtype: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        source, options = split_options("st", spec, OPTIONS)
+        on = resolve_device(device)
+        snapshot = find_snapshot(source)
+        _check_modules(snapshot, trust_remote_code)
+        if set(re.findall(r"\{\w*\}", options.get("query", ""))) - {"{instruction}"}:
+            accepted = "a text, which may have {instruction}"
+            raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
+        cut = whole_number("st", options, "dimension")
+        with loading(source), guarded(source, trusted=trust_remote_code), _checked_keys(source):
+            self.module = SentenceTransformer(
+                str(snapshot.folder),
+                device=str(on),
+                local_files_only=True,
+                trust_remote_code=trust_remote_code,
+                truncate_dim=cut,
+                model_kwargs={"use_safetensors": True} | ({"dtype": _dtype(dtype)} if dtype else {}),
+            )
+        self._prompts = {name: options.get(name) for name in ("query", "candidate")}
+        self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
+        self.name, self.device = snapshot.name, str(on)
+        self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
+        self.remote_code = trust_remote_code
+        weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
+        self.revision = snapshot.commit or weights
+        self.revision_is_digest = snapshot.commit is None
+        self.modalities: frozenset[Modality] = _modalities(self.module)
+        self.additive = "image,text" in self.modalities and not self.module.supports(("image", "text"))
+        self.symmetric = self._is_symmetric()
+        self.preprocessing = self._describe_preprocessing(snapshot, weights, cut)
+        self.dimension = self._try(source, cut)
+
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+        """Embed queries, shape ``(len(items), dimension)``."""
+        prompt = self._prompts["query"]
+        if prompt is not None:
+            prompt = prompt.replace("{instruction}", instruction)
+        return self._embed(items, self.module.encode_query, prompt)
+
+    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+        """Embed candidates, shape ``(len(items), dimension)``."""
+        return self._embed(items, self.module.encode_document, self._prompts["candidate"])
+
+    def _embed(self, items: Sequence[Item], encode: Callable[..., Any], prompt: str | None) -> Embeddings:
+        """Embed the items of each kind together: the library takes no mixture."""
+        found = np.zeros((len(items), self.dimension), dtype=np.float32)
+        inputs: dict[tuple[str, ...], list[tuple[int, dict[str, Any]]]] = {}
+        for row, item in enumerate(items):
+            for one in self._inputs(item):
+                inputs.setdefault(tuple(one), []).append((row, one))
+        for parts in inputs.values():
+            vectors = encode(
+                [one for _, one in parts], prompt=prompt, batch_size=self._batch_size, show_progress_bar=False
+            )
+            found[[row for row, _ in parts]] += np.asarray(vectors, dtype=np.float32)
+        return found
+
+    def _inputs(self, item: Item) -> list[dict[str, Any]]:
+        """Return what an item is to the library: one input, or two that are added up."""
+        parts: dict[str, Any] = {} if item.image is None else {"image": item.image}
+        parts |= {} if item.text is None else {"text": item.text}
+        if ",".join(parts) not in self.modalities:
+            accepted = "; ".join(sorted(self.modalities))
+            raise ModelError(
+                "the model takes no such item", where=self.name, got=" and ".join(parts), accepted=accepted
+            )
+        return [{name: part} for name, part in parts.items()] if self.additive else [parts]
+
+    def _is_symmetric(self) -> bool:
+        """Say whether queries and candidates are embedded alike: no prompt and no route tells them apart."""
+        said = {**self.module.prompts, **{name: text for name, text in self._prompts.items() if text is not None}}
+        router = any(type(module).__name__ in ("Router", "Asym") for module in self.module)
+        return not router and not any(said.values())
+
+    def _try(self, source: str, cut: int | None) -> int:
+        """Embed an item of each kind, and return the dimension."""
+        lengths = {}
+        trials: dict[Modality, Item] = {
+            "text": Item("a photo of a dog"),
+            "image": Item(image=_TRIAL),
+            "image,text": Item("a photo of a dog", _TRIAL),
+        }
+        for modality in sorted(self.modalities):
+            with loading(source, f"a trial with {modality.replace(',', ' and ')}"):
+                vectors = [self.module.encode_document([one])[0] for one in self._inputs(trials[modality])]
+            if not all(np.isfinite(vector).all() for vector in vectors):
+                raise ModelError("the model returns vectors that are not finite", where=source)
+            lengths[modality] = len(vectors[0])
+        if len(set(lengths.values())) > 1:
+            raise ModelError("the vectors differ in dimension", where=source, got=lengths, accepted="one dimension")
+        length: int = next(iter(lengths.values()))
+        if cut is not None and length != cut:
+            raise InputError("the model has fewer dimensions", where=source, got=cut, accepted=f"1 to {length}")
+        return length
+
+    def _describe_preprocessing(self, snapshot: Snapshot, weights: str, cut: int | None) -> str:
+        """Return all that decides a vector beside the weights: files, code, options, libraries."""
+        code = sorted(snapshot.folder.rglob("*.py")) if self.remote_code else []
+        processor = getattr(self.module, "processor", None)
+        parts = [files_digest(snapshot.folder), weights, weights_digest(code), str(cut), json.dumps(self._prompts)]
+        parts += [type(getattr(processor, "image_processor", processor)).__name__]
+        parts += [sentence_transformers.__version__, transformers.__version__]
+        return " ".join(parts)
+
+
+def _dtype(name: str) -> torch.dtype:
+    known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+    if name not in known:
+        raise InputError("unknown dtype", where="dtype", got=name, accepted=", ".join(known))
+    return known[name]
+
+
+def _modalities(model: SentenceTransformer) -> frozenset[Modality]:
+    found: set[Modality] = {name for name in ("text", "image") if model.supports(name)}
+    if len(found) == 2:
+        found.add("image,text")  # in one input, or as a sum
+    return frozenset(found)
+
+
+def _check_modules(snapshot: Snapshot, trusted: bool) -> None:
+    """Refuse a folder that is no model of the library, or whose modules are code of its own."""
+    path = snapshot.folder / "modules.json"
+    if not path.is_file():
+        raise ModelError(
+            "not a model of sentence-transformers: without modules.json its pooling would be guessed",
+            where=snapshot.folder,
+            accepted="a folder that SentenceTransformer.save wrote",
+            hint="for CLIP and SigLIP of transformers use hf:PATH",
+        )
+    try:
+        types = [str(module["type"]) for module in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise ModelError("malformed modules.json", where=path, got=f"{type(error).__name__}: {error}") from error
+    foreign = [name for name in types if not name.startswith("sentence_transformers.")]
+    if foreign and not trusted:
+        raise ModelError(
+            "the model comes with code of its own, which nobody allowed to run",
+            where=path,
+            got=", ".join(foreign),
+            hint="read the code, then --trust-remote-code",
+        )
+    check_no_pickles(snapshot.folder)
+
+
+@contextmanager
+def _checked_keys(source: str) -> Iterator[None]:
+    """Have transformers tell what it loads inside of a block, and raise where keys are missing or unexpected.
+
+    The library asks transformers for the network alone, and a network of which a part stays random runs all the same.
+    """
+    original = transformers.PreTrainedModel.from_pretrained.__func__  # type: ignore[attr-defined]
+    told: list[dict[str, Any]] = []
+
+    def from_pretrained(cls: type, *args: Any, **options: Any) -> Any:
+        model, info = original(cls, *args, **(options | {"output_loading_info": True}))
+        told.append(info)
+        return (model, info) if options.get("output_loading_info") else model
+
+    transformers.PreTrainedModel.from_pretrained = classmethod(from_pretrained)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        transformers.PreTrainedModel.from_pretrained = classmethod(original)  # type: ignore[assignment]
+    for info in told:
+        missing, unexpected = (
+            [key for key in info[name] if not re.search(_HEADS, key)] for name in ("missing_keys", "unexpected_keys")
+        )
+        mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
+        check_keys(source, missing, unexpected, mismatched)

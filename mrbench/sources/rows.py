@@ -1,0 +1,176 @@
+"""What the readers of people's own tables share: names of columns, lists in cells, faults that are counted."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mrbench.errors import BenchmarkError
+from mrbench.sources.files import read_jsonl, read_table
+
+IMAGE_KEYS = ("image", "file_name", "filename", "image_path", "filepath", "image_file", "file", "path")
+"""Columns that name a picture; the first that is there counts."""
+Rows = Iterator[tuple[str, dict[str, Any]]]
+
+
+@dataclass
+class Faults:
+    """Faults of a file, collected so that one message names and counts them."""
+
+    found: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, what: str, where: str) -> None:
+        """Add a fault of one kind."""
+        self.found.setdefault(what, []).append(where)
+
+    def raise_first(self, hint: str | None = None) -> None:
+        """Raise for the first kind of fault, with the number of them and the first five places.
+
+        Raises:
+            BenchmarkError: There is one.
+        """
+        for what, places in self.found.items():
+            more = f" and {len(places) - 5} more" if len(places) > 5 else ""
+            raise BenchmarkError(f"{what} ({len(places)})", where=", ".join(places[:5]) + more, hint=hint)
+
+
+def rows_of(path: Path, value: Any = None) -> Rows:
+    """Yield ``file:line``, or ``file, item N``, and the row of a JSONL, CSV or TSV file, or of a JSON list."""
+    if value is not None:
+        for number, row in enumerate(value):
+            where = f"{path}, item {number}"
+            if not isinstance(row, dict):
+                raise BenchmarkError("an item is not a JSON object", where=where, got=row)
+            yield where, row
+    elif kind_of(path) == ".jsonl":
+        yield from read_jsonl(path)
+    else:
+        yield from read_table(path)
+
+
+def kind_of(path: Path) -> str:
+    """Return the suffix of a file without ``.gz``.
+
+    >>> kind_of(Path("a.json.gz"))
+    '.json'
+    """
+    return Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+
+
+def image_name(row: Mapping[str, Any], where: str, keys: Sequence[str] = IMAGE_KEYS) -> str:
+    """Return the name of a row's picture.
+
+    Raises:
+        BenchmarkError: No column names one, or its value is no text.
+    """
+    key = next((key for key in keys if key in row), None)
+    if key is None:
+        accepted = f"one of the columns {', '.join(keys)}"
+        raise BenchmarkError("no column names the picture", where=where, got=sorted(row)[:20], accepted=accepted)
+    value = row[key]
+    if not isinstance(value, str) or not value.strip():
+        raise BenchmarkError("a picture has no name", where=f"{where}, {key}", got=value, accepted="a file name")
+    return checked_id(value.strip(), f"{where}, {key}")
+
+
+def checked_id(value: object, where: str) -> str:
+    """Return an id as text.
+
+    Raises:
+        BenchmarkError: It is neither text nor a whole number, it is empty, or it has a line break.
+    """
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise BenchmarkError("an id is neither text nor a whole number", where=where, got=value)
+    text = str(value)
+    if not text or "\n" in text or "\r" in text:
+        raise BenchmarkError("an id is empty or has a line break", where=where, got=text)
+    return text
+
+
+def texts_of(row: Mapping[str, Any], keys: Sequence[str], where: str) -> list[str]:
+    """Return the texts of a row: of the first of some columns that is there, and of those numbered after any of them.
+
+    A text that is one string counts as one text. A cell of a table that holds a list (``["a", "b"]``) is taken apart.
+
+    Args:
+        row: The row.
+        keys: Names of the columns, for example ``captions`` and ``caption``; ``caption_1`` and ``caption2`` follow.
+        where: The place, for messages.
+
+    Raises:
+        BenchmarkError: A value is neither a text nor a list of texts.
+    """
+    first = [next((key for key in keys if key in row), "")]
+    numbered = re.compile(rf"(?:{'|'.join(map(re.escape, keys))})_?\d+")
+    texts: list[str] = []
+    for key in [*filter(None, first), *sorted(filter(numbered.fullmatch, row), key=_number)]:
+        value = row[key]
+        if value is None and key != first[0]:
+            continue
+        texts += _texts(value, f"{where}, {key}", empty_counts=key == first[0])
+    return texts
+
+
+def _number(key: str) -> int:
+    return int(re.sub(r"\D", "", key))
+
+
+def _texts(value: Any, where: str, *, empty_counts: bool) -> list[str]:
+    if isinstance(value, str) and value.strip()[:1] == "[" and value.strip()[-1:] == "]":
+        value = _parsed(value.strip())
+    if isinstance(value, str):
+        text = value.strip()
+        return [text] if text or empty_counts else []
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return [text.strip() for text in value]
+    raise BenchmarkError("a caption is no text", where=where, got=value, accepted="a text or a list of texts")
+
+
+def _parsed(cell: str) -> Any:
+    """Return the list that a cell holds as JSON or as Python writes it; the cell itself where it holds none."""
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, list):
+            return value
+    return cell
+
+
+def ignored_columns(seen: Iterable[str], used: Sequence[str]) -> list[str]:
+    """Return the remark on columns that a reader has no use for; none where there are none."""
+    kept = re.compile(rf"(?:{'|'.join(map(re.escape, used))})(?:_?\d+)?")
+    others = sorted(name for name in set(seen) if not kept.fullmatch(name))
+    if not others:
+        return []
+    return [f"columns that are not read: {', '.join(others[:12])}{', ...' if len(others) > 12 else ''}"]
+
+
+def found_below(folder: Path, name: str) -> Path:
+    """Return the folder below which a picture of this name lies: the folder itself, else one in it, else itself."""
+    # os.path says no to names that a file system cannot have; a Path raises.
+    if not os.path.isfile(folder / name) and folder.is_dir():  # noqa: PTH113
+        for below in sorted(path for path in folder.iterdir() if path.is_dir()):
+            if os.path.isfile(below / name):  # noqa: PTH113
+                return below
+    return folder
+
+
+def set_name(path: Path) -> str:
+    """Return the name of a data set: that of its file, or of its folder where the file's is a common word.
+
+    >>> set_name(Path("shop/captions.jsonl")), set_name(Path("shop/winter.csv.gz"))
+    ('shop', 'winter')
+    """
+    stem = path.name
+    while Path(stem).suffix in (".gz", ".json", ".jsonl", ".csv", ".tsv", ".txt", ".token"):
+        stem = Path(stem).stem
+    common = {"captions", "metadata", "photos", "data", "pairs", "test", "train", "val", "annotations"}
+    return path.absolute().parent.name if stem.lower() in common else stem

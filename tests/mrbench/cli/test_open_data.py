@@ -1,0 +1,161 @@
+"""Data sets of other people on the command line: list, check, convert, validate, show, evaluate, rescore, audit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mrbench.benchmark import Benchmark
+
+
+def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mrbench", *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four photos with two captions each, in a folder with a space, named by people's own absolute paths."""
+    folder = tmp_path_factory.mktemp("my photos")
+    rows = []
+    for number, name in enumerate(("red", "green", "blue", "grey")):
+        colour = ((200, 0, 0), (0, 200, 0), (0, 0, 200), (90, 90, 90))[number]
+        Image.new("RGB", (16, 12), colour).save(folder / f"{name}.png")
+        rows.append({"image": str(folder / f"{name}.png"), "captions": [f"a {name} wall", f"paint: {name}"]})
+    (folder / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_the_sources_are_listed() -> None:
+    run = mrbench("datasets")
+    assert run.returncode == 0
+    assert {"captions:...", "pairs:...", "hub:..."} <= {line.split()[0] for line in run.stdout.splitlines()}
+    listed = json.loads(mrbench("datasets", "list", "--json").stdout)
+    assert {"captions", "pairs", "hub"} <= {entry["name"] for entry in listed}
+
+
+def test_check_reports_counts_and_measures(photos: Path) -> None:
+    spec = f"captions:{photos}/captions.jsonl"
+    run = mrbench("datasets", "check", spec, "--images", "--workers", 2)
+    assert run.returncode == 0, run.stderr
+    assert "task t2i (t2i, among the corpus): 8 queries in 4 clusters, 8 judgements" in run.stdout
+    assert "no ladders: not concordance" in run.stdout
+    value = json.loads(mrbench("datasets", "check", spec, "--json").stdout)
+    assert value["valid"] is True
+    assert value["splits"]["test"]["tasks"]["i2t"]["relevant_per_query"] == {"min": 2, "median": 2.0, "max": 2}
+    assert value["splits"]["test"]["corpora"]["image"]["images"] == 4
+
+
+def test_check_fails_on_faults_in_one_last_line(photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"image": "gone.png", "caption": "a"}\n{"image": "broken.png", "caption": "b"}\n')
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    run = mrbench("datasets", "check", f"captions:{path}", "--images")
+    assert (run.returncode, run.stdout) == (2, "")
+    last = run.stderr.splitlines()[-1]
+    assert last.startswith("error: the data set has faults")
+    assert "missing image (1), unreadable image (1)" in last
+    assert str(tmp_path / "gone.png") in run.stderr
+    value = json.loads(mrbench("datasets", "check", f"captions:{path}", "--images", "--json").stdout)
+    assert (value["valid"], len(value["problems"])) == (False, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["datasets", "check", "captions:absent.csv"], "no such file or folder; where: absent.csv"),
+        (["datasets", "check", "frob:x"], "unknown benchmark source; got: 'frob:x'"),
+        (["datasets", "check", "captions:"], "no location in a spec"),
+        (["evaluate", "pairs:absent.json", "--model", "random"], "no such file or folder"),
+        (["rescore", "absent", "hub:absent"], "no such folder; where: absent"),
+        (["show", "captions:absent.csv", "q"], "no such file or folder"),
+        (["validate", "captions:absent.csv"], "no such file or folder"),
+        (["convert", "captions:absent.csv", "--output", "out"], "no such file or folder"),
+        (["convert", "x", "--output", "out", "--images", "link"], "unknown way to keep images"),
+        (["audit", "captions:absent.csv"], "this benchmark has partial judgements"),
+    ],
+)
+def test_bad_specs_are_one_line_and_exit_code_2(words: list[str], said: str, tmp_path: Path) -> None:
+    run = mrbench(*words, cwd=tmp_path)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1), run.stderr
+    assert run.stderr.startswith("error: ")
+    assert said in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_convert_validate_show_evaluate_and_rescore(photos: Path, tmp_path: Path) -> None:
+    spec = f"captions:{photos}/captions.jsonl"
+    run = mrbench("convert", spec, "--output", tmp_path / "folder")
+    assert run.returncode == 0, run.stderr
+    assert Benchmark(tmp_path / "folder").digest in run.stdout
+    valid = mrbench("validate", tmp_path / "folder")
+    assert (valid.returncode, valid.stdout.startswith("valid: ")) == (0, True), valid.stderr
+    photo = str(photos / "red.png")
+    for benchmark in (spec, tmp_path / "folder"):
+        shown = mrbench("show", benchmark, photo, "--output", tmp_path / "q.png", "--json")
+        assert shown.returncode == 0, shown.stderr
+        value = json.loads(shown.stdout)
+        assert [step["text"] for step in value["judged"]] == ["a red wall", "paint: red"]
+        assert (value["ladder"], value["judgements"]) == ([], 2)
+        with Image.open(tmp_path / "q.png") as picture:
+            assert picture.format == "PNG"
+    scores = {}
+    for name, benchmark in (("source", spec), ("folder", tmp_path / "folder")):
+        out = tmp_path / "results" / name
+        run = mrbench("evaluate", benchmark, "--model", "constant", "--output", out)
+        assert run.returncode == 0, run.stderr
+        result = json.loads((out / "result.json").read_text())
+        scores[name] = {task: part["scores"] for task, part in result["tasks"].items()}
+        # To a constant all are the same: one of four photos, and two of eight captions, by chance.
+        assert scores[name]["t2i"]["hit_rate@1"] == pytest.approx(1 / 4)
+        assert scores[name]["i2t"]["hit_rate@1"] == pytest.approx(1 / 4)
+        again = mrbench("rescore", out, benchmark)
+        assert again.returncode == 0, again.stderr
+    assert scores["source"] == scores["folder"]
+
+
+def test_validate_reads_a_source_as_check_does(photos: Path) -> None:
+    run = mrbench("validate", f"captions:{photos}/captions.jsonl")
+    assert run.returncode == 0, run.stderr
+    assert "8 queries in 4 clusters" in run.stdout
+
+
+def test_referenced_images_need_their_root(photos: Path, tmp_path: Path) -> None:
+    spec = f"captions:{photos}/captions.jsonl"
+    run = mrbench("convert", spec, "--output", tmp_path / "out", "--images", "reference")
+    assert f"images stay in {photos}: name it with --image-root" in run.stdout
+    refused = mrbench("evaluate", tmp_path / "out", "--model", "constant", "--output", tmp_path / "r")
+    assert refused.returncode == 2
+    assert f"--image-root {photos}" in refused.stderr
+    words = ("--model", "constant", "--output", tmp_path / "r", "--image-root", photos)
+    assert mrbench("evaluate", tmp_path / "out", *words).returncode == 0
+    assert mrbench("validate", tmp_path / "out", "--image-root", photos).returncode == 0
+    (photos / "red.png").rename(photos / "moved.png")
+    try:
+        found = mrbench("validate", tmp_path / "out", "--image-root", photos)
+        assert (found.returncode, "missing image" in found.stderr) == (2, True)
+    finally:
+        (photos / "moved.png").rename(photos / "red.png")
+
+
+def test_the_audit_says_what_it_is_for(photos: Path, tmp_path: Path) -> None:
+    mrbench("convert", f"captions:{photos}/captions.jsonl", "--output", tmp_path / "out")
+    run = mrbench("audit", tmp_path / "out")
+    assert run.returncode == 2
+    assert "partial judgements" in run.stderr
+    assert f"mrbench datasets check {tmp_path / 'out'}" in run.stderr
+    assert not (tmp_path / "out/audit").exists()
+
+
+def test_check_reads_a_suite_of_ours(tiny: Benchmark) -> None:
+    run = mrbench("datasets", "check", tiny.folder, "--images", "--json")
+    assert run.returncode == 0, run.stderr
+    tasks = json.loads(run.stdout)["splits"]["test"]["tasks"]
+    assert {"grain_sensitivity", "pair_accuracy", "kendall_tau"} <= set(tasks["t2i"]["supported"])
+    assert "solved_by_one_part" in tasks["it2i"]["supported"]
