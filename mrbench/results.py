@@ -58,6 +58,11 @@ class TaskResult:
         task: What the benchmark says of the task: category, title, corpora, judgements, pool, measures, protocol.
         setting: What else the scores depend on: corpora, exclusions, who judged.
         chance: Exact expected value of a random order, by rank measure.
+        overlay: What further judgements laid over those of the data set change; empty where there are none. Of the
+            overlay ``name``, ``sha256``, ``rows``; of them ``pairs`` in this pool, and ``changed``: pairs that become
+            relevant or are it no more; ``scores``, ``intervals`` and ``chance`` over ``queries`` queries, without the
+            ``without_relevant`` that have no relevant candidate any more; and ``judged_queries``: the scores ``with``
+            and ``without`` over the ``queries`` that the overlay judges candidates of.
         cut_texts: Number of ``queries``, ``candidates`` and ``variants`` whose text the model did not read to its end;
             empty where the model does not say, and in results of before.
         cut_pairs: Number of pairs with such a text, which no measure of grains counts, by grain type.
@@ -80,6 +85,7 @@ class TaskResult:
     task: dict[str, Any] = field(default_factory=dict)
     setting: dict[str, Any] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
+    overlay: dict[str, Any] = field(default_factory=dict)
     cut_texts: dict[str, int] = field(default_factory=dict)
     cut_pairs: dict[str, int] = field(default_factory=dict)
 
@@ -148,13 +154,20 @@ def read_result(path: Path) -> Result:
         raise ResultError("malformed result file", where=path, got=f"{type(error).__name__}: {error}") from error
 
 
-def difference(written: Result, computed: Result) -> str | None:
-    """Return the first score that a result has otherwise than another, and both values; None where all are the same."""
+def difference(written: Result, computed: Result, *, overlay: bool = True) -> str | None:
+    """Return the first score that a result has otherwise than another, and both values; None where all are the same.
+
+    Args:
+        written: A result.
+        computed: Another.
+        overlay: Whether to compare what further judgements change; they may be others.
+    """
     pairs = [(written.to_json()["tasks"], computed.to_json()["tasks"], "tasks")]
+    ignored = _NOT_SCORES if overlay else (*_NOT_SCORES, "overlay")
     while pairs:
         one, other, name = pairs.pop()
         if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key not in _NOT_SCORES]
+            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key not in ignored]
         elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
             pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
         elif isinstance(one, float) and isinstance(other, float):
@@ -217,6 +230,7 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         task=dict(part.get("task", {})),
         setting={_text(k): v if isinstance(v, int) else _text(v) for k, v in part.get("setting", {}).items()},
         chance={_text(measure): _score(measure, value) for measure, value in part.get("chance", {}).items()},
+        overlay=_overlay(part.get("overlay", {})),
         cut_texts={_text(what): _count(number) for what, number in part.get("cut_texts", {}).items()},
         cut_pairs={_text(grain): _count(number) for grain, number in part.get("cut_pairs", {}).items()},
     )
@@ -229,6 +243,29 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         if averaged and score is not None and abs(mean - score) > _ROUNDED:
             raise ValueError(f"{measure} is {score:g}, and the mean of its queries {mean:g}")
     return task
+
+
+def _overlay(part: dict[str, Any]) -> dict[str, Any]:
+    if not part:
+        return {}
+    compared = part["judged_queries"]
+    return {
+        "name": _text(part["name"]),
+        "sha256": _text(part["sha256"]),
+        **{key: _count(part[key]) for key in ("rows", "pairs", "changed", "queries", "without_relevant")},
+        "scores": _scores(part["scores"]),
+        "intervals": {_text(measure): _interval(value) for measure, value in part["intervals"].items()},
+        "chance": _scores(part["chance"]),
+        "judged_queries": {
+            "queries": _count(compared["queries"]),
+            "with": _scores(compared["with"]),
+            "without": _scores(compared["without"]),
+        },
+    }
+
+
+def _scores(part: dict[str, Any]) -> dict[str, float]:
+    return {_text(measure): _score(measure, value) for measure, value in part.items()}
 
 
 def _grain_scores(measure: str, scores: dict[str, Any]) -> dict[str, GrainScore]:

@@ -121,6 +121,10 @@ class OracleSource:
             "text": self._asked(text, [f"text {name}" for name in ids]),
         }
 
+    def setting(self, pool: TaskPool) -> dict[str, str]:
+        """Return nothing: grains are embedded in one way only."""
+        return {}
+
     def halves(self, pool: TaskPool) -> tuple[Rows, Rows, Rows]:
         """Return the grains of the pool's candidates, and of composed queries what they show and what they state.
 

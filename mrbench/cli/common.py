@@ -29,6 +29,16 @@ Cache = Annotated[
         show_default=False,
     ),
 ]
+OverlayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--overlay",
+        metavar="FILE",
+        help="Judgements to lay over those of the benchmark, such as known false negatives (CSV, JSONL, TREC qrels, or "
+        "another benchmark): scores with and without them stand side by side.",
+        show_default=False,
+    ),
+]
 BenchmarkSpec = Annotated[
     str,
     typer.Argument(

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mrbench.cli.common import BenchmarkSpec, Cache, ImageRootOption, Json, Overwrite, Seed, print_json
+from mrbench.cli.common import (
+    BenchmarkSpec,
+    Cache,
+    ImageRootOption,
+    Json,
+    OverlayOption,
+    Overwrite,
+    Seed,
+    print_json,
+)
 from mrbench.cli.evaluation_jobs import Jobs, Outcome
 from mrbench.cli.instructions import Wording, spread, spread_lines, wordings
 from mrbench.cli.model_choices import ModelChoice, chosen
@@ -103,6 +112,7 @@ def evaluate(
         ),
     ] = 300,
     image_root: ImageRootOption = None,
+    overlay: OverlayOption = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     skip_existing: Annotated[
@@ -120,6 +130,7 @@ def evaluate(
     """
     from mrbench.encode import Share
     from mrbench.sources.open import open_benchmark
+    from mrbench.sources.overlay import read_overlay
 
     if pool not in ("task", "union"):
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
@@ -137,7 +148,16 @@ def evaluate(
     words += ["--limit", limit] if limit else []
     words += ["--instruction", instruction] if instruction is not None else []
     words += ["--image-root", image_root] if image_root else []
-    settings = {"tasks": task or None, "split": split, "pool": pool, "limit": limit, "seed": seed, "depth": depth}
+    words += ["--overlay", overlay] if overlay else []
+    settings: dict[str, Any] = {
+        "tasks": task or None,
+        "split": split,
+        "pool": pool,
+        "limit": limit,
+        "seed": seed,
+        "depth": depth,
+    }
+    settings["overlay"] = read_overlay(overlay, split) if overlay else None
     said = wordings(benchmark, task, instruction)
     if len(said) > 1 and len(choices) > 1:
         raise InputError("several instructions take one model at a time", where="--instruction", got=instruction)

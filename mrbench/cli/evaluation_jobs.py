@@ -62,7 +62,8 @@ class Jobs:
         output: Where results go: the folder of the one model, or the folder of the models' folders; None takes
             ``results/BENCHMARK``.
         several: Whether there may be several models.
-        settings: What ``mrbench.evaluation`` takes beside: tasks, split, pool, limit, seed, depth, instruction.
+        settings: What ``mrbench.evaluation`` takes beside: tasks, split, pool, limit, seed, depth, overlay,
+            instruction.
         command: Words of the command that are the same for all models.
         cache: Folder of embeddings.
         share: What of the work is this process's.
@@ -107,8 +108,8 @@ class Jobs:
         )
         share = replace(self.share, workers=decoding_workers(model) if self.workers is None else self.workers)
         if share.process and self.cache:
-            without_depth = {name: value for name, value in self.settings.items() if name != "depth"}
-            embed(self.benchmark, model, self.cache, share, **without_depth)
+            embedding = {name: value for name, value in self.settings.items() if name not in ("depth", "overlay")}
+            embed(self.benchmark, model, self.cache, share, **embedding)
             return Outcome(choice, "embedded")
         target = self._target(choice, model)
         if target in self.written:
@@ -167,6 +168,7 @@ class Jobs:
             and {name: held.benchmark[name] for name in benchmark} == benchmark
             and set(held.tasks) == set(tasks)
             and held.benchmark.get("instruction") == asked["instruction"]
+            and _overlay_of(held) == (asked["overlay"].sha256 if asked.get("overlay") else None)
             and held.limit == asked["limit"]
             and (held.limit is None or held.seed == asked["seed"])
         )
@@ -178,6 +180,11 @@ class Jobs:
         words += ["--batch-size", choice.batch_size] if choice.batch_size != ModelChoice("").batch_size else []
         said = ("evaluate", self.spec, "--model", choice.model, *self.command, *words)
         return command_line("mrbench", *said)
+
+
+def _overlay_of(result: Result) -> str | None:
+    """Return the digest of what was laid over the judgements of a result, None where nothing was."""
+    return next((task.overlay["sha256"] for task in result.tasks.values() if task.overlay), None)
 
 
 def decoding_workers(model: EmbeddingModel) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
+from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, OverlayOption, Overwrite, print_json
 from mrbench.cli.streams import say
 from mrbench.cli.summary import summary
 from mrbench.errors import ResultError
@@ -17,10 +17,13 @@ def rescore(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="A folder of `evaluate`.", show_default=False)],
     spec: BenchmarkSpec,
     image_root: ImageRootOption = None,
+    overlay: OverlayOption = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Compute the scores of a result again from its run, and fail where the result has others; no model is read.
+
+    With --overlay, other judgements are laid over those of the benchmark, where the run has the scores of their pairs.
 
     With --overwrite, result.json is written anew, for a run that an older version of MRBench has scored.
 
@@ -30,9 +33,13 @@ def rescore(
     from mrbench.evaluation import rescore as run
     from mrbench.results import difference, read_result, write_result
     from mrbench.sources.open import open_benchmark
+    from mrbench.sources.overlay import read_overlay
 
-    found = run(result, open_benchmark(spec, image_root=image_root))
-    differs = None if overwrite else difference(read_result(result / RESULT), found)
+    benchmark = open_benchmark(spec, image_root=image_root)
+    written = read_result(result / RESULT)
+    laid = read_overlay(overlay, written.benchmark["split"]) if overlay else None
+    found = run(result, benchmark, overlay=laid)
+    differs = None if overwrite else difference(written, found, overlay=not overlay)
     if overwrite:
         write_result(result / RESULT, found)
     if as_json:

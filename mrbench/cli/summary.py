@@ -61,6 +61,7 @@ def _details(part: TaskResult, task: Task) -> Iterator[str]:
     judged = {name: part.scores[name] for name in in_order(part.scores) if name.startswith("judged@")}
     if any(share < 1 for share in judged.values()):
         yield "  ".join(f"{name} {share:.3f}" for name, share in judged.items())
+    yield from _overlay(part)
     if part.pair_accuracy:
         yield f"pair accuracy: {_by_grain(part.pair_accuracy, counts=task.pool == 'lists')}"
     if every := part.by_grain.get("all_positives_accuracy"):
@@ -70,6 +71,25 @@ def _details(part: TaskResult, task: Task) -> Iterator[str]:
     if any(part.cut_texts.values()):
         yield cut_texts(part)
     yield from _missing(part, task)
+
+
+def _overlay(part: TaskResult) -> Iterator[str]:
+    """Yield what further judgements change: every score with them, and without them in brackets."""
+    over = part.overlay
+    if not over:
+        return
+    gone = over["without_relevant"]
+    left = f"; {gone:,} queries have no relevant candidate any more" if gone else ""
+    yield f"with {over['name']} (without): {over['changed']:,} of {over['pairs']:,} pairs change{left}"
+    yield f"  all {over['queries']:,} queries: {_compared(over['scores'], part.scores)}"
+    judged = over["judged_queries"]
+    if judged["queries"] not in (0, over["queries"]):
+        yield f"  the {judged['queries']:,} queries that it judges: {_compared(judged['with'], judged['without'])}"
+
+
+def _compared(with_it: Mapping[str, float], without: Mapping[str, float]) -> str:
+    shown = (f"{name} {value:.3f} ({without[name]:.3f})" for name, value in with_it.items() if name in without)
+    return "  ".join(shown)
 
 
 def _by_grain(scores: Mapping[str, GrainScore], *, counts: bool = False) -> str:

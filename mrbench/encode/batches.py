@@ -14,7 +14,7 @@ from mrbench.arrays import Embeddings
 from mrbench.benchmark import decode, header_pixels
 from mrbench.errors import ModelError, WorkerError, out_of_memory
 from mrbench.models.protocol import Item
-from mrbench.records import Candidate, Query
+from mrbench.records import AnyImage, Candidate, Query
 from mrbench.workers import ordered_map, processes
 
 BATCH = 256  # images at a time, and
@@ -32,7 +32,7 @@ def batches(records: Iterable[Record], *, gpu: bool = False) -> Iterator[list[Re
     batch: list[Record] = []
     pixels, images = 0, BATCH if gpu else FIRST_IMAGES
     for record in records:
-        more = 0 if record.image is None else header_pixels(record.image)
+        more = sum(map(header_pixels, images_of(record)))
         most = images if pixels + more else GPU_TEXTS if gpu else TEXTS
         if batch and (len(batch) >= most or pixels + more > BATCH_PIXELS):
             yield batch
@@ -187,12 +187,17 @@ def _items(
             raise ModelError("prepare_texts returned something else", got=got, accepted=f"a list of {len(some)}")
         for row, one in zip(some, ready, strict=True):
             texts[row] = one
-    images = (None if record.image is None else _image(prepare, record) for record in records)
-    return [Item(text, image) for text, image in zip(texts, images, strict=True)]
+    images = ([_image(prepare, image, record.id) for image in images_of(record)] for record in records)
+    return [Item(text, own[0] if own else None, tuple(own[1:])) for text, own in zip(texts, images, strict=True)]
 
 
-def _image(prepare: Prepare | None, record: Query | Candidate) -> Any:
-    decoded = decode(record.image, where=record.id)  # type: ignore[arg-type]
+def images_of(record: Query | Candidate) -> tuple[AnyImage, ...]:
+    """Return all images of a record, in order."""
+    return () if record.image is None else (record.image, *record.more_images)
+
+
+def _image(prepare: Prepare | None, image: AnyImage, where: str) -> Any:
+    decoded = decode(image, where=where)
     return decoded if prepare is None else prepare(decoded)
 
 

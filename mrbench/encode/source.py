@@ -10,11 +10,21 @@ from mrbench.arrays import Embeddings
 from mrbench.benchmark import Benchmark
 from mrbench.encode.cut_texts import CutCounter
 from mrbench.encode.store import EmbeddingStore
-from mrbench.encode.task_inputs import encode_corpus, encode_part, encode_queries, encode_variants
-from mrbench.models.protocol import EmbeddingModel
+from mrbench.encode.task_inputs import (
+    corpus_label,
+    encode_corpus,
+    encode_part,
+    encode_queries,
+    encode_variants,
+    queries_label,
+)
+from mrbench.models.protocol import EmbeddingModel, takes_several_images
 from mrbench.pools.cut_texts import CutTexts
 from mrbench.pools.pool import TaskPool
 from mrbench.records import PARTS
+
+TOGETHER = "embedded together"
+AVERAGED = "mean of the normalised embeddings of the single images"
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,10 @@ class EmbeddingSource(Protocol):
 
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
         """Return the vectors of the parts of composed queries, where they can be had; nothing for other tasks."""
+        ...
+
+    def setting(self, pool: TaskPool) -> dict[str, str]:
+        """Return how a task was embedded where there is a choice; asked for when all of it is embedded."""
         ...
 
     def cut_texts(self, pool: TaskPool) -> CutTexts | None:
@@ -105,6 +119,13 @@ class ModelSource:
             for part in PARTS
             if part in self._model.modalities
         }
+
+    def setting(self, pool: TaskPool) -> dict[str, str]:
+        """Say how items with several images were embedded, where queries or candidates of the task are such items."""
+        labels = {queries_label(pool.task), *map(corpus_label, pool.corpora)}
+        if not labels & self._store.several:
+            return {}
+        return {"items of several images": TOGETHER if takes_several_images(self._model) else AVERAGED}
 
     def _said(self, task: str) -> str | None:
         """Return the instruction of a task's queries, None for their own."""

@@ -117,6 +117,7 @@ class EmbeddingStore:
         self.turn = 0  # units that were asked for
         self.absent: set[int] = set()  # processes that were waited for in vain: their part is dealt to the others
         self.fits: int | None = None  # items that fit into memory at a time, once that is known
+        self.several: set[str] = set()  # labels of what had items with several images
         self._folder: Path | None = None
         if folder is not None:
             self._said = fingerprint(model)

@@ -54,7 +54,7 @@ def encode_queries(
         asked = (query for query in benchmark.queries(task, split) if query.id in wanted)
         return _instructed(asked, instruction)
 
-    found, embeddings = encode_records(model, queries, len(ids), f"{task} queries", _query_embedder(model), store)
+    found, embeddings = encode_records(model, queries, len(ids), queries_label(task), _query_embedder(model), store)
     position = {name: row for row, name in enumerate(found)}
     return embeddings[[position[name] for name in ids]]
 
@@ -113,7 +113,7 @@ def encode_part(
 
     def parts() -> Iterator[Query]:
         queries = _instructed((query for query in benchmark.queries(pool.task, split) if query.id in row), instruction)
-        return (replace(q, text=None) if part == "image" else replace(q, image=None) for q in queries)
+        return (replace(q, text=None) if part == "image" else replace(q, image=None, more_images=()) for q in queries)
 
     found, embeddings = encode_records(
         model, parts, len(row), f"{pool.task} {part} alone", _query_embedder(model), store
@@ -138,7 +138,17 @@ def encode_corpus(
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Pending:
         return _fetch(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
-    return encode_records(model, lambda: iter(corpus), len(corpus), f"{name} candidates", embed, store)[1]
+    return encode_records(model, lambda: iter(corpus), len(corpus), corpus_label(name), embed, store)[1]
+
+
+def queries_label(task: str) -> str:
+    """Return what progress and errors call the queries of a task."""
+    return f"{task} queries"
+
+
+def corpus_label(name: str) -> str:
+    """Return what progress and errors call the candidates of a corpus."""
+    return f"{name} candidates"
 
 
 def _instructed(queries: Iterator[Query], instruction: str | None) -> Iterator[Query]:

@@ -15,10 +15,20 @@ import numpy as np
 from tqdm import tqdm
 
 from mrbench.arrays import Embeddings
-from mrbench.encode.batches import GPU_TEXTS, TEXTS, Embed, Pending, WithinMemory, batches, in_order, read_ahead
+from mrbench.encode.batches import (
+    GPU_TEXTS,
+    TEXTS,
+    Embed,
+    Pending,
+    WithinMemory,
+    batches,
+    images_of,
+    in_order,
+    read_ahead,
+)
 from mrbench.encode.store import EmbeddingStore, unit_name
 from mrbench.errors import BenchmarkError, OutputError
-from mrbench.models.protocol import EmbeddingModel, on_gpu
+from mrbench.models.protocol import EmbeddingModel, on_gpu, takes_several_images
 from mrbench.records import Candidate, Query
 from mrbench.search.vectors import unit_vectors
 
@@ -26,6 +36,7 @@ WINDOW = 16_384  # parts of records whose texts are sorted together, at most, an
 WINDOW_BYTES = 1 << 26  # of their images
 FIRST_WINDOW = 4096  # so that the model has something to do while the second window is looked at
 AHEAD = 2  # batches that a model may still be embedding when it is given the next
+TOGETHER = -1  # marks a record with several images that a model takes together
 _TRIES = 3  # to make what a cache lost meanwhile: somebody may clear it, but not again and again
 _FROZEN = 10_000  # objects; Python itself sets some hundred aside as it starts
 UNIT = 256  # parts that are one unit of a cache, TEXTS or GPU_TEXTS: what a process embeds before another has its turn
@@ -43,7 +54,9 @@ def encode_records(
     """Embed records that the store does not hold, unit by unit.
 
     The store keeps what the model returned. Where a model adds up image and text, each of the two is embedded by
-    itself: the picture of a query and of all its variants once. Units are dealt to the processes in turn. What is in
+    itself: the picture of a query and of all its variants once. A record with several images is embedded whole where
+    the model takes several; otherwise once for each image, with the text, and its vector is the mean of their unit
+    vectors. Units are dealt to the processes in turn. What is in
     them depends on the records and on what was there before, never on who else works or was killed.
 
     Args:
@@ -63,13 +76,15 @@ def encode_records(
         OutputError: The cache cannot be read or written, or loses what it is given.
     """
     store = EmbeddingStore(model) if store is None else store
-    turn, sizes, ids, keys = store.turn, [], [], []  # type: tuple[int, list[int], list[str], list[bytes]]
+    turn = store.turn
+    single, sizes = [], []  # type: tuple[list[int], list[int]]
+    ids, keys = [], []  # type: tuple[list[str], list[bytes]]
 
     def units() -> Iterator[_Unit]:
         store.turn = turn
-        for one in (sizes, ids, keys):
+        for one in (single, sizes, ids, keys):
             one.clear()
-        return _units(model, _parts(model, records(), sizes), store, ids, keys)
+        return _units(model, _parts(model, _single(model, records(), single), sizes), store, ids, keys)
 
     def make_lacking() -> None:
         late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
@@ -77,7 +92,7 @@ def encode_records(
             others: dict[str, int] = {}
             named = f"{model.name}: {label}"
             with set_aside(), tqdm(total=total, desc=named, unit="item", leave=False, disable=None) as progress:
-                tell = partial(_tell, progress, sizes)
+                tell = partial(_tell, progress, single)
                 _embed_units(model, _own(units(), store, late, others, tell), embed, store)
             late = store.wait(others)
             store.absent.update(others[name] for name in late)
@@ -85,14 +100,16 @@ def encode_records(
     for _ in range(_TRIES):
         store.refresh()
         make_lacking()
-        if len(sizes) != total:
-            raise BenchmarkError("records are missing", where=label, got=len(sizes), accepted=total)
+        if len(single) != total:
+            raise BenchmarkError("records are missing", where=label, got=len(single), accepted=total)
         starts = np.cumsum([0, *sizes])[:-1].tolist()
         second = [(row, keys[starts[row] + 1]) for row, size in enumerate(sizes) if size == 2]
         found = store.gather([keys[start] for start in starts], second)
         if found is not None:
+            if any(number != 1 for number in single):
+                store.several.add(label)
             ids = [ids[start] for start in starts]
-            return ids, unit_vectors(found, ids, model.name)
+            return _averaged(ids, unit_vectors(found, ids, model.name), single, model.name)
     raise OutputError(
         "the cache does not keep what is written there", where=label, accepted="another folder for --cache"
     )
@@ -114,12 +131,48 @@ def set_aside() -> Iterator[None]:
             gc.unfreeze()
 
 
+def _single(model: EmbeddingModel, records: Iterator[Record], single: list[int]) -> Iterator[Record]:
+    """Yield what the model is given at once, and append to ``single`` how many of it are one record.
+
+    That is 1, the number of its images where the model takes them one by one, or -1 where it takes several together.
+    """
+    together = takes_several_images(model)
+    for record in records:
+        images = images_of(record)
+        if len(images) < 2 or together:
+            single.append(1 if len(images) < 2 else TOGETHER)
+            yield record
+            continue
+        single.append(len(images))
+        for image in images:
+            yield replace(record, image=image, more_images=())
+
+
+def _averaged(ids: list[str], vectors: Embeddings, single: list[int], name: str) -> tuple[list[str], Embeddings]:
+    """Return ids and unit vectors of records: of one with several rows the mean of them, brought to length 1.
+
+    Raises:
+        ModelError: The rows of a record add up to nothing.
+    """
+    counts = np.abs(np.array(single, dtype=np.int64))
+    if len(counts) == len(ids):  # one row each
+        return ids, vectors
+    starts = np.cumsum(counts) - counts
+    ids = [ids[start] for start in starts.tolist()]
+    averaged = vectors[starts]
+    some = np.flatnonzero(counts > 1)
+    ends = starts + counts
+    means = np.array([vectors[starts[row] : ends[row]].mean(axis=0, dtype=np.float64) for row in some.tolist()])
+    averaged[some] = unit_vectors(means.astype(np.float32), [ids[row] for row in some.tolist()], name)
+    return ids, averaged
+
+
 def _parts(model: EmbeddingModel, records: Iterator[Record], sizes: list[int]) -> Iterator[Record]:
     """Yield what is embedded by itself, and append to ``sizes`` how much of it each record is: 1, or 2 that add up."""
     for record in records:
         if getattr(model, "additive", False) and record.text is not None and record.image is not None:
             sizes.append(2)
-            yield replace(record, image=None)
+            yield replace(record, image=None, more_images=())
             yield replace(record, text=None)
         else:
             sizes.append(1)
@@ -175,7 +228,7 @@ def _window(parts: Iterator[Record], most: int) -> list[Record]:
     size = 0
     for part in parts:
         window.append(part)
-        size += 0 if part.image is None else len(part.image.data)
+        size += sum(image.size for image in images_of(part))
         if len(window) == most or size >= WINDOW_BYTES:
             break
     return window
@@ -199,8 +252,8 @@ def _own(
         tell()
 
 
-def _tell(progress: Any, sizes: list[int]) -> None:
-    progress.update(len(sizes) - progress.n)
+def _tell(progress: Any, single: list[int]) -> None:
+    progress.update(len(single) - progress.n)
 
 
 def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, store: EmbeddingStore) -> None:
@@ -238,6 +291,7 @@ def _key(model: EmbeddingModel, record: Query | Candidate) -> bytes:
     side = "candidate" if isinstance(record, Candidate) else f"query {record.instruction}"
     parts = ["" if getattr(model, "symmetric", False) else side, "-" if record.text is None else f"+{record.text}"]
     digest = hashlib.sha256()
-    for part in (*(text.encode() for text in parts), b"-" if record.image is None else b"+" + record.image.data):
+    pictures = [b"+" + image.data for image in images_of(record)] or [b"-"]
+    for part in (*(text.encode() for text in parts), *pictures):
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.digest()

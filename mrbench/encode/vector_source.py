@@ -61,6 +61,10 @@ class VectorSource:
     def cut_texts(self, pool: TaskPool) -> None:
         """Return None: whoever computed the vectors knows."""
 
+    def setting(self, pool: TaskPool) -> dict[str, str]:
+        """Return nothing: whoever computed the vectors knows."""
+        return {}
+
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
         """Return the vectors of image and text of composed queries alone, as far as the model takes them alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":

@@ -22,11 +22,12 @@ from mrbench.folders import FolderKind, check_replaceable, check_writable, repla
 from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.models.vectors import VectorFolder
 from mrbench.pools import TaskPool, load_pool, pool_modalities
+from mrbench.pools.overlay import Overlay, OverlayPairs
 from mrbench.records import MODALITIES, Task
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import embed_tasks, run_tasks
 from mrbench.runs import RUN_FILES, Run, read_run, write_run
-from mrbench.score import score_run
+from mrbench.score import add_overlay, describe, score_run
 
 RESULT = "result.json"
 FOLDER = FolderKind(RESULT, rf"{re.escape(RESULT)}|{RUN_FILES}")
@@ -47,6 +48,7 @@ def evaluate(
     command: str = "",
     cache: Path | None = None,
     share: Share | None = None,
+    overlay: Overlay | None = None,
     name: str | None = None,
     instruction: str | Mapping[str, str] | None = None,
 ) -> Result:
@@ -68,6 +70,8 @@ def evaluate(
         command: The command to write into the result.
         cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
         share: What this process embeds where several share the work: the others call :func:`embed`.
+        overlay: Judgements to lay over those of the benchmark, such as known false negatives: scores with them stand
+            beside the scores without.
         name: What to call the model in the result; None takes its own name. Caches do not depend on it.
         instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
 
@@ -76,7 +80,7 @@ def evaluate(
 
     Raises:
         InputError: An unknown task, split or pool, a number out of range, a cache in the folder to write, or one of the
-            two in the benchmark.
+            two in the benchmark; an overlay that concerns no task, or a task whose judgements are complete.
         OutputError: The folder cannot be written, or holds something else.
         ModelError: The model returned embeddings that cannot be scored.
         BenchmarkError: The benchmark is malformed, or an image cannot be decoded.
@@ -93,6 +97,7 @@ def evaluate(
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
+    laid = _laid(overlay, pools)
     source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
     run = Run(
         model=_describe(model) | ({"name": name} if name else {}),
@@ -112,13 +117,15 @@ def evaluate(
         seed=seed,
         limit=limit,
         depth=depth,
-        tasks=run_tasks(source, pools, depth=depth, folder=cache, device=_search_device(model)),
+        tasks=run_tasks(source, pools, depth=depth, folder=cache, device=_search_device(model), overlays=laid),
         not_supported={task: reason for task, reason in reasons.items() if reason},
+        overlay={} if overlay is None else describe(overlay),
     )
+    scored = score_run(run, benchmark, pools=pools)
     result = Result(
         model=run.model,
         benchmark=dict(run.benchmark),
-        tasks=score_run(run, benchmark, pools=pools),
+        tasks=add_overlay(scored, run, pools),
         seed=seed,
         limit=limit,
         environment=environment(),
@@ -130,6 +137,26 @@ def evaluate(
         write_run(folder, run)
         write_result(folder / RESULT, result)
     return result
+
+
+def _laid(overlay: Overlay | None, pools: dict[str, TaskPool]) -> dict[str, OverlayPairs]:
+    """Return what of an overlay concerns each task.
+
+    Raises:
+        InputError: Nothing does.
+    """
+    if overlay is None:
+        return {}
+    laid = {task: overlay.on(pool) for task, pool in pools.items()}
+    if pools and not any(len(pairs.query) for pairs in laid.values()):
+        first = f"{overlay.query[0]} {overlay.candidate[0]}" if len(overlay.query) else None
+        raise InputError(
+            "no row of the overlay names a query and a candidate of these tasks",
+            where=overlay.name,
+            got=first,
+            accepted=f"ids as {next(iter(pools.values())).query_ids[0]}",
+        )
+    return laid
 
 
 def _said(instruction: str | Mapping[str, str] | None) -> dict[str, Any]:
@@ -227,19 +254,22 @@ def _pools(
     return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
 
 
-def rescore(folder: Path, benchmark: Benchmark) -> Result:
+def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = None) -> Result:
     """Compute the scores of an evaluation again from its run, without the model.
 
     Args:
         folder: What :func:`evaluate` wrote.
         benchmark: The benchmark that it was made on.
+        overlay: Judgements to lay over those of the benchmark; None takes those that it was evaluated with, if any.
 
     Returns:
         The result with scores computed now; times, environment and command as they were written. Its scores equal the
         written ones unless one of the two files was changed.
 
     Raises:
-        ResultError: The run or the result is malformed, they are of two evaluations, or the benchmark is another one.
+        ResultError: The run or the result is malformed, they are of two evaluations, the benchmark is another one, or
+            the run lacks the scores of some of the overlay's pairs.
+        InputError: The overlay concerns no task, or a task whose judgements are complete.
     """
     written, run = read_result(folder / RESULT), read_run(folder)
     for name in ("model", "benchmark", "seed", "limit"):
@@ -254,8 +284,17 @@ def rescore(folder: Path, benchmark: Benchmark) -> Result:
         has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
         if has != task.status:
             raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
+    split, pool = run.benchmark["split"], run.benchmark["pool"]
+    known = set(benchmark.task_names) if run.benchmark["digest"] == benchmark.digest else set()
+    pools = {
+        name: load_pool(benchmark, name, split, pool=pool, limit=run.limit, seed=run.seed)
+        for name in run.tasks
+        if name in known
+    }
+    found = score_run(run, benchmark, pools=pools)
+    _laid(overlay, pools)
     scored: dict[str, TaskResult] = {}
-    for name, task in score_run(run, benchmark).items():
+    for name, task in add_overlay(found, run, pools, overlay).items():
         seconds = written.tasks[name].seconds if name in written.tasks else {}
         scored[name] = replace(task, seconds=seconds)
     return replace(written, tasks=scored)

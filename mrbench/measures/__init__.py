@@ -47,6 +47,7 @@ from mrbench.measures.precision import precision, r_precision
 from mrbench.measures.recall import capped_recall, recall
 from mrbench.measures.reciprocal_rank import first_rank, reciprocal_rank
 from mrbench.measures.reduce import mean, median
+from mrbench.measures.rounds import hit_rate_so_far
 from mrbench.measures.ties import TieGroups
 
 __all__ = [
@@ -95,6 +96,7 @@ __all__ = [
     "hit_of_positive",
     "hit_rate",
     "hit_rate_slope",
+    "hit_rate_so_far",
     "ideal_dcg",
     "ideal_dcg_listed",
     "in_order",

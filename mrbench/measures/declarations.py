@@ -84,6 +84,11 @@ DECLARATIONS: dict[str, Measure] = {
         "the share of queries with a relevant candidate {among}",
         "Recall@{k} in UniIR, M-BEIR, MMEB, CIRR and the ELVA paper, success@{k} in trec_eval",
     ),
+    "hit_rate_so_far@k": Measure(
+        "hit rate so far@{k}",
+        "the share of queries with a relevant candidate {among} in this round of a dialogue or one before it",
+        others="Hits@{k} in ChatIR",
+    ),
     "recall@k": _ranked("recall@{k}", "the share of a query's relevant candidates that are {among}"),
     "capped_recall@k": _ranked(
         "capped recall@{k}",

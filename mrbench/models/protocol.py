@@ -17,10 +17,21 @@ class Item:
     """What a model embeds: a text, a decoded RGB image, or both; or what the model made of them ahead.
 
     That is what its ``prepare_texts`` and its ``prepare`` returned, where it has them.
+
+    Attributes:
+        text: The text, or None.
+        image: The image, the first where there are several, or None.
+        more_images: Further images; empty unless the model says that it takes several.
     """
 
     text: str | None = None
     image: Image.Image | None = None
+    more_images: tuple[Image.Image, ...] = ()
+
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        """All images, in order."""
+        return () if self.image is None else (self.image, *self.more_images)
 
 
 @runtime_checkable
@@ -38,17 +49,19 @@ class EmbeddingModel(Protocol):
     Where the vectors are tensors on a GPU, their values are asked for when the next batch has been given: a model that
     does not wait for them keeps the device busy.
 
-    More attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded alike and
-    instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
+    More attributes are read where a model has them. ``symmetric``, true: queries and candidates are embedded alike
+    and instructions are ignored, so that what is equal is embedded once. ``additive``, true: an item of two parts is
     embedded as the sum of what its text and its image are embedded as, so that each is embedded once. ``prepare``: a
     function that can be pickled, from a decoded image to what the network takes; it runs ahead of the model, and
     ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
     ``Item.text`` is then what it made of the text, or the text where it did not run. ``cut_texts``: a function from a
     list of texts to booleans, an array of shape ``(len(texts),)``: which of them are longer than what the model reads.
     Pairs with such a text are then in no measure of grains; without it nothing is known to be cut.
-    ``shares_prefixes``, true: texts come in alphabetical order instead of by length. ``preprocessing`` and ``seed``:
-    what else decides a vector beside the revision; caches are keyed by them. ``control``, true: the model is there to
-    show what chance gives; leaderboards list it without a rank.
+    ``shares_prefixes``, true: texts come in alphabetical order instead of by length. ``takes_several_images``, true: an
+    item with several images (frames of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get
+    each image by itself, with the item's text where it has one, and the mean of the normalised embeddings stands for
+    the item. ``preprocessing`` and ``seed``: what else decides a vector beside the revision; caches are keyed by them.
+    ``control``, true: the model is there to show what chance gives; leaderboards list it without a rank.
     """
 
     name: str
@@ -75,3 +88,8 @@ def supports(model: EmbeddingModel, task: Task) -> bool:
 def on_gpu(model: EmbeddingModel) -> bool:
     """Whether a model says that it computes on a GPU."""
     return str(model.device).startswith("cuda")
+
+
+def takes_several_images(model: EmbeddingModel) -> bool:
+    """Whether a model says that it takes all images of an item together."""
+    return getattr(model, "takes_several_images", False) is True

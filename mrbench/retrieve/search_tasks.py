@@ -18,6 +18,7 @@ from tqdm import tqdm
 from mrbench.arrays import Embeddings, Ints
 from mrbench.encode.source import EmbeddingSource, TaskEmbeddings
 from mrbench.encode.store import room
+from mrbench.pools.overlay import OverlayPairs
 from mrbench.pools.pool import TaskPool
 from mrbench.retrieve.positive_ranks import own_places, place_tables, unrelated
 from mrbench.retrieve.top_results import first_results
@@ -40,6 +41,7 @@ def run_tasks(
     depth: int = 100,
     folder: Path | None = None,
     device: str = "cpu",
+    overlays: Mapping[str, OverlayPairs] | None = None,
 ) -> dict[str, TaskRun]:
     """Embed and search every task; each corpus is embedded once, whatever the number of tasks that search it.
 
@@ -49,6 +51,7 @@ def run_tasks(
         depth: As in :func:`search_task`.
         folder: Where a large pool of two modalities is put together; None does it in memory.
         device: As in :func:`search_task`.
+        overlays: By task, what is laid over its judgements: the scores of these pairs are kept too.
     """
     corpora: dict[str, Embeddings] = {}
     runs = {}
@@ -69,11 +72,14 @@ def run_tasks(
         clock.append(perf_counter())
         cut = source.cut_texts(pool)
         clock.append(perf_counter())
-        run = search_task(TaskEmbeddings(candidates, queries, variants, parts), pool, depth=depth, device=device)
+        embedded = TaskEmbeddings(candidates, queries, variants, parts)
+        overlay = (overlays or {}).get(task)
+        run = search_task(embedded, pool, depth=depth, device=device, overlay=overlay)
         clock.append(perf_counter())
         steps = ("embed candidates", "embed queries", "embed variants", "find cut texts", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
-        runs[task] = replace(run, seconds=seconds, cut=None if cut is None else cut.to_table(pool))
+        table = None if cut is None else cut.to_table(pool)
+        runs[task] = replace(run, seconds=seconds, setting=source.setting(pool), cut=table)
     return runs
 
 
@@ -98,6 +104,7 @@ def search_task(
     block: int | None = None,
     threads: int | None = None,
     device: str = "cpu",
+    overlay: OverlayPairs | None = None,
 ) -> TaskRun:
     """Search every query, variant and part in the whole pool, and count who stands above whom.
 
@@ -113,6 +120,7 @@ def search_task(
         threads: Threads that search, each for its own queries; None takes one a core.
         device: ``cpu``, or a device of torch that searches, for example ``cuda``. Neither it nor block nor threads
             change the result, but for the last digit of means and deviations, which a device's library sums.
+        overlay: What is laid over the judgements: the scores of these pairs are kept too.
 
     Returns:
         The run of the task.
@@ -132,10 +140,12 @@ def search_task(
     target = ScoreRequest(np.arange(len(pool.variants.target)), pool.variants.target)
     with _searching(pool, number + sum(len(query) for _, query in again), threads) as (executor, progress):
         searcher = _searcher(embeddings.candidates, pool, executor, threads or cores(), block, progress, device)
-        members, relevant, positive = (
-            ScoreRequest(*pairs, counted=True) for pairs in (ladder, pool.relevant, (every, own))
+        laid = (np.empty(0, np.int64),) * 2 if overlay is None else (overlay.query, overlay.position)
+        members, relevant, positive, over = (
+            ScoreRequest(*pairs, counted=True) for pairs in (ladder, pool.relevant, (every, own), laid)
         )
-        top, scores = searcher.search(embeddings.queries, [members, relevant, positive], length)
+        requests = [members, relevant, positive, *([over] if len(over.query) else [])]
+        top, scores = searcher.search(embeddings.queries, requests, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
         mean, deviation = searcher.spread(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
@@ -157,6 +167,8 @@ def search_task(
         "gains": first.gains,
         "first": first.grains,
     }
+    if overlay is not None and len(overlay.query):
+        tables["overlay"] = {**over.columns(), "relevance": overlay.relevance}
     named = {name: _table(columns, pool) for name, columns in tables.items()}
     of_queries = {"mean": mean, "deviation": deviation, "unrelated": far, "wrong": first.wrong}
     return TaskRun(**named, **place_tables(embeddings, pool, places, target.score, of_queries))

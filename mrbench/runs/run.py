@@ -39,15 +39,17 @@ TABLES: dict[str, pa.Schema] = {
     ),
     "first": pa.schema([_QUERY, _GRAIN, ("kept", pa.float64()), ("lost", pa.float64())]),
     "parts": pa.schema([_QUERY, ("part", _NAME), _SCORE, *_OTHERS]),
+    "overlay": pa.schema([_QUERY, _CANDIDATE, _SCORE, *_COUNTS, ("relevance", pa.int64())]),
     "cut": pa.schema([("what", _NAME), ("id", pa.string()), _KIND, _GRAIN, _NUMBER]),
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
 ``greater`` and ``equal`` count over the whole pool the candidates of a strictly higher score, and of the same score,
 the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
-that are not relevant to the query, itself not included.
+that are not relevant to the query, itself not included. ``overlay`` is there where something was laid over the
+judgements.
 """
-OPTIONAL = ("cut",)
+OPTIONAL = ("overlay", "cut")
 """Tables that a run may lack."""
 FILES = rf"run\.json|[A-Za-z0-9][A-Za-z0-9_.]{{0,99}}\.(trec|(run|{'|'.join(TABLES)})\.parquet)"
 """The names of all files of a run, as a regular expression."""
@@ -73,6 +75,9 @@ class TaskRun:
         parts: For every composed query, the score and place of its positive when its picture or its text is asked
             alone; empty for other tasks and for models that cannot take one of the two.
         seconds: Wall time by step.
+        setting: How it was embedded, where there is a choice.
+        overlay: What was laid over the judgements of the task: its pairs with their relevance, score and place in the
+            whole pool; None where nothing was.
         cut: Every text that the model did not read to its end: a query, a candidate or a variant of a query. None where
             the model does not say, and in runs of before.
     """
@@ -86,6 +91,8 @@ class TaskRun:
     first: pa.Table
     parts: pa.Table
     seconds: dict[str, float] = field(default_factory=dict)
+    setting: dict[str, str] = field(default_factory=dict)
+    overlay: pa.Table | None = None
     cut: pa.Table | None = None
 
 
@@ -100,6 +107,7 @@ class Run:
         depth: Candidates per query in ``top``.
         tasks: The run of every task that the model can take.
         not_supported: Why there is no run, by task.
+        overlay: ``{"name", "sha256", "rows"}`` of what was laid over the judgements; empty where nothing was.
     """
 
     model: dict[str, Any]
@@ -109,6 +117,7 @@ class Run:
     depth: int
     tasks: dict[str, TaskRun]
     not_supported: dict[str, str]
+    overlay: dict[str, Any] = field(default_factory=dict)
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -131,8 +140,12 @@ def write_run(folder: Path, run: Run) -> None:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         **{name: getattr(run, name) for name in ("model", "benchmark", "seed", "limit", "depth", "not_supported")},
-        "tasks": {task: {"seconds": part.seconds} for task, part in run.tasks.items()},
+        "tasks": {
+            task: {"seconds": part.seconds, **({"setting": part.setting} if part.setting else {})}
+            for task, part in run.tasks.items()
+        },
         "files": digests,
+        **({"overlay": run.overlay} if run.overlay else {}),
     }
     write_json_atomic(folder / RUN, raw)
 
@@ -183,8 +196,9 @@ def read_run(folder: Path) -> Run:
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
             depth=int(raw["depth"]),
-            tasks={task: _read_task(folder, task, part["seconds"], digests) for task, part in raw["tasks"].items()},
+            tasks={task: _read_task(folder, task, part, digests) for task, part in raw["tasks"].items()},
             not_supported={task: str(reason) for task, reason in raw["not_supported"].items()},
+            overlay=dict(raw.get("overlay", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
@@ -198,7 +212,7 @@ def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:
     return {"instruction": {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else str(said)}
 
 
-def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[str, str]) -> TaskRun:
+def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str, str]) -> TaskRun:
     tables = {}
     for table, schema in TABLES.items():
         path = _path(folder, task, table)
@@ -215,7 +229,11 @@ def _read_task(folder: Path, task: str, seconds: dict[str, Any], digests: dict[s
             raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
         if any(column.null_count for column in tables[table].columns):
             raise ResultError("a table of a run has empty cells", where=path)
-    return TaskRun(**tables, seconds={step: float(value) for step, value in seconds.items()})
+    return TaskRun(
+        **tables,
+        seconds={step: float(value) for step, value in said["seconds"].items()},
+        setting={str(name): str(value) for name, value in said.get("setting", {}).items()},
+    )
 
 
 def _names(schema: pa.Schema) -> list[str]:

@@ -1,5 +1,6 @@
 """Scoring: from a run and the judgements to every measure, without model or search."""
 
+from mrbench.score.overlaid import add_overlay, describe
 from mrbench.score.scoring import score_run
 
-__all__ = ["score_run"]
+__all__ = ["add_overlay", "describe", "score_run"]

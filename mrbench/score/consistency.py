@@ -61,7 +61,8 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
     """
     where = f"{pool.task}, {name}"
     query = _positions(table, "query-id", pool, where, "the run has a query that was not asked")
-    expected = pool.ladder.query if name == "ladder" else np.arange(len(pool.query_ids))
+    some = {"ladder": pool.ladder.query, "overlay": query}  # other tables have a row for every query
+    expected = some.get(name, np.arange(len(pool.query_ids)))
     missing = np.setdiff1d(expected, query)
     if len(missing):
         raise ResultError(
@@ -121,7 +122,7 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
     rank = np.arange(len(top.query)) - starts[top.query] + 1
     _agree(top.counts["rank"] == rank, top, pool, accepted="ranks by falling score")
     groups = _tie_groups(top.query, top.score)
-    for rows in (run["ladder"], relevant):
+    for rows in (run["ladder"], relevant, *([run["overlay"]] if "overlay" in run else [])):
         length, start = lengths[rows.query], starts[rows.query]
         at = top.row_of(rows.key)
         _agree((at < 0) | (top.score[at] == rows.score), rows, pool, accepted="the scores of the run")

@@ -21,6 +21,7 @@ from mrbench.results import TaskResult
 from mrbench.runs.run import Run, TaskRun
 from mrbench.score.consistency import Rows, check_places, check_run, read_rows
 from mrbench.score.diagnose import diagnose
+from mrbench.score.rounds import add_round_scores
 from mrbench.score.run_rows import align
 from mrbench.score.sensitivity import RESAMPLES
 
@@ -64,6 +65,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             described = task_to_json(benchmark.task(task))
             results[task] = TaskResult("not supported", run.not_supported[task], task=described)
     add_group_scores(results)
+    add_round_scores(results)
     return results
 
 
@@ -85,7 +87,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     found = diagnose(rows, aligned, pool, clusters, cut or CutTexts.none(pool))
     ranked = rank_scores(rows, pool)
     values = ranked | found.per_query
-    scores, intervals = _summary(values, clusters)
+    scores, intervals = summarise(values, clusters)
     scores |= found.scores
     return TaskResult(
         status="scored",
@@ -106,7 +108,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         clusters=tuple(pool.clusters.tolist()),
         seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
         task=task_to_json(pool.definition),
-        setting=_setting(pool),
+        setting=_setting(pool) | run.setting,
         chance={name: chance_level(name, pool) for name in ranked if not name.startswith("judged@")},
         cut_texts={} if cut is None else cut.counts,
         cut_pairs=found.cut_pairs,
@@ -227,7 +229,7 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
                 results[name].missing.pop("group_score", None)
 
 
-def _summary(values: dict[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def summarise(values: Mapping[str, Floats], clusters: Ints) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Return the mean of every measure over the queries on which it is defined, and its interval."""
     scores, intervals = {}, {}
     for name, all_values in values.items():

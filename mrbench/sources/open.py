@@ -36,6 +36,32 @@ SOURCES = Registry(
             "mrbench.sources.fashioniq_turns:read",
         ),
         Entry("genecis", "GeneCIS: a photo and a word, a gallery for each query", "mrbench.sources.genecis:read"),
+        Entry("eccv", "ECCV Caption: more of what is true of COCO's test photos", "mrbench.sources.eccv:read"),
+        Entry(
+            "cxc", "Crisscrossed Captions: graded similarity of photos and captions of COCO", "mrbench.sources.cxc:read"
+        ),
+        Entry(
+            "negbench",
+            "NegBench: captions that say what is not there, retrieval and questions",
+            "mrbench.sources.negbench:read",
+        ),
+        Entry("ccneg", "CC-Neg: images with a caption and the caption negated", "mrbench.sources.ccneg:read"),
+        Entry("urban1k", "Urban-1k: long captions of city photos", "mrbench.sources.long_captions:read_urban1k"),
+        Entry(
+            "sharegpt4v",
+            "ShareGPT4V: long captions, the first 1,000 as in Long-CLIP",
+            "mrbench.sources.long_captions:read_sharegpt4v",
+        ),
+        Entry(
+            "visdial",
+            "Visual Dialog: a caption and rounds of a dialogue ask for an image",
+            "mrbench.sources.visdial:read",
+        ),
+        Entry("msrvtt", "MSR-VTT 1k-A: captions and videos, from frames", "mrbench.sources.videos:read_msrvtt"),
+        Entry("msvd", "MSVD: captions ask for videos, from frames", "mrbench.sources.videos:read_msvd"),
+        Entry(
+            "winoground", "Winoground: two images and two captions of the same words", "mrbench.sources.winoground:read"
+        ),
     ],
 )
 """Every entry is named after its prefix and loads a :data:`ReadSource`.
