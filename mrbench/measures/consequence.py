@@ -66,16 +66,16 @@ def grain_coverage(grain: Names, kept: Floats) -> ByGrain:
     return mean_by_grain(grain, kept)
 
 
-def hit_of_positive(above: Ints, beside: Ints, k: int) -> Floats:
+def hit_of_positive(above: Ints, tied: Ints, k: int) -> Floats:
     """Return the probability that the positive is among the first k, other relevant candidates left out.
 
-    Expected value over the orders of the tied: ``min(1, max(0, (k - above) / (1 + beside)))``. Shape as the arguments.
+    Expected value over the orders of the tied: ``min(1, max(0, (k - above) / (1 + tied)))``. Shape as the arguments.
 
     >>> hit_of_positive(np.array([0, 4, 9]), np.array([0, 1, 0]), 5)
     array([1. , 0.5, 0. ])
     """
     check_cutoff(k)
-    chance: Floats = np.clip((k - above) / (1 + beside), 0.0, 1.0)
+    chance: Floats = np.clip((k - above) / (1 + tied), 0.0, 1.0)
     return chance
 
 

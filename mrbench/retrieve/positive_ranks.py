@@ -15,11 +15,11 @@ from mrbench.pools.unrelated import has_unrelated, unrelated_queries
 from mrbench.search.requests import ScoreRequest
 from mrbench.workers import ordered_map
 
-Place = tuple[Scores, Ints, Ints]
-"""Score, candidates above and candidates beside it of each asked: those that are not relevant to its query."""
+PositiveRank = tuple[Scores, Ints, Ints]
+"""Score, candidates above and candidates tied it of each asked: those that are not relevant to its query."""
 
 
-def own_places(own: ScoreRequest, relevant: ScoreRequest) -> Place:
+def ranks_of_positives(own: ScoreRequest, relevant: ScoreRequest) -> PositiveRank:
     """Return where positives stand.
 
     Args:
@@ -33,8 +33,8 @@ def own_places(own: ScoreRequest, relevant: ScoreRequest) -> Place:
     return own.score, own.greater - higher, own.equal - same
 
 
-def place_tables(
-    embeddings: TaskEmbeddings, pool: TaskPool, places: list[Place], targets: Scores, more: dict[str, Floats]
+def rank_tables(
+    embeddings: TaskEmbeddings, pool: TaskPool, places: list[PositiveRank], targets: Scores, more: dict[str, Floats]
 ) -> dict[str, pa.Table]:
     """Return the tables ``queries``, ``variants`` and ``parts`` of a run.
 
@@ -46,12 +46,12 @@ def place_tables(
         more: The other columns of ``queries``, each of shape ``(num_queries,)``.
     """
     number, variants = len(pool.query_ids), pool.variants
-    score, above, beside = (np.concatenate(column) for column in zip(*places, strict=True))
+    score, above, tied = (np.concatenate(column) for column in zip(*places, strict=True))
     ids = pool.names["query-id"]
 
     def table(start: int, query: Ints, **columns: Any) -> pa.Table:
         part = slice(start, start + len(query))
-        places = {"score": score[part], "above": above[part], "beside": beside[part]}
+        places = {"score": score[part], "above": above[part], "tied": tied[part]}
         return pa.table({"query-id": ids.take(pa.array(query)), **columns, **places})
 
     moved = (embeddings.variants.astype(np.float64) - embeddings.queries[variants.query]) ** 2

@@ -20,7 +20,7 @@ from mrbench.encode.source import EmbeddingSource, TaskEmbeddings
 from mrbench.encode.store import room
 from mrbench.pools.overlay import OverlayPairs
 from mrbench.pools.pool import TaskPool
-from mrbench.retrieve.positive_ranks import own_places, place_tables, unrelated
+from mrbench.retrieve.positive_ranks import rank_tables, ranks_of_positives, unrelated
 from mrbench.retrieve.top_results import first_results
 from mrbench.runs.run import TaskRun
 from mrbench.search.distinct import Vectors
@@ -149,13 +149,13 @@ def search_task(
         first = first_results(pool, searcher, embeddings.queries, top, scores)
         mean, deviation = searcher.spread(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
-        places = [own_places(positive, relevant)]
+        places = [ranks_of_positives(positive, relevant)]
         for more, query_of in again:
             positive = ScoreRequest(np.arange(len(query_of)), own[query_of], counted=True)
             known = relevant.for_queries(query_of)
             requests = [positive, known, *([target] if more is embeddings.variants else [])]
             searcher.search(more, requests, of=query_of)
-            places.append(own_places(positive, known))
+            places.append(ranks_of_positives(positive, known))
     one = ~np.isnan(first.only)  # where all candidates score the same, sums do not see it to the last bit
     mean[one], deviation[one] = first.only[one], 0.0
     kept = top[:, : min(depth, length)] >= 0
@@ -171,7 +171,7 @@ def search_task(
         tables["overlay"] = {**over.columns(), "relevance": overlay.relevance}
     named = {name: _table(columns, pool) for name, columns in tables.items()}
     of_queries = {"mean": mean, "deviation": deviation, "unrelated": far, "wrong": first.wrong}
-    return TaskRun(**named, **place_tables(embeddings, pool, places, target.score, of_queries))
+    return TaskRun(**named, **rank_tables(embeddings, pool, places, target.score, of_queries))
 
 
 def _searcher(

@@ -24,7 +24,7 @@ _TREC_ROWS = 1 << 16  # that are put into words at a time
 _NAME = pa.dictionary(pa.int32(), pa.string())  # a name stands there once, and a number in each row
 _QUERY, _CANDIDATE = ("query-id", _NAME), ("corpus-id", _NAME)
 _SCORE, _COUNTS = ("score", pa.float32()), (("greater", pa.int64()), ("equal", pa.int64()))
-_OTHERS = (("above", pa.int64()), ("beside", pa.int64()))
+_OTHERS = (("above", pa.int64()), ("tied", pa.int64()))
 _KIND, _GRAIN, _NUMBER = ("kind", _NAME), ("grain", _NAME), ("number", pa.int64())
 TABLES: dict[str, pa.Schema] = {
     "top": pa.schema([_QUERY, _CANDIDATE, ("rank", pa.int64()), _SCORE]),
@@ -45,7 +45,7 @@ TABLES: dict[str, pa.Schema] = {
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
 ``greater`` and ``equal`` count over the whole pool the candidates of a strictly higher score, and of the same score,
-the candidate itself included. ``above`` and ``beside`` count the same for the query's own positive among the candidates
+the candidate itself included. ``above`` and ``tied`` count the same for the query's own positive among the candidates
 that are not relevant to the query, itself not included. ``overlay`` is there where something was laid over the
 judgements.
 """
@@ -221,8 +221,7 @@ def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str,
         _check_digest(path, digests)
         try:
             found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))
-            if table == "gains" and "judged" not in found.column_names:  # of format version 1: all were judged
-                found = found.append_column("judged", found["equal"])
+            found = _as_version_2(found, table)
             tables[table] = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
             tables[table].validate(full=True)  # names that are not UTF-8
         except (OSError, KeyError, pa.ArrowException) as error:
@@ -234,6 +233,13 @@ def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str,
         seconds={step: float(value) for step, value in said["seconds"].items()},
         setting={str(name): str(value) for name, value in said.get("setting", {}).items()},
     )
+
+
+def _as_version_2(found: pa.Table, table: str) -> pa.Table:
+    """Return a table with the columns of format version 2: in version 1 all was judged, and ties had another name."""
+    if table == "gains" and "judged" not in found.column_names:
+        found = found.append_column("judged", found["equal"])
+    return found.rename_columns(["tied" if name == "beside" else name for name in found.column_names])
 
 
 def _names(schema: pa.Schema) -> list[str]:

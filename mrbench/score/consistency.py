@@ -128,23 +128,23 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
         _agree((at < 0) | (top.score[at] == rows.score), rows, pool, accepted="the scores of the run")
         lowest = top.score[start + length - 1]
         _agree((at >= 0) | (rows.score <= lowest), rows, pool, accepted="scores below those of the run")
-        above, beside = rows.counts["greater"], rows.counts["equal"]
+        above, tied = rows.counts["greater"], rows.counts["equal"]
         group = np.searchsorted(groups, at, side="right")
         greater, equal = groups[group - 1] - start, groups[group] - groups[group - 1]
-        same = (above == greater) & ((beside == equal) | ((beside > equal) & (greater + equal == length)))
-        deep = (above >= 0) & (beside >= 1) & (above + beside > length) & (above + beside <= pool.sizes[rows.query])
+        same = (above == greater) & ((tied == equal) | ((tied > equal) & (greater + equal == length)))
+        deep = (above >= 0) & (tied >= 1) & (above + tied > length) & (above + tied <= pool.sizes[rows.query])
         _agree(np.where(at < 0, deep, same), rows, pool, accepted="the ranks of the run")
     _check_gains(gains, top, pool, lengths)
 
 
-def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints, pool: TaskPool) -> None:
+def check_positive_ranks(run: dict[str, Rows], score: Floats, above: Ints, tied: Ints, pool: TaskPool) -> None:
     """Compare the place of each query's own positive with the ladder, and with where the relevant candidates stand.
 
     Args:
         run: The ranked tables.
         score: Score of each query's positive, shape ``(num_queries,)``.
         above: Candidates that score higher, among those that are not relevant.
-        beside: The same for candidates of the same score.
+        tied: The same for candidates of the same score.
         pool: The task.
 
     Raises:
@@ -160,7 +160,7 @@ def check_places(run: dict[str, Rows], score: Floats, above: Ints, beside: Ints,
         own == score,
         _as_in_ladder(ladder, wanted, own, relevant.counts["greater"][row]),
         relevant.counts["greater"][row] - higher == above,
-        relevant.counts["equal"][row] - same == beside,
+        relevant.counts["equal"][row] - same == tied,
     ):
         if not right.all():
             query = pool.query_ids[int(np.argmin(right))]

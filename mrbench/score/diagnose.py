@@ -16,7 +16,7 @@ from mrbench.records import PARTS
 from mrbench.results import GrainScore
 from mrbench.score.consistency import Rows
 from mrbench.score.findings import Diagnosis, scores_of
-from mrbench.score.run_rows import Aligned, Places
+from mrbench.score.run_rows import PositiveRanks, RunRows
 from mrbench.score.sensitivity import add_sensitivity
 
 _NEEDS = {
@@ -42,23 +42,23 @@ _OF_QUERIES = (
 )
 
 
-def diagnose(rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts) -> Diagnosis:
+def diagnose(rows: Mapping[str, Rows], run_rows: RunRows, pool: TaskPool, clusters: Ints, cut: CutTexts) -> Diagnosis:
     """Compute every measure that the run allows, and say of the others why not.
 
     Args:
         rows: The ranked tables of the run.
-        aligned: Its other tables.
+        run_rows: Its other tables.
         pool: The task.
         clusters: Cluster of each query.
         cut: The texts that the model did not read to their end. What it did not read it cannot be blind to: no measure
             of grains counts them.
     """
     found = Diagnosis()
-    _pairs(found, rows, aligned, pool, clusters, cut)
-    _ladder(found, rows["ladder"], aligned, pool, cut)
-    _variants(found, rows["ladder"], aligned, pool, clusters, cut)
-    _first_results(found, aligned, pool, cut)
-    _parts(found, aligned.parts, pool)
+    _pairs(found, rows, run_rows, pool, clusters, cut)
+    _ladder(found, rows["ladder"], run_rows, pool, cut)
+    _variants(found, rows["ladder"], run_rows, pool, clusters, cut)
+    _first_results(found, run_rows, pool, cut)
+    _parts(found, run_rows.parts, pool)
     return found
 
 
@@ -76,7 +76,7 @@ def ladder_scores(ladder: Rows, pool: TaskPool, query: Ints, position: Ints) -> 
 
 
 def _pairs(
-    found: Diagnosis, rows: Mapping[str, Rows], aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts
+    found: Diagnosis, rows: Mapping[str, Rows], run_rows: RunRows, pool: TaskPool, clusters: Ints, cut: CutTexts
 ) -> None:
     query, position = pool.pairs.query, pool.pairs.position
     grain = np.array(pool.grain_types)[pool.pairs.kind]
@@ -94,7 +94,7 @@ def _pairs(
         found.missing[f"pair_accuracy[{name}]"] = _CUT.format("pair")
     without = np.unique(query[~whole])
     query, position, grain = query[whole], position[whole], grain[whole]
-    positive = aligned.queries.score[query]
+    positive = run_rows.queries.score[query]
     other = ladder_scores(rows["ladder"], pool, query, position)
     pairs = measures.Pairs(query, grain, positive > other, len(pool.query_ids))
     by_grain = measures.pair_accuracy(pairs)
@@ -110,7 +110,7 @@ def _pairs(
         _all_positives(found, rows["relevant"], pairs, other, clusters, cut)
         found.missing["margin"] = "the scores of a list of candidates are no scale to measure on"
         return
-    deviation = aligned.queries.column("deviation")[query]
+    deviation = run_rows.queries.column("deviation")[query]
     found.add_measured_by_spread(
         "margin", lambda: measures.margins(grain, positive, other, deviation), query, deviation
     )
@@ -166,7 +166,7 @@ def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:
         return None
 
 
-def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, cut: CutTexts) -> None:
+def _ladder(found: Diagnosis, ladder: Rows, run_rows: RunRows, pool: TaskPool, cut: CutTexts) -> None:
     position = ladder.key % len(pool.candidate_ids)
     kept, asked = pool.judgements.kept_of(ladder.query, position)
     known = (kept >= 0) & (asked > 0)
@@ -195,7 +195,7 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, cu
     found.add_queries("strict_chain", lambda: over_all(measures.strict_chain(ladders)))
     found.add_queries("ladder_ndcg", lambda: over_all(measures.ladder_ndcg(ladders)))
     lost = np.char.mod("%d", number - kept)
-    mean, deviation = (aligned.queries.column(name)[query] for name in ("mean", "deviation"))
+    mean, deviation = (run_rows.queries.column(name)[query] for name in ("mean", "deviation"))
     found.add_measured_by_spread(
         "standardised_score",
         lambda: measures.grade_curve(lost, score, mean, deviation),
@@ -204,7 +204,7 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, cu
         into="by_loss",
     )
     negative = kept < number
-    positive = aligned.queries.score[query]
+    positive = run_rows.queries.score[query]
     greater, equal = (ladder.counts[name][known] for name in ("greater", "equal"))
     found.add(
         "negatives_above",
@@ -227,20 +227,20 @@ def _ladder(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, cu
         found.leave_out(name, len(without))
 
 
-def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, clusters: Ints, cut: CutTexts) -> None:
-    variants, places, queries = pool.variants, aligned.variants, aligned.queries
+def _variants(found: Diagnosis, ladder: Rows, run_rows: RunRows, pool: TaskPool, clusters: Ints, cut: CutTexts) -> None:
+    variants, places, queries = pool.variants, run_rows.variants, run_rows.queries
     heard = ~(cut.variants | cut.queries[variants.query])  # for distances between queries
     whole = heard & ~(cut.candidates[pool.positives[variants.query]] | cut.candidates[variants.target])
-    _distances(found, aligned, pool, clusters, heard)
+    _distances(found, run_rows, pool, clusters, heard)
     dropped, flipped, reworded = (whole & (variants.kind == kind) for kind in ("degrained", "flipped", "paraphrased"))
     rank, ranks = queries.rank[variants.query], places.rank
     grain = variants.grain[dropped]
     found.add("rank_change", lambda: measures.rank_change(grain, rank[dropped], ranks[dropped]))
     found.add("unchanged_rate", lambda: measures.unchanged_rate(grain, rank[dropped], ranks[dropped]))
     found.add("p_mrr", lambda: measures.p_mrr(variants.grain[flipped], rank[flipped], ranks[flipped]))
-    _group(found, ladder, aligned, pool, flipped)
-    hit = measures.hit_of_positive(queries.above, queries.beside, HIT)
-    again = measures.hit_of_positive(places.above[reworded], places.beside[reworded], HIT)
+    _group(found, ladder, run_rows, pool, flipped)
+    hit = measures.hit_of_positive(queries.above, queries.tied, HIT)
+    again = measures.hit_of_positive(places.above[reworded], places.tied[reworded], HIT)
     who = variants.query[reworded]
     found.add_queries(f"phrasing_flips@{HIT}", lambda: measures.phrasing_flips(who, hit, again))
     found.add_queries(f"worst_phrasing_hit_rate@{HIT}", lambda: measures.worst_phrasing(who, hit, again))
@@ -255,14 +255,14 @@ def _variants(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, 
         found.missing[f"hit_rate_slope@{HIT}"] = str(error)
 
 
-def _distances(found: Diagnosis, aligned: Aligned, pool: TaskPool, clusters: Ints, heard: Bools) -> None:
+def _distances(found: Diagnosis, run_rows: RunRows, pool: TaskPool, clusters: Ints, heard: Bools) -> None:
     """Add what is measured on embeddings of queries alone, over the variants that were read to their end."""
-    variants, distance, number = pool.variants, aligned.variants.column("distance"), len(pool.query_ids)
+    variants, distance, number = pool.variants, run_rows.variants.column("distance"), len(pool.query_ids)
     reworded = heard & (variants.kind == "paraphrased")
     count = np.bincount(variants.query[reworded], minlength=number)
     summed = np.bincount(variants.query[reworded], weights=distance[reworded], minlength=number)
     noise = np.divide(summed, count, out=np.full(len(count), np.nan), where=count > 0)
-    scale = aligned.queries.column("unrelated")
+    scale = run_rows.queries.column("unrelated")
 
     def moves(some: Bools) -> measures.Moves:
         return measures.Moves(variants.query[some], variants.grain[some], distance[some])
@@ -271,9 +271,9 @@ def _distances(found: Diagnosis, aligned: Aligned, pool: TaskPool, clusters: Int
     found.add("grain_distance", lambda: measures.grain_distance(moves(probes)))
     found.add("blindness_rate", lambda: measures.blindness_rate(moves(probes), DELTA))
     lost = np.setdiff1d(variants.query[(variants.kind == "paraphrased") & ~heard], variants.query[reworded])
-    beside = moves(probes & ~np.isin(variants.query, lost))  # a query whose every paraphrase was cut has no noise
-    found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(beside, noise))
-    add_sensitivity(found, beside, noise, scale, clusters)
+    tied = moves(probes & ~np.isin(variants.query, lost))  # a query whose every paraphrase was cut has no noise
+    found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(tied, noise))
+    add_sensitivity(found, tied, noise, scale, clusters)
     found.add_queries("paraphrase_distance", lambda: noise)
     found.add_queries("unrelated_distance", lambda: scale)
 
@@ -304,29 +304,29 @@ def _say_what_is_lacking(found: Diagnosis, pool: TaskPool, heard: Bools, whole: 
                     found.leave_out(name, len(np.unique(variants.query[there & ~used])))
 
 
-def _group(found: Diagnosis, ladder: Rows, aligned: Aligned, pool: TaskPool, flipped: Any) -> None:
+def _group(found: Diagnosis, ladder: Rows, run_rows: RunRows, pool: TaskPool, flipped: Any) -> None:
     rows = np.flatnonzero(flipped)
     query = pool.variants.query[rows]
     quads = measures.Quadruples(
         pool.variants.grain[rows],
-        aligned.queries.score[query],
+        run_rows.queries.score[query],
         ladder_scores(ladder, pool, query, pool.variants.target[rows]),
-        aligned.variants.score[rows],
-        aligned.variants.column("target")[rows],
+        run_rows.variants.score[rows],
+        run_rows.variants.column("target")[rows],
     )
     found.add("candidate_score", lambda: measures.candidate_score(quads))
     found.add("query_score", lambda: measures.query_score(quads))
     found.add("group_score", lambda: measures.group_score(quads))
 
 
-def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool, cut: CutTexts) -> None:
+def _first_results(found: Diagnosis, run_rows: RunRows, pool: TaskPool, cut: CutTexts) -> None:
     if not pool.right_modality.all():
-        found.per_query[f"wrong_modality@{COVERAGE}"] = aligned.queries.column("wrong")
+        found.per_query[f"wrong_modality@{COVERAGE}"] = run_rows.queries.column("wrong")
     if not pool.judgements.complete:
         found.missing[f"grain_coverage@{COVERAGE}"] = "the grains of the candidates are not known"
         return
     query, kind = np.nonzero(pool.query_grains >= 0)
-    kept, lost = aligned.first
+    kept, lost = run_rows.first
     whole = ~cut.queries
     grain = np.array(pool.grain_types)[kind]
     found.add(f"grain_coverage@{COVERAGE}", lambda: measures.grain_coverage(grain[whole[query]], kept[whole[query]]))
@@ -340,7 +340,7 @@ def _first_results(found: Diagnosis, aligned: Aligned, pool: TaskPool, cut: CutT
     found.confusion = {asked: scores_of(row) for asked, row in asked_and_lost.items()}
 
 
-def _parts(found: Diagnosis, parts: Mapping[str, Places], pool: TaskPool) -> None:
+def _parts(found: Diagnosis, parts: Mapping[str, PositiveRanks], pool: TaskPool) -> None:
     if pool.definition.query_modality != "image,text":
         return
     for part in PARTS:
@@ -348,7 +348,7 @@ def _parts(found: Diagnosis, parts: Mapping[str, Places], pool: TaskPool) -> Non
             name = f"{part}_only_hit_rate@{k}"
             if part in parts:
                 places = parts[part]
-                found.per_query[name] = measures.hit_of_positive(places.above, places.beside, k)
+                found.per_query[name] = measures.hit_of_positive(places.above, places.tied, k)
             else:
                 found.missing[name] = f"the model takes no {part} alone"
     if len(parts) == len(PARTS):

@@ -22,19 +22,19 @@ _SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PositiveRanks:
     """Rows in the order of what was asked.
 
     Attributes:
         score: Score of the query's own positive.
         above: Number of candidates that score higher, among those that are not relevant to the query.
-        beside: The same for candidates of the same score.
+        tied: The same for candidates of the same score.
         table: All columns.
     """
 
     score: Floats
     above: Ints
-    beside: Ints
+    tied: Ints
     table: pa.Table
 
     def column(self, name: str) -> Floats:
@@ -44,12 +44,12 @@ class Places:
     @property
     def rank(self) -> Floats:
         """Expected rank of the positive among the candidates that are not relevant, 1 is best."""
-        ranks: Floats = 1.0 + self.above + self.beside / 2
+        ranks: Floats = 1.0 + self.above + self.tied / 2
         return ranks
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
+class RunRows:
     """Where the positives stand.
 
     Attributes:
@@ -60,13 +60,13 @@ class Aligned:
             and the share of the very first that lose it; empty where the grains of candidates are not known.
     """
 
-    queries: Places
-    variants: Places
-    parts: dict[str, Places]
+    queries: PositiveRanks
+    variants: PositiveRanks
+    parts: dict[str, PositiveRanks]
     first: tuple[Floats, Floats]
 
 
-def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> Aligned:
+def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> RunRows:
     """Return the rows in the order of the pool.
 
     Args:
@@ -87,17 +87,17 @@ def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> Aligned
     _expect(
         np.where(strangers, (far >= 0) & (far <= 2.001), np.isnan(far)), queries.table, pool, "queries", "unrelated"
     )
-    parts: dict[str, Places] = {}
+    parts: dict[str, PositiveRanks] = {}
     for part in PARTS:
         rows = run.parts.filter(pc.equal(run.parts["part"], part))
         if len(rows) or part in expected:
             parts[part] = _aligned(rows, ["query-id"], [ids], pool, f"parts, {part}")
     if sum(len(part.table) for part in parts.values()) != len(run.parts):
         raise ResultError("unknown part of a query", where=f"{pool.task}, parts", accepted=", ".join(PARTS))
-    aligned = _aligned(run.variants, ["query-id", "kind", "grain", "number"], named, pool, "variants")
-    distance = aligned.column("distance")
-    _expect((distance >= 0) & (distance <= 2.001), aligned.table, pool, "variants", "distance")
-    _expect(np.isfinite(aligned.column("target")), aligned.table, pool, "variants", "target")
+    run_rows = _aligned(run.variants, ["query-id", "kind", "grain", "number"], named, pool, "variants")
+    distance = run_rows.column("distance")
+    _expect((distance >= 0) & (distance <= 2.001), run_rows.table, pool, "variants", "distance")
+    _expect(np.isfinite(run_rows.column("target")), run_rows.table, pool, "variants", "target")
     known = (pool.query_grains >= 0) & pool.judgements.complete
     query, kind = np.nonzero(known)
     grains = [ids[query], np.array(pool.grain_types)[kind]]
@@ -105,16 +105,16 @@ def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> Aligned
     kept, lost = (first[name].to_numpy().astype(np.float64) for name in ("kept", "lost"))
     for name, values in (("kept", kept), ("lost", lost)):
         _expect((values >= 0) & (values <= 1.000001), first, pool, "first", name)
-    return Aligned(queries, aligned, parts, (kept, lost))
+    return RunRows(queries, run_rows, parts, (kept, lost))
 
 
-def _aligned(table: pa.Table, names: list[str], expected: list[Any], pool: TaskPool, what: str) -> Places:
+def _aligned(table: pa.Table, names: list[str], expected: list[Any], pool: TaskPool, what: str) -> PositiveRanks:
     rows = _in_order(table, names, expected, f"{pool.task}, {what}")
-    score, above, beside = (rows[name].to_numpy() for name in ("score", "above", "beside"))
+    score, above, tied = (rows[name].to_numpy() for name in ("score", "above", "tied"))
     _expect(np.isfinite(score), rows, pool, what, "score")
     size = len(pool.candidate_ids)
-    _expect((above >= 0) & (beside >= 0) & (above + beside < size), rows, pool, what, "above, beside")
-    return Places(score.astype(np.float64), above.astype(np.int64), beside.astype(np.int64), rows)
+    _expect((above >= 0) & (tied >= 0) & (above + tied < size), rows, pool, what, "above, tied")
+    return PositiveRanks(score.astype(np.float64), above.astype(np.int64), tied.astype(np.int64), rows)
 
 
 def _in_order(table: pa.Table, names: list[str], expected: list[Any], where: str) -> pa.Table:

@@ -19,7 +19,7 @@ from mrbench.pools.pool import CUTOFF
 from mrbench.records import PARTS, Task
 from mrbench.results import TaskResult
 from mrbench.runs.run import Run, TaskRun
-from mrbench.score.consistency import Rows, check_places, check_run, read_rows
+from mrbench.score.consistency import Rows, check_positive_ranks, check_run, read_rows
 from mrbench.score.diagnose import diagnose
 from mrbench.score.rounds import add_round_scores
 from mrbench.score.run_rows import align
@@ -80,11 +80,11 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     rows = {name: read_rows(name, getattr(run, name), pool) for name in RANKED}
     _check_relevant(rows["relevant"], pool)
     check_run(rows, pool, depth)
-    aligned = align(run, pool, parts)
-    check_places(rows, aligned.queries.score, aligned.queries.above, aligned.queries.beside, pool)
+    run_rows = align(run, pool, parts)
+    check_positive_ranks(rows, run_rows.queries.score, run_rows.queries.above, run_rows.queries.tied, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     cut = None if run.cut is None else CutTexts.from_table(run.cut, pool)
-    found = diagnose(rows, aligned, pool, clusters, cut or CutTexts.none(pool))
+    found = diagnose(rows, run_rows, pool, clusters, cut or CutTexts.none(pool))
     ranked = rank_scores(rows, pool)
     values = ranked | found.per_query
     scores, intervals = summarise(values, clusters)

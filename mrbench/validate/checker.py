@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.benchmark.manifest import Manifest, read_manifest
-from mrbench.validate.beside import check_card, check_croissant
+from mrbench.validate.card_and_croissant import check_card, check_croissant
 from mrbench.validate.content import check_pictures, check_tables, short_hash
 from mrbench.validate.judging import SplitCheck
 from mrbench.validate.records import SplitRule

@@ -14,7 +14,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.benchmark.manifest import Manifest
 from mrbench.errors import BenchmarkError
 from mrbench.records import Task
-from mrbench.validate.beside import check_card, check_croissant
+from mrbench.validate.card_and_croissant import check_card, check_croissant
 from mrbench.validate.content import check_counts, one_json
 from mrbench.validate.open_world import Facts, check_contents
 from mrbench.validate.report import Report

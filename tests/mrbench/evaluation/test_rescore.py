@@ -111,7 +111,7 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "a better place of a positive": ("t2i.queries", with_cell("above", 0, lambda n: n + 1), "contradicts itself"),
     "a positive that ties with another": (
         "t2i.queries",
-        with_cell("beside", 0, lambda n: n + 1),
+        with_cell("tied", 0, lambda n: n + 1),
         "contradicts itself",
     ),
     "an endless mean": ("t2i.queries", with_cell("mean", 0, float("inf")), "mean out of range"),

@@ -175,7 +175,7 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
             for value in np.unique(score[order[:10]])
         ]
         (own,) = tables["queries"]
-        assert (own["score"], own["above"], own["beside"]) == place(score, query)
+        assert (own["score"], own["above"], own["tied"]) == place(score, query)
         assert own["wrong"] == pytest.approx(np.mean([(pool.corpus[group] != 0).mean() for group in tied]))
         assert own["mean"] == pytest.approx(float(score.astype(float).mean()), abs=1e-6)
         assert own["deviation"] == pytest.approx(float(score.astype(float).std()), abs=1e-6)
@@ -191,10 +191,10 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
         asked.variants, pool.variants.query, pool.variants.target, run.variants.to_pylist(), strict=True
     ):
         score = exact(vector, row)
-        assert (r["score"], r["above"], r["beside"]) == place(score, int(of))
+        assert (r["score"], r["above"], r["tied"]) == place(score, int(of))
         assert r["target"] == score[target]
     for query, r in enumerate(run.parts.to_pylist()):
-        assert (r["score"], r["above"], r["beside"]) == place(exact(asked.parts["image"][query], row), query)
+        assert (r["score"], r["above"], r["tied"]) == place(exact(asked.parts["image"][query], row), query)
 
 
 @pytest.mark.parametrize("seed", range(20))

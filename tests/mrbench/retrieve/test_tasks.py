@@ -118,7 +118,7 @@ def test_places_are_counted_among_the_rest(tiny: Benchmark, pool: TaskPool, dist
         return score, (own, sum(s > own for s in others), sum(s == own for s in others))
 
     def found(row: dict) -> tuple[float, int, int]:
-        return row["score"], row["above"], row["beside"]
+        return row["score"], row["above"], row["tied"]
 
     for number, row in enumerate(run.queries.to_pylist()):
         score, expected = place(row["query-id"], queries[number])
