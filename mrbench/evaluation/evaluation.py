@@ -108,11 +108,7 @@ def evaluate(
             "split": split,
             "pool": pool,
             "tasks": list(benchmark.task_names),
-            **(
-                {}
-                if instruction is None
-                else {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
-            ),
+            **_said(instruction),
         },
         seed=seed,
         limit=limit,
