@@ -123,7 +123,7 @@ class PromptTokens:
         if ids.count(self._image_id) != image_tokens:
             got = f"{ids.count(self._image_id)} instead of {image_tokens}"
             raise ModelError("the tokenizer does not take the tokens of a picture as such", got=got)
-        return ids or [self._tokenizer.pad_token_id or 0]  # an empty text without a prompt
+        return ids or [self._tokenizer.eos_token_id or 0]  # an empty text, and no prompt around it
 
     def _plain(self, text: str) -> str:
         while (plain := self._spelt.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
