@@ -143,11 +143,11 @@ class PromptTokens:
         return ids
 
     def _cut(self, text: str, number: int) -> str:
-        """Return what the first tokens of a text cover."""
+        """Return the signs of a text whose tokens are whole among the first ones."""
         if number < 1:
             return ""
         spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return text if len(spans) <= number else text[: spans[number - 1][1]]
+        return text if len(spans) <= number else text[: min(spans[number - 1][1], spans[number][0])]
 
 
 def span_of(template: Template, ids: list[int], image_token: int) -> tuple[int, int]:
