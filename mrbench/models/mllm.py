@@ -1,4 +1,4 @@
-"""``mllm:ID_OR_PATH[@TEMPLATE]``: multimodal language models as embedders, with the prompt and pooling of a template."""
+"""``mllm:ID_OR_PATH[@TEMPLATE]``: multimodal language models as embedders, each with its template."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Mllm:
 
     @property
     def preprocessing(self) -> str:
-        """Digest of all that is not weights: template, length, the checkpoint's other files, version of transformers."""
+        """What is not weights: a digest of template, length, the checkpoint's other files, and transformers' version."""
         said = [self.template.digest, str(self.max_length), *self._said]
         return f"{self.template.name} {hashlib.sha256(' '.join(said).encode()).hexdigest()[:16]}"
 

@@ -16,7 +16,8 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.hub import Checkpoint
 from mrbench.models.peft_adapter import CONFIG, Parts, find_parts, merged
 from mrbench.models.pretrained import check_keys, loading
-from mrbench.models.template import Template, load_template, template_names
+from mrbench.models.template import Template
+from mrbench.models.template_files import load_template, template_names
 
 FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_next")
 """Model types of transformers that are loaded without code of their own."""
@@ -212,7 +213,7 @@ def _network(source: str, dtype: torch.dtype | None) -> Any:
 
 
 def check_loaded(source: str, info: dict[str, Any]) -> None:
-    """Raise :class:`ModelError` unless the file held the weights of the network; the head that scores tokens is exempt."""
+    """Raise :class:`ModelError` unless the file held the weights of the network, with or without its token head."""
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
     kept = [[key for key in keys if not _HEAD.search(key)] for keys in (info["missing_keys"], info["unexpected_keys"])]
     check_keys(source, *kept, mismatched)

@@ -75,8 +75,8 @@ class PictureReader:
 class PromptTokens:
     """Builds the tokens of prompts.
 
-    No text or instruction becomes a special token: where one spells such a token, as ``<|im_end|>``, a space is put after
-    its first sign.
+    No text or instruction becomes a special token: where one spells such a token, as ``<|im_end|>``, a space is put
+    after its first sign.
 
     Args:
         tokenizer: A fast tokenizer of transformers.

@@ -79,7 +79,9 @@ class RemoteMllm:
         dtype: str | None = None,
     ) -> None:
         if not template.sums:
-            raise InputError("a template with remote methods sums", where=template.name, got="both", accepted="both: sum")
+            raise InputError(
+                "a template with remote methods sums", where=template.name, got="both", accepted="both: sum"
+            )
         on = resolve_device(device)
         source = str(snapshot.folder)
         check_no_pickles(snapshot.folder)

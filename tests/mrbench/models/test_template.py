@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mrbench.errors import InputError
-from mrbench.models.template import load_template, parse_template, template_names
+from mrbench.models.template_files import load_template, parse_template, template_names
 
 MINE = """
 summary: mine
@@ -29,7 +29,12 @@ def test_every_template_names_its_sources_and_is_documented(name: str) -> None:
 
 def test_what_is_not_said_has_the_defaults() -> None:
     template = parse_template(MINE, name="mine", where="mine.yaml")
-    assert (template.pooling, template.padding, template.normalise, template.positions) == ("last", "right", True, "grid")
+    assert (template.pooling, template.padding, template.normalise, template.positions) == (
+        "last",
+        "right",
+        True,
+        "grid",
+    )
     assert template.prompt("query", "text", "Find it") == "Find it {text}"
     assert template.prompt("query", "text", "") == "{text}!"
     assert template.prompt("candidate", "image", "Find it") == "{image}"
