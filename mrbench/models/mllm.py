@@ -150,17 +150,19 @@ class Mllm:
 
     @property
     def preprocessing(self) -> str:
-        """What is not weights: a digest of template, length, the checkpoint's other files, and transformers' version."""
+        """What is not weights: a digest of template, length, other files, and the version of transformers."""
         said = [self.template.digest, str(self.max_length), *self._said]
         return f"{self.template.name} {hashlib.sha256(' '.join(said).encode()).hexdigest()[:16]}"
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
-        return self._embed(items, "query", instruction)
+        found: Embeddings = self._embed(items, "query", instruction)
+        return found
 
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
-        return self._embed(items, "candidate", "")
+        found: Embeddings = self._embed(items, "candidate", "")
+        return found
 
     def _wants_code(self, config: dict[str, Any]) -> bool:
         remote = self.template.remote
@@ -231,7 +233,7 @@ class Mllm:
 
     def _positions(self, inputs: dict[str, Any]) -> torch.Tensor:
         mask = inputs["attention_mask"]
-        counted = (mask.cumsum(-1) - 1).clamp(min=0)
+        counted: torch.Tensor = (mask.cumsum(-1) - 1).clamp(min=0)
         if not self._grids:
             return counted
         if self.template.positions == "linear":

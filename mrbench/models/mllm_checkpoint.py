@@ -183,7 +183,8 @@ def load_parts(parts: Parts, config: dict[str, Any], dtype: torch.dtype | None) 
         _check_patches(source, processor, network)
     else:
         with loading(source, "the processor"):
-            counter = transformers.AutoProcessor.from_pretrained(images, **safe)
+            whole: Any = transformers.AutoProcessor
+            counter = whole.from_pretrained(images, **safe)
             counter.image_processor, counter.tokenizer = processor, tokenizer
     return Loaded(network.model, tokenizer, processor, counter)
 
@@ -197,8 +198,9 @@ def _first_with(folders: list[Path], names: Iterable[str]) -> str:
 
 
 def _network(source: str, dtype: torch.dtype | None) -> Any:
+    auto: Any = transformers.AutoModelForImageTextToText
     with loading(source):
-        network, info = transformers.AutoModelForImageTextToText.from_pretrained(
+        network, info = auto.from_pretrained(
             source,
             dtype="auto" if dtype is None else dtype,
             local_files_only=True,
@@ -215,8 +217,10 @@ def _network(source: str, dtype: torch.dtype | None) -> Any:
 def check_loaded(source: str, info: dict[str, Any]) -> None:
     """Raise :class:`ModelError` unless the file held the weights of the network, with or without its token head."""
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
-    kept = [[key for key in keys if not _HEAD.search(key)] for keys in (info["missing_keys"], info["unexpected_keys"])]
-    check_keys(source, *kept, mismatched)
+    missing, unexpected = (
+        [key for key in info[name] if not _HEAD.search(key)] for name in ("missing_keys", "unexpected_keys")
+    )
+    check_keys(source, missing, unexpected, mismatched)
 
 
 def _check_patches(source: str, processor: Any, network: Any) -> None:

@@ -193,6 +193,8 @@ def test_vectors_are_those_of_transformers(written: Callable[[str], Path], templ
         assert found.dtype == np.float32
         expected = [straight(folder, template, side, item.text, item.image) for item in items]
         assert cosines(found, expected).min() > 0.9999
+        if template == "unime-v2":
+            continue  # 9,216 patches take their time
         alone = [
             (model.embed_queries([item], INSTRUCTION) if side == "query" else model.embed_candidates([item]))[0]
             for item in items
