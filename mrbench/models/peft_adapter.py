@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.models.common import tensors_digest
@@ -82,12 +84,14 @@ def find_parts(source: str) -> Parts:
     return Parts(found, adapter)
 
 
-def merged(module: Any, adapter: Path) -> Any:
+def merged(module: Any, adapter: Path, *, old_names: Iterable[tuple[str, str]] = ()) -> Any:
     """Return a model with an adapter's weights added to its own.
 
     Args:
         module: The base.
         adapter: The folder of the adapter.
+        old_names: Regular expressions for parts of keys that versions before wrote, and what stands there now. PEFT
+            would leave the weights behind keys that it does not find at zero.
 
     Raises:
         MissingExtraError: PEFT is not installed.
@@ -95,16 +99,26 @@ def merged(module: Any, adapter: Path) -> Any:
             of PEFT with other names: its weights would be left at zero.
     """
     try:
-        from peft import PeftModel, get_peft_model_state_dict
+        from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
     except ModuleNotFoundError as error:
         raise MissingExtraError("an adapter needs the package peft", hint='pip install "mrbench[adapters]"') from error
     source = str(adapter)
     with loading(source), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what matters is checked below
-        adapted = PeftModel.from_pretrained(module, source)
+        config = PeftConfig.from_pretrained(source)
+        config.inference_mode = True
+        adapted = get_peft_model(module, config)
         expected = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        with safe_open(adapter / WEIGHTS, framework="pt") as file:
-            held = set(file.keys())
-    check_keys(source, expected - held, held - expected)
+        held = {_renamed(name, old_names): tensor for name, tensor in load_file(adapter / WEIGHTS).items()}
+    check_keys(source, expected - set(held), set(held) - expected)
+    with loading(source), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        set_peft_model_state_dict(adapted, held)
     with loading(source):
         return adapted.merge_and_unload().eval()
+
+
+def _renamed(name: str, old_names: Iterable[tuple[str, str]]) -> str:
+    for old, new in old_names:
+        name = re.sub(old, new, name)
+    return name

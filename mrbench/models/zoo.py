@@ -52,6 +52,13 @@ ZOO = Registry(
             _ALL,
         ),
         Entry(
+            "mllm:ID_OR_PATH",
+            "embedders on Qwen2-VL, Qwen2.5-VL, Qwen3-VL, LLaVA-Next; @TEMPLATE where a checkpoint does not tell how",
+            "mrbench.models.mllm:load_mllm",
+            "models",
+            _ALL,
+        ),
+        Entry(
             "open_clip:ARCH/WEIGHTS",
             "models of open_clip; or open_clip:PATH, open_clip:hf-hub:ORG/NAME",
             "mrbench.models.open_clip_model:OpenClipModel",
