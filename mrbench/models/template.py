@@ -166,9 +166,9 @@ class Template:
     def pieces(self, side: Side, part: str, instruction: str) -> list[tuple[str, bool]]:
         """Return the pieces of a prompt, and whether each is the user's: then it is no place of special tokens."""
         rule = self.instruction
-        said = instruction if side == "query" else ""
+        said: str | None = instruction if side == "query" else ""
         if rule.full_stop:
-            said = said.strip()
+            said = (said or "").strip()
             said += "." if said and not unicodedata.category(said[-1]).startswith("P") else ""
         said = said + rule.after if said else rule.default
         if said is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_every_template_names_its_sources_and_is_documented(name: str) -> None:
     assert template.identified_by
     page = (Path(__file__).parents[3] / "docs/reference/models.md").read_text(encoding="utf-8")
     assert f"`{name}`" in page
+
+
+def test_the_template_of_the_page_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/models.md").read_text(encoding="utf-8")
+    said = page.split("```yaml title=my-template.yaml\n")[1].split("```")[0]
+    template = parse_template(said, name="my-template", where="models.md")
+    assert template.padding == "left"
+    named = [one.name for one in dataclasses.fields(template)]
+    assert [name for name in named if f"`{name}`" not in page] == ["name"]
 
 
 def test_what_is_not_said_has_the_defaults() -> None:
