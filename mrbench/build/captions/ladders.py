@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mrbench.grains import Grain
 from mrbench.judge import KEPT, VIOLATED, Verdict
@@ -12,6 +13,9 @@ from mrbench.records import Judgement, Ladder
 
 PER_LOSS, PER_TYPE = 4, 2
 """Members of a ladder for each number of lost grains, and, of those that lose one grain, for each type."""
+
+LEAST, MOST_OF_A_KIND = 2, 4
+"""Grains of a query at least, and grains of one kind at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ class Counts:
         alarms: Candidates that were found to be relevant too, by how.
         rungs: Members of ladders by number of lost grains.
         lost: Members that lose one grain, by its type.
-        rewritten: The same, of rewritten texts alone.
+        disputed: Grains that another caption of the photo contradicts, by type; they are not asked for.
+        rewritten: The same as ``lost``, of rewritten texts alone.
+        blind: How often a blind model tells the true caption from a rewritten one, by kind of grain.
         judged: Pairs of a query and a candidate that were judged.
     """
 
@@ -50,15 +56,18 @@ class Counts:
     alarms: Counter[str] = field(default_factory=Counter)
     rungs: Counter[int] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
+    disputed: Counter[str] = field(default_factory=Counter)
     rewritten: Counter[str] = field(default_factory=Counter)
+    blind: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: int = 0
     ladders: int = 0
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """Return the counts with sorted keys, ready for JSON."""
-        tables = ("queries", "grains", "left_out", "alarms", "rungs", "lost", "rewritten")
+        tables = ("queries", "grains", "left_out", "alarms", "disputed", "rungs", "lost", "rewritten")
         return {
             **{name: {str(key): n for key, n in sorted(getattr(self, name).items())} for name in tables},
+            "blind": self.blind,
             "judged": self.judged,
             "ladders": self.ladders,
         }
@@ -96,27 +105,33 @@ class Judged:
             said = (self.asked, ()) if whole else (None, None)
             self._add(candidate_id, 1, *said, origin or self.origin)
 
-    def negative(self, candidate_id: str, verdict: Verdict, *, mined: bool = True) -> None:
-        """Add a candidate that contradicts the query: a rung where every grain is judged, else a plain negative."""
+    def negative(self, candidate_id: str, verdict: Verdict) -> None:
+        """Add a candidate that contradicts the query.
+
+        It is a rung where it keeps all other grains. Else it takes two contradictions to be a negative, since the judge
+        errs, and with fewer the candidate stays unjudged.
+        """
         if candidate_id in self._of:
             return
         violated = tuple(sorted(verdict.types(VIOLATED)))
         if violated and len(violated) + verdict.grade == self.asked:
             self._add(candidate_id, 0, verdict.grade, violated, self.origin)
-            self._rungs.append(Rung(candidate_id, violated, mined))
-        else:
-            self._add(candidate_id, 0, None, violated or None, self.origin)
+            self._rungs.append(Rung(candidate_id, violated))
+        elif len(violated) >= LEAST:
+            self._add(candidate_id, 0, None, violated, self.origin)
 
-    def knows(self, candidate_id: str) -> bool:
-        """Whether a candidate is judged."""
-        return candidate_id in self._of
+    def rewritten(self, candidate_id: str, lost: str) -> None:
+        """Add a text in which the grain of one type was changed."""
+        if candidate_id not in self._of:
+            self._add(candidate_id, 0, self.asked - 1, (lost,), self.origin)
+            self._rungs.append(Rung(candidate_id, (lost,), mined=False))
 
     def judgements(self) -> list[Judgement]:
         """Return the judgements, in the order in which they were added."""
         return list(self._of.values())
 
     def ladder(self, positive_id: str) -> Ladder | None:
-        """Return the positive and the hardest negatives: four for each number of lost grains, two for a type lost alone.
+        """Return the positive and the hardest negatives: four for each number lost, two for each type lost alone.
 
         None where there is no negative. Rungs were added the hardest first.
         """
@@ -163,9 +178,6 @@ def contradicts(verdict: Verdict) -> bool:
     return VIOLATED in verdict.answers
 
 
-MOST_OF_A_KIND = 4
-
-
 def why_no_query(grains: Sequence[Grain]) -> str | None:
     """Return why a caption is no query, None where it is one.
 
@@ -173,7 +185,7 @@ def why_no_query(grains: Sequence[Grain]) -> str | None:
     """
     if not grains:
         return "no grain"
-    if len(grains) == 1:
+    if len(grains) < LEAST:
         return "one grain"
     if max(Counter(grain.kind for grain in grains).values()) > MOST_OF_A_KIND:
         return f"more than {MOST_OF_A_KIND} grains of a kind"

@@ -67,14 +67,14 @@ class _Looked:
 
 
 def read_photos(benchmark: Benchmark, shares: Shares | None, seed: int, workers: Workers) -> dict[str, list[Photo]]:
-    """Read the photos with captions of a benchmark, and assign them to splits.
+    """Read the captioned photos of a benchmark, and assign them to splits.
 
     Photos with equal pixels, with nearly equal thumbnails or with a caption in common are in one split. Without shares
     the data set's own splits are kept where it has several; a group of photos that would be in two goes to the later
     one. Without either, fewer than 10,000 photos are all test photos.
 
     Args:
-        benchmark: With the task ``t2i`` (captions, each with the name of its photo as cluster) and the corpus ``image``.
+        benchmark: With the task ``t2i``, whose clusters are names of photos, and the corpus ``image``.
         shares: Shares of the splits; None as above.
         seed: Changes which photos fall to which split.
         workers: Processes that decode.

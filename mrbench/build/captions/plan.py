@@ -10,11 +10,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mrbench.build.captions.ladders import Counts, Judged, contradicts, keeps_all, why_no_query
+from mrbench.build.captions.degrain import without
+from mrbench.build.captions.ladders import LEAST, Counts, Judged, contradicts, keeps_all, why_no_query
 from mrbench.build.captions.nearest import Index, features
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
+from mrbench.build.captions.rewrite import Item, Rewriter, Rewritten
 from mrbench.grains import Grain as TextGrain
-from mrbench.judge import Judge, Verdict
+from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
 from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task, Variant
 
 TASKS = {
@@ -43,11 +45,25 @@ class TaskPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """A query to be: its photo, the caption that it is, or that it is graded against, and that caption's grains."""
+    """A query to be.
+
+    Attributes:
+        photo: Its photo.
+        caption: The caption that it is, or that it is graded against.
+        grains: What it asks for: the caption's grains but for those that another caption of the photo contradicts.
+        said: How many of them another caption of the photo says too.
+    """
 
     photo: Photo
     caption: Caption
     grains: tuple[TextGrain, ...]
+    said: int
+
+    def about(self, verdict: Verdict) -> Verdict:
+        """Return a verdict on the caption narrowed to the grains that are asked for."""
+        asked = {grain.type for grain in self.grains}
+        kept = [n for n, grain in enumerate(verdict.grains) if grain.type in asked]
+        return Verdict(tuple(verdict.grains[n] for n in kept), tuple(verdict.answers[n] for n in kept))
 
 
 class Planner:
@@ -99,9 +115,10 @@ class Planner:
             for photo, (verdict,) in found:
                 if keeps_all(verdict):
                     judged.alarm(photo.name, "photos that keep all grains")
-                elif contradicts(verdict):
-                    judged.negative(photo.name, verdict)
+                else:
+                    judged.negative(photo.name, ask.about(verdict))
             self._close(plan, judged, ask.photo.name, self._text_query(ask), ask)
+        plan.variants = list(self._variants(asks))
         return plan
 
     def photo_to_text(self) -> TaskPlan:
@@ -109,6 +126,7 @@ class Planner:
         plan = TaskPlan()
         asks = self._chosen(list(self._asking_photos(plan.counts)), plan.counts)
         index = Index([self._features[caption.text] for caption in self.captions])
+        rewritten = self._rewritten(asks, plan)
         wanted = self._shortlist + max((len(photo.captions) for photo in self.photos), default=0)
         nearest = index.nearest([self._features[ask.caption.text] for ask in asks], wanted)
         for ask, found in self._judged(asks, nearest, self.captions, self._photo_against_caption):
@@ -125,9 +143,50 @@ class Planner:
                 if keeps_all(true_of_photo):
                     judged.alarm(caption.id, "captions of which the photo keeps all grains", whole=False)
                 elif contradicts(true_of_photo):
-                    judged.negative(caption.id, against_reference)
+                    judged.negative(caption.id, ask.about(against_reference))
+            for one in rewritten.get(ask.photo.name, ()):
+                judged.rewritten(_rewritten_id(one.text), one.item.grain.type)
             self._close(plan, judged, ask.caption.id, _photo_query(ask), ask)
         return plan
+
+    def _rewritten(self, asks: Sequence[_Ask], plan: TaskPlan) -> dict[str, list[Rewritten]]:
+        """Return by photo the captions with one grain changed, and add them to the plan's candidates."""
+        photo_of = {caption.text: caption.photo for caption in reversed(self.captions)}
+        rewriter = Rewriter(self.grains, photo_of, self._judge)
+        items = [
+            Item(ask.photo.name, ask.caption.text, ask.photo.texts, self.grains[ask.caption.text], grain)
+            for ask in asks
+            for grain in ask.grains
+        ]
+        found: dict[str, list[Rewritten]] = defaultdict(list)
+        texts: dict[str, Candidate] = {}
+        for one in rewriter.rewrite(items):
+            if plain(one.text) not in self._same_text:
+                made = Candidate(_rewritten_id(one.text), stated(one.grains), text=one.text)
+                texts.setdefault(made.id, made)
+                found[one.item.photo].append(one)
+        plan.rewritten = list(texts.values())
+        plan.counts.blind = {kind: blind.to_json() for kind, blind in rewriter.blind.items()}
+        return found
+
+    def _variants(self, asks: Sequence[_Ask]) -> Iterator[Variant]:
+        """Yield for each query the photo's other captions, and the query without each grain that can be dropped."""
+        for some in parts_of(asks, _CHUNK):
+            tried = [(ask, grain, text) for ask in some for grain, text in self._degrained(ask)]
+            verdicts = self._judge.judge([(ask.caption.text, (text,)) for ask, _, text in tried])
+            for ask in some:
+                others = dict.fromkeys(text for text in ask.photo.texts if plain(text) != plain(ask.caption.text))
+                for number, text in enumerate(others):
+                    yield Variant(ask.caption.id, "paraphrased", "", ask.photo.name, text=text, number=number)
+            for (ask, grain, text), verdict in zip(tried, verdicts, strict=True):
+                if set(verdict.types(KEPT)) == {g.type for g in verdict.grains} - {grain.type}:
+                    yield Variant(ask.caption.id, "degrained", grain.type, ask.photo.name, text=text)
+
+    def _degrained(self, ask: _Ask) -> Iterator[tuple[TextGrain, str]]:
+        for grain in ask.grains:
+            text = without(ask.caption.text, grain, self.grains[ask.caption.text])
+            if text:
+                yield grain, text
 
     def _close(self, plan: TaskPlan, judged: Judged, positive: str, query: Query, ask: _Ask) -> None:
         plan.queries.append(query)
@@ -139,31 +198,29 @@ class Planner:
         plan.counts.grains.update(grain.type for grain in ask.grains)
 
     def _asking_captions(self, counts: Counts) -> Iterator[_Ask]:
-        """Yield captions of two grains or more that no other caption of their photo contradicts."""
-        fit = []
-        for photo in self.photos:
-            for caption in photo.captions:
-                why = why_no_query(self.grains[caption.text])
-                if why is None:
-                    fit.append((photo, caption))
-                else:
-                    counts.left_out[why] += 1
-        others = [tuple(text for text in photo.texts if text != caption.text) for photo, caption in fit]
-        pairs = [(caption.text, texts) for (_, caption), texts in zip(fit, others, strict=True)]
-        for (photo, caption), verdict in zip(fit, self._verdicts(pairs), strict=True):
-            if contradicts(verdict):
-                counts.left_out["contradicted by another caption of the photo"] += 1
+        """Yield the captions that ask for two grains or more.
+
+        A grain that another caption of the photo contradicts is not asked for: people disagree, or the judge errs.
+        """
+        pairs = [(photo, caption) for photo in self.photos for caption in photo.captions]
+        others = ((c.text, tuple(text for text in p.texts if text != c.text)) for p, c in pairs)
+        for (photo, caption), verdict in zip(pairs, self._verdicts(others), strict=True):
+            why = why_no_query(verdict.grains)
+            if why is not None:
+                counts.left_out[why] += 1
+                continue
+            fit = [(g, answer) for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer != VIOLATED]
+            counts.disputed.update(verdict.types(VIOLATED))
+            if len(fit) < LEAST:
+                counts.left_out["less than two grains that no other caption contradicts"] += 1
             else:
-                yield _Ask(photo, caption, verdict.grains)
+                yield _Ask(photo, caption, tuple(g for g, _ in fit), sum(answer == KEPT for _, answer in fit))
 
     def _asking_photos(self, counts: Counts) -> Iterator[_Ask]:
-        """Yield photos with the caption that the others support most, of those that none contradicts."""
+        """Yield photos with the caption whose grains the other captions say most often."""
         best: dict[str, tuple[tuple[int, int, str], _Ask]] = {}
-        unused = Counts()
-        for ask in self._asking_captions(unused):
-            others = tuple(text for text in ask.photo.texts if text != ask.caption.text)
-            verdict = self._judge.judge([(ask.caption.text, others)])[0]
-            key = (-verdict.grade, -len(ask.grains), ask.caption.id)
+        for ask in self._asking_captions(Counts()):
+            key = (-ask.said, -len(ask.grains), ask.caption.id)
             if ask.photo.name not in best or key < best[ask.photo.name][0]:
                 best[ask.photo.name] = (key, ask)
         for photo in self.photos:
@@ -203,7 +260,7 @@ class Planner:
         names = (candidate.name if isinstance(candidate, Photo) else candidate.photo for candidate in candidates)
         return [c for c, name in zip(candidates, names, strict=True) if name not in own][: self._shortlist]
 
-    def _verdicts(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Verdict]:
+    def _verdicts(self, pairs: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Verdict]:
         for some in parts_of(pairs, 1024):
             yield from self._judge.judge(some)
 
@@ -219,6 +276,10 @@ class Planner:
     def _text_query(ask: _Ask) -> Query:
         grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in ask.grains)
         return Query(ask.caption.id, "t2i", _INSTRUCTIONS["t2i"], grains, text=ask.caption.text, cluster=ask.photo.name)
+
+
+def _rewritten_id(text: str) -> str:
+    return hashed_id("", plain(text))
 
 
 def _photo_query(ask: _Ask) -> Query:
