@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, Source, write_benchmark
 from mrbench.build.captions.card import description
-from mrbench.build.captions.photos import Photo, read_photos, rule
+from mrbench.build.captions.photos import Photo, plain, read_photos, rule
 from mrbench.build.captions.plan import TASKS, Planner, TaskPlan, stated
 from mrbench.build.splits import Shares
 from mrbench.errors import InputError
@@ -98,9 +98,16 @@ def build_captions(
         del corpora["image"]
     with write_benchmark(output, tasks=tasks, corpora=corpora, overwrite=overwrite) as writer:
         asked = 0
+        taken = {plain(text) for photos in splits.values() for photo in photos for text in photo.texts}
         for split, photos in splits.items():
             planner = Planner(
-                photos, judge, shortlist=config.shortlist, most=config.queries, seed=seed, label=f"{split}: judging"
+                photos,
+                judge,
+                shortlist=config.shortlist,
+                most=config.queries,
+                seed=seed,
+                taken=taken,
+                label=f"{split}: judging",
             )
             plans = _plans(planner, config.tasks)
             asked += sum(len(plan.queries) for plan in plans.values())

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from mrbench.records import SPLITS, AnyImage, Candidate, Grain, ImageData
 from mrbench.workers import Workers, ordered_map
 
 _SIDE = 8
-_NEAR = 6.0
+_NEAR = 2.0
 """Greatest mean difference of two thumbnails, of 255 levels, between pictures that count as one."""
 FEW = 10_000
 """Photos below which all of them are test photos, unless shares are given."""
@@ -63,7 +64,6 @@ class Photo:
 class _Looked:
     candidate: Candidate
     thumbnail: bytes
-    pattern: bytes
 
 
 def read_photos(benchmark: Benchmark, shares: Shares | None, seed: int, workers: Workers) -> dict[str, list[Photo]]:
@@ -105,7 +105,7 @@ def read_photos(benchmark: Benchmark, shares: Shares | None, seed: int, workers:
                 origin[one.candidate.id] = split
                 looked.append(one)
     looked.sort(key=lambda one: (_image(one).sha256, one.candidate.id))
-    twins = near_duplicates([_image(one).sha256 for one in looked], [(o.pattern, o.thumbnail) for o in looked])
+    twins = near_duplicates([_image(one).sha256 for one in looked], [one.thumbnail for one in looked])
     photos = [_photo(one, captions, looked, same) for one, same in zip(looked, twins, strict=True)]
     groups = _groups(photos)
     names = _split_names([origin[photo.name] for photo in photos], groups, photos, shares, seed)
@@ -150,41 +150,41 @@ def _photo(one: _Looked, captions: dict[str, list[Caption]], looked: list[_Looke
 
 
 def _look(candidate: Candidate) -> _Looked:
-    """Decode a picture once: the digest of its pixels, a thumbnail, and which of its neighbours are brighter."""
+    """Decode a picture once, for the digest of its pixels and a thumbnail."""
     image = _picture(candidate)
     picture = decode(ImageData(image.data, ""), where=candidate.id)
     thumbnail = picture.resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
-    grey = np.asarray(picture.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.BOX), dtype=np.int16)
-    pattern = np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes()
-    return _Looked(replace(candidate, image=replace(image, sha256=pixel_sha256(picture))), thumbnail, pattern)
+    return _Looked(replace(candidate, image=replace(image, sha256=pixel_sha256(picture))), thumbnail)
 
 
-def near_duplicates(digests: Sequence[str], thumbnails: Sequence[tuple[bytes, bytes]]) -> list[Ints]:
+def near_duplicates(digests: Sequence[str], thumbnails: Sequence[bytes]) -> list[Ints]:
     """Return for each picture the positions of all that show the same, itself among them.
 
-    Two pictures show the same where their pixels are equal, or where the pattern of brighter neighbours in their
-    thumbnails is equal and the thumbnails differ by 6 of 255 levels at most, on average.
+    Two pictures show the same where their pixels are equal, or where their thumbnails differ by 2 of 255 levels at
+    most, on average. Only pictures whose mean colours are near each other are compared.
 
     Args:
         digests: Of the pixels.
-        thumbnails: The pattern and the RGB thumbnail of each.
+        thumbnails: 8 x 8 RGB values of each.
     """
     parent = list(range(len(digests)))
-    by_pattern: dict[bytes, list[int]] = defaultdict(list)
+    cells: dict[tuple[int, ...], list[int]] = defaultdict(list)
     by_digest: dict[str, int] = {}
-    for at, (digest, (pattern, thumbnail)) in enumerate(zip(digests, thumbnails, strict=True)):
+    small = [np.frombuffer(thumbnail, dtype=np.uint8).astype(np.int16) for thumbnail in thumbnails]
+    for at, (digest, mine) in enumerate(zip(digests, small, strict=True)):
         first = by_digest.setdefault(digest, at)
         if first != at:
             _join(parent, first, at)
             continue
-        mine = np.frombuffer(thumbnail, dtype=np.uint8).astype(np.int16)
-        for other in by_pattern[pattern]:
-            theirs = np.frombuffer(thumbnails[other][1], dtype=np.uint8)
-            if float(np.abs(mine - theirs).mean()) <= _NEAR:
-                _join(parent, other, at)
-                break
-        else:  # one of a group stands for it
-            by_pattern[pattern].append(at)
+        # A mean difference of 2 over three channels is one of 6 at most in the mean of each: it is in a cell beside.
+        cell = tuple(int(mean // (3 * _NEAR)) for mean in mine.reshape(-1, 3).mean(axis=0))
+        beside = (tuple(c + d for c, d in zip(cell, step, strict=True)) for step in product((-1, 0, 1), repeat=3))
+        near = (other for key in beside for other in cells.get(key, ()))
+        same = next((other for other in near if float(np.abs(mine - small[other]).mean()) <= _NEAR), None)
+        if same is None:  # one of a group stands for it
+            cells[cell].append(at)
+        else:
+            _join(parent, same, at)
     return _members(parent)
 
 

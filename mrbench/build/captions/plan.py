@@ -75,13 +75,22 @@ class Planner:
         shortlist: Candidates that are judged for each query.
         most: Queries of a task at most, chosen by the hash of their ids; None for all.
         seed: Changes which are chosen.
+        taken: Texts that no rewritten caption may have: the captions of all splits. Rewritten ones are added.
         label: What to call the split in a progress bar.
     """
 
     def __init__(
-        self, photos: Sequence[Photo], judge: Judge, *, shortlist: int, most: int | None, seed: int, label: str
+        self,
+        photos: Sequence[Photo],
+        judge: Judge,
+        *,
+        shortlist: int,
+        most: int | None,
+        seed: int,
+        taken: set[str],
+        label: str,
     ) -> None:
-        self.photos = photos
+        self.photos, self._taken = photos, taken
         self.captions = [caption for photo in photos for caption in photo.captions]
         self._of = {photo.name: photo for photo in photos}
         self._judge, self._shortlist, self._most, self._seed, self._label = judge, shortlist, most, seed, label
@@ -161,10 +170,11 @@ class Planner:
         found: dict[str, list[Rewritten]] = defaultdict(list)
         texts: dict[str, Candidate] = {}
         for one in rewriter.rewrite(items):
-            if plain(one.text) not in self._same_text:
+            if plain(one.text) not in self._taken:
                 made = Candidate(_rewritten_id(one.text), stated(one.grains), text=one.text)
                 texts.setdefault(made.id, made)
                 found[one.item.photo].append(one)
+        self._taken |= {plain(made.text or "") for made in texts.values()}
         plan.rewritten = list(texts.values())
         plan.counts.blind = {kind: blind.to_json() for kind, blind in rewriter.blind.items()}
         return found

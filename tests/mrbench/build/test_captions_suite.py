@@ -105,9 +105,10 @@ def test_near_duplicates_and_equal_captions_are_in_one_split(tmp_path: Path) -> 
     assert len(split_of) == 61
     assert split_of["twin.png"] == split_of[rows[0]["image"]]
     pixels = [{c.image.sha256 for c in benchmark.corpus("image", s)} for s in benchmark.splits]  # type: ignore[union-attr]
-    said = [{c.text for c in benchmark.corpus("text", s) if is_own(c.text, rows)} for s in benchmark.splits]
-    for sets in (pixels, said):
-        assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
+    said = [{c.text for c in benchmark.corpus("text", s)} for s in benchmark.splits]
+    sets: list[set[str | None]]
+    for sets in (pixels, said):  # type: ignore[assignment]
+        assert sum(map(len, sets)) == len(set().union(*sets))
     assert not problems(benchmark)
 
 
@@ -174,7 +175,7 @@ def test_a_model_of_n_grams_prefers_what_it_saw() -> None:
 
 
 def test_pictures_of_one_colour_are_no_duplicates_of_each_other() -> None:
-    thumbnails = [(b"\0" * 8, bytes([level] * 192)) for level in (0, 3, 100)]
+    thumbnails = [bytes([level] * 192) for level in (5, 7, 100)]
     groups = [group.tolist() for group in near_duplicates(["a", "b", "c"], thumbnails)]
     assert groups == [[0, 1], [0, 1], [2]]
 
@@ -194,10 +195,6 @@ def photos(folder: Path, *names: str) -> None:
 def pair(folder: Path, rows: list[tuple[str, str]]) -> Path:
     photos(folder / "photos", *(name for name, _ in rows))
     return write_rows(folder / "photos", [{"image": name, "captions": [text]} for name, text in rows])
-
-
-def is_own(text: str | None, rows: list[dict[str, list[str]]]) -> bool:
-    return any(text in row["captions"] for row in rows)
 
 
 # Input that is not as it should be
