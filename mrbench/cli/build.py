@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -114,6 +115,15 @@ def captions(
     shortlist: Annotated[
         int, typer.Option("--shortlist", min=1, max=1000, help="Candidates that are judged for each query.")
     ] = 40,
+    grain_columns: Annotated[
+        str | None,
+        typer.Option(
+            "--grain-columns",
+            metavar="A,B",
+            help="Columns of the file that say what a photo shows, as grains: colour,material.",
+            show_default=False,
+        ),
+    ] = None,
     image_root: ImageRootOption = None,
     seed: Seed = 0,
     workers: Workers = WORKERS,
@@ -129,6 +139,8 @@ def captions(
     from mrbench.sources.open import open_benchmark
 
     config = CaptionsConfig(_names(tasks), _shares(shares), images, queries, shortlist)  # type: ignore[arg-type]
+    if grain_columns:
+        spec += ("&" if "?" in spec else "?") + urlencode({"grains": grain_columns})
     benchmark = open_benchmark(spec, image_root=image_root)
     for remark in benchmark.notes():
         note(remark)

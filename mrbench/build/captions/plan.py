@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -16,7 +17,7 @@ from mrbench.build.captions.nearest import Index, features
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
 from mrbench.build.captions.rewrite import Item, Rewriter, Rewritten
 from mrbench.grains import Grain as TextGrain
-from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
+from mrbench.judge import KEPT, UNKNOWN, VIOLATED, Judge, Verdict
 from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task, Variant
 
 TASKS = {
@@ -52,12 +53,20 @@ class _Ask:
         caption: The caption that it is, or that it is graded against.
         grains: What it asks for: the caption's grains but for those that another caption of the photo contradicts.
         said: How many of them another caption of the photo says too.
+        columns: What the user's own columns say of the photo and the caption says too; the grains that the judge found
+            in the same words are not asked for.
     """
 
     photo: Photo
     caption: Caption
     grains: tuple[TextGrain, ...]
     said: int
+    columns: tuple[Grain, ...] = ()
+
+    @property
+    def asked(self) -> int:
+        """Number of grains that are asked for."""
+        return len(self.grains) + len(self.columns)
 
     def about(self, verdict: Verdict) -> Verdict:
         """Return a verdict on the caption narrowed to the grains that are asked for."""
@@ -110,11 +119,12 @@ class Planner:
     def text_to_photo(self) -> TaskPlan:
         """Plan captions as queries: graded against the captions of other photos."""
         plan = TaskPlan()
-        asks = self._chosen(list(self._asking_captions(plan.counts)), plan.counts)
+        asks = [_with_columns(ask) for ask in self._asking_captions(plan.counts)]
+        asks = self._chosen(asks, plan.counts)
         index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in self.photos])
         nearest = index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
         for ask, found in self._judged(asks, nearest, self.photos, self._caption_against_photo):
-            judged = Judged(ask.caption.id, len(ask.grains), self.origin, plan.counts)
+            judged = Judged(ask.caption.id, ask.asked, self.origin, plan.counts)
             judged.own(ask.photo.name, whole=True)
             for caption in self._same_text[plain(ask.caption.text)]:
                 judged.own(caption.photo, whole=True)
@@ -122,10 +132,11 @@ class Planner:
                 judged.alarm(twin, "near-duplicate photos", origin="judge:pixels", whole=False)
             plan.counts.judged += len(found)
             for photo, (verdict,) in found:
-                if keeps_all(verdict):
+                said = with_columns(verdict, ask.columns, photo.columns)
+                if keeps_all(said):
                     judged.alarm(photo.name, "photos that keep all grains")
                 else:
-                    judged.negative(photo.name, ask.about(verdict))
+                    judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns))
             self._close(plan, judged, ask.photo.name, self._text_query(ask), ask)
         plan.variants = list(self._variants(asks))
         return plan
@@ -204,8 +215,8 @@ class Planner:
         ladder = judged.ladder(positive)
         if ladder is not None:
             plan.ladders.append(ladder)
-        plan.counts.queries[len(ask.grains)] += 1
-        plan.counts.grains.update(grain.type for grain in ask.grains)
+        plan.counts.queries[ask.asked] += 1
+        plan.counts.grains.update(grain.type for grain in (*ask.grains, *ask.columns))
 
     def _asking_captions(self, counts: Counts) -> Iterator[_Ask]:
         """Yield the captions that ask for two grains or more.
@@ -284,7 +295,7 @@ class Planner:
 
     @staticmethod
     def _text_query(ask: _Ask) -> Query:
-        grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in ask.grains)
+        grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in (*ask.grains, *ask.columns))
         return Query(ask.caption.id, "t2i", _INSTRUCTIONS["t2i"], grains, text=ask.caption.text, cluster=ask.photo.name)
 
 
@@ -296,6 +307,44 @@ def _photo_query(ask: _Ask) -> Query:
     grains = tuple(Grain(g.type, g.value) for g in ask.grains)
     photo = ask.photo
     return Query(photo.name, "i2t", _INSTRUCTIONS["i2t"], grains, image=photo.image, cluster=photo.name)
+
+
+def _with_columns(ask: _Ask) -> _Ask:
+    """Return a query that asks for what the photo's columns and its caption both say."""
+    found = []
+    for column in ask.photo.columns:
+        place = re.search(rf"(?<!\w){re.escape(column.value)}(?!\w)", ask.caption.text, re.IGNORECASE)
+        if place:
+            found.append(replace(column, start=place.start(), end=place.end()))
+    kept = tuple(grain for grain in ask.grains if not _replaced(grain, found))
+    return replace(ask, grains=kept, columns=tuple(found)) if len(kept) + len(found) >= LEAST else ask
+
+
+def _replaced(grain: TextGrain, columns: Sequence[Grain]) -> bool:
+    """Whether a column says what a grain says: of the same name, or in the same words."""
+    return any(
+        grain.type == column.type or (grain.start, grain.end) == (column.start, column.end) for column in columns
+    )
+
+
+def with_columns(verdict: Verdict, asked: Sequence[Grain], shown: Sequence[Grain]) -> Verdict:
+    """Return a verdict with what the columns of a photo say: another value violates, an empty cell leaves open.
+
+    Args:
+        verdict: On the captions.
+        asked: Grains of the query that come from columns.
+        shown: What the candidate's columns say.
+    """
+    if not asked:
+        return verdict
+    values = {grain.type: grain.value for grain in shown}
+    pairs = [p for p in zip(verdict.grains, verdict.answers, strict=True) if not _replaced(p[0], asked)]
+    for grain in asked:
+        said = values.get(grain.type)
+        answer = UNKNOWN if said is None else KEPT if said == grain.value else VIOLATED
+        made = TextGrain(grain.type, grain.value, grain.start or 0, grain.end or 0, grain.type, ())
+        pairs.append((made, answer))
+    return Verdict(tuple(grain for grain, _ in pairs), tuple(answer for _, answer in pairs))
 
 
 def stated(grains: Sequence[TextGrain]) -> tuple[Grain, ...]:

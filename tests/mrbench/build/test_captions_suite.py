@@ -185,6 +185,26 @@ def problems(benchmark: Benchmark) -> list[object]:
     return list(report.problems)
 
 
+def test_columns_of_the_file_are_grains(tmp_path: Path) -> None:
+    photos(tmp_path / "photos", "a.png", "b.png", "c.png")
+    rows: list[dict[str, object]] = [
+        {"image": "a.png", "captions": ["A dog next to a teal ball."], "paint": "Teal"},
+        {"image": "b.png", "captions": ["A dog next to a ball."], "paint": "ochre"},
+        {"image": "c.png", "captions": ["A dog next to a ball."], "paint": ""},
+    ]
+    captions = write_rows(tmp_path / "photos", rows)
+    benchmark = build(captions, tmp_path / "built", options="?grains=paint", tasks=("t2i",))
+    asking = next(query for query in benchmark.queries("t2i", "test") if query.cluster == "a.png")
+    (grain,) = (grain for grain in asking.grains if grain.type == "paint")
+    assert (grain.value, grain.start, grain.end) == ("teal", 16, 20)
+    judged = {j.candidate_id: j for j in benchmark.judgements("t2i", "test") if j.query_id == asking.id}
+    assert judged["b.png"].violates == ("paint",)
+    assert judged["b.png"].grade == len(asking.grains) - 1
+    assert "c.png" not in judged
+    with pytest.raises(BenchmarkError, match="no such grain column"):
+        open_benchmark(f"captions:{captions}?grains=price")
+
+
 def photos(folder: Path, *names: str) -> None:
     for number, name in enumerate(names):
         path = folder / name
