@@ -1,20 +1,26 @@
-"""``mrbench build``: build a benchmark from art that packages carry."""
+"""``mrbench build``: build a benchmark from art that packages carry, or from captioned photos."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
-from mrbench.cli.common import WORKERS, Json, Overwrite, Seed, Workers, print_json
+from mrbench.cli.common import WORKERS, ImageRootOption, Json, Overwrite, Seed, Workers, print_json
 from mrbench.cli.streams import note, say
+from mrbench.errors import InputError
 
 if TYPE_CHECKING:
     from mrbench.benchmark import Manifest
 
-app = typer.Typer(help="Build a benchmark from art that packages carry.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Build a benchmark from art that packages carry, or from your photos.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
 Size = Annotated[int, typer.Option("--size", min=32, max=1024, help="Side of every picture, in pixels.")]
@@ -76,6 +82,85 @@ def scenes(
         splits=_names(splits),
     )
     _report(build_scenes, output, config, seed, workers, overwrite, as_json)
+
+
+@app.command("captions")
+def captions(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC", help="Photos with captions: captions:FILE, see `mrbench datasets`.", show_default=False
+        ),
+    ],
+    output: Output,
+    tasks: Annotated[
+        str, typer.Option("--tasks", help="t2i (captions find photos), i2t (photos find captions), or both.")
+    ] = "t2i,i2t",
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            "--shares",
+            metavar="TRAIN,VALIDATION,TEST",
+            help="Shares of the splits, by photo. [default: the data set's own splits, else all test below 10,000 "
+            "photos, else 0.8,0.1,0.1]",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        str, typer.Option("--images", help="copy: into the Parquet files; reference: by path below the image root.")
+    ] = "copy",
+    queries: Annotated[
+        int | None, typer.Option("--queries", min=1, help="Queries of a task and split at most.", show_default=False)
+    ] = None,
+    shortlist: Annotated[
+        int, typer.Option("--shortlist", min=1, max=1000, help="Candidates that are judged for each query.")
+    ] = 40,
+    grain_columns: Annotated[
+        str | None,
+        typer.Option(
+            "--grain-columns",
+            metavar="A,B",
+            help="Columns of the file that say what a photo shows, as grains: colour,material.",
+            show_default=False,
+        ),
+    ] = None,
+    image_root: ImageRootOption = None,
+    seed: Seed = 0,
+    workers: Workers = WORKERS,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Build a multi-grain benchmark with graded negatives from photos with captions.
+
+    Example: mrbench build captions captions:photos/captions.jsonl --output my-benchmark
+    """
+    from mrbench.build.captions import CaptionsConfig, build_captions
+    from mrbench.cli.grade import rules
+    from mrbench.sources.open import open_benchmark
+
+    config = CaptionsConfig(_names(tasks), _shares(shares), images, queries, shortlist)  # type: ignore[arg-type]
+    if grain_columns:
+        spec += ("&" if "?" in spec else "?") + urlencode({"grains": grain_columns})
+    benchmark = open_benchmark(spec, image_root=image_root)
+    for remark in benchmark.notes():
+        note(remark)
+    judge = rules(soft=False, keep=True)
+
+    def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
+        return build_captions(benchmark, judge, output, config, **options)
+
+    _report(build, output, config, seed, workers, overwrite, as_json)
+
+
+def _shares(value: str | None) -> tuple[float, float, float] | None:
+    if value is None:
+        return None
+    try:
+        train, validation, test = map(float, _names(value))
+    except ValueError as error:
+        accepted = "three numbers from 0 to 1 that sum to 1: TRAIN,VALIDATION,TEST"
+        raise InputError("malformed shares of splits", where="--shares", got=value, accepted=accepted) from error
+    return train, validation, test
 
 
 def _names(value: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def grade(
         typer.echo("\n".join(json.dumps(verdict.to_json(), ensure_ascii=False) for verdict in verdicts))
 
 
-def rules(*, soft: bool) -> Any:
+def rules(*, soft: bool, keep: bool = False) -> Any:
     """Return the judge ``rules`` with MiniLM for words of near meaning.
 
     Raises:
@@ -56,4 +56,4 @@ def rules(*, soft: bool) -> Any:
     from mrbench.judge import Rules
     from mrbench.models.minilm import MiniLM
 
-    return Rules(MiniLM(), soft=soft)
+    return Rules(MiniLM(), soft=soft, keep=keep)

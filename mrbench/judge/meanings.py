@@ -19,6 +19,8 @@ FAR_VERB, FAR_ATTRIBUTE, FAR_ROLE = 0.45, 0.55, 0.4
 _EXCLUSIVE_VALUES = frozenset(ATTRIBUTE_VALUES.values())
 _SENSES = 3
 _KIN = 0.85
+_STEM = 4
+"""Letters at the beginning that forms of one stem share."""
 _MALE = frozenset(
     {"man", "boy", "guy", "gentleman", "male", "father", "son", "husband", "groom", "king", "dad", "brother"}
 )
@@ -194,9 +196,12 @@ def akin(one: str, other: str) -> bool:
     if one == other:
         return True
     short, long = sorted((one, other), key=len)
-    return len(short) >= 4 and len(long) - len(short) <= 6 and long.startswith(short[: max(4, len(short) - 1)])
+    return len(short) >= _STEM and len(long) - len(short) <= 6 and long.startswith(short[: max(_STEM, len(short) - 1)])
 
 
 def mentioned(word: str, words: frozenset[str]) -> bool:
     """Whether a word, or another form of its stem, is among some words."""
-    return word in words or any(akin(word, other) for other in words)
+    if word in words or len(word) < _STEM:
+        return word in words
+    head = word[:_STEM]  # akin words share it, and few of a caption's words do
+    return any(other.startswith(head) and akin(word, other) for other in words)

@@ -20,6 +20,7 @@ class Rules:
     Args:
         encoder: Embeds words, phrases and captions; None for WordNet alone.
         soft: Also give every grain its support, for which every caption is embedded.
+        keep: Keep the parse of every caption, some kilobytes each, for callers that judge the same captions many times.
 
     Raises:
         MissingExtraError: spaCy or its model is not installed.
@@ -27,7 +28,8 @@ class Rules:
 
     name = "rules"
 
-    def __init__(self, encoder: TextEncoder | None, *, soft: bool = False) -> None:
+    def __init__(self, encoder: TextEncoder | None, *, soft: bool = False, keep: bool = False) -> None:
+        self._kept: dict[str, Description] | None = {} if keep else None
         self._meanings = Meanings(encoder)
         self._support = Support(encoder) if soft and encoder is not None else None
         self.versions = {"rules": VERSION, **versions()}
@@ -36,9 +38,7 @@ class Rules:
 
     def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Verdict]:
         """Judge queries against candidates; see :class:`mrbench.judge.verdicts.Judge`."""
-        texts = list(dict.fromkeys(text for query, texts in pairs for text in (query, *texts)))
-        described = dict(zip(texts, describe_texts(texts), strict=True))
-        self._meanings.prepare(_words(described.values()))
+        described = self._describe(dict.fromkeys(text for query, texts in pairs for text in (query, *texts)))
         queries = {query: grains_of(described[query]) for query, _ in pairs}
         found = [
             (queries[query], self._answers(described[query], queries[query], [described[text] for text in texts]))
@@ -51,6 +51,14 @@ class Rules:
             queries,
         )
         return [Verdict(tuple(grains), answers, soft) for (grains, answers), soft in zip(found, support, strict=True)]
+
+    def _describe(self, texts: Iterable[str]) -> dict[str, Description]:
+        """Return the parse of every text, and embed the words of those that are new."""
+        described = {} if self._kept is None else self._kept
+        new = [text for text in texts if text not in described]
+        described.update(zip(new, describe_texts(new), strict=True))
+        self._meanings.prepare(_words(described[text] for text in new))
+        return described
 
     def _answers(self, query: Description, grains: list[Grain], candidate: list[Description]) -> tuple[str, ...]:
         comparisons = [Comparison(query, caption, self._meanings) for caption in candidate]

@@ -19,8 +19,13 @@ def read_together(answers: Iterable[str]) -> str:
     >>> read_together(["unknown", "violated", "kept"]), read_together(["unknown", "violated"]), read_together([])
     ('kept', 'violated', 'unknown')
     """
-    found = set(answers)
-    return KEPT if KEPT in found else VIOLATED if VIOLATED in found else UNKNOWN
+    verdict = UNKNOWN
+    for answer in answers:
+        if answer == KEPT:
+            return KEPT
+        if answer == VIOLATED:
+            verdict = VIOLATED
+    return verdict
 
 
 def all_of(answers: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mrbench.benchmark import Contents, ImageRoot
 from mrbench.errors import InputError
-from mrbench.records import Candidate, ImageFile, Judgement, Modality, Query, Task
+from mrbench.records import Candidate, Grain, ImageFile, Judgement, Modality, Query, Task
 from mrbench.sources.captions_layouts import Photo, Photos, find_file, read_photos
 from mrbench.sources.files import files_digest, images_below, plain_name
 from mrbench.sources.open import check_options
@@ -23,6 +23,7 @@ OPTIONS = {
     "limit": "the first N photos of each split",
     "folds": "N: tasks of their own over N equal parts of the photos in file order (COCO 1K: folds=5)",
     "equal": "relevant (default): an equal caption of another photo is relevant too; ignore: it is not",
+    "grains": "columns that say what a photo shows, separated by commas: colour,material",
     "empty": "skip: leave out empty captions instead of refusing them",
 }
 MEASURES = ("hit_rate@1", "hit_rate@5", "hit_rate@10", "mrr")
@@ -51,7 +52,9 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     """
     check_options(options, OPTIONS)
     path = find_file(Path(location))
-    held = read_photos(path, skip_empty=choice(options, "empty", ("refuse", "skip")) == "skip")
+    columns = [name.strip() for name in options.get("grains", "").split(",") if name.strip()]
+    skip_empty = choice(options, "empty", ("refuse", "skip")) == "skip"
+    held = read_photos(path, skip_empty=skip_empty, grain_columns=columns)
     default = found_below(path.absolute().parent, held.photos[0].name)
     return Captions(path, held, images_below(default, image_root), options)
 
@@ -133,7 +136,8 @@ class Captions(Contents):
         kind, part = self._part(corpus, split)
         for photo in part.photos:
             if kind == "image":
-                yield Candidate(photo.name, image=self._image(photo))
+                grains = tuple(Grain(name, value) for name, value in sorted(photo.grains.items()))
+                yield Candidate(photo.name, grains, image=self._image(photo))
             else:
                 for caption_id, text in photo.captions:
                     yield Candidate(caption_id, text=text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,13 @@ class Photo:
         name: Its file, as the data set names it; also its id.
         split: The data set's name of its split; empty where it has none.
         captions: Id and text of each.
+        grains: What the grain columns say of it, by column.
     """
 
     name: str
     split: str = ""
     captions: list[tuple[str, str]] = field(default_factory=list)
+    grains: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -80,17 +82,18 @@ def find_file(location: Path) -> Path:
     raise BenchmarkError("no file of captions", where=location, accepted=LAYOUTS)
 
 
-def read_photos(path: Path, *, skip_empty: bool = False) -> Photos:
+def read_photos(path: Path, *, skip_empty: bool = False, grain_columns: Sequence[str] = ()) -> Photos:
     """Read a file of captions.
 
     Args:
         path: The file, in any of the layouts.
         skip_empty: Leave out empty captions, and photos without any.
+        grain_columns: Columns that say what a photo shows, of layouts with a row for each photo or caption.
 
     Raises:
         BenchmarkError: It is of no known layout or malformed; a caption is empty; an id is there twice.
     """
-    read = _Reading(path, skip_empty)
+    read = _Reading(path, skip_empty, grain_columns)
     kind = kind_of(path)
     if kind == ".json":
         _read_json(read, files.read_json(path))
@@ -106,8 +109,9 @@ def read_photos(path: Path, *, skip_empty: bool = False) -> Photos:
 class _Reading:
     """Collects the photos of a file in order, and its faults."""
 
-    def __init__(self, path: Path, skip_empty: bool) -> None:
+    def __init__(self, path: Path, skip_empty: bool, grain_columns: Sequence[str]) -> None:
         self.path = path
+        self._grain_columns = tuple(grain_columns)
         self._skip_empty = skip_empty
         self._photos: dict[str, Photo] = {}
         self._ids: set[str] = set()
@@ -136,12 +140,24 @@ class _Reading:
         self._ids.add(made)
         photo.captions.append((made, text.strip()))
 
+    def add_grains(self, photo: Photo, row: Mapping[str, Any], where: str) -> None:
+        """Take what the grain columns of a row say of a photo; an empty cell says nothing."""
+        for name in self._grain_columns:
+            value = row.get(name)
+            said = "" if value is None else " ".join(str(value).lower().split())
+            if said and photo.grains.setdefault(name, said) != said:
+                self.faults.add(f"a photo has two values of {name}", where)
+
     def close(self) -> Photos:
         """Return what was read.
 
         Raises:
             BenchmarkError: A fault was found, or there is no photo.
         """
+        missing = [name for name in self._grain_columns if name not in self.columns]
+        if missing:
+            known = ", ".join(sorted(self.columns)) or "none in this layout"
+            raise BenchmarkError("no such grain column", where=self.path, got=missing[0], accepted=known)
         self.faults.raise_first(
             "?empty=skip leaves out empty captions" if "an empty caption" in self.faults.found else None
         )
@@ -156,7 +172,7 @@ class _Reading:
             raise BenchmarkError("a caption and a photo have one id", where=self.path, got=min(both))
         if len(photos) == len(without):
             raise BenchmarkError("no photo with a caption", where=self.path, accepted=LAYOUTS)
-        notes = ignored_columns(self.columns, _USED)
+        notes = ignored_columns(self.columns - set(self._grain_columns), _USED)
         if self._skipped:
             notes.append(f"empty captions left out: {self._skipped}")
         if without:
@@ -169,6 +185,7 @@ def _read_rows(read: _Reading, rows: Rows) -> None:
         read.columns.update(row)
         split = row.get("split") or ""
         photo = read.photo(image_name(row, where), split if isinstance(split, str) else str(split), where)
+        read.add_grains(photo, row, where)
         if not any(key in row or any(name.startswith(key) for name in row) for key in CAPTION_KEYS):
             accepted = f"one of the columns {', '.join(CAPTION_KEYS)}, or caption_1, caption_2, ..."
             raise BenchmarkError("no column holds captions", where=where, got=sorted(row)[:20], accepted=accepted)
