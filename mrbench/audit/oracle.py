@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Embeddings, Ints
 from mrbench.benchmark import Benchmark
 from mrbench.pools import TaskPool
 from mrbench.records import Grain
@@ -73,9 +73,12 @@ class OracleSource:
         self.space = GrainSpace(grains for part in known for grains in part.values())
         self._most = max(len(grains) for part in self._corpora.values() for grains in part.values())
 
-    def corpus(self, modality: str) -> Embeddings:
-        """Embed all candidates of one modality."""
+    def corpus(self, modality: str, rows: Ints | None = None) -> Embeddings:
+        """Embed the candidates of one modality, or those in some rows of it, ascending."""
         records = self._corpora[modality]
+        if rows is not None:
+            names = list(records)
+            records = {names[row]: records[names[row]] for row in rows.tolist()}
         rows = self._seen(list(records.values()))
         filler = np.sqrt(np.maximum(self._most - (rows**2).sum(axis=1, keepdims=True), 0))
         return self._unit(rows, filler, 0, [f"candidate {name}" for name in records])

@@ -151,6 +151,7 @@ class Jobs:
 
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
         """Say whether a folder holds this evaluation of this model."""
+        from mrbench.pools import DISTRACTORS
         from mrbench.results import read_result
 
         try:
@@ -168,6 +169,7 @@ class Jobs:
             and set(held.tasks) == set(tasks)
             and held.benchmark.get("instruction") == asked["instruction"]
             and held.limit == asked["limit"]
+            and held.benchmark.get("distractors") == (None if held.limit is None else DISTRACTORS)
             and (held.limit is None or held.seed == asked["seed"])
         )
 

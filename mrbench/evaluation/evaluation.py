@@ -21,7 +21,7 @@ from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.models.vectors import VectorFolder
-from mrbench.pools import TaskPool, load_pool, pool_modalities
+from mrbench.pools import DISTRACTORS, TaskPool, load_pool, pool_modalities
 from mrbench.records import MODALITIES, Task
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import embed_tasks, run_tasks
@@ -61,8 +61,9 @@ def evaluate(
         tasks: Some of the benchmark's tasks; None takes all. A task that the model cannot take is "not supported".
         split: One of the benchmark's splits.
         pool: ``task``: candidates of the task's modality; ``union``: of all modalities.
-        limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. None takes all.
-        seed: Seed of that sample; written into the result.
+        limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. The pool is cut with it:
+            to the candidates that these queries need, and ``DISTRACTORS`` of the others. None takes all.
+        seed: Seed of both samples; written into the result.
         depth: Candidates per query to keep in the run, 1 or more. No score depends on it.
         overwrite: Whether an earlier result in this folder may be replaced.
         command: The command to write into the result.
@@ -103,11 +104,8 @@ def evaluate(
             "split": split,
             "pool": pool,
             "tasks": list(benchmark.task_names),
-            **(
-                {}
-                if instruction is None
-                else {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
-            ),
+            **_said(instruction),
+            **({} if limit is None else {"distractors": DISTRACTORS}),
         },
         seed=seed,
         limit=limit,
@@ -190,8 +188,8 @@ def embed(
         tasks: As for :func:`evaluate`, like the rest; all processes have to say the same.
         split: One of the benchmark's splits.
         pool: ``task`` or ``union``.
-        limit: Number of queries per task.
-        seed: Seed of that sample.
+        limit: Number of queries per task; the pool is cut with it.
+        seed: Seed of both samples.
         instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
     """
     cache = Path(cache)
@@ -217,14 +215,23 @@ def _source(
 
 
 def _pools(
-    benchmark: Benchmark, model: EmbeddingModel, tasks: list[str], *, split: str, pool: str, **sample: Any
+    benchmark: Benchmark,
+    model: EmbeddingModel,
+    tasks: list[str],
+    *,
+    split: str,
+    pool: str,
+    limit: int | None,
+    seed: int,
 ) -> tuple[dict[str, str], dict[str, TaskPool]]:
     """Return why each task cannot be taken, empty where it can, and the pools of those that can."""
     reasons = {
         task: _why_not(model, benchmark.task(task), pool_modalities(benchmark, task, split, pool)) for task in tasks
     }
     able = [task for task, reason in reasons.items() if not reason]
-    return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
+    distractors = None if limit is None else DISTRACTORS
+    cut = {"limit": limit, "distractors": distractors, "seed": seed}
+    return reasons, {task: load_pool(benchmark, task, split, pool=pool, **cut) for task in able}
 
 
 def rescore(folder: Path, benchmark: Benchmark) -> Result:
