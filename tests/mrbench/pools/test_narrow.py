@@ -64,7 +64,7 @@ def test_a_closed_pool_keeps_what_its_queries_need_and_so_many_others(tiny: Benc
     assert len(kept) == len(needed(tiny, pool)) + 5
     assert pool.left_out == len(whole.candidate_ids) - len(kept) > 0
     assert pool.query_ids.tolist() == whole.query_ids.tolist()
-    for query, position in zip(*pool.relevant, strict=True):  # the same candidates are relevant
+    for _, position in zip(*pool.relevant, strict=True):  # the same candidates are relevant
         assert pool.candidate_ids[position] in kept
     names = [{(q, p.candidate_ids[c]) for q, c in zip(*p.relevant, strict=True)} for p in (whole, pool)]
     assert names[0] == names[1]
