@@ -22,6 +22,7 @@ from mrbench.cli import (
     datasets,
     demo,
     evaluate,
+    export,
     leaderboard,
     models,
     rescore,
@@ -77,6 +78,7 @@ app.command("audit")(audit.audit)
 app.command("show")(show.show)
 app.add_typer(datasets.app, name="datasets")
 app.command("convert")(convert.convert)
+app.add_typer(export.app, name="export")
 app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
