@@ -23,6 +23,7 @@ from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
 from mrbench.models.common import batches, files_digest, tensors_digest
+from mrbench.models.facts import parameter_count
 from mrbench.models.forward import embed_batches
 from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
@@ -64,6 +65,8 @@ class ElvaModel:
         self.name = f"elva-{recipe.name}-{self._how}" + (f"-{self._samples}" if averaged else "")
         self.revision = _revision(folder, recipe, self._how, self._samples)
         self.dimension = self._model.dimension
+        self.parameter_count = parameter_count(self._model.network)
+        self.max_text_length, self.template = recipe.prompt.max_text, recipe.prompt.template
         self.device = str(self._model.device)
         self.dtype = str(self._model.network.dtype).removeprefix("torch.")
         self.symmetric = not recipe.prompt.instructions

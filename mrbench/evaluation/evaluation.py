@@ -17,6 +17,7 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
+from mrbench.evaluation.describe import describe
 from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
@@ -96,7 +97,7 @@ def evaluate(
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
     run = Run(
-        model=_describe(model) | ({"name": name} if name else {}),
+        model=describe(model) | ({"name": name} if name else {}),
         benchmark={
             "name": benchmark.name,
             "title": benchmark.manifest.title,
@@ -302,16 +303,3 @@ def _why_not(model: EmbeddingModel, task: Task, pool: tuple[str, ...]) -> str:
     if not lacking:
         return ""
     return "the model takes no " + " and no ".join(dict.fromkeys(name.replace(",", "+") for name in lacking))
-
-
-def _describe(model: EmbeddingModel) -> dict[str, Any]:
-    return {
-        "name": str(model.name),
-        "revision": str(model.revision),
-        "dimension": int(model.dimension),
-        "modalities": sorted(model.modalities),
-        "device": str(model.device),
-        "dtype": str(model.dtype),
-        **({"remote_code": True} if getattr(model, "remote_code", False) is True else {}),
-        "control": getattr(model, "control", False) is True,
-    }
