@@ -45,9 +45,9 @@ class EmbeddingModel(Protocol):
     ``Item.image`` is then what it returned. ``prepare_texts``: the same for a list of texts, in a thread;
     ``Item.text`` is then what it made of the text, or the text where it did not run. ``preprocessing`` and ``seed``:
     what else decides a vector beside the revision; caches are keyed by them. ``control``, true: the model is there to
-    show what chance gives; leaderboards list it without a rank. ``parameter_count``, ``max_text_length`` (tokens), ``image_size``
-    (``"224x224"``), ``licence``, ``template`` (its name, or what stands around a text) and ``remote_code`` (whether
-    code of the checkpoint may run) are facts that results state.
+    show what chance gives; leaderboards list it without a rank. ``parameter_count``, ``max_text_length`` (tokens),
+    ``image_size`` (``"224x224"``), ``licence``, ``template`` (its name, or what stands around a text) and
+    ``remote_code`` (whether code of the checkpoint may run) are facts that results state.
     """
 
     name: str
