@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -69,6 +70,7 @@ class Elva:
         self._image = tokenizer.convert_tokens_to_ids(IMAGE)
         self._pictures: OrderedDict[str, Picture] = OrderedDict()
         self._bytes = 0
+        self._memory = Lock()
         self.adapted: Any = None
 
     @property
@@ -160,12 +162,11 @@ class Elva:
         for row, item in enumerate(inputs):
             if item.image is None:
                 continue
-            known = self._pictures.get(item.key) if item.key else None
+            known = self._recall(item.key) if item.key else None
             if known is None:
                 new.setdefault(item.key or row, []).append(row)
             else:
                 found[row] = known
-                self._pictures.move_to_end(item.key)  # type: ignore[arg-type]
         if new:
             images = [inputs[rows[0]].image for rows in new.values()]
             together = [[image] for image in images] if self._trains and not self.vision else [images]
@@ -187,11 +188,20 @@ class Elva:
         for row in range(len(images)):
             yield Picture(grid[row], tokens[row], tuple(layer[row] for layer in layers))
 
+    def _recall(self, key: str) -> Picture | None:
+        with self._memory:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+            return self._pictures.get(key)
+
     def _remember(self, key: str, picture: Picture) -> None:
-        self._pictures[key] = picture
-        self._bytes += _bytes(picture)
-        while self._bytes > FEATURE_BYTES:
-            self._bytes -= _bytes(self._pictures.popitem(last=False)[1])
+        with self._memory:
+            if key in self._pictures:  # another thread was faster
+                return
+            self._pictures[key] = picture
+            self._bytes += _bytes(picture)
+            while self._bytes > FEATURE_BYTES:
+                self._bytes -= _bytes(self._pictures.popitem(last=False)[1])
 
     # Embeddings
 
@@ -279,6 +289,13 @@ def content(item: Input) -> tuple[int, int]:
     if item.image is not None:
         digest.update(repr(item.image.size).encode() + item.image.convert("RGB").tobytes())
     return int.from_bytes(digest.digest()[:8]), int.from_bytes(digest.digest()[8:])
+
+
+def picture_key(image: Any) -> str:
+    """Return what identifies the pixels of a picture."""
+    digest = hashlib.blake2b(repr((image.mode, image.size)).encode(), digest_size=16)
+    digest.update(image.tobytes())
+    return digest.hexdigest()
 
 
 def _deep(out: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, Literal
 
 from PIL import Image
@@ -55,12 +56,19 @@ class Prompter:
             raise InputError("the template holds tokens of its own", where="prompt.template", got=", ".join(reserved))
         self._tokenizer, self._prompt = tokenizer, prompt
         self.ret, self._image, self._start, self._end = (vocabulary[t] for t in (RET, IMAGE, IMAGE_START, IMAGE_END))
+        self._one_at_a_time = Lock()  # to say how special tokens are split changes the tokenizer
         self._pieces = [piece for piece in re.split(r"(\{\w+\})", prompt.template) if piece]
 
     def text_ids(self, text: str, limit: int | None = None) -> list[int]:
         """Return the tokens of a text; what looks like a special token in it is plain text."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        with self._one_at_a_time:
+            ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return ids[:limit]
+
+    def _template_ids(self, piece: str) -> list[int]:
+        with self._one_at_a_time:
+            ids: list[int] = self._tokenizer(piece, add_special_tokens=False)["input_ids"]
+        return ids
 
     def prompt_ids(self, item: Input, ask: Ask, image_tokens: int) -> list[int]:
         """Return the tokens of a prompt.
@@ -82,5 +90,5 @@ class Prompter:
             elif piece == "{ask}":
                 ids += self.text_ids(getattr(self._prompt, ask))
             else:
-                ids += self._tokenizer(piece, add_special_tokens=False)["input_ids"]
+                ids += self._template_ids(piece)
         return ids

@@ -35,6 +35,7 @@ class Prompts:
     images: Any
 
 
+_FEWER = 0.8  # prompts whose summaries have all ended are taken out once so few others are left
 Backbone = Callable[..., Any]  # the model without its head: returns ``last_hidden_state`` and ``past_key_values``
 
 
@@ -98,36 +99,43 @@ def sample(
         use_cache=True,
     ).last_hidden_state[:, -1:]
     hidden = hidden.expand(-1, rollouts, -1)
-    first = prompts.position_ids.amax((0, 2)) + 1
+    first = (prompts.position_ids.amax((0, 2)) + 1).view(1, rows, 1)
     seen = _bias(prompts.attention_mask.bool(), hidden.dtype).view(rows, 1, 1, length).expand(-1, -1, rollouts, -1)
     own = _bias(torch.eye(rollouts, dtype=torch.bool, device=hidden.device), hidden.dtype).expand(rows, 1, -1, -1)
     tokens, embeddings = [], torch.zeros_like(hidden)
     alive = torch.ones(rows, rollouts, dtype=torch.bool, device=hidden.device)
-    lengths, forced = alive.long() * 0, ~alive
+    lengths, forced = alive.long() * 0, torch.zeros_like(alive)
+    at = torch.arange(rows, device=hidden.device)  # the prompts that are still worked on
     for step in range(max_tokens + 1):
         drawn = (
             _draw(head(hidden), forbidden, temperature, generators)
             if step < max_tokens
-            else torch.full_like(lengths, end)
+            else torch.full_like(lengths[at], end)
         )
         drawn = torch.where(alive, drawn, end)
         if step == max_tokens:
-            forced = alive
-        tokens.append(drawn)
-        lengths += alive
+            forced[at] = alive
+        tokens.append(torch.full_like(lengths, end).index_copy(0, at, drawn))
+        lengths[at] += alive
         seen = torch.cat([seen, own], -1)
         hidden = backbone(
             input_ids=drawn,
             attention_mask=seen,
-            position_ids=(first + step).view(1, rows, 1).expand(3, rows, rollouts),
+            position_ids=(first + step).expand(3, len(at), rollouts),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
         ended = alive & (drawn == end)
-        embeddings = torch.where(ended.unsqueeze(-1), hidden, embeddings)
+        embeddings[at] = torch.where(ended.unsqueeze(-1), hidden, embeddings[at])
         alive = alive & ~ended
-        if not alive.any():
+        going = alive.any(1).nonzero()[:, 0]
+        if not len(going):
             break
+        if len(going) <= _FEWER * len(at):
+            cache.batch_select_indices(going)
+            hidden, first, seen, own = hidden[going], first[:, going], seen[going], own[going]
+            at, alive = at[going], alive[going]
+            generators = None if generators is None else [generators[row] for row in going.tolist()]
     return Rollouts(torch.stack(tokens, -1), lengths, forced, torch.nn.functional.normalize(embeddings.float(), dim=-1))
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from transformers import __version__ as transformers_version
 
 from elva import checkpoints
 from elva.config import Recipe
+from elva.model import picture_key
 from elva.prompts import Input
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
-from mrbench.models.common import files_digest, tensors_digest
+from mrbench.models.common import batches, files_digest, tensors_digest
+from mrbench.models.facts import parameter_count
+from mrbench.models.forward import embed_batches
 from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
 from mrbench.models.text_limits import longer_than
@@ -63,6 +67,8 @@ class ElvaModel:
         self.name = f"elva-{recipe.name}-{self._how}" + (f"-{self._samples}" if averaged else "")
         self.revision = _revision(folder, recipe, self._how, self._samples)
         self.dimension = self._model.dimension
+        self.parameter_count = parameter_count(self._model.network)
+        self.max_text_length, self.template = recipe.prompt.max_text, recipe.prompt.template
         self.device = str(self._model.device)
         self.dtype = str(self._model.network.dtype).removeprefix("torch.")
         self.symmetric = not recipe.prompt.instructions
@@ -79,31 +85,30 @@ class ElvaModel:
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
-        return self._embed([Input(item.text, item.image, instruction=instruction) for item in items])
+        return self._embed(items, instruction)
 
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
-        return self._embed([Input(item.text, item.image) for item in items])
+        return self._embed(items)
 
     def cut_texts(self, texts: Sequence[str]) -> Bools:
         """Return which texts are longer than the prompt's limit, shape ``(len(texts),)``: their end is not read."""
         text_ids = self._model.prompter.text_ids
         return longer_than(self._max_text, texts, lambda some: [text_ids(text) for text in some], 0)
 
-    def _embed(self, inputs: Sequence[Input]) -> Embeddings:
-        for row, item in enumerate(inputs):
+    def _embed(self, items: Sequence[Item], instruction: str = "") -> Embeddings:
+        """Embed items in passes; a picture that comes with several texts is encoded once."""
+        for row, item in enumerate(items):
             if item.text is None and item.image is None:
                 raise ModelError("an item has neither a text nor an image", where=f"{self.name}, item {row}")
-        parts = [
-            self._model.embed(
-                inputs[start : start + self._batch_size], self._how, samples=self._samples, seed=self._seed
-            )
-            .cpu()
-            .numpy()
-            for start in range(0, len(inputs), self._batch_size)
-        ]
-        found: Embeddings = np.concatenate([np.empty((0, self.dimension), np.float32), *parts])
-        return found
+        if not items:
+            return np.empty((0, self.dimension), np.float32)
+        keys = [None if item.image is None else picture_key(item.image) for item in items]
+        inputs = [Input(item.text, item.image, key, instruction) for item, key in zip(items, keys, strict=True)]
+        embed = partial(self._model.embed, how=self._how, samples=self._samples, seed=self._seed)
+        found = embed_batches(embed, list(batches(inputs, self._batch_size)), self._model.device)
+        vectors: Embeddings = found if isinstance(found, np.ndarray) else found.cpu().numpy()
+        return vectors
 
 
 def _revision(folder: Path, recipe: Recipe, how: str, samples: int) -> str:

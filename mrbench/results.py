@@ -113,7 +113,8 @@ class Result:
     Attributes:
         model: ``{"name", "revision", "dimension", "modalities", "device", "dtype", "control"}``; results of before
             say no ``control``.
-        benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``. Tasks are all that it has. Pool is
+        benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``, of a cut result ``distractors`` too:
+            candidates kept beside those that the queries need. Tasks are all that it has. Pool is
             ``task`` (candidates of the task's modality) or ``union`` (all modalities).
         limit: Number of queries per task it was cut to, or None. A cut result is no leaderboard entry.
         environment: Versions and platform.

@@ -19,6 +19,8 @@ COMMANDS = (
     "datasets list",
     "datasets check",
     "convert",
+    "export",
+    "export mteb-task",
     "models",
     "models check",
     "models list",

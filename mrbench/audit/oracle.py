@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Embeddings, Ints
 from mrbench.benchmark import Benchmark
 from mrbench.pools import TaskPool
 from mrbench.pools.cut_texts import CutTexts
@@ -74,12 +74,15 @@ class OracleSource:
         self.space = GrainSpace(grains for part in known for grains in part.values())
         self._most = max(len(grains) for part in self._corpora.values() for grains in part.values())
 
-    def corpus(self, modality: str) -> Embeddings:
-        """Embed all candidates of one modality."""
+    def corpus(self, modality: str, rows: Ints | None = None) -> Embeddings:
+        """Embed the candidates of one modality, or those in some rows of it, ascending."""
         records = self._corpora[modality]
-        rows = self._seen(list(records.values()))
-        filler = np.sqrt(np.maximum(self._most - (rows**2).sum(axis=1, keepdims=True), 0))
-        return self._unit(rows, filler, 0, [f"candidate {name}" for name in records])
+        if rows is not None:
+            names = list(records)
+            records = {names[row]: records[names[row]] for row in rows.tolist()}
+        seen = self._seen(list(records.values()))
+        filler = np.sqrt(np.maximum(self._most - (seen**2).sum(axis=1, keepdims=True), 0))
+        return self._unit(seen, filler, 0, [f"candidate {name}" for name in records])
 
     def queries(self, pool: TaskPool) -> Embeddings:
         """Embed the queries of a task."""

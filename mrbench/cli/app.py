@@ -22,6 +22,7 @@ from mrbench.cli import (
     datasets,
     demo,
     evaluate,
+    export,
     grade,
     grains,
     judge,
@@ -80,6 +81,7 @@ app.command("audit")(audit.audit)
 app.command("show")(show.show)
 app.add_typer(datasets.app, name="datasets")
 app.command("convert")(convert.convert)
+app.add_typer(export.app, name="export")
 app.add_typer(models.app, name="models")
 app.command("grains")(grains.grains)
 app.command("grade")(grade.grade)

@@ -70,7 +70,13 @@ def evaluate(
         str, typer.Option("--pool", help="task: candidates of the task's modality; union: of all modalities.")
     ] = "task",
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Queries per task, for a quick look.", show_default=False)
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            help="Queries per task, for a quick look: among the candidates that they need and 500 others.",
+            show_default=False,
+        ),
     ] = None,
     instruction: Annotated[
         str | None,

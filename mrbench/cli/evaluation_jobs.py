@@ -152,6 +152,7 @@ class Jobs:
 
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
         """Say whether a folder holds this evaluation of this model."""
+        from mrbench.pools import DISTRACTORS
         from mrbench.results import read_result
 
         try:
@@ -170,6 +171,7 @@ class Jobs:
             and held.benchmark.get("instruction") == asked["instruction"]
             and _overlay_of(held) == (asked["overlay"].sha256 if asked.get("overlay") else None)
             and held.limit == asked["limit"]
+            and held.benchmark.get("distractors") == (None if held.limit is None else DISTRACTORS)
             and (held.limit is None or held.seed == asked["seed"])
         )
 

@@ -19,7 +19,7 @@ from mrbench.workers import ordered_map, processes
 
 BATCH = 256  # images at a time, and
 FIRST_IMAGES = 32  # images for a CPU first, so that the network need not wait for a whole batch of them
-TEXTS = 512  # texts for a CPU: of CLIP sixteen passes, and the more of them, the more begin alike
+TEXTS = 512  # texts for a CPU: the more of them, the more begin alike, which CLIP's adapter makes use of
 GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
@@ -93,17 +93,13 @@ def read_ahead(
             raise
 
 
-def in_order(texts: Sequence[str | None], *, alphabetical: bool = False) -> list[int]:
-    """Return the positions by length of text, so that a batch pads little, or by what texts begin with.
+def in_order(texts: Sequence[str | None]) -> list[int]:
+    """Return the positions by length of text, so that a batch pads little; equals stay in order.
 
-    Equals stay in order.
-
-    >>> in_order(["ccc", None, "a", "bb"]), in_order(["b", "ab", "aa"], alphabetical=True)
-    ([1, 2, 3, 0], [2, 1, 0])
+    >>> in_order(["ccc", None, "a", "bb"])
+    [1, 2, 3, 0]
     """
-    said = [text or "" for text in texts]
-    keys: list[Any] = said if alphabetical else [len(text) for text in said]
-    return sorted(range(len(keys)), key=keys.__getitem__)
+    return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
 
 
 Pending = Callable[[], Embeddings]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Embeddings, Ints
 from mrbench.benchmark import Benchmark
 from mrbench.encode.cut_texts import CutCounter
 from mrbench.encode.store import EmbeddingStore
@@ -47,8 +47,8 @@ class TaskEmbeddings:
 class EmbeddingSource(Protocol):
     """Embeds the records of one split of a benchmark: unit vectors, float32."""
 
-    def corpus(self, name: str) -> Embeddings:
-        """Return the vectors of all candidates of one corpus, in the order of the file."""
+    def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:
+        """Return the vectors of the candidates of one corpus, or of some rows of it, in the order of the file."""
         ...
 
     def queries(self, pool: TaskPool) -> Embeddings:
@@ -95,9 +95,9 @@ class ModelSource:
         self._store = EmbeddingStore(model) if store is None else store
         self._cut = CutCounter(model, benchmark, split)
 
-    def corpus(self, name: str) -> Embeddings:
-        """Embed all candidates of one corpus."""
-        return encode_corpus(self._model, self._benchmark, name, self._split, self._store)
+    def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:
+        """Embed the candidates of one corpus, or those in some rows, ascending."""
+        return encode_corpus(self._model, self._benchmark, name, self._split, self._store, rows)
 
     def queries(self, pool: TaskPool) -> Embeddings:
         """Embed the queries of a task."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Embeddings, Ints
 from mrbench.benchmark import Benchmark
 from mrbench.encode.batches import Embed, Pending, fetch
 from mrbench.encode.store import EmbeddingStore
@@ -122,9 +122,22 @@ def encode_part(
 
 
 def encode_corpus(
-    model: EmbeddingModel, benchmark: Benchmark, name: str, split: str, store: EmbeddingStore | None = None
+    model: EmbeddingModel,
+    benchmark: Benchmark,
+    name: str,
+    split: str,
+    store: EmbeddingStore | None = None,
+    rows: Ints | None = None,
 ) -> Embeddings:
-    """Embed all candidates of one corpus.
+    """Embed the candidates of one corpus.
+
+    Args:
+        model: The model.
+        benchmark: The benchmark.
+        name: The corpus.
+        split: The split.
+        store: Where vectors are kept; None forgets them.
+        rows: Rows of the candidates wanted, ascending; None takes all.
 
     Returns:
         Unit vectors, float32, shape ``(num_candidates, model.dimension)``, in the order of the file.
@@ -138,7 +151,11 @@ def encode_corpus(
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Pending:
         return _fetch(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
 
-    return encode_records(model, lambda: iter(corpus), len(corpus), corpus_label(name), embed, store)[1]
+    def candidates() -> Iterator[Candidate]:
+        return iter(corpus) if rows is None else (corpus[row] for row in rows.tolist())
+
+    total = len(corpus) if rows is None else len(rows)
+    return encode_records(model, candidates, total, corpus_label(name), embed, store)[1]
 
 
 def queries_label(task: str) -> str:

@@ -205,13 +205,13 @@ def _units(
         mine = [_key(model, record) for record in window]
         ids += [record.id for record in window]
         keys += mine
-        # Which parts belong together depends on the records, the kind of device and the order that the model wants: a
+        # Which parts belong together depends on the records, and the kind of device: a
         # unit that was made so is whole in the store, or not in it at all.
         first = {key: row for row, key in reversed(list(enumerate(mine))) if key not in seen}
         seen.update(first)
         rows = sorted(first.values())
         texts = [window[row].text for row in rows]
-        rows = [rows[at] for at in in_order(texts, alphabetical=getattr(model, "shares_prefixes", False))]
+        rows = [rows[at] for at in in_order(texts)]
         start = 0
         while start < len(rows):
             size = UNIT if window[rows[start]].image is not None else GPU_TEXTS if on_gpu(model) else TEXTS

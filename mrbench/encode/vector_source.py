@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Embeddings, Ints
 from mrbench.benchmark import Benchmark
 from mrbench.errors import ModelError
 from mrbench.models.vectors import VectorFolder
@@ -39,13 +40,14 @@ class VectorSource:
                 accepted=f"{benchmark.digest}, the digest of {benchmark.name}",
             )
 
-    def corpus(self, name: str) -> Embeddings:
-        """Return the vectors of all candidates of one corpus, in the order of the file.
+    def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:
+        """Return the vectors of the candidates of one corpus, or of some rows of it, in the order of the file.
 
         Raises:
             ModelError: An id has no vector, or one that cannot be scored; so do the other methods.
         """
-        ids = self._benchmark.corpus(name, self._split).ids.to_pylist()
+        ids = self._benchmark.corpus(name, self._split).ids
+        ids = (ids if rows is None else ids.take(pa.array(rows))).to_pylist()
         return self._vectors(f"corpus-{name}", ids)
 
     def queries(self, pool: TaskPool) -> Embeddings:

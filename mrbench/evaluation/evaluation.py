@@ -17,17 +17,19 @@ import numpy as np
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
+from mrbench.evaluation.describe import describe
 from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel, on_gpu
 from mrbench.models.vectors import VectorFolder
-from mrbench.pools import TaskPool, load_pool, pool_modalities
+from mrbench.pools import DISTRACTORS, TaskPool, load_pool, pool_modalities
 from mrbench.pools.overlay import Overlay, OverlayPairs
 from mrbench.records import MODALITIES, Task
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import embed_tasks, run_tasks
 from mrbench.runs import RUN_FILES, Run, read_run, write_run
-from mrbench.score import add_overlay, describe, score_run
+from mrbench.score import add_overlay, score_run
+from mrbench.score import describe as describe_overlay
 
 RESULT = "result.json"
 FOLDER = FolderKind(RESULT, rf"{re.escape(RESULT)}|{RUN_FILES}")
@@ -63,8 +65,9 @@ def evaluate(
         tasks: Some of the benchmark's tasks; None takes all. A task that the model cannot take is "not supported".
         split: One of the benchmark's splits.
         pool: ``task``: candidates of the task's modality; ``union``: of all modalities.
-        limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. None takes all.
-        seed: Seed of that sample; written into the result.
+        limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. The pool is cut with it:
+            to the candidates that these queries need, and ``DISTRACTORS`` of the others. None takes all.
+        seed: Seed of both samples; written into the result.
         depth: Candidates per query to keep in the run, 1 or more. No score depends on it.
         overwrite: Whether an earlier result in this folder may be replaced.
         command: The command to write into the result.
@@ -100,7 +103,7 @@ def evaluate(
     laid = _laid(overlay, pools)
     source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
     run = Run(
-        model=_describe(model) | ({"name": name} if name else {}),
+        model=describe(model) | ({"name": name} if name else {}),
         benchmark={
             "name": benchmark.name,
             "title": benchmark.manifest.title,
@@ -109,13 +112,14 @@ def evaluate(
             "pool": pool,
             "tasks": list(benchmark.task_names),
             **_said(instruction),
+            **({} if limit is None else {"distractors": DISTRACTORS}),
         },
         seed=seed,
         limit=limit,
         depth=depth,
         tasks=run_tasks(source, pools, depth=depth, folder=cache, device=_search_device(model), overlays=laid),
         not_supported={task: reason for task, reason in reasons.items() if reason},
-        overlay={} if overlay is None else describe(overlay),
+        overlay={} if overlay is None else describe_overlay(overlay),
     )
     scored = score_run(run, benchmark, pools=pools)
     result = Result(
@@ -213,8 +217,8 @@ def embed(
         tasks: As for :func:`evaluate`, like the rest; all processes have to say the same.
         split: One of the benchmark's splits.
         pool: ``task`` or ``union``.
-        limit: Number of queries per task.
-        seed: Seed of that sample.
+        limit: Number of queries per task; the pool is cut with it.
+        seed: Seed of both samples.
         instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
     """
     cache = Path(cache)
@@ -240,14 +244,23 @@ def _source(
 
 
 def _pools(
-    benchmark: Benchmark, model: EmbeddingModel, tasks: list[str], *, split: str, pool: str, **sample: Any
+    benchmark: Benchmark,
+    model: EmbeddingModel,
+    tasks: list[str],
+    *,
+    split: str,
+    pool: str,
+    limit: int | None,
+    seed: int,
 ) -> tuple[dict[str, str], dict[str, TaskPool]]:
     """Return why each task cannot be taken, empty where it can, and the pools of those that can."""
     reasons = {
         task: _why_not(model, benchmark.task(task), pool_modalities(benchmark, task, split, pool)) for task in tasks
     }
     able = [task for task, reason in reasons.items() if not reason]
-    return reasons, {task: load_pool(benchmark, task, split, pool=pool, **sample) for task in able}
+    distractors = None if limit is None else DISTRACTORS
+    cut: dict[str, Any] = {"limit": limit, "distractors": distractors, "seed": seed}
+    return reasons, {task: load_pool(benchmark, task, split, pool=pool, **cut) for task in able}
 
 
 def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = None) -> Result:
@@ -330,16 +343,3 @@ def _why_not(model: EmbeddingModel, task: Task, pool: tuple[str, ...]) -> str:
     if not lacking:
         return ""
     return "the model takes no " + " and no ".join(dict.fromkeys(name.replace(",", "+") for name in lacking))
-
-
-def _describe(model: EmbeddingModel) -> dict[str, Any]:
-    return {
-        "name": str(model.name),
-        "revision": str(model.revision),
-        "dimension": int(model.dimension),
-        "modalities": sorted(model.modalities),
-        "device": str(model.device),
-        "dtype": str(model.dtype),
-        **({"remote_code": True} if getattr(model, "remote_code", False) is True else {}),
-        "control": getattr(model, "control", False) is True,
-    }

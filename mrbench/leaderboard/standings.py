@@ -1,6 +1,6 @@
 """The standings: every decision of a leaderboard is made here, and a renderer only formats.
 
-* Results are grouped by benchmark digest, split, pool and limit: nothing is compared across groups.
+* Results are grouped by benchmark digest, split, pool and how they were cut: nothing is compared across groups.
 * Each task says what its main measure is: of our suites the hit rate at 5. Where all tasks have the same, the overall
   score is its mean over all tasks of the benchmark. A model that lacks one task has no overall score and no rank, and
   stands after those that have. Where tasks have different main measures there is no overall score and no rank.
@@ -26,7 +26,7 @@ from mrbench.results import Result, TaskResult
 
 
 def contestant(result: Result) -> tuple[str | int, ...]:
-    """Return what only one result may have: benchmark digest, split, pool, limit, model and revision."""
+    """Return what only one result may have: benchmark digest, split, pool, how it was cut, model and revision."""
     return (*_group(result), result.model["name"], result.model["revision"])
 
 
@@ -64,7 +64,8 @@ def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Bo
 
 def _group(result: Result) -> tuple[str | int, ...]:
     benchmark = result.benchmark
-    return benchmark["digest"], benchmark["split"], benchmark["pool"], result.limit or 0
+    cut = () if result.limit is None else (result.limit, benchmark.get("distractors", 0), result.seed)
+    return benchmark["digest"], benchmark["split"], benchmark["pool"], *cut
 
 
 def _board(group: list[Result]) -> Board:

@@ -19,6 +19,7 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models import prefixes
 from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
 from mrbench.models.common import batches, embed_items, padded
+from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.peft_adapter import find_parts, merged
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
@@ -112,6 +113,10 @@ class DualEncoder:
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = self._try(source)
+        self.parameter_count = parameter_count(self.module)
+        self.max_text_length = self._max_tokens
+        self.image_size = image_size_of(getattr(getattr(config, "vision_config", None), "image_size", None))
+        self.licence = licence_of(found.folder)
         self.shares_prefixes = self._can_share_prefixes()
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:

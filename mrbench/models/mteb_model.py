@@ -69,6 +69,8 @@ class MtebModel:
         self.name, self.device = str(meta.name), str(on)
         self.revision = str(meta.revision or "unknown")
         self.remote_code = trust_remote_code
+        self.parameter_count, self.licence = meta.n_parameters, str(meta.license or "")
+        self.max_text_length = int(meta.max_tokens) if meta.max_tokens and meta.max_tokens < 1e9 else None
         self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
         found: set[Modality] = {name for name in ("text", "image") if name in meta.modalities}
         self.modalities: frozenset[Modality] = frozenset(found | ({"image,text"} if len(found) == 2 else set()))

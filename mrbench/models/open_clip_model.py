@@ -18,6 +18,7 @@ from PIL import Image
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
@@ -87,6 +88,9 @@ class OpenClipModel:
         weights = weights_digest([found.weights])
         self.revision = found.commit or weights
         self.revision_is_digest = found.commit is None
+        self.parameter_count, self.licence = parameter_count(self.module), licence_of(found.weights.parent)
+        self.max_text_length = getattr(self.module, "context_length", None)
+        self.image_size = image_size_of(settings.size)
         torchvision = import_library("torchvision", "open_clip")
         said = [weights, found.configuration, repr(settings), library.__version__, torchvision.__version__]
         self.preprocessing = hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]

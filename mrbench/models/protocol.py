@@ -57,11 +57,14 @@ class EmbeddingModel(Protocol):
     ``Item.text`` is then what it made of the text, or the text where it did not run. ``cut_texts``: a function from a
     list of texts to booleans, an array of shape ``(len(texts),)``: which of them are longer than what the model reads.
     Pairs with such a text are then in no measure of grains; without it nothing is known to be cut.
-    ``shares_prefixes``, true: texts come in alphabetical order instead of by length. ``takes_several_images``, true: an
+    ``takes_several_images``, true: an
     item with several images (frames of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get
     each image by itself, with the item's text where it has one, and the mean of the normalised embeddings stands for
     the item. ``preprocessing`` and ``seed``: what else decides a vector beside the revision; caches are keyed by them.
-    ``control``, true: the model is there to show what chance gives; leaderboards list it without a rank.
+    ``control``, true: the model is there to show what chance gives;
+    leaderboards list it without a rank. ``parameter_count``, ``max_text_length`` (tokens), ``image_size``
+    (``"224x224"``), ``licence``, ``template`` (its name, or what stands around a text) and ``remote_code`` (whether
+    code of the checkpoint may run) are facts that results state.
     """
 
     name: str

@@ -18,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import files_digest, weights_digest
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.guard import guarded
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
@@ -97,6 +98,8 @@ class SentenceTransformerModel:
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
         self.revision = snapshot.commit or weights
         self.revision_is_digest = snapshot.commit is None
+        self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
+        self.max_text_length = self.module.max_seq_length
         self.modalities: frozenset[Modality] = _modalities(self.module)
         self.additive = "image,text" in self.modalities and not self.module.supports(("image", "text"))
         self.symmetric = self._is_symmetric()

@@ -16,6 +16,7 @@ from PIL import Image
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, stacked
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
@@ -76,6 +77,8 @@ class TimmModel:
         weights = weights_digest([snapshot.folder / WEIGHTS])
         self.revision = snapshot.commit or weights
         self.revision_is_digest = snapshot.commit is None
+        self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
+        self.image_size = image_size_of(settings["input_size"][1:])
         torchvision = import_library("torchvision", "timm")
         said = [weights, files_digest(snapshot.folder), json.dumps(settings, default=str)]
         said += [library.__version__, torchvision.__version__]

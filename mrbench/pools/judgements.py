@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from mrbench.arrays import Bools, Ints
 from mrbench.errors import BenchmarkError
 from mrbench.pools import grades
 from mrbench.pools.grades import NONE, Codes
+from mrbench.pools.ids import find
 
 UNKNOWN = -1
 """A grade or a number of grains that nobody stated."""
@@ -71,6 +72,15 @@ class Judgements(Protocol):
             ladder_query: Query of each member of a ladder, ascending.
             ladder_position: Its position.
             positives: Position of each query's own positive, shape ``(num_queries,)``.
+        """
+        ...
+
+    def within(self, kept: Ints, sizes: Ints) -> Judgements:
+        """Return the judgements in a smaller pool.
+
+        Args:
+            kept: Positions of the candidates that are left, ascending; every judged one is.
+            sizes: Number of candidates that each query is searched among there, shape ``(num_queries,)``.
         """
         ...
 
@@ -146,6 +156,10 @@ class FromGrains:
                 hint="mrbench validate DIR",
             )
         return LadderPairs(ladder_query[single], kind[single], ladder_position[single])
+
+    def within(self, kept: Ints, sizes: Ints) -> FromGrains:
+        """Return the judgements in a smaller pool."""
+        return replace(self, candidate_grains=self.candidate_grains[:, kept])
 
 
 @dataclass(frozen=True)
@@ -237,3 +251,7 @@ class Listed:
         one &= ~known | (self.grade[row] == self.asked[row] - 1)
         kind = np.round(np.log2(np.maximum(mask[one], 1))).astype(np.int64)
         return LadderPairs(ladder_query[one], kind, ladder_position[one])
+
+    def within(self, kept: Ints, sizes: Ints) -> Listed:
+        """Return the judgements in a smaller pool."""
+        return replace(self, position=find(kept, self.position), sizes=sizes, num_candidates=len(kept))

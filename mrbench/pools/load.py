@@ -16,6 +16,7 @@ from mrbench.pools.grades import NONE, Codes
 from mrbench.pools.ids import Names, check_unique, find, read_ids, sample
 from mrbench.pools.judgements import FromGrains, Judgements
 from mrbench.pools.listed import ListedPool, read_listed
+from mrbench.pools.narrow import narrow, stacked
 from mrbench.pools.pool import POOLS, Pairs, TaskPool, Variants
 from mrbench.records import Modality, Task
 
@@ -24,7 +25,14 @@ VALIDATE = "mrbench validate DIR"
 
 
 def load_pool(
-    benchmark: Benchmark, task: str, split: str, *, pool: str = "task", limit: int | None = None, seed: int = 0
+    benchmark: Benchmark,
+    task: str,
+    split: str,
+    *,
+    pool: str = "task",
+    limit: int | None = None,
+    distractors: int | None = None,
+    seed: int = 0,
 ) -> TaskPool:
     """Read a task's queries, candidates and judgements, without texts and images.
 
@@ -34,7 +42,9 @@ def load_pool(
         split: One of its splits.
         pool: ``task``: the candidates of the task's own corpora; ``union``: of all corpora of the benchmark.
         limit: Number of queries to keep: those whose ids, hashed with the seed, come first. None keeps all.
-        seed: Seed of that sample.
+        distractors: Number of candidates to keep beside those that the queries need, chosen as the queries are
+            (:func:`mrbench.pools.narrow.narrow`). None keeps all.
+        seed: Seed of both samples.
 
     Raises:
         InputError: Unknown task, split or pool, or a union asked of a task whose queries have lists.
@@ -54,9 +64,11 @@ def load_pool(
         raise BenchmarkError(_NOTHING, where=f"{benchmark.folder}, {split}, {task}", hint=VALIDATE)
     check_unique(np.sort(query_ids), f"{split} queries of {task}")
     chosen = sample(query_ids, limit, seed)
-    if definition.judgements == "complete":
-        return _closed(benchmark, definition, split, corpora, queries, query_ids, chosen)
-    return _open(benchmark, definition, split, corpora, queries, query_ids, chosen)
+    read = _closed if definition.judgements == "complete" else _open
+    whole = read(benchmark, definition, split, corpora, queries, query_ids, chosen)
+    if distractors is None:
+        return whole
+    return narrow(whole, distractors, seed, {name: benchmark.count("corpus", name, split) for name in corpora.names})
 
 
 def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tuple[str, ...]:
@@ -98,8 +110,9 @@ class _Corpora:
         right_modality: Which are of a modality that the task asks for.
         tables: ``id`` and ``grains`` of each; only ``id`` with partial judgements.
         ids: Shape ``(num_candidates,)``, sorted.
-        row: Row of each in the stacked corpora.
+        row: Row of each in the stacked corpora, without the rows that are there again in another corpus.
         corpus: Index of its corpus.
+        rows: Rows of the corpora that are in several, by name.
     """
 
     names: tuple[str, ...]
@@ -108,6 +121,7 @@ class _Corpora:
     ids: Names
     row: Ints
     corpus: Ints
+    rows: dict[str, Ints]
 
 
 def _read_corpora(benchmark: Benchmark, task: Task, split: str, names: tuple[str, ...]) -> _Corpora:
@@ -132,7 +146,9 @@ def _read_corpora(benchmark: Benchmark, task: Task, split: str, names: tuple[str
         order = order[first]
     wanted = {benchmark.corpora[name] for name in task.own_corpora}
     right = np.array([benchmark.corpora[name] in wanted for name in names])
-    return _Corpora(names, right, tables, ids[order], order, corpus[order])
+    row, left = stacked(order, list(map(len, parts)))
+    rows = {name: some for name, some, part in zip(names, left, parts, strict=True) if len(some) < len(part)}
+    return _Corpora(names, right, tables, ids[order], row, corpus[order], rows)
 
 
 def _closed(
@@ -221,6 +237,7 @@ def _open(
         lists=listed.lists,
         excluded=listed.excluded,
         unanswerable=len(chosen) - len(kept),
+        corpus_rows=corpora.rows,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -77,7 +78,7 @@ class TaskPool:
             there.
         query_grains: A code for each query and grain type, shape ``(num_queries, num_types)``; -1 for none.
         candidate_ids: Shape ``(num_candidates,)``, sorted.
-        row: Row of each candidate in the stacked embeddings, shape ``(num_candidates,)``.
+        row: Row of each candidate in the stacked embeddings of ``corpus_rows``, shape ``(num_candidates,)``.
         corpus: Index of each candidate's corpus in ``corpora``, the same shape.
         right_modality: Which of ``corpora`` are of a modality that the task asks for, shape ``(num_corpora,)``.
         grain_types: The names of the types, sorted.
@@ -90,6 +91,8 @@ class TaskPool:
         lists: Candidates that each query is searched among; None where it is the whole pool.
         excluded: Candidates that some queries are not searched among.
         unanswerable: Number of queries that were left out because the pool has no relevant candidate for them.
+        corpus_rows: Rows of a corpus that are in the pool, ascending, by its name. All rows of the other corpora are.
+        left_out: Number of candidates that a quick look left out of the pool.
     """
 
     definition: Task
@@ -109,6 +112,8 @@ class TaskPool:
     lists: Pairs | None = None
     excluded: Pairs | None = None
     unanswerable: int = 0
+    corpus_rows: Mapping[str, Ints] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def task(self) -> str:

@@ -53,15 +53,12 @@ def run_tasks(
         device: As in :func:`search_task`.
         overlays: By task, what is laid over its judgements: the scores of these pairs are kept too.
     """
-    corpora: dict[str, Embeddings] = {}
+    corpora = _Corpora(source)
     runs = {}
     for task, pool in pools.items():
         clock = [perf_counter()]
-        for name in pool.corpora:
-            if name not in corpora:
-                corpora[name] = source.corpus(name)
+        stacked = corpora.of(pool)
         clock.append(perf_counter())  # 0 where an earlier task embedded them
-        stacked = [corpora[name] for name in pool.corpora]
         candidates = stacked[0]
         if len(stacked) > 1:
             candidates = room(sum(map(len, stacked)), candidates.shape[1], folder)
@@ -85,15 +82,31 @@ def run_tasks(
 
 def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
     """Have everything embedded that :func:`run_tasks` asks for, in the same order, and search nothing."""
-    done: set[str] = set()
+    corpora = _Corpora(source)
     for pool in pools.values():
-        for name in pool.corpora:
-            if name not in done:
-                source.corpus(name)
-                done.add(name)
+        corpora.of(pool)
         source.queries(pool)
         source.variants(pool)
         source.parts(pool)
+
+
+class _Corpora:
+    """The vectors of corpora: each is embedded once, or the rows of it that pools have."""
+
+    def __init__(self, source: EmbeddingSource) -> None:
+        self._source = source
+        self._found: dict[tuple[str, bytes | None], Embeddings] = {}
+
+    def of(self, pool: TaskPool) -> list[Embeddings]:
+        """Return the vectors of each corpus of a pool, without rows that are not in the pool."""
+        found = []
+        for name in pool.corpora:
+            rows = pool.corpus_rows.get(name)
+            key = name, None if rows is None else rows.tobytes()
+            if key not in self._found:
+                self._found[key] = self._source.corpus(name, rows)
+            found.append(self._found[key])
+        return found
 
 
 def search_task(

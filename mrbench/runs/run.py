@@ -102,7 +102,7 @@ class Run:
 
     Attributes:
         model: As in the result file.
-        benchmark: ``{"name", "title", "digest", "split", "pool"}``.
+        benchmark: ``{"name", "title", "digest", "split", "pool"}``, and ``distractors`` where a limit left out others.
         limit: Number of queries per task it was cut to, or None.
         depth: Candidates per query in ``top``.
         tasks: The run of every task that the model can take.
@@ -192,6 +192,7 @@ def read_run(folder: Path) -> Run:
                 **{name: str(raw["benchmark"][name]) for name in ("name", "title", "digest", "split", "pool")},
                 "tasks": [str(task) for task in raw["benchmark"]["tasks"]],
                 **_instruction(raw["benchmark"]),
+                **_distractors(raw["benchmark"]),
             },
             seed=int(raw["seed"]),
             limit=None if raw["limit"] is None else int(raw["limit"]),
@@ -202,6 +203,11 @@ def read_run(folder: Path) -> Run:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError("malformed run", where=path, got=f"{type(error).__name__}: {error}") from error
+
+
+def _distractors(benchmark: dict[str, Any]) -> dict[str, int]:
+    """Return how many candidates were kept beside those that the queries need, where a quick look left out some."""
+    return {"distractors": int(benchmark["distractors"])} if "distractors" in benchmark else {}
 
 
 def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:

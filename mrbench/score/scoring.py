@@ -58,7 +58,13 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
     for task in benchmark.task_names:
         if task in run.tasks:
             pool = (pools or {}).get(task) or load_pool(
-                benchmark, task, split, pool=pool_name, limit=run.limit, seed=run.seed
+                benchmark,
+                task,
+                split,
+                pool=pool_name,
+                limit=run.limit,
+                distractors=run.benchmark.get("distractors"),
+                seed=run.seed,
             )
             results[task] = _score_task(run.tasks[task], pool, run.depth, _parts(run, pool.definition))
         elif task in run.not_supported:
@@ -122,6 +128,11 @@ def _setting(pool: TaskPool) -> dict[str, str | int]:
         "excluded candidates": 0 if pool.excluded is None else len(pool.excluded.query),
         "queries without a relevant candidate": pool.unanswerable,
     }
+    if pool.left_out:
+        kept = len(pool.candidate_ids)
+        setting["pool"] = (
+            f"{kept:,} of {kept + pool.left_out:,} candidates: those that the queries need and a sample of the others"
+        )
     if pool.lists is not None:
         least, most = int(pool.sizes.min()), int(pool.sizes.max())
         setting["candidates per query"] = str(least) if least == most else f"{least} to {most}"

@@ -75,6 +75,11 @@ class _Ask:
         return Verdict(tuple(verdict.grains[n] for n in kept), tuple(verdict.answers[n] for n in kept))
 
 
+def _all_grains(ask: _Ask) -> tuple[Any, ...]:
+    """Return the grains of the caption and those of the file's columns."""
+    return (*ask.grains, *ask.columns)
+
+
 class Planner:
     """Plans the tasks of one split.
 
@@ -216,7 +221,7 @@ class Planner:
         if ladder is not None:
             plan.ladders.append(ladder)
         plan.counts.queries[ask.asked] += 1
-        plan.counts.grains.update(grain.type for grain in (*ask.grains, *ask.columns))
+        plan.counts.grains.update(grain.type for grain in _all_grains(ask))
 
     def _asking_captions(self, counts: Counts) -> Iterator[_Ask]:
         """Yield the captions that ask for two grains or more.
@@ -295,7 +300,7 @@ class Planner:
 
     @staticmethod
     def _text_query(ask: _Ask) -> Query:
-        grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in (*ask.grains, *ask.columns))
+        grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in _all_grains(ask))
         return Query(ask.caption.id, "t2i", _INSTRUCTIONS["t2i"], grains, text=ask.caption.text, cluster=ask.photo.name)
 
 

@@ -218,4 +218,4 @@ def test_remote_code_is_recorded(run: Any) -> None:
     assert results("r")["a"]["remote_code"] is True
     assert "--trust-remote-code" in results("r")["a"]["command"]
     assert run("-m", "py:own.py:Mean", "-o", "r/b")[0] == 0
-    assert "remote_code" not in results("r")["b"]
+    assert results("r")["b"]["remote_code"] is False

@@ -175,7 +175,7 @@ def test_a_tower_of_other_parts_is_run_as_it_is(tmp_path: Path, monkeypatch: pyt
     assert not DualEncoder(folder, device="cpu", dtype="bfloat16").shares_prefixes
 
 
-def test_the_engine_brings_texts_in_alphabetical_order(tmp_path: Path) -> None:
+def test_the_order_in_which_texts_come_changes_nothing(tmp_path: Path) -> None:
     model = DualEncoder(str(write_clip(tmp_path)), device="cpu")
     texts = [*map("".join, itertools.permutations("zda")), "a", "zz", "d"]
     came: list[str] = []
@@ -186,7 +186,7 @@ def test_the_engine_brings_texts_in_alphabetical_order(tmp_path: Path) -> None:
 
     records = [Candidate(str(row), (), text) for row, text in enumerate(texts)]
     ids, found = encode_records(model, lambda: iter(records), len(records), "texts", embed, None)
-    assert came == sorted(texts)
+    assert came == sorted(texts, key=len)  # as for every model
     assert ids == [record.id for record in records]
     alone = np.concatenate([model.embed_candidates([Item(text=text)]) for text in texts])
     np.testing.assert_allclose(found, alone / np.linalg.norm(alone, axis=1, keepdims=True), atol=1e-5)

@@ -1,0 +1,40 @@
+"""What a result says of the model that made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mrbench.models.protocol import EmbeddingModel
+
+_TEXTS = ("licence", "template", "image_size")
+_NUMBERS = ("parameter_count", "max_text_length")
+
+
+def describe(model: EmbeddingModel) -> dict[str, Any]:
+    """Return the facts of a model: those that every model has, and those of the others that it states.
+
+    Returns:
+        ``name``, ``revision``, ``dimension``, ``modalities``, ``device``, ``dtype``, ``remote_code`` and ``control``;
+        and where the model states them ``parameter_count``, ``max_text_length`` (tokens), ``image_size`` (pixels, as
+        ``"224x224"``), ``licence`` and ``template``, under the names of :class:`EmbeddingModel`'s attributes.
+    """
+    stated: dict[str, Any] = {}
+    for name in _NUMBERS:
+        value = getattr(model, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            stated[name] = value
+    for name in _TEXTS:
+        value = getattr(model, name, None)
+        if isinstance(value, str) and value:
+            stated[name] = value
+    return {
+        "name": str(model.name),
+        "revision": str(model.revision),
+        "dimension": int(model.dimension),
+        "modalities": sorted(model.modalities),
+        "device": str(model.device),
+        "dtype": str(model.dtype),
+        **stated,
+        "remote_code": getattr(model, "remote_code", False) is True,
+        "control": getattr(model, "control", False) is True,
+    }
