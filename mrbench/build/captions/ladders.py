@@ -102,8 +102,7 @@ class Judged:
         """Add a candidate that is relevant though the data set does not say so."""
         if candidate_id not in self._of:
             self.counts.alarms[how] += 1
-            said = (self.asked, ()) if whole else (None, None)
-            self._add(candidate_id, 1, *said, origin or self.origin)
+            self._add(candidate_id, 1, self.asked if whole else None, () if whole else None, origin or self.origin)
 
     def negative(self, candidate_id: str, verdict: Verdict) -> None:
         """Add a candidate that contradicts the query.

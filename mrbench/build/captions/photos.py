@@ -236,7 +236,7 @@ def _split_names(
     if shares is None and len(set(own)) > 1:
         latest: dict[int, int] = defaultdict(int)
         for split, group in zip(own, groups, strict=True):
-            latest[group] = max(latest[group], SPLITS.index(split))  # type: ignore[arg-type]
+            latest[group] = max(latest[group], SPLITS.index(split))
         return [SPLITS[latest[group]] for group in groups]
     if shares is None and len(photos) < FEW:
         return ["test"] * len(photos)

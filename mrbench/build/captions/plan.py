@@ -216,7 +216,7 @@ class Planner:
         if ladder is not None:
             plan.ladders.append(ladder)
         plan.counts.queries[ask.asked] += 1
-        plan.counts.grains.update(grain.type for grain in (*ask.grains, *ask.columns))
+        plan.counts.grains.update(grain.type for grain in (*stated(ask.grains), *ask.columns))
 
     def _asking_captions(self, counts: Counts) -> Iterator[_Ask]:
         """Yield the captions that ask for two grains or more.
@@ -295,7 +295,7 @@ class Planner:
 
     @staticmethod
     def _text_query(ask: _Ask) -> Query:
-        grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in (*ask.grains, *ask.columns))
+        grains = (*stated(ask.grains), *ask.columns)
         return Query(ask.caption.id, "t2i", _INSTRUCTIONS["t2i"], grains, text=ask.caption.text, cluster=ask.photo.name)
 
 
