@@ -57,7 +57,8 @@ def _counts(counts: dict[str, Any]) -> list[str]:
         lines += [
             "",
             "Rewritten captions: how often a language model that sees no photo finds the true caption likelier (0.5:",
-            "it cannot tell), for a random filler and for the one that was chosen. A kind above 0.60 is left out.",
+            "it cannot tell), for a random filler and for the one that was chosen. Above 0.60 and below",
+            "0.40 a kind is left out.",
             "",
             "| kind of grain | texts | random filler | chosen filler | |",
             "|---|---|---|---|---|",

@@ -19,11 +19,10 @@ from mrbench.build.captions.words import with_articles
 from mrbench.grains import Grain, wordnet
 from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
 
-KINDS = ("entity", "scene", "colour", "size", "material", "age", "shape", "pattern", "state", "attribute", "count",
-         "action", "relation")  # fmt: skip
-"""Kinds of grains that are changed."""
+KINDS = ("entity", "scene", "colour", "size", "material", "age", "shape", "pattern", "count", "action", "relation")
+"""Kinds of grains that are changed. Not states and other attributes: most of their fillers contradict nothing."""
 TARGET, ENOUGH = 0.60, 20
-"""Greatest blind accuracy of a kind, and the number of texts from which on it is held to it."""
+"""Greatest blind accuracy of a kind, and 1 less it the least; and the texts from which on a kind is held to it."""
 MARGINS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Log scores that a changed caption may have above the true one, by the model that chooses."""
 _PARTS, _MOST = 4, 150
@@ -146,7 +145,8 @@ class Rewriter:
     def rewrite(self, items: Sequence[Item]) -> list[Rewritten]:
         """Return at most one changed caption for each item, of the kinds that a blind model does not solve.
 
-        Fills :attr:`blind`. A kind of 20 texts or more of which the attack tells over 0.60 is left out.
+        Fills :attr:`blind`. A kind of 20 texts or more of which the attack tells over 0.60 is left out, and so is
+        one below 0.40: a model that prefers the changed caption tells it too.
         """
         options = list(self._accepted(items))
         made: list[Rewritten] = []
@@ -160,7 +160,7 @@ class Rewriter:
             chosen = _chosen(groups, margin)
             first = [min(found, key=lambda one: _hash(one.text)) for found in groups]
             blind = Blind(self._told(first, 3), self._told(chosen, 3), len(chosen))
-            blind.kept = blind.after <= TARGET or len(chosen) < ENOUGH
+            blind.kept = 1 - TARGET <= blind.after <= TARGET or len(chosen) < ENOUGH
             self.blind[kind] = blind
             made += chosen if blind.kept else []
         return made

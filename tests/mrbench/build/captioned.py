@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -41,7 +42,7 @@ def write_captioned(folder: Path, photos: int = 24, *, seed: int = 0) -> Path:
     return write_rows(folder, rows)
 
 
-def write_rows(folder: Path, rows: list[dict[str, object]]) -> Path:
+def write_rows(folder: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     """Write the file of captions."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "captions.jsonl"
