@@ -39,7 +39,7 @@ class FolderTask(AbsTaskRetrieval):
     digest: ClassVar[str]
     task: ClassVar[str]
 
-    def load_data(self, **kwargs: Any) -> None:
+    def load_data(self, num_proc: int | None = None, *, timer: Any = None, **kwargs: Any) -> None:
         """Read all splits of the task from the folder.
 
         Raises:
