@@ -1,6 +1,7 @@
 """Items a second of an ELVA model that embeds after summaries: one by one, in passes side by side, and bare.
 
-"One by one" is a pass for each item with all of torch's threads. "Ours" is what ``mrbench evaluate`` does: passes of
+"One by one" is a pass for each item, on one thread: several would wait for one another at every small product, and on
+a busy machine take many times as long. "Ours" is what ``mrbench evaluate`` does: passes of
 many items, one thread each; a picture that comes with several texts encoded once; prompts whose summaries have ended
 taken out. "Bare" is one forward pass over prompt and ``[RET]``, without a summary: what no way of sampling can beat.
 
@@ -47,6 +48,20 @@ def read(benchmark: Benchmark, number: int) -> list[list[Item]]:
     return [[Item(r.text, None if r.image is None else decode(r.image, where="")) for r in part] for part in records]
 
 
+def one_thread(run):
+    """Return a run that has one of torch's threads."""
+
+    def alone():
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return run()
+        finally:
+            torch.set_num_threads(threads)
+
+    return alone
+
+
 def measure(model, kind: str, items: list[Item], alone: int, rounds: int) -> str:
     """Return a line of the table."""
 
@@ -54,18 +69,17 @@ def measure(model, kind: str, items: list[Item], alone: int, rounds: int) -> str
         model._model.forget()  # no picture is known of an earlier round
         return model.embed_candidates(items)
 
+    @one_thread
     def one_by_one() -> np.ndarray:
         inputs = [Input(item.text, item.image) for item in items[:alone]]
         embed = model._model.embed
         return np.concatenate([embed([one], "summary", samples=model._samples).numpy() for one in inputs])
 
+    @one_thread
     @torch.inference_mode()
     def bare() -> None:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         for batch in batches([Input(item.text, item.image) for item in items], 32):
             model._model.forced(batch, "word")
-        torch.set_num_threads(threads)
 
     differ = float(np.abs(ours()[:alone] - one_by_one()).max())
     seconds = medians({"ours": ours, "one by one": one_by_one, "bare": bare}, rounds)

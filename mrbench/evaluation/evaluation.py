@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -259,8 +260,8 @@ def _pools(
     }
     able = [task for task, reason in reasons.items() if not reason]
     distractors = None if limit is None else DISTRACTORS
-    cut: dict[str, Any] = {"limit": limit, "distractors": distractors, "seed": seed}
-    return reasons, {task: load_pool(benchmark, task, split, pool=pool, **cut) for task in able}
+    load = partial(load_pool, benchmark, split=split, pool=pool, limit=limit, distractors=distractors, seed=seed)
+    return reasons, {task: load(task) for task in able}
 
 
 def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = None) -> Result:

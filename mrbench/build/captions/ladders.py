@@ -102,12 +102,7 @@ class Judged:
         """Add a candidate that is relevant though the data set does not say so."""
         if candidate_id not in self._of:
             self.counts.alarms[how] += 1
-<<<<<<< HEAD
-            grade, violated = (self.asked, ()) if whole else (None, None)
-            self._add(candidate_id, 1, grade, violated, origin or self.origin)
-=======
             self._add(candidate_id, 1, self.asked if whole else None, () if whole else None, origin or self.origin)
->>>>>>> captions27
 
     def negative(self, candidate_id: str, verdict: Verdict) -> None:
         """Add a candidate that contradicts the query.

@@ -216,11 +216,7 @@ class Planner:
         if ladder is not None:
             plan.ladders.append(ladder)
         plan.counts.queries[ask.asked] += 1
-<<<<<<< HEAD
-        plan.counts.grains.update(grain.type for grain in _all_grains(ask))
-=======
         plan.counts.grains.update(grain.type for grain in (*stated(ask.grains), *ask.columns))
->>>>>>> captions27
 
     def _asking_captions(self, counts: Counts) -> Iterator[_Ask]:
         """Yield the captions that ask for two grains or more.
@@ -299,11 +295,7 @@ class Planner:
 
     @staticmethod
     def _text_query(ask: _Ask) -> Query:
-<<<<<<< HEAD
-        grains = tuple(Grain(g.type, g.value, g.start, g.end) for g in _all_grains(ask))
-=======
         grains = (*stated(ask.grains), *ask.columns)
->>>>>>> captions27
         return Query(ask.caption.id, "t2i", _INSTRUCTIONS["t2i"], grains, text=ask.caption.text, cluster=ask.photo.name)
 
 
