@@ -103,10 +103,14 @@ def split_id(source: str) -> tuple[str, str | None]:
 
 
 def _of_folder(folder: Path) -> Checkpoint:
-    """Return a folder as a checkpoint; a snapshot in a cache of the hub is the model of the hub, by any path."""
+    """Return a folder as a checkpoint; a snapshot in the cache of the hub is the model of the hub, by any path.
+
+    A folder elsewhere that is only named like a snapshot may hold anything, so it has no commit.
+    """
     real = folder.resolve()
     repository = re.fullmatch(r"models--(.+)", real.parent.parent.name)
-    if repository and real.parent.name == "snapshots" and re.fullmatch(_COMMIT, real.name):
+    in_cache = real.parent.name == "snapshots" and real.parents[2:3] == (Path(constants.HF_HUB_CACHE).resolve(),)
+    if repository and in_cache and re.fullmatch(_COMMIT, real.name):
         return Checkpoint(folder, repository[1].replace("--", "/"), real.name)
     return Checkpoint(folder, real.name[:_LONGEST] or "model")
 

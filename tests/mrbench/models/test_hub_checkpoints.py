@@ -63,6 +63,13 @@ def test_a_snapshot_named_by_its_path_is_the_model_of_the_hub(clip: Path, home: 
         assert (model.name, model.revision) == ("org/tiny", COMMIT)
 
 
+def test_a_folder_that_only_looks_like_a_snapshot_has_no_commit(clip: Path, home: Path, tmp_path: Path) -> None:
+    cached(home, clip)
+    model = DualEncoder(str(cached(tmp_path / "elsewhere", clip)), device="cpu")
+    assert (model.name, model.revision_is_digest) == (COMMIT, True)
+    assert model.revision != COMMIT
+
+
 def test_shards_are_loaded_from_a_cache(clip: Path, home: Path, tmp_path: Path) -> None:
     copy = copied(clip, tmp_path)
     CLIPModel.from_pretrained(copy).save_pretrained(copy, max_shard_size="50KB")
@@ -178,7 +185,7 @@ def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path)
         assert find("org/tiny@v1", home, HF_ENDPOINT=address)[:2] == (f"org/tiny {COMMIT}", "")
         snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
         assert {path.name for path in snapshot.iterdir()} == {path.name for path in clip.iterdir()}
-        assert DualEncoder(str(snapshot), device="cpu").revision == COMMIT
+        assert find(str(snapshot), home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         asked.clear()
         assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
