@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import logging, validate_repo_id
+from huggingface_hub.utils import logging, validate_repo_id  # type: ignore[attr-defined]  # not listed as exported
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from mrbench.errors import InputError, ModelError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # not listed as exported
 
 from mrbench.errors import ModelError
 from mrbench.models.hub import Checkpoint, check_download, of_hub, quiet_hub, split_id
