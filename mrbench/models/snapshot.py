@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from mrbench.errors import InputError, ModelError
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # not listed as exported
+
+from mrbench.errors import ModelError
+from mrbench.models.hub import Checkpoint, check_download, of_hub, quiet_hub, split_id
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 _OTHER_BACKENDS = ("onnx", "openvino")
 _UNREAD = (*PICKLES, "*.onnx*", "*.h5", "*.msgpack", "*.gguf", "*.tflite", "onnx/*", "openvino/*", "coreml/*")
-_HUB_ID = r"([A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)?)(?:@([\w./-]+))?"
 
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A folder with a model.
-
-    Attributes:
-        folder: The folder.
-        name: The hub id, or the name of the folder.
-        commit: The commit of a model of the hub; None for any other folder.
-    """
-
-    folder: Path
-    name: str
-    commit: str | None = None
+Snapshot = Checkpoint
+"""A folder with a model, its name, and the commit of a model of the hub."""
 
 
 def find_snapshot(source: str) -> Snapshot:
     """Return a local folder, or the one into which a model of the hub was downloaded, without pickles.
 
-    Offline, as ``HF_HUB_OFFLINE`` says or as the hub does not answer, the cache of the hub is taken.
+    The hub is asked for the commit. Where it does not answer in :data:`mrbench.models.hub.ANSWER_SECONDS`, or where
+    ``HF_HUB_OFFLINE`` is set, the cache of the hub is taken.
 
     Args:
         source: A folder, or ``ORG/NAME`` or ``ORG/NAME@REVISION``.
@@ -43,26 +34,34 @@ def find_snapshot(source: str) -> Snapshot:
         InputError: Neither a folder nor of the form of a hub id.
         ModelError: The hub and its cache do not have it.
     """
-    folder = Path(source)
-    if folder.is_dir():
-        return Snapshot(folder, folder.resolve().name[:100] or "model")
-    found = re.fullmatch(_HUB_ID, source, re.ASCII)
-    if found is None or ".." in source or source.startswith(("/", ".")):
-        accepted = "a folder, or a hub id such as ORG/NAME or ORG/NAME@REVISION"
-        raise InputError("no such folder", where="model", got=source, accepted=accepted)
-    from huggingface_hub import snapshot_download
+    if source and os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where the name is too long
+        return Snapshot(Path(source), Path(source).resolve().name[:100] or "model")
+    repository, revision = split_id(source)
+    found = of_hub(repository, revision, _wanted)
+    check_download(found, _listed_but_missing(found))
+    return found
 
+
+def _wanted(where: str, names: list[str]) -> list[str]:
+    """Return the files of a repository that are downloaded.
+
+    Raises:
+        ModelError: There are none.
+    """
+    found = list(filter_repo_objects(names, ignore_patterns=list(_UNREAD)))
+    if not found:
+        raise ModelError("the repository holds no files but pickles and those of other backends", where=where)
+    return found
+
+
+def _listed_but_missing(found: Snapshot) -> str | None:
+    """Say so where the hub's library has a list of the files in its cache and one of them is missing."""
     try:
-        path = Path(snapshot_download(found[1], revision=found[2], ignore_patterns=list(_UNREAD)))
-    except Exception as error:  # offline, gated, no such repository, a full disk: of several libraries
-        why = textwrap.shorten(str(error), 150, placeholder=" ...")
-        raise ModelError(
-            f"neither a local folder nor a model that the hub gave us: {why}",
-            where="model",
-            got=source,
-            hint="check the id, or the network and the access to the hub",
-        ) from error
-    return Snapshot(path, found[1], path.name)
+        with quiet_hub():
+            snapshot_download(found.name, revision=found.commit, local_files_only=True, ignore_patterns=list(_UNREAD))
+    except LocalEntryNotFoundError:
+        return "files that the hub lists are missing"
+    return None
 
 
 def check_no_pickles(folder: Path, parts: Iterable[Path] | None = None) -> None:

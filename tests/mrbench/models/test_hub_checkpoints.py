@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -17,8 +18,10 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
+from mrbench.models.snapshot import find_snapshot
 from mrbench.models.zoo import load_model
 
+FINDERS = ("hub import find_checkpoint", "snapshot import find_snapshot")
 SECONDS = 20  # the hub's library by itself would retry for longer
 
 
@@ -60,6 +63,13 @@ def test_a_snapshot_named_by_its_path_is_the_model_of_the_hub(clip: Path, home: 
         assert (model.name, model.revision) == ("org/tiny", COMMIT)
 
 
+def test_a_folder_that_only_looks_like_a_snapshot_has_no_commit(clip: Path, home: Path, tmp_path: Path) -> None:
+    cached(home, clip)
+    model = DualEncoder(str(cached(tmp_path / "elsewhere", clip)), device="cpu")
+    assert (model.name, model.revision_is_digest) == (COMMIT, True)
+    assert model.revision != COMMIT
+
+
 def test_shards_are_loaded_from_a_cache(clip: Path, home: Path, tmp_path: Path) -> None:
     copy = copied(clip, tmp_path)
     CLIPModel.from_pretrained(copy).save_pretrained(copy, max_shard_size="50KB")
@@ -88,19 +98,73 @@ def test_a_cache_that_lacks_a_part_says_which(clip: Path, home: Path) -> None:
     (snapshot / "preprocessor_config.json").unlink()
     with pytest.raises(ModelError, match="the image processor"):
         load_model("hf:org/tiny", device="cpu")
+    (snapshot / "model.safetensors").resolve().unlink()
+    with pytest.raises(ModelError, match=r"not complete: model\.safetensors is a link to what is not there"):
+        load_model("hf:org/tiny", device="cpu")
     (snapshot / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="no safetensors weights"):
+    with pytest.raises(ModelError, match="not complete: it has no weights"):
         load_model("hf:org/tiny", device="cpu")
 
 
-def find(spec: str, home: Path, **environment: str) -> tuple[str, str, float]:
+def test_a_ref_may_end_in_a_newline(clip: Path, home: Path) -> None:
+    cached(home, clip)
+    (home / "hub" / "models--org--tiny" / "refs" / "main").write_text(f"{COMMIT}\n")
+    assert find_checkpoint("org/tiny").commit == find_snapshot("org/tiny").commit == COMMIT
+
+
+@pytest.mark.parametrize(
+    "name", ["org/dash--es", "org/a..b", "org/x-", "org/x.git", "org/x.git@main", "o/" + "x" * 300]
+)
+@pytest.mark.parametrize("finder", [find_checkpoint, find_snapshot])
+def test_a_name_that_the_hub_refuses_is_one_line(name: str, finder: Callable[[str], object]) -> None:
+    with pytest.raises(InputError, match="the hub does not allow such a name") as caught:
+        finder(name)
+    assert "\n" not in str(caught.value)
+
+
+def sharded(folder: Path) -> list[str]:
+    """Write the weights anew as shards, and return the names of these."""
+    CLIPModel.from_pretrained(folder).save_pretrained(folder, max_shard_size="50KB")
+    (folder / "model.safetensors").unlink()
+    return sorted(path.name for path in folder.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("lacks", ["a shard", "merges.txt", "tokenizer_config.json"])
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
+def test_an_interrupted_download_is_taken_up_again(lacks: str, revision: str, clip: Path, tmp_path: Path) -> None:
+    folder, home = copied(clip, tmp_path), tmp_path / "home"
+    shards = sharded(folder)
+    assert len(shards) > 1
+    for name in ("vocab.json", "merges.txt"):
+        (folder / name).touch()
+    snapshot = cached(home, folder)
+    gone = shards[1] if lacks == "a shard" else lacks
+    (snapshot / gone).unlink()
+    with serving(folder) as (address, asked):
+        assert find(f"org/tiny{revision}", home, HF_ENDPOINT=address)[:2] == (f"org/tiny {COMMIT}", "")
+        assert (snapshot / gone).read_bytes() == (folder / gone).read_bytes()
+        asked.clear()
+        find(f"org/tiny@{COMMIT}", home, HF_ENDPOINT=address)
+        assert asked == []  # it is complete now
+
+
+def test_a_missing_shard_is_named_offline(clip: Path, home: Path, tmp_path: Path) -> None:
+    folder = copied(clip, tmp_path)
+    gone = sharded(folder)[1]
+    (cached(home, folder) / gone).unlink()
+    for spec in ("org/tiny", f"org/tiny@{COMMIT}"):
+        with pytest.raises(ModelError, match=f"the download is not complete: {gone} is missing"):
+            find_checkpoint(spec)
+
+
+def find(spec: str, home: Path, *, finder: str = FINDERS[0], **environment: str) -> tuple[str, str, float]:
     """Find a checkpoint in a process of its own, whose library of the hub reads this environment.
 
     Returns what was found, what was written on stderr, and the seconds that it took.
     """
     code = (
-        "import sys, time; from mrbench.errors import MRBenchError; from mrbench.models.hub import find_checkpoint\n"
-        f"start = time.monotonic()\ntry: found = find_checkpoint({spec!r}); print(found.name, found.commit, end='')\n"
+        f"import sys, time; from mrbench.errors import MRBenchError; from mrbench.models.{finder} as find\n"
+        f"start = time.monotonic()\ntry: found = find({spec!r}); print(found.name, found.commit, end='')\n"
         "except MRBenchError as error: print(error, file=sys.stderr)\n"
         "print(f'|{time.monotonic() - start}')"
     )
@@ -121,7 +185,7 @@ def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path)
         assert find("org/tiny@v1", home, HF_ENDPOINT=address)[:2] == (f"org/tiny {COMMIT}", "")
         snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
         assert {path.name for path in snapshot.iterdir()} == {path.name for path in clip.iterdir()}
-        assert DualEncoder(str(snapshot), device="cpu").revision == COMMIT
+        assert find(str(snapshot), home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
         asked.clear()
         assert find("org/tiny", home, HF_ENDPOINT=address)[0] == f"org/tiny {COMMIT}"
@@ -154,9 +218,26 @@ def test_a_repository_of_pickles_is_not_downloaded(clip: Path, tmp_path: Path) -
     assert asked == ["/api/models/org/tiny"]
 
 
+def test_a_model_that_a_library_loads_is_downloaded_once_without_pickles(clip: Path, tmp_path: Path) -> None:
+    folder, home = copied(clip, tmp_path), tmp_path / "home"
+    (folder / "pytorch_model.bin").write_bytes(b"not to be read")
+    with serving(folder) as (address, asked):
+        assert find("org/tiny", home, finder=FINDERS[1], HF_ENDPOINT=address)[:2] == (f"org/tiny {COMMIT}", "")
+        snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
+        assert {path.name for path in snapshot.iterdir()} == {path.name for path in clip.iterdir()}
+        asked.clear()
+        find("org/tiny", home, finder=FINDERS[1], HF_ENDPOINT=address)
+        assert asked == ["/api/models/org/tiny"]
+        (snapshot / "model.safetensors").unlink()  # as an interrupted download leaves it
+        find(f"org/tiny@{COMMIT}", home, finder=FINDERS[1], HF_ENDPOINT=address)
+    assert (snapshot / "model.safetensors").is_file()
+    assert find("org/tiny", home, finder=FINDERS[1], HF_HUB_OFFLINE="1")[:2] == (f"org/tiny {COMMIT}", "")
+
+
+@pytest.mark.parametrize("finder", FINDERS)
 @pytest.mark.parametrize("network", ["refused", "silent"])
 def test_without_the_hub_a_cached_id_loads_and_another_fails_in_seconds(
-    network: str, clip: Path, tmp_path: Path
+    network: str, finder: str, clip: Path, tmp_path: Path
 ) -> None:
     cached(tmp_path, clip)
     with socket.socket() as listener:
@@ -164,10 +245,10 @@ def test_without_the_hub_a_cached_id_loads_and_another_fails_in_seconds(
         if network == "silent":
             listener.listen()  # takes connections and never answers
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        said, error, seconds = find("org/tiny", tmp_path, HF_ENDPOINT=address)
+        said, error, seconds = find("org/tiny", tmp_path, finder=finder, HF_ENDPOINT=address)
         assert (said, error) == (f"org/tiny {COMMIT}", "")
         assert seconds < SECONDS
-        said, error, seconds = find("org/other", tmp_path, HF_ENDPOINT=address)
+        said, error, seconds = find("org/other", tmp_path, finder=finder, HF_ENDPOINT=address)
         assert (said, error.count("\n")) == ("", 1)
         assert "it is not in the cache, and the hub does not answer" in error
         assert seconds < SECONDS
