@@ -127,16 +127,20 @@ def temporary_name(path: Path, kind: str = "") -> Path:
     return path.parent / f".{short_name(path.name)}.{kind}{secrets.token_hex(4)}"
 
 
-def short_name(name: str) -> str:
+def short_name(name: str, longest: int = _LONGEST_NAME) -> str:
     """Return a name that leaves room for what is put beside it: cut, with a digest, where it is long.
+
+    Args:
+        name: The name.
+        longest: Bytes that it may have, more than 17.
 
     >>> short_name("out")
     'out'
     """
-    if len(os.fsencode(name)) <= _LONGEST_NAME:
+    if len(os.fsencode(name)) <= longest:
         return name
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-    return os.fsencode(name)[: _LONGEST_NAME - 17].decode(errors="ignore") + f"-{digest}"
+    return os.fsencode(name)[: longest - 17].decode(errors="ignore") + f"-{digest}"
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
