@@ -64,7 +64,16 @@ def absent_content(path: Path) -> str | None:
         return None if link is None else f"a link to what is not there ({link.readlink()})"
     except OSError as error:
         return "a link that leads to itself" if error.errno == errno.ELOOP else None
-    return "a pointer without its content" if start.startswith(_POINTERS) else None
+    return absent_bytes(start)
+
+
+def absent_bytes(data: bytes) -> str | None:
+    """Say that the bytes of a file are a pointer of Git LFS or git-annex to content elsewhere; None where they are not.
+
+    >>> absent_bytes(b"version https://git-lfs.github.com/spec/v1")
+    'a pointer without its content'
+    """
+    return "a pointer without its content" if data.startswith(_POINTERS) else None
 
 
 def walk_files(folder: Path, *, hidden: bool = False) -> Iterator[Path]:

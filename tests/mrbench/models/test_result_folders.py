@@ -57,7 +57,12 @@ def test_two_checkpoints_of_one_name_stand_on_one_board(tiny: Benchmark, tmp_pat
         ("hf:org/clip", "org/clip", "89abcdef0123456789abcdef0123456789abcdef", "org-clip-89abcdef"),
         ("hf:x", "../..", "sha256:0123456789abcdef", "model-01234567"),
         ("hf:x", "...", "", "model"),
-        ("hf:x", "n" * 200, "sha256:0123456789abcdef", "n" * 83 + "-" + sha256(b"n" * 200).hexdigest()[:16] + "-01234567"),
+        (
+            "hf:x",
+            "n" * 200,
+            "sha256:0123456789abcdef",
+            "n" * 83 + "-" + sha256(b"n" * 200).hexdigest()[:16] + "-01234567",
+        ),
         ("hf:x", "Ünïcode 犬", "../v1", "Ünïcode-犬-v1"),
     ],
 )
@@ -110,5 +115,7 @@ def test_a_model_in_the_place_of_another_is_named(tiny: Benchmark, tmp_path: Pat
 
     evaluate(tiny, load_model("constant"), tmp_path / "r", tasks=["i2i"])
     check_no_other_model(tmp_path / "r", load_model("constant"))
-    with pytest.raises(OutputError, match=r"got: 'constant 1 float32'; accepted: that of random 1 float32, .* choose another --output"):
+    with pytest.raises(
+        OutputError, match=r"got: 'constant 1 float32'; accepted: that of random 1 float32, .* choose another --output"
+    ):
         check_no_other_model(tmp_path / "r", load_model("random"))
