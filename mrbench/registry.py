@@ -143,7 +143,7 @@ class Registry:
         """
         if not isinstance(entry, Entry) or not isinstance(entry.name, str) or not entry.name:
             raise InputError("not an entry", got=entry, accepted="a mrbench.registry.Entry with a name")
-        accepted = {field: "one line of printable text" for field in ("name", "summary", "path", "extra")}
+        accepted = dict.fromkeys(("name", "summary", "path", "extra"), "one line of printable text")
         for field, wanted in (accepted | {"facts": "pairs of a name and a value, each of one printable line"}).items():
             value = getattr(entry, field)
             fits = _are_facts(value) if field == "facts" else _is_line(value) or (field == "extra" and value is None)
