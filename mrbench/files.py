@@ -64,7 +64,16 @@ def absent_content(path: Path) -> str | None:
         return None if link is None else f"a link to what is not there ({link.readlink()})"
     except OSError as error:
         return "a link that leads to itself" if error.errno == errno.ELOOP else None
-    return "a pointer without its content" if start.startswith(_POINTERS) else None
+    return absent_bytes(start)
+
+
+def absent_bytes(data: bytes) -> str | None:
+    """Say that the bytes of a file are a pointer of Git LFS or git-annex to content elsewhere; None where they are not.
+
+    >>> absent_bytes(b"version https://git-lfs.github.com/spec/v1")
+    'a pointer without its content'
+    """
+    return "a pointer without its content" if data.startswith(_POINTERS) else None
 
 
 def walk_files(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
@@ -127,16 +136,20 @@ def temporary_name(path: Path, kind: str = "") -> Path:
     return path.parent / f".{short_name(path.name)}.{kind}{secrets.token_hex(4)}"
 
 
-def short_name(name: str) -> str:
+def short_name(name: str, longest: int = _LONGEST_NAME) -> str:
     """Return a name that leaves room for what is put beside it: cut, with a digest, where it is long.
+
+    Args:
+        name: The name.
+        longest: Bytes that it may have, more than 17.
 
     >>> short_name("out")
     'out'
     """
-    if len(os.fsencode(name)) <= _LONGEST_NAME:
+    if len(os.fsencode(name)) <= longest:
         return name
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-    return os.fsencode(name)[: _LONGEST_NAME - 17].decode(errors="ignore") + f"-{digest}"
+    return os.fsencode(name)[: longest - 17].decode(errors="ignore") + f"-{digest}"
 
 
 def _temporary(path: Path) -> tuple[int, Path]:

@@ -108,6 +108,15 @@ def _said(error: BaseException) -> str:
     return str(error) if isinstance(error, MRBenchError) else f"{type(error).__name__}: {error}"
 
 
+def _is_line(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _are_facts(value: object) -> bool:
+    pairs = value if isinstance(value, tuple | list) else [None]
+    return all(isinstance(pair, tuple | list) and len(pair) == 2 and all(map(_is_line, pair)) for pair in pairs)
+
+
 class Registry:
     """Named entries of one kind, ours and those of installed plugins.
 
@@ -130,11 +139,17 @@ class Registry:
         """Add an entry.
 
         Raises:
-            InputError: It is no entry, or its name is taken.
+            InputError: It is no entry, a field of it cannot be listed, or its name is taken.
         """
-        words = (entry.name, entry.summary, entry.path) if isinstance(entry, Entry) else (None,)
-        if not all(isinstance(word, str) for word in words) or not entry.name:
-            raise InputError("not an entry", got=entry, accepted="a mrbench.registry.Entry")
+        if not isinstance(entry, Entry) or not isinstance(entry.name, str) or not entry.name:
+            raise InputError("not an entry", got=entry, accepted="a mrbench.registry.Entry with a name")
+        accepted = dict.fromkeys(("name", "summary", "path", "extra"), "one line of printable text")
+        for field, wanted in (accepted | {"facts": "pairs of a name and a value, each of one printable line"}).items():
+            value = getattr(entry, field)
+            fits = _are_facts(value) if field == "facts" else _is_line(value) or (field == "extra" and value is None)
+            if not fits:
+                got = "None" if value is None else value
+                raise InputError(f"not an entry: malformed {field}", where=entry.name, got=got, accepted=wanted)
         if entry.name in self._entries:
             raise InputError(f"two {self.kind}s have one name", got=entry.name, where=entry.path)
         self._entries[entry.name] = entry

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mrbench.errors import BenchmarkError
+from mrbench.files import FETCH, absent_bytes
 from mrbench.records import AnyImage, ImageData
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -53,6 +54,8 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
             return upright
         rgba = _to_8_bits(upright).convert("RGBA")
     except _UNREADABLE as error:
+        if isinstance(error, UnidentifiedImageError) and (absent := absent_bytes(image.data)):
+            raise BenchmarkError(f"unreadable image: {absent}", where=where, hint=FETCH) from error
         begins = f"{len(image.data)} bytes that begin with {image.data[:8]!r}"
         got = begins if isinstance(error, UnidentifiedImageError) else str(error)
         raise BenchmarkError("unreadable image", where=where, got=got, accepted=", ".join(FORMATS)) from error

@@ -48,7 +48,7 @@ def evaluate(
             "--output",
             "-o",
             help="Folder to write; of several models the folder of theirs. "
-            "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path]",
+            "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path, and --dtype where given]",
             show_default=False,
         ),
     ] = None,

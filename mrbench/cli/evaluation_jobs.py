@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mrbench.cli.common import command_line
 from mrbench.cli.model_choices import ModelChoice
 from mrbench.errors import MRBenchError, OutputError, out_of_memory
+from mrbench.files import short_name
 from mrbench.workers import cores
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from mrbench.models.protocol import EmbeddingModel
     from mrbench.results import Result
 
-LONGEST_FOLDER, REVISION_DIGITS = 100, 8
+LONGEST_FOLDER, REVISION_DIGITS = 100, 8  # bytes, and digits
 MOST_WORKERS = 16  # by default: what one process can take from others
 
 
@@ -147,7 +148,10 @@ class Jobs:
     def _target(self, choice: ModelChoice, model: EmbeddingModel) -> Path:
         if self.output is not None and not self.several:
             return self.output / self.part
-        name = plain(choice.name)[:LONGEST_FOLDER].strip(".") if choice.name else folder_name(choice.model, model)
+        if choice.name:
+            name = short_name(plain(choice.name).strip("."), LONGEST_FOLDER)
+        else:
+            name = folder_name(choice.model, model, dtype=choice.dtype)
         return (self.output or Path("results") / self.benchmark.name) / (name or "model") / self.part
 
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
@@ -199,22 +203,21 @@ def decoding_workers(model: EmbeddingModel) -> int:
     return min(MOST_WORKERS, max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
 
 
-def folder_name(spec: str, model: EmbeddingModel) -> str:
-    """Return the name of a model's folder of results: its name, and its revision where a path names the model.
+def folder_name(spec: str, model: EmbeddingModel, *, dtype: str | None = None) -> str:
+    """Return the name of a model's folder of results: its name, its revision where a path names the model, its dtype.
 
     Any number of checkpoints lie in folders of one name; a name of ours, or of a plugin, is one model's.
 
     Args:
         spec: What was asked for, such as ``conse`` or ``hf:PATH``.
         model: What was loaded.
+        dtype: The number format that was asked for; None leaves it out.
     """
     from mrbench.models.zoo import ZOO
 
-    name = plain(str(model.name))[:LONGEST_FOLDER].strip("-.") or "model"
-    if spec in ZOO:
-        return name
-    revision = plain(str(model.revision).rpartition(":")[2])[:REVISION_DIGITS].strip("-.")
-    return f"{name}-{revision}" if revision else name
+    name = short_name(plain(str(model.name)).strip("-."), LONGEST_FOLDER) or "model"
+    revision = "" if spec in ZOO else plain(str(model.revision).rpartition(":")[2])[:REVISION_DIGITS].strip("-.")
+    return "-".join(part for part in (name, revision, plain(dtype or "")) if part)
 
 
 def check_no_other_model(target: Path, model: EmbeddingModel, name: str | None = None) -> None:
@@ -225,13 +228,14 @@ def check_no_other_model(target: Path, model: EmbeddingModel, name: str | None =
         held = read_result(target / "result.json").model
     except (MRBenchError, OSError):  # none, or none that can be read: what may be written there is decided later
         return
-    known = held["name"], held["revision"]
-    if known != (name or str(model.name), str(model.revision)):
+    asked = name or str(model.name), str(model.revision), str(model.dtype)
+    known = held["name"], held["revision"], str(held.get("dtype") or model.dtype)  # older results do not say it
+    if known != asked:
         raise OutputError(
             "the output folder holds the result of another model",
             where=target,
             got=" ".join(known),
-            accepted=f"that of {name or model.name} {model.revision}, or a new folder",
+            accepted=f"that of {' '.join(asked)}, or a new folder",
             hint="choose another --output or --name",
         )
 

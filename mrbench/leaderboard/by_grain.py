@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+from scipy.stats import binomtest
+
 from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
 from mrbench.results import GrainScore, TaskResult
 
 FAR = 0.15
 """A pair accuracy so far from chance that may still be chance is of too few pairs."""
+FEWEST = 6
+"""With fewer pairs no accuracy differs from chance: five of five has probability 1 in 16 (two-sided)."""
 
 
 def _pairs(parts: Mapping[str, TaskResult], names: Sequence[str], grain: str) -> Cell:
@@ -32,7 +36,8 @@ def _sides(
     """Return on which sides of chance the pair accuracy of each grain surely is: 1 above, -1 below.
 
     It is sure where the interval of a task excludes chance, or that of the mean over tasks. The bounds of the mean are
-    the means of the bounds, as if all tasks erred alike: they share art.
+    the means of the bounds, as if all tasks erred alike: they share art. A missing interval is computed from the number
+    of pairs, as exact binomial; pairs of one picture are then counted as independent.
 
     Args:
         parts: The scored tasks of a model.
@@ -41,24 +46,29 @@ def _sides(
         level: How sure; the 95 % intervals are stretched to it.
 
     Returns:
-        By grain, empty where it may be chance, both where tasks differ; no grain for which a result has no interval.
+        By grain, empty where it may be chance, both where tasks differ; no grain without pairs.
     """
     found = {}
-    normal = NormalDist()
-    wider = normal.inv_cdf((1 + level) / 2) / normal.inv_cdf(0.975)
     for grain in grains:
         pairs = [p for name in names if (p := parts[name].pair_accuracy.get(grain)) is not None and p.count]
-        bounds = [
-            (p.score + wider * (p.interval[0] - p.score), p.score + wider * (p.interval[1] - p.score), p.count)
-            for p in pairs
-            if p.interval is not None
-        ]
-        if not pairs or len(bounds) < len(pairs):
+        if not pairs:
             continue
+        bounds = [(*_bounds(pair, level), pair.count) for pair in pairs]
         count = sum(number for *_, number in bounds)
         low, high = (math.fsum(bound[side] * bound[2] for bound in bounds) / count for side in (0, 1))
         found[grain] = {_side(low, high)} - {0} or {_side(*bound[:2]) for bound in bounds} - {0}
     return found
+
+
+def _bounds(pair: GrainScore, level: float) -> tuple[float, float]:
+    """Return the interval of a pair accuracy at a level: its own stretched, else the exact one of its pairs."""
+    if pair.interval is None:
+        exact = binomtest(round(pair.score * pair.count), pair.count).proportion_ci(level)
+        return float(exact.low), float(exact.high)
+    normal = NormalDist()
+    wider = normal.inv_cdf((1 + level) / 2) / normal.inv_cdf(0.975)
+    low, high = (pair.score + wider * (bound - pair.score) for bound in pair.interval)
+    return low, high
 
 
 def _side(low: float, high: float) -> int:
@@ -66,7 +76,7 @@ def _side(low: float, high: float) -> int:
 
 
 def _at_chance(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> bool:
-    """Whether no grain is surely above or below chance on any task, where that is known of any grain.
+    """Whether no grain is surely above or below chance on any task.
 
     Surely for all grains and tasks at once: the intervals are stretched by their number (Bonferroni), since one in
     twenty excludes chance by chance.
@@ -146,11 +156,11 @@ def _mean(scores: Sequence[GrainScore]) -> Cell:
 
 
 def _marked(cells: list[Cell]) -> list[Cell]:
-    """Mark the lowest cells, unless all are equal."""
-    scores = [cell.score for cell in cells if cell.score is not None]
+    """Mark the lowest cells of those with enough pairs, unless all are equal."""
+    scores = [cell.score for cell in cells if cell.score is not None and cell.count >= FEWEST]
     if len(set(scores)) < 2:
         return cells
-    return [replace(cell, blindest=cell.score == min(scores)) for cell in cells]
+    return [replace(cell, blindest=cell.score == min(scores) and cell.count >= FEWEST) for cell in cells]
 
 
 def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool, noun: str = "grain") -> str:
@@ -173,15 +183,17 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
     if control:
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
         return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
-    if _at_chance(parts, list(parts), grains):
+    enough = {grain: score for grain, score in scores.items() if cells[grain].count >= FEWEST}
+    if not enough or _at_chance(parts, list(parts), grains):
         span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        if max(high - CHANCE, CHANCE - low) > FAR:
+        if not enough or max(high - CHANCE, CHANCE - low) > FAR:
             return f"too few pairs to tell any {noun} from chance ({span}, chance {CHANCE:.2f}){few}"
         return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
-    blind = [grain for grain, score in scores.items() if score == low]
+    low, high = min(enough.values()), max(enough.values())
+    blind = [grain for grain, score in enough.items() if score == low]
     count = sum(cells[grain].count for grain in blind)
     sides = {one_line(grain): found for grain, found in _sides(parts, list(parts), grains).items()}
-    sharp = [grain for grain, score in scores.items() if score == high and sides.get(grain, {1}) == {1}]
+    sharp = [grain for grain, score in enough.items() if score == high and sides.get(grain) == {1}]
     best = "" if low == high or not sharp else f"; sharpest: {_names(sharp)} ({high:.2f})"
     return f"blindest {noun}: {_names(blind)} ({low:.2f} over {count:,} pairs, chance {CHANCE:.2f}){best}{few}"
 

@@ -27,7 +27,8 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
 
     Raises:
         ResultError: A path does not exist or cannot be read, a link leads to nothing, a file is malformed, there is no
-            result at all, or two files hold the same model and revision on the same benchmark, split and pool.
+            result at all, or two files hold the same model, revision and dtype on the same benchmark, split and
+            pool.
         FormatVersionError: A file was written by a newer version of MRBench.
     """
     results: list[Result] = []
@@ -44,7 +45,7 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
             raise ResultError(
                 "two files hold results of one model on one benchmark",
                 where=f"{first} and {file}",
-                got=f"{result.model['name']} {result.model['revision']}",
+                got=" ".join(str(result.model.get(part, "")) for part in ("name", "revision", "dtype")).strip(),
                 hint="name only one of them",
             )
         results.append(result)

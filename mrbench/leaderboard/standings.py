@@ -26,8 +26,8 @@ from mrbench.results import Result, TaskResult
 
 
 def contestant(result: Result) -> tuple[str | int, ...]:
-    """Return what only one result may have: benchmark digest, split, pool, how it was cut, model and revision."""
-    return (*_group(result), result.model["name"], result.model["revision"])
+    """Return what only one result may have: benchmark digest, split, pool, cut, model, revision, number format."""
+    return (*_group(result), result.model["name"], result.model["revision"], _dtype(result))
 
 
 def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Board]:
@@ -80,7 +80,7 @@ def _board(group: list[Result]) -> Board:
     found -= {"image_only_hit_rate@5", "text_only_hit_rate@5"}  # in the result files; the table is wide enough
     measures = in_order(found)
     main = main_of(heads)
-    made = [_row(result, heads, measures, _same_name(result, group)) for result in group]
+    made = [_row(result, heads, measures, _label(result, group)) for result in group]
     says = [
         reading(part, [head.name for head in paired], control=r.control, noun=noun)
         for part, r in zip(parts, made, strict=True)
@@ -117,11 +117,21 @@ def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
     return any(part[name].pair_accuracy or part[name].cut_pairs for part in parts if name in part)
 
 
-def _same_name(result: Result, group: list[Result]) -> bool:
-    return [other.model["name"] for other in group].count(result.model["name"]) > 1
+def _dtype(result: Result) -> str:
+    """Return the number format of the weights, empty where a result does not say it."""
+    return str(result.model.get("dtype", ""))
 
 
-def _row(result: Result, heads: list[TaskHead], measures: list[str], full_label: bool) -> Row:
+def _label(result: Result, group: list[Result]) -> str:
+    """Return the name of a model, with revision and number format where others of its name differ in them."""
+    name, revision = result.model["name"], result.model["revision"]
+    revisions = [other.model["revision"] for other in group if other.model["name"] == name]
+    label = f"{one_line(name)} @ {one_line(revision)}" if len(set(revisions)) > 1 else one_line(name)
+    dtype = one_line(_dtype(result)) or "number format unknown"
+    return f"{label} ({dtype})" if revisions.count(revision) > 1 else label
+
+
+def _row(result: Result, heads: list[TaskHead], measures: list[str], label: str) -> Row:
     names = [head.name for head in heads]
     model, revision = one_line(result.model["name"]), one_line(result.model["revision"])
     cells = tuple(tuple(_cell(result.tasks.get(name), measure) for measure in measures) for name in names)
@@ -139,7 +149,7 @@ def _row(result: Result, heads: list[TaskHead], measures: list[str], full_label:
         overall = Cell(round(math.fsum(scores) / len(scores), 12), sum(cell.count for cell in tasks))
     return Row(
         rank=None,
-        label=f"{model} @ {revision}" if full_label else model,
+        label=label,
         model=model,
         revision=revision,
         control=is_control(result.model),

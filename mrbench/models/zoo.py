@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mrbench.errors import InputError
+from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
 from mrbench.models.protocol import EmbeddingModel
 from mrbench.registry import Entry, Registry
 
@@ -133,7 +133,7 @@ def load_model(
     Raises:
         InputError: Unknown model or device, a batch size below 1, or a dtype for a model that takes none.
         MissingExtraError: An optional package is not installed.
-        ModelError: The weights cannot be loaded.
+        ModelError: The weights cannot be loaded, or the model's code raises.
 
     >>> load_model("constant").dimension
     2
@@ -151,7 +151,15 @@ def load_model(
         options["dtype"] = dtype
     if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
         options["trust_remote_code"] = True
-    return load(*rest, **options)
+    try:
+        return load(*rest, **options)
+    except (MRBenchError, OSError, MemoryError, ImportError):  # the command line says these in one line as they are
+        raise
+    except Exception as error:
+        if out_of_memory(error) or "start new thread" in str(error):
+            raise
+        said = f"{type(error).__name__}: {error}"
+        raise ModelError("the model cannot be loaded", where=spec, got=said, hint="--debug shows where") from error
 
 
 def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:

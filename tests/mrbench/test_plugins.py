@@ -21,6 +21,13 @@ MODULES = {
         "TAKEN = Entry('random', 'x', 'entries:TAKEN')\n"
         "SOME = [Entry('good', '', 'entries:x'), TAKEN, Entry('better', '', 'entries:x')]\n"
         "NAMELESS = Entry(7, '', 'entries:x')\n"
+        "NO_FACTS = Entry('x', '', 'entries:x', facts=None)\n"
+        "FLAT_FACTS = Entry('x', '', 'entries:x', facts=('modalities', 'text'))\n"
+        "NO_EXTRA = Entry('x', '', 'entries:x', extra=3)\n"
+        "TWO_LINES = Entry('x', 'a\\nb', 'entries:x')\n"
+        "ODD_NAME = Entry('x\\x1b[31m', '', 'entries:x')\n"
+        "class Raises:\n    def __init__(self, **options): raise RuntimeError('no such adapter')\n"
+        "RAISES = Entry('raises', '', 'entries:Raises')\n"
         "ABSENT = Entry('absent', '', 'no_such_module:x')\n"
     ),
     "apps": (
@@ -65,6 +72,11 @@ def names(run: subprocess.CompletedProcess[str]) -> set[str]:
         ("json:dumps", "not an entry"),
         ("entries:TAKEN", "two models have one name; where: entries:TAKEN; got: 'random'"),
         ("entries:NAMELESS", "not an entry"),
+        ("entries:NO_FACTS", "not an entry: malformed facts; where: x; got: 'None'"),
+        ("entries:FLAT_FACTS", "not an entry: malformed facts; where: x"),
+        ("entries:NO_EXTRA", "not an entry: malformed extra; where: x; got: 3"),
+        ("entries:TWO_LINES", "not an entry: malformed summary; where: x"),
+        ("entries:ODD_NAME", "not an entry: malformed name; where: x"),
         ("exits:E", "SystemExit: 3"),
         ("stops:E", "Stop: no"),
         ("cannot_be_parsed:E", "SyntaxError"),
@@ -115,3 +127,11 @@ def test_a_model_that_cannot_be_imported_is_one_line(installed) -> None:
     run = installed("[mrbench.models]\nx = entries:ABSENT\n", "models", "--json")
     assert "absent" in names(run)
     assert run.stderr == ""  # it is imported when it is asked for
+
+
+def test_a_model_whose_code_raises_is_one_line(installed) -> None:
+    point = "[mrbench.models]\nx = entries:RAISES\n"
+    run = installed(point, "models", "show", "raises")
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert "the model cannot be loaded; where: raises; got: 'RuntimeError: no such adapter'" in run.stderr
+    assert "Traceback" in installed(point, "--debug", "models", "show", "raises").stderr

@@ -69,9 +69,28 @@ def test_what_one_task_tells_is_not_averaged_away() -> None:
     assert split.rows[0].reading.startswith("blindest grain: count")
 
 
-def test_results_without_intervals_are_read_as_before() -> None:
+def test_without_an_interval_the_number_of_pairs_decides() -> None:
     made = board(scored({"count": (0.52, None), "size": (0.46, None)}))
-    assert made.rows[0].reading.startswith("blindest grain: size (0.46")
+    assert made.rows[0].reading == "at chance on every grain (0.46 to 0.52, chance 0.50)"
+    made = board(scored({"count": (0.3, None), "size": (0.46, None)}))
+    assert made.rows[0].reading.startswith("blindest grain: count (0.30 over 250 pairs")
+
+
+def test_a_grain_of_two_pairs_is_never_the_blindest() -> None:
+    few = {"count": GrainScore(0.0, 2), "size": GrainScore(0.5, 2)}
+    made = board(replace(task(0.4), by_grain={"pair_accuracy": few}))
+    assert made.rows[0].reading == "too few pairs to tell any grain from chance (0.00 to 0.50, chance 0.50)"
+    assert not marked(made)
+    told = {**few, "hair": GrainScore(0.6, 250, (0.53, 0.67)), "pose": GrainScore(0.9, 250, (0.85, 0.95))}
+    made = board(replace(task(0.4), by_grain={"pair_accuracy": told}))
+    assert made.rows[0].reading == "blindest grain: hair (0.60 over 250 pairs, chance 0.50); sharpest: pose (0.90)"
+    assert marked(made) == ["hair"]
+
+
+def test_agreement_of_all_pairs_is_told_from_chance_with_enough_of_them() -> None:
+    for count, said in ((10, "blindest grain: count (0.00 over 10 pairs"), (5, "too few pairs"), (1, "too few pairs")):
+        part = replace(task(0.4), by_grain={"pair_accuracy": {"count": GrainScore(0.0, count)}})
+        assert board(part).rows[0].reading.startswith(said)
 
 
 def test_random_models_are_seldom_called_blind() -> None:

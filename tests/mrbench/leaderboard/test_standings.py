@@ -147,6 +147,16 @@ def test_two_results_of_one_model_are_an_error() -> None:
     assert [row.label for row in board.rows] == ["a @ 2", "a @ 1.0"]
 
 
+def test_results_in_two_number_formats_are_two_entries() -> None:
+    half = result("a", {"t2i": task(0.2)})
+    half.model["dtype"] = "bfloat16"
+    older = result("a", {"t2i": task(0.1)}, revision="0")
+    (board,) = boards([half, result("a", {"t2i": task(0.3)}), older])
+    assert [row.label for row in board.rows] == ["a @ 1.0 (float32)", "a @ 1.0 (bfloat16)", "a @ 0"]
+    (board,) = boards([half, result("a", {"t2i": task(0.3)})])
+    assert [row.label for row in board.rows] == ["a (float32)", "a (bfloat16)"]
+
+
 def test_results_of_one_benchmark_have_to_agree_on_its_size() -> None:
     other = TaskResult("scored", "", 249, 4200, task(0.3).scores, task(0.3).by_grain)
     with pytest.raises(ResultError, match="disagree"):

@@ -1,8 +1,10 @@
 """Where results of checkpoints go: no folder, and no advice, puts one model in the place of another."""
 
 import json
+import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -55,7 +57,12 @@ def test_two_checkpoints_of_one_name_stand_on_one_board(tiny: Benchmark, tmp_pat
         ("hf:org/clip", "org/clip", "89abcdef0123456789abcdef0123456789abcdef", "org-clip-89abcdef"),
         ("hf:x", "../..", "sha256:0123456789abcdef", "model-01234567"),
         ("hf:x", "...", "", "model"),
-        ("hf:x", "n" * 200, "sha256:0123456789abcdef", "n" * 100 + "-01234567"),
+        (
+            "hf:x",
+            "n" * 200,
+            "sha256:0123456789abcdef",
+            "n" * 83 + "-" + sha256(b"n" * 200).hexdigest()[:16] + "-01234567",
+        ),
         ("hf:x", "Ünïcode 犬", "../v1", "Ünïcode-犬-v1"),
     ],
 )
@@ -63,8 +70,40 @@ def test_the_default_folder_names_one_model(spec: str, name: str, revision: str,
     assert folder_name(spec, SimpleNamespace(name=name, revision=revision)) == folder  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("spec", ["conse", "hf:x"])
+def test_the_default_folder_has_the_number_format_that_was_asked_for(spec: str) -> None:
+    model = SimpleNamespace(name="m", revision="sha256:0123456789abcdef")
+    names = [folder_name(spec, model, dtype=dtype) for dtype in (None, "float32", "bfloat16")]  # type: ignore[arg-type]
+    assert names[1:] == [f"{names[0]}-float32", f"{names[0]}-bfloat16"]
+
+
+def test_a_long_name_of_wide_letters_is_cut_by_bytes(tiny: Benchmark, tmp_path: Path) -> None:
+    for name in ("犬" * 100, "犬" * 99 + "猫"):
+        words = ("--task", "i2i", "--model", "constant", "--name", name)
+        run = mrbench(tmp_path, "evaluate", tiny.folder, *words)
+        assert run.returncode == 0, run.stderr
+    written = list((tmp_path / "results" / tiny.name).iterdir())
+    assert len(written) == 2
+    assert all(len(os.fsencode(folder.name)) <= 100 and folder.name.startswith("犬" * 20) for folder in written)
+    model = SimpleNamespace(name="犬" * 100, revision="1")
+    assert len(os.fsencode(folder_name("hf:x", model))) <= 102  # type: ignore[arg-type]
+
+
+def test_two_number_formats_stand_on_one_board(tiny: Benchmark, tmp_path: Path) -> None:
+    spec = f"hf:{write_clip(tmp_path / 'tower')}"
+    for dtype in ("float32", "bfloat16"):
+        words = ("--task", "i2i", "--model", spec, "--device", "cpu", "--dtype", dtype)
+        run = mrbench(tmp_path, "evaluate", tiny.folder, *words)
+        assert run.returncode == 0, run.stderr
+    board = mrbench(tmp_path, "leaderboard", "results")
+    assert board.returncode == 0, board.stderr
+    shown = (tmp_path / "leaderboard" / "index.html").read_text()
+    assert "tower (float32)" in shown
+    assert "tower (bfloat16)" in shown
+
+
 def test_a_folder_without_a_result_is_left_to_others(tmp_path: Path) -> None:
-    model = SimpleNamespace(name="clip", revision="1")
+    model = SimpleNamespace(name="clip", revision="1", dtype="float32")
     check_no_other_model(tmp_path / "absent", model)  # type: ignore[arg-type]
     (tmp_path / "result.json").write_text("{")
     check_no_other_model(tmp_path, model)  # type: ignore[arg-type]
@@ -76,5 +115,7 @@ def test_a_model_in_the_place_of_another_is_named(tiny: Benchmark, tmp_path: Pat
 
     evaluate(tiny, load_model("constant"), tmp_path / "r", tasks=["i2i"])
     check_no_other_model(tmp_path / "r", load_model("constant"))
-    with pytest.raises(OutputError, match=r"got: 'constant 1'; accepted: that of random 1, .* choose another --output"):
+    with pytest.raises(
+        OutputError, match=r"got: 'constant 1 float32'; accepted: that of random 1 float32, .* choose another --output"
+    ):
         check_no_other_model(tmp_path / "r", load_model("random"))

@@ -11,6 +11,7 @@ import pytest
 from photos import chance, opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
 from realdata import realdata
 
+from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import ImageFile
 
@@ -329,3 +330,13 @@ def test_the_photo_sets_have_their_published_counts() -> None:
     coco = opened("captions", realdata("coco-val2017-mini") / "photos.jsonl")
     assert [len(coco.corpus("image", split)) for split in ("train", "validation")] == [80, 311]
     assert sum(len(coco.corpus("text", split)) for split in coco.splits) == 390 * 5 + 6
+
+
+def test_an_image_that_is_a_pointer_of_git_lfs_is_said_to_be_one(tmp_path: Path) -> None:
+    benchmark = opened("captions", layout(tmp_path, "csv"))
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12345\n"
+    (tmp_path / "images" / "a.png").write_text(pointer)
+    images = [candidate.image for candidate in benchmark.corpus("image", "test")]
+    (photo,) = [image for image in images if isinstance(image, ImageFile) and image.name == "a.png"]
+    with pytest.raises(BenchmarkError, match=r"a pointer without its content; where: .*a\.png; next: .*git lfs pull"):
+        decode(photo, where=photo.path)
