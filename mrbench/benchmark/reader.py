@@ -369,7 +369,7 @@ def _image_root(folder: Path, manifest: Manifest, named: Path | None) -> ImageRo
     if named is not None:
         if not named.is_dir():
             raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
-        return ImageRoot(named.absolute())
+        return ImageRoot.below(named)
     if manifest.image_root is None:
         return NO_IMAGES
     path = Path(os.path.normpath(folder.absolute() / manifest.image_root))

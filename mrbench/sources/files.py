@@ -196,7 +196,7 @@ def images_below(default: Path, named: Path | None) -> ImageRoot:
     """
     if named is not None and not named.is_dir():
         raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
-    return ImageRoot((named or default).absolute())
+    return ImageRoot.below(named or default)
 
 
 def plain_name(text: str) -> str:

@@ -11,9 +11,11 @@ import pytest
 from photos import chance, opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
 from realdata import realdata
 
+from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import ImageFile
+from mrbench.sources.convert import convert
 
 CAPTIONS = {"a.png": ["a red cat", "a cat"], "b.png": ["two dogs", 'a "big" dog, asleep']}
 
@@ -272,6 +274,30 @@ def test_absolute_paths_are_accepted_below_the_image_root(tmp_path: Path) -> Non
     path = write_jsonl(tmp_path / "texts" / "c.jsonl", [{"image": str(photos / "a.png"), "caption": "x"}])
     photo = opened("captions", path, image_root=photos).corpus("image", "test")[0]
     assert photo.image.data == (photos / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize("root", ["texts/../photos", "link", "behind/../photos"])
+def test_absolute_paths_are_accepted_below_a_root_with_dots_or_a_link(tmp_path: Path, root: str) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "photos").symlink_to(photos)
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "behind").symlink_to(tmp_path / "deep" / "er")  # behind/.. is deep, not tmp_path
+    path = write_jsonl(tmp_path / "texts" / "c.jsonl", [{"image": str(photos / "a.png"), "caption": "x"}])
+    benchmark = opened("captions", path, image_root=tmp_path / root)
+    assert benchmark.corpus("image", "test")[0].image.data == (photos / "a.png").read_bytes()
+    convert(benchmark, tmp_path / "out", images="reference")
+    copied = Benchmark(tmp_path / "out", image_root=tmp_path / root).corpus("image", "test")[0]
+    assert copied.image.data == (photos / "a.png").read_bytes()
+
+
+def test_a_root_with_dots_or_a_link_still_refuses_what_lies_beside_it(tmp_path: Path) -> None:
+    write_photos(tmp_path, "photos/a.png", "photos2/b.png")
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    path = write_jsonl(tmp_path / "c.jsonl", [{"image": str(tmp_path / "photos2" / "b.png"), "caption": "x"}])
+    for root in ("link", "photos2/../photos"):
+        with pytest.raises(BenchmarkError, match="leaves the image folder"):
+            list(opened("captions", path, image_root=tmp_path / root).corpus("image", "test"))
 
 
 def test_a_missing_photo_is_found_when_it_is_read(tmp_path: Path) -> None:
