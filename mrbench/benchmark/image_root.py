@@ -60,7 +60,7 @@ class ImageRoot:
             return ImageData(data, sha256)
         if not name:
             raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two")
-        return ImageFile(self.resolve(name), name, sha256)
+        return ImageFile(self.resolve(name), self.relative(name), sha256)
 
     def resolve(self, name: str) -> Path:
         """Return the path of a named image.

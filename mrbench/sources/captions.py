@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mrbench.benchmark import Contents, ImageRoot
+from mrbench.benchmark import Contents
 from mrbench.errors import InputError
 from mrbench.records import Candidate, Grain, ImageFile, Judgement, Modality, Query, Task
 from mrbench.sources.captions_layouts import Photo, Photos, find_file, read_photos
@@ -54,9 +54,14 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     path = find_file(Path(location))
     columns = [name.strip() for name in options.get("grains", "").split(",") if name.strip()]
     skip_empty = choice(options, "empty", ("refuse", "skip")) == "skip"
-    held = read_photos(path, skip_empty=skip_empty, grain_columns=columns)
-    default = found_below(path.absolute().parent, held.photos[0].name)
-    return Captions(path, held, images_below(default, image_root), options)
+    folder = path.absolute().parent
+    held = read_photos(
+        path,
+        lambda first: images_below(found_below(folder, first), image_root),
+        skip_empty=skip_empty,
+        grain_columns=columns,
+    )
+    return Captions(path, held, options)
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,13 @@ class Captions(Contents):
     Args:
         path: The file they were read from.
         held: What it holds.
-        images: Where the photos lie.
         options: See :data:`OPTIONS`.
     """
 
     licence = "unknown"
 
-    def __init__(self, path: Path, held: Photos, images: ImageRoot, options: Mapping[str, str]) -> None:
-        self.location, self.images, self._options = path, images, dict(options)
+    def __init__(self, path: Path, held: Photos, options: Mapping[str, str]) -> None:
+        self.location, self.images, self._options = path, held.images, dict(options)
         self.title = set_name(path)
         self.name = plain_name(self.title)
         self._equal = choice(options, "equal", ("relevant", "ignore")) == "relevant"

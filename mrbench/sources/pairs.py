@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mrbench.benchmark import Contents, ImageRoot
@@ -40,7 +41,9 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     held = read_pairs(path, unchecked=choice(options, "unchecked", ("drop", "keep")) == "keep")
     held.items = held.items[: whole_number(options, "limit") or None]
     folder = path.absolute() if path.is_dir() else path.absolute().parent
-    return ImageTextPairs(path, held, images_below(found_below(folder, held.items[0].images[0]), image_root), options)
+    images = images_below(found_below(folder, held.items[0].images[0]), image_root)
+    held.items = [replace(item, images=tuple(map(images.relative, item.images))) for item in held.items]
+    return ImageTextPairs(path, held, images, options)
 
 
 class ImageTextPairs(Contents):

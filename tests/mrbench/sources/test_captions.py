@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from photos import chance, opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
 from realdata import realdata
@@ -298,6 +300,30 @@ def test_a_root_with_dots_or_a_link_still_refuses_what_lies_beside_it(tmp_path: 
     for root in ("link", "photos2/../photos"):
         with pytest.raises(BenchmarkError, match="leaves the image folder"):
             list(opened("captions", path, image_root=tmp_path / root).corpus("image", "test"))
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "token", "coco"])
+def test_absolute_and_relative_names_give_one_set_of_ids(tmp_path: Path, name: str) -> None:
+    digests = set()
+    for how in ("relative", "absolute"):
+        path = layout(tmp_path / how, name)
+        images = tmp_path / how / "images"
+        if how == "absolute":
+            path.write_text(re.sub(r"\b([ab]\.png)", rf"{images}/\1", path.read_text(encoding="utf-8")))
+        benchmark = opened("captions", path, image_root=images)
+        assert [photo.id for photo in benchmark.corpus("image", "test")] == ["a.png", "b.png"]
+        assert [photo.image.name for photo in benchmark.corpus("image", "test")] == ["a.png", "b.png"]
+        digests.add(convert(benchmark, tmp_path / how / "out", images="reference").content_sha256)
+        for file in (tmp_path / how / "out" / "data").rglob("*.parquet"):
+            assert str(tmp_path) not in str(pq.read_table(file).to_pylist())
+    assert len(digests) == 1
+
+
+def test_a_photo_named_absolutely_and_relatively_is_one(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    rows = [{"image": "a.png", "caption": "x"}, {"image": str(photos / "a.png"), "caption": "y"}]
+    benchmark = opened("captions", write_jsonl(tmp_path / "c.jsonl", rows))
+    assert texts(benchmark, "text") == {"a.png#0": "x", "a.png#1": "y"}
 
 
 def test_a_missing_photo_is_found_when_it_is_read(tmp_path: Path) -> None:

@@ -48,6 +48,15 @@ def pair_layout(folder: Path, name: str) -> Path:
     return write_jsonl(folder / "my.jsonl", [row])
 
 
+def test_an_absolute_name_is_stored_relative_to_the_image_root(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    row = {"image": str(photos / "a.png"), "true": ["a red cat"], "false": ["a blue cat"], "kind": ["swap_att"]}
+    benchmark = opened("pairs", write_jsonl(tmp_path / "my.jsonl", [row]), image_root=photos)
+    query = benchmark.queries("i2t", "test")[0]
+    assert (query.image.name, query.cluster) == ("a.png", "a.png")
+    assert query.image.data == (photos / "a.png").read_bytes()
+
+
 @pytest.mark.parametrize("name", ["sugarcrepe", "sugarcrepe folder", "valse", "csv", "tsv with quotes", "jsonl"])
 def test_every_layout_gives_the_same_pairs(tmp_path: Path, name: str) -> None:
     path = pair_layout(tmp_path, name)
