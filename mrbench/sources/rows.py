@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mrbench.errors import BenchmarkError
-from mrbench.sources.files import read_jsonl, read_table
+from mrbench.sources.files import check_unicode, read_jsonl, read_table
 
 IMAGE_KEYS = ("image", "file_name", "filename", "image_path", "filepath", "image_file", "file", "path")
 """Columns that name a picture; the first that is there counts."""
@@ -128,6 +128,7 @@ def _texts(value: Any, where: str, *, empty_counts: bool) -> list[str]:
         text = value.strip()
         return [text] if text or empty_counts else []
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        check_unicode(value, where)
         return [text.strip() for text in value]
     raise BenchmarkError("a caption is no text", where=where, got=value, accepted="a text or a list of texts")
 

@@ -217,6 +217,26 @@ def test_bad_lines_are_named(tmp_path: Path, lines: list[str], said: str) -> Non
         opened("captions", path)
 
 
+def test_half_a_surrogate_pair_is_refused_with_its_line(tmp_path: Path) -> None:
+    smile = r'{"image": "a.png", "caption": "\ud83d\ude00 and \\ud83d"}'
+    half = r'{"image": "b.png", "caption": "\ud83d"}'
+    named = r'{"image": "\udE00.png", "caption": "x"}'
+    path = tmp_path / "c.jsonl"
+    path.write_text(smile, encoding="utf-8")
+    assert texts(opened("captions", path), "text") == {"a.png#0": "\N{GRINNING FACE} and \\ud83d"}
+    for bad in (half, named):
+        path.write_text(f"{smile}\n{bad}\n", encoding="utf-8")
+        with pytest.raises(BenchmarkError, match=r"half of a surrogate pair.*c\.jsonl:2;"):
+            opened("captions", path)
+        whole = tmp_path / "c.json"
+        whole.write_text(f"[\n{smile},\n{bad}\n]", encoding="utf-8")
+        with pytest.raises(BenchmarkError, match=r"half of a surrogate pair.*c\.json:3;"):
+            opened("captions", whole)
+    table = write_csv(tmp_path / "c.csv", ("image", "captions"), ("a.png", r'["x", "\ude00"]'))
+    with pytest.raises(BenchmarkError, match=r"half of a surrogate pair.*c\.csv:2"):
+        opened("captions", table)
+
+
 def test_empty_captions_can_be_left_out(tmp_path: Path) -> None:
     rows = [{"image": "a.png", "captions": ["x", " "]}, {"image": "b.png", "captions": [""]}]
     benchmark = opened("captions", write_jsonl(tmp_path / "c.jsonl", rows), "empty=skip")
