@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mrbench.benchmark.ids import ID_FORM, is_id
 from mrbench.errors import BenchmarkError
 from mrbench.sources.files import check_unicode, read_jsonl, read_table
 
@@ -83,13 +84,13 @@ def checked_id(value: object, where: str) -> str:
     """Return an id as text.
 
     Raises:
-        BenchmarkError: It is neither text nor a whole number, it is empty, or it has a line break.
+        BenchmarkError: It is neither text nor a whole number, or :func:`mrbench.benchmark.ids.is_id` refuses it.
     """
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise BenchmarkError("an id is neither text nor a whole number", where=where, got=value)
     text = str(value)
-    if not text or "\n" in text or "\r" in text:
-        raise BenchmarkError("an id is empty or has a line break", where=where, got=text)
+    if not is_id(text):
+        raise BenchmarkError("malformed id", where=where, got=text, accepted=ID_FORM)
     return text
 
 
