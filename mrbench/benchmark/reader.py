@@ -342,6 +342,10 @@ class Benchmark:
         """Remarks on how the data was read; none for a folder."""
         return ()
 
+    def place(self, image: str) -> str | None:
+        """Return the file and line that name an image, for messages; None for a folder, whose tables have no lines."""
+        return None
+
     def _records(self, table: str, stem: str, split: str) -> Records[Any]:
         read_row, key = _READERS[table]
         if split not in self.splits:

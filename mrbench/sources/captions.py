@@ -13,6 +13,7 @@ from mrbench.errors import InputError
 from mrbench.records import Candidate, Grain, ImageFile, Judgement, Modality, Query, Task
 from mrbench.sources.captions_layouts import Photo, Photos, find_file, read_photos
 from mrbench.sources.files import files_digest, images_below, plain_name
+from mrbench.sources.image_names import image_file
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice, whole_number
 from mrbench.sources.rows import found_below, set_name
@@ -135,6 +136,15 @@ class Captions(Contents):
                 notes.append(f"{split}: {count} captions stand at several photos word for word; {does}")
         return notes
 
+    def place(self, image: str) -> str | None:
+        """Return the file and line that name a photo first."""
+        return self._places.get(image)
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        parts = (part for split in self._parts.values() for part in split)
+        return {self._image(photo).name: photo.where for part in parts for photo in part.photos}
+
     def candidates(self, corpus: str, split: str) -> Iterator[Candidate]:
         """Yield the photos or the captions."""
         kind, part = self._part(corpus, split)
@@ -175,7 +185,7 @@ class Captions(Contents):
         return kind, self._parts[split][int(fold or 1) - 1]
 
     def _image(self, photo: Photo) -> ImageFile:
-        return ImageFile(self.images.resolve(photo.name), photo.name)
+        return image_file(self.images, photo.name, photo.where)
 
 
 def _task(kind: str, fold: str, folds: int, equal: bool) -> Task:

@@ -42,12 +42,14 @@ class Photo:
         split: The data set's name of its split; empty where it has none.
         captions: Id and text of each.
         grains: What the grain columns say of it, by column.
+        where: File and line that name it first.
     """
 
     name: str
     split: str = ""
     captions: list[tuple[str, str]] = field(default_factory=list)
     grains: dict[str, str] = field(default_factory=dict)
+    where: str = ""
 
 
 @dataclass
@@ -131,7 +133,7 @@ class _Reading:
         if self._images is None:
             self._images = self._root_of(name)
         name = self._images.relative(name)
-        photo = self._photos.setdefault(name, Photo(name, split))
+        photo = self._photos.setdefault(name, Photo(name, split, where=where))
         if photo.split != split:
             self.faults.add("a photo is in two splits", where)
         return photo

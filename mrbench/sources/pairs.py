@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from mrbench.benchmark import Contents, ImageRoot
@@ -83,6 +84,18 @@ class ImageTextPairs(Contents):
         kinds = kinds_of(self._held.items)
         shown = ", ".join(kinds[:20]) + (", ..." if len(kinds) > 20 else "")
         return [*self._held.notes, f"kinds of false texts ({len(kinds)}): {shown}"]
+
+    def place(self, image: str) -> str | None:
+        """Return the file and line of the first item with an image."""
+        return self._places.get(image)
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        places: dict[str, str] = {}
+        for item in self._held.items:
+            for name in item.images:
+                places.setdefault(self._image(name).name, item.where)
+        return places
 
     def candidates(self, corpus: str, split: str) -> Iterator[Candidate]:
         """Yield the texts of all items, or the images of groups."""

@@ -41,7 +41,7 @@ def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False
     """
     facts: Facts = {}
     for split in benchmark.splits:
-        images = ImageCheck(report, decode=decode, workers=workers)
+        images = ImageCheck(report, decode=decode, workers=workers, place=benchmark.place)
         corpora = {name: _Corpus(benchmark, name, split, images, report) for name in benchmark.corpora}
         _check_unique([corpus.ids for corpus in corpora.values()], corpora, split, report)
         tasks = {}

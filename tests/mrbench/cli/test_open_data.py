@@ -62,6 +62,8 @@ def test_check_fails_on_faults_in_one_last_line(photos: Path, tmp_path: Path) ->
     assert last.startswith("error: the data set has faults")
     assert "missing image (1), unreadable image (1)" in last
     assert str(tmp_path / "gone.png") in run.stderr
+    assert f"named in {path}:1" in run.stderr
+    assert f"named in {path}:2" in run.stderr
     value = json.loads(mrbench("datasets", "check", f"captions:{path}", "--images", "--json").stdout)
     assert (value["valid"], len(value["problems"])) == (False, 2)
 
