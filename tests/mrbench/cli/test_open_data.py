@@ -98,9 +98,8 @@ def test_convert_validate_show_evaluate_and_rescore(photos: Path, tmp_path: Path
     assert Benchmark(tmp_path / "folder").digest in run.stdout
     valid = mrbench("validate", tmp_path / "folder")
     assert (valid.returncode, valid.stdout.startswith("valid: ")) == (0, True), valid.stderr
-    photo = str(photos / "red.png")
     for benchmark in (spec, tmp_path / "folder"):
-        shown = mrbench("show", benchmark, photo, "--output", tmp_path / "q.png", "--json")
+        shown = mrbench("show", benchmark, "red.png", "--output", tmp_path / "q.png", "--json")
         assert shown.returncode == 0, shown.stderr
         value = json.loads(shown.stdout)
         assert [step["text"] for step in value["judged"]] == ["a red wall", "paint: red"]
