@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -24,6 +25,31 @@ class ImageRoot:
     path: Path | None = None
     allowed: bool = True
 
+    @classmethod
+    def below(cls, folder: Path) -> ImageRoot:
+        """Return the root of a folder that the user named, as an absolute path without ``..``.
+
+        Links are kept, but for a ``..`` behind a link, which names another folder once it is taken out of the path.
+        """
+        path = folder.absolute()
+        plain = Path(os.path.normpath(path))
+        same = plain == path or (plain.exists() and path.exists() and plain.samefile(path))
+        return cls(plain if same else path.resolve())
+
+    def relative(self, name: str) -> str:
+        """Return the name of an image relative to the folder, so that it is the same on every machine.
+
+        An absolute name is taken relative to the folder as the user named it, or to the folder that a link leads to.
+        A name that is relative already, or lies elsewhere, is returned as it is.
+        """
+        path = Path(name)
+        if self.path is None or not path.is_absolute() or ".." in path.parts:
+            return name
+        for folder in (self.path, Path(os.path.realpath(self.path))):
+            if path != folder and path.is_relative_to(folder):
+                return path.relative_to(folder).as_posix()
+        return name
+
     def image(self, data: bytes | None, name: str | None, sha256: str) -> AnyImage:
         """Return the image of a cell: its bytes where it holds them, else a reference to a file.
 
@@ -34,7 +60,7 @@ class ImageRoot:
             return ImageData(data, sha256)
         if not name:
             raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two")
-        return ImageFile(self.resolve(name), name, sha256)
+        return ImageFile(self.resolve(name), self.relative(name), sha256)
 
     def resolve(self, name: str) -> Path:
         """Return the path of a named image.
@@ -56,12 +82,8 @@ class ImageRoot:
             )
         if "\x00" in name:
             raise BenchmarkError("an image path holds a zero byte", got=name)
-        path = Path(name)
-        if path.is_absolute():
-            inside = path.is_relative_to(self.path) and ".." not in path.parts
-        else:
-            inside = ".." not in PurePosixPath(name).parts and not PureWindowsPath(name).is_absolute()
-            path = self.path / name
-        if not inside:
+        below = self.relative(name)
+        absolute = Path(below).is_absolute() or PureWindowsPath(below).is_absolute()
+        if absolute or ".." in PurePosixPath(below).parts:
             raise BenchmarkError("an image path leaves the image folder", where=self.path, got=name, hint=hint)
-        return path
+        return self.path / below

@@ -96,6 +96,10 @@ class Contents(Protocol):
         """Return remarks on how the data set was read, for example which columns were ignored; none by default."""
         return ()
 
+    def place(self, image: str) -> str | None:
+        """Return the file and line that name an image, for messages; None, the default, where it is not known."""
+        return None
+
     def chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk] | None:
         """Return the rows of a table in parts that are read when asked for, so that they are not held in memory.
 
@@ -149,6 +153,10 @@ class InMemoryBenchmark(Benchmark):
     def notes(self) -> tuple[str, ...]:
         """Return remarks on how the data set was read."""
         return tuple(self._contents.notes())
+
+    def place(self, image: str) -> str | None:
+        """Return the file and line of the data set that name an image, where they are known."""
+        return self._contents.place(image)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         key = (table, stem, split)

@@ -342,6 +342,10 @@ class Benchmark:
         """Remarks on how the data was read; none for a folder."""
         return ()
 
+    def place(self, image: str) -> str | None:
+        """Return the file and line that name an image, for messages; None for a folder, whose tables have no lines."""
+        return None
+
     def _records(self, table: str, stem: str, split: str) -> Records[Any]:
         read_row, key = _READERS[table]
         if split not in self.splits:
@@ -369,7 +373,7 @@ def _image_root(folder: Path, manifest: Manifest, named: Path | None) -> ImageRo
     if named is not None:
         if not named.is_dir():
             raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
-        return ImageRoot(named.absolute())
+        return ImageRoot.below(named)
     if manifest.image_root is None:
         return NO_IMAGES
     path = Path(os.path.normpath(folder.absolute() / manifest.image_root))

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from mrbench.benchmark import schema
 from mrbench.benchmark.card import CARD, write_card
 from mrbench.benchmark.croissant import CROISSANT, write_croissant
+from mrbench.benchmark.ids import ID_FORM, is_id
 from mrbench.benchmark.manifest import MANIFEST, STEM, FileEntry, Manifest, Source
 from mrbench.errors import BenchmarkError
 from mrbench.files import canonical_json, sha256_file, write_json_atomic
@@ -64,6 +65,9 @@ class _TableFile:
         return "image" in self.table.features
 
     def add(self, row: schema.Row) -> None:
+        if "id" in row and not is_id(row["id"]):
+            where = f"{self.table.name}/{self.stem}"
+            raise BenchmarkError("malformed id", where=where, got=row["id"], accepted=ID_FORM)
         self.keys += _key_digest(row)
         self.digest.update(schema.row_sha256(row))
         self._buffer.append(row)

@@ -9,22 +9,22 @@ import numpy as np
 import pyarrow as pa
 
 from mrbench.arrays import Ints
+from mrbench.benchmark.ids import ID_FORM, is_id
 from mrbench.errors import BenchmarkError, InputError
 
 Names = np.ndarray[Any, np.dtype[np.str_]]
-_FORBIDDEN = "\n\r\x00"  # what would end a line or a text of other programs; all else is escaped where it must be
 
 
 def read_ids(column: pa.ChunkedArray, where: str) -> Names:
     """Return a column of ids.
 
     Raises:
-        BenchmarkError: An id is empty, or holds a line break.
+        BenchmarkError: An id is empty, or holds a line break or a zero byte.
     """
     ids = column.to_pylist()
     for name in ids:
-        if not name or any(character in name for character in _FORBIDDEN):
-            raise BenchmarkError("malformed id", where=where, got=name, accepted="text without a line break, not empty")
+        if not is_id(name):
+            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM)
     return np.array(ids, dtype=np.str_)
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from mrbench.benchmark import Contents, ImageRoot
+from mrbench.benchmark import Contents
 from mrbench.errors import InputError
 from mrbench.records import Candidate, Grain, ImageFile, Judgement, Modality, Query, Task
 from mrbench.sources.captions_layouts import Photo, Photos, find_file, read_photos
 from mrbench.sources.files import files_digest, images_below, plain_name
+from mrbench.sources.image_names import image_file
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice, whole_number
 from mrbench.sources.rows import found_below, set_name
@@ -54,9 +55,14 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     path = find_file(Path(location))
     columns = [name.strip() for name in options.get("grains", "").split(",") if name.strip()]
     skip_empty = choice(options, "empty", ("refuse", "skip")) == "skip"
-    held = read_photos(path, skip_empty=skip_empty, grain_columns=columns)
-    default = found_below(path.absolute().parent, held.photos[0].name)
-    return Captions(path, held, images_below(default, image_root), options)
+    folder = path.absolute().parent
+    held = read_photos(
+        path,
+        lambda first: images_below(found_below(folder, first), image_root),
+        skip_empty=skip_empty,
+        grain_columns=columns,
+    )
+    return Captions(path, held, options)
 
 
 @dataclass(frozen=True)
@@ -81,14 +87,13 @@ class Captions(Contents):
     Args:
         path: The file they were read from.
         held: What it holds.
-        images: Where the photos lie.
         options: See :data:`OPTIONS`.
     """
 
     licence = "unknown"
 
-    def __init__(self, path: Path, held: Photos, images: ImageRoot, options: Mapping[str, str]) -> None:
-        self.location, self.images, self._options = path, images, dict(options)
+    def __init__(self, path: Path, held: Photos, options: Mapping[str, str]) -> None:
+        self.location, self.images, self._options = path, held.images, dict(options)
         self.title = set_name(path)
         self.name = plain_name(self.title)
         self._equal = choice(options, "equal", ("relevant", "ignore")) == "relevant"
@@ -131,6 +136,15 @@ class Captions(Contents):
                 notes.append(f"{split}: {count} captions stand at several photos word for word; {does}")
         return notes
 
+    def place(self, image: str) -> str | None:
+        """Return the file and line that name a photo first."""
+        return self._places.get(image)
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        parts = (part for split in self._parts.values() for part in split)
+        return {self._image(photo).name: photo.where for part in parts for photo in part.photos}
+
     def candidates(self, corpus: str, split: str) -> Iterator[Candidate]:
         """Yield the photos or the captions."""
         kind, part = self._part(corpus, split)
@@ -171,7 +185,7 @@ class Captions(Contents):
         return kind, self._parts[split][int(fold or 1) - 1]
 
     def _image(self, photo: Photo) -> ImageFile:
-        return ImageFile(self.images.resolve(photo.name), photo.name)
+        return image_file(self.images, photo.name, photo.where)
 
 
 def _task(kind: str, fold: str, folds: int, equal: bool) -> Task:

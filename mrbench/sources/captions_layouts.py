@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mrbench.benchmark import ImageRoot
 from mrbench.errors import BenchmarkError
 from mrbench.sources import files
 from mrbench.sources.rows import (
@@ -29,6 +30,7 @@ LAYOUTS = (
 CAPTION_KEYS = ("captions", "caption", "texts", "text", "sentences", "sentence", "raw")
 _TOKEN = re.compile(r"([^\t]+)#(\d+)\t(.*)")
 _USED = (*IMAGE_KEYS, *CAPTION_KEYS, "split")
+RootOf = Callable[[str], ImageRoot]
 
 
 @dataclass
@@ -36,16 +38,18 @@ class Photo:
     """A photo and its captions.
 
     Attributes:
-        name: Its file, as the data set names it; also its id.
+        name: Its file, relative to the image root; also its id.
         split: The data set's name of its split; empty where it has none.
         captions: Id and text of each.
         grains: What the grain columns say of it, by column.
+        where: File and line that name it first.
     """
 
     name: str
     split: str = ""
     captions: list[tuple[str, str]] = field(default_factory=list)
     grains: dict[str, str] = field(default_factory=dict)
+    where: str = ""
 
 
 @dataclass
@@ -54,10 +58,12 @@ class Photos:
 
     Attributes:
         photos: In file order.
+        images: Where they lie.
         notes: Remarks on what was not read.
     """
 
     photos: list[Photo]
+    images: ImageRoot
     notes: list[str]
 
 
@@ -82,18 +88,19 @@ def find_file(location: Path) -> Path:
     raise BenchmarkError("no file of captions", where=location, accepted=LAYOUTS)
 
 
-def read_photos(path: Path, *, skip_empty: bool = False, grain_columns: Sequence[str] = ()) -> Photos:
+def read_photos(path: Path, root_of: RootOf, *, skip_empty: bool = False, grain_columns: Sequence[str] = ()) -> Photos:
     """Read a file of captions.
 
     Args:
         path: The file, in any of the layouts.
+        root_of: Says where the photos lie, given the first one's name.
         skip_empty: Leave out empty captions, and photos without any.
         grain_columns: Columns that say what a photo shows, of layouts with a row for each photo or caption.
 
     Raises:
         BenchmarkError: It is of no known layout or malformed; a caption is empty; an id is there twice.
     """
-    read = _Reading(path, skip_empty, grain_columns)
+    read = _Reading(path, root_of, skip_empty, grain_columns)
     kind = kind_of(path)
     if kind == ".json":
         _read_json(read, files.read_json(path))
@@ -109,8 +116,10 @@ def read_photos(path: Path, *, skip_empty: bool = False, grain_columns: Sequence
 class _Reading:
     """Collects the photos of a file in order, and its faults."""
 
-    def __init__(self, path: Path, skip_empty: bool, grain_columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, root_of: RootOf, skip_empty: bool, grain_columns: Sequence[str]) -> None:
         self.path = path
+        self._root_of = root_of
+        self._images: ImageRoot | None = None
         self._grain_columns = tuple(grain_columns)
         self._skip_empty = skip_empty
         self._photos: dict[str, Photo] = {}
@@ -120,8 +129,11 @@ class _Reading:
         self.columns: set[str] = set()
 
     def photo(self, name: str, split: str, where: str) -> Photo:
-        """Return the photo of a name, a new one or the one that is there."""
-        photo = self._photos.setdefault(name, Photo(name, split))
+        """Return the photo of a name, absolute or relative to the image root: a new one or the one that is there."""
+        if self._images is None:
+            self._images = self._root_of(name)
+        name = self._images.relative(name)
+        photo = self._photos.setdefault(name, Photo(name, split, where=where))
         if photo.split != split:
             self.faults.add("a photo is in two splits", where)
         return photo
@@ -170,14 +182,14 @@ class _Reading:
         both = self._ids.intersection(self._photos)
         if both:
             raise BenchmarkError("a caption and a photo have one id", where=self.path, got=min(both))
-        if len(photos) == len(without):
+        if self._images is None or len(photos) == len(without):
             raise BenchmarkError("no photo with a caption", where=self.path, accepted=LAYOUTS)
         notes = ignored_columns(self.columns - set(self._grain_columns), _USED)
         if self._skipped:
             notes.append(f"empty captions left out: {self._skipped}")
         if without:
             notes.append(f"photos without a caption left out: {len(without)}")
-        return Photos([photo for photo in photos if photo.captions], notes)
+        return Photos([photo for photo in photos if photo.captions], self._images, notes)
 
 
 def _read_rows(read: _Reading, rows: Rows) -> None:
@@ -207,7 +219,8 @@ def _read_text(read: _Reading) -> None:
         match = _TOKEN.fullmatch(line.strip("\r"))
         if match is None:
             raise BenchmarkError("a malformed line", where=where, got=line, accepted="NAME.jpg#0<TAB>CAPTION")
-        read.add(read.photo(match[1], "", where), match[3], where, f"{match[1]}#{match[2]}")
+        photo = read.photo(match[1], "", where)
+        read.add(photo, match[3], where, f"{photo.name}#{match[2]}")
     return None
 
 

@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +16,8 @@ from mrbench.errors import BenchmarkError
 from mrbench.files import canonical_json, sha256_file
 
 _LONGEST = 1 << 24  # bytes of a line or characters of a cell: far beyond any caption, and not all of memory
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE = re.compile(r"(?<!\\)(?:\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F])")
 
 
 def need_file(path: Path, *, hint: str | None = None) -> Path:
@@ -63,10 +66,15 @@ def read_json(path: Path) -> Any:
     """Return the value of a JSON file.
 
     Raises:
-        BenchmarkError: It is missing, or not JSON.
+        BenchmarkError: It is missing, not JSON, or has a text that is not Unicode.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        value = json.loads(text)
+        if escape := _SURROGATE.search(text):
+            at = (_LONE.search(text) or escape).start()
+            check_unicode(value, f"{path}:{text.count(chr(10), 0, at) + 1}")
+        return value
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise BenchmarkError("a file is not JSON", where=f"{path}:{line}", got=str(error)) from error
@@ -91,7 +99,7 @@ def json_line(raw: bytes, where: str) -> dict[str, Any] | None:
     """Return the object of a line, with or without a byte order mark; None of an empty one.
 
     Raises:
-        BenchmarkError: It is not a JSON object, not UTF-8, or too long.
+        BenchmarkError: It is not a JSON object, not UTF-8, too long, or has a text that is not Unicode.
     """
     if len(raw) > _LONGEST:
         raise BenchmarkError("a line is too long", where=where, got=len(raw), accepted=f"{_LONGEST} bytes")
@@ -100,11 +108,30 @@ def json_line(raw: bytes, where: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(raw)
+        if b"\\ud" in raw or b"\\uD" in raw:
+            check_unicode(value, where)
     except (ValueError, RecursionError) as error:
         raise BenchmarkError("a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON") from error
     if not isinstance(value, dict):
         raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
     return value
+
+
+def check_unicode(value: Any, where: str) -> None:
+    """Refuse a JSON value with a text that cannot be written, since it holds one half of a surrogate pair.
+
+    Raises:
+        BenchmarkError: It has one.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BenchmarkError(
+            "a text is not Unicode: it holds one half of a surrogate pair",
+            where=where,
+            got=error.object[max(0, error.start - 20) : error.start + 20],
+            accepted="both halves, as in \\ud83d\\ude00, or the character itself",
+        ) from error
 
 
 def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
@@ -196,7 +223,7 @@ def images_below(default: Path, named: Path | None) -> ImageRoot:
     """
     if named is not None and not named.is_dir():
         raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
-    return ImageRoot((named or default).absolute())
+    return ImageRoot.below(named or default)
 
 
 def plain_name(text: str) -> str:

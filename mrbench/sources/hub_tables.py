@@ -196,7 +196,7 @@ def _image(cell: Any, images: ImageRoot, where: str) -> AnyImage:
         return ImageData(data, "")
     if not isinstance(name, str) or not name:
         raise BenchmarkError("an image is neither bytes nor a path", where=where, got=cell)
-    return ImageFile(images.resolve(name), name)
+    return ImageFile(images.resolve(name), images.relative(name))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def image_file(images: ImageRoot, name: object, where: str) -> ImageFile:
 
 
 def check_name(images: ImageRoot, name: object, where: str) -> str:
-    """Return the path of an image below a folder, without a leading ``./``.
+    """Return the path of an image below a folder, relative where it can be, without a leading ``./``.
 
     Raises:
         BenchmarkError: Not a path, or one that leaves the folder.
@@ -36,4 +36,4 @@ def check_name(images: ImageRoot, name: object, where: str) -> str:
             images.resolve(name)
         except BenchmarkError as error:
             raise BenchmarkError(f"{error}; named in: {where}") from error
-    return name
+    return images.relative(name)

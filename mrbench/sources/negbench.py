@@ -23,7 +23,7 @@ from mrbench.sources.choices import (
     choice_queries,
     choice_task,
 )
-from mrbench.sources.files import field, files_digest, images_below, need_file, plain_name, read_table
+from mrbench.sources.files import check_unicode, field, files_digest, images_below, need_file, plain_name, read_table
 from mrbench.sources.image_text import (
     RECALL,
     ImageTextContents,
@@ -218,6 +218,7 @@ def _texts(cell: str, where: str) -> list[str]:
         raise BenchmarkError("captions are no list of texts", where=where, got=cell[:100]) from error
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
         raise BenchmarkError("captions are no list of texts", where=where, got=cell[:100])
+    check_unicode(value, where)
     return value
 
 

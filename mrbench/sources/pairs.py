@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from mrbench.benchmark import Contents, ImageRoot
@@ -40,7 +42,9 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     held = read_pairs(path, unchecked=choice(options, "unchecked", ("drop", "keep")) == "keep")
     held.items = held.items[: whole_number(options, "limit") or None]
     folder = path.absolute() if path.is_dir() else path.absolute().parent
-    return ImageTextPairs(path, held, images_below(found_below(folder, held.items[0].images[0]), image_root), options)
+    images = images_below(found_below(folder, held.items[0].images[0]), image_root)
+    held.items = [replace(item, images=tuple(map(images.relative, item.images))) for item in held.items]
+    return ImageTextPairs(path, held, images, options)
 
 
 class ImageTextPairs(Contents):
@@ -80,6 +84,18 @@ class ImageTextPairs(Contents):
         kinds = kinds_of(self._held.items)
         shown = ", ".join(kinds[:20]) + (", ..." if len(kinds) > 20 else "")
         return [*self._held.notes, f"kinds of false texts ({len(kinds)}): {shown}"]
+
+    def place(self, image: str) -> str | None:
+        """Return the file and line of the first item with an image."""
+        return self._places.get(image)
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
+        places: dict[str, str] = {}
+        for item in self._held.items:
+            for name in item.images:
+                places.setdefault(self._image(name).name, item.where)
+        return places
 
     def candidates(self, corpus: str, split: str) -> Iterator[Candidate]:
         """Yield the texts of all items, or the images of groups."""

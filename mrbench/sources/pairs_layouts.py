@@ -60,6 +60,7 @@ class Item:
         true: The true texts; of two images one for each.
         false: The false texts, each with its kind; none where there are two images.
         kind: The kind of a group of two images; empty else.
+        where: File and line that it was read from.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Item:
     true: tuple[str, ...]
     false: tuple[tuple[str, str], ...] = ()
     kind: str = ""
+    where: str = ""
 
 
 @dataclass
@@ -167,14 +169,14 @@ def _item(row: Mapping[str, Any], item_id: str, stem: str, where: str, faults: F
             faults.add("the two texts of an item are equal", where)
         if not all(texts):
             faults.add("an empty text", where)
-        return Item(item_id, tuple(images), tuple(texts), kind=_kinds(row, 1, stem, where)[0])
+        return Item(item_id, tuple(images), tuple(texts), kind=_kinds(row, 1, stem, where)[0], where=where)
     true, false = (_texts(row, keys, where) for keys in (TRUE_KEYS, FALSE_KEYS))
     if not all((*true, *false)):
         faults.add("an empty text", where)
     kinds = _kinds(row, len(false), stem, where)
     # A text that is listed twice is one candidate.
     pairs = tuple(dict(zip(false, kinds, strict=True)).items())
-    return Item(item_id, (image_name(row, where),), tuple(dict.fromkeys(true)), pairs)
+    return Item(item_id, (image_name(row, where),), tuple(dict.fromkeys(true)), pairs, where=where)
 
 
 def _texts(row: Mapping[str, Any], keys: Sequence[str], where: str) -> list[str]:

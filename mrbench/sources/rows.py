@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mrbench.benchmark.ids import ID_FORM, is_id
 from mrbench.errors import BenchmarkError
-from mrbench.sources.files import read_jsonl, read_table
+from mrbench.sources.files import check_unicode, read_jsonl, read_table
 
 IMAGE_KEYS = ("image", "file_name", "filename", "image_path", "filepath", "image_file", "file", "path")
 """Columns that name a picture; the first that is there counts."""
@@ -83,13 +84,13 @@ def checked_id(value: object, where: str) -> str:
     """Return an id as text.
 
     Raises:
-        BenchmarkError: It is neither text nor a whole number, it is empty, or it has a line break.
+        BenchmarkError: It is neither text nor a whole number, or :func:`mrbench.benchmark.ids.is_id` refuses it.
     """
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise BenchmarkError("an id is neither text nor a whole number", where=where, got=value)
     text = str(value)
-    if not text or "\n" in text or "\r" in text:
-        raise BenchmarkError("an id is empty or has a line break", where=where, got=text)
+    if not is_id(text):
+        raise BenchmarkError("malformed id", where=where, got=text, accepted=ID_FORM)
     return text
 
 
@@ -128,6 +129,7 @@ def _texts(value: Any, where: str, *, empty_counts: bool) -> list[str]:
         text = value.strip()
         return [text] if text or empty_counts else []
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        check_unicode(value, where)
         return [text.strip() for text in value]
     raise BenchmarkError("a caption is no text", where=where, got=value, accepted="a text or a list of texts")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,11 @@ class ImageCheck:
         report: Takes problems and counts.
         decode: Decode them; else only look whether their files are there.
         workers: Processes that decode.
+        place: Says which file and line name an image, where that is known.
     """
 
-    def __init__(self, report: Report, *, decode: bool, workers: int) -> None:
-        self._report, self._decode, self._workers = report, decode, workers
+    def __init__(self, report: Report, *, decode: bool, workers: int, place: Callable[[str], str | None]) -> None:
+        self._report, self._decode, self._workers, self._place = report, decode, workers, place
         self._seen: set[int] = set()
         self._facts: dict[str, int] = {}
 
@@ -52,7 +53,9 @@ class ImageCheck:
                 if key not in self._seen:
                     self._seen.add(key)
                     rule = "missing image" if wrong.startswith(MISSING) else "unreadable image"
-                    self._report.problem(rule, f"{where}, {record_id}", wrong)
+                    place = self._place(name) if name else None
+                    named = f", named in {place}" if place else ""
+                    self._report.problem(rule, f"{where}, {record_id}{named}", wrong)
         self._report.count("images", files)
         self._facts = {"images": files, "faulty_images": faults, "equal_images": _equal(records, sizes)}
 

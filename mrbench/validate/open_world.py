@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from mrbench.benchmark import Benchmark, Records
+from mrbench.benchmark.ids import ID_FORM, is_id
 from mrbench.measures.declarations import DECLARATIONS, Need
 from mrbench.records import Task
 from mrbench.validate.images import ImageCheck
@@ -40,7 +41,7 @@ def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False
     """
     facts: Facts = {}
     for split in benchmark.splits:
-        images = ImageCheck(report, decode=decode, workers=workers)
+        images = ImageCheck(report, decode=decode, workers=workers, place=benchmark.place)
         corpora = {name: _Corpus(benchmark, name, split, images, report) for name in benchmark.corpora}
         _check_unique([corpus.ids for corpus in corpora.values()], corpora, split, report)
         tasks = {}
@@ -82,7 +83,7 @@ class _Corpus:
         self.modality = benchmark.corpora[name]
         self.records: Records[Any] = benchmark.corpus(name, split)
         self.where = f"corpus {name}, {split}"
-        self.ids, texts, empty = _read(self.records, self.modality, self.where, images)
+        self.ids, texts, empty = _read(self.records, self.modality, self.where, images, report)
         self.facts: Facts = {"modality": self.modality, "candidates": len(self.ids)}
         report.count("candidates", len(self.ids))
         if "text" in self.modality:
@@ -95,8 +96,10 @@ class _Corpus:
             self.facts |= images.close(self.where)
 
 
-def _read(records: Records[Any], modality: str, where: str, images: ImageCheck) -> tuple[Hashes, Hashes, int]:
-    """Return the hashes of ids and of texts, and the number of empty texts; images are handed on."""
+def _read(
+    records: Records[Any], modality: str, where: str, images: ImageCheck, report: Report
+) -> tuple[Hashes, Hashes, int]:
+    """Return the hashes of ids and of texts, and the number of empty texts; images are handed on, ids are checked."""
     ids: list[Hashes] = []
     texts: list[Hashes] = []
     empty = 0
@@ -107,6 +110,9 @@ def _read(records: Records[Any], modality: str, where: str, images: ImageCheck) 
             images.begin(records, where)
         for table in records.tables(columns) if total else ():
             ids.append(hashes_of(table["id"]))
+            for name in table["id"].to_pylist():
+                if not is_id(name):
+                    report.problem("malformed id", where, name, ID_FORM)
             if "text" in modality:
                 texts.append(hashes_of(table["text"]))
                 empty += sum(not text.strip() for text in table["text"].to_pylist())
@@ -191,7 +197,7 @@ class _TaskCheck:
     def _check_queries(self) -> None:
         task, report, where = self._task, self._report, f"queries {self._where}"
         records = self._benchmark.queries(task.name, self._split)
-        self._queries, texts, empty = _read(records, task.query_modality, where, self._images)
+        self._queries, texts, empty = _read(records, task.query_modality, where, self._images, report)
         if "image" in task.query_modality:
             self._images.close(where)
         for twice in self._named(records, _repeated(self._queries), "id"):

@@ -62,6 +62,8 @@ def test_check_fails_on_faults_in_one_last_line(photos: Path, tmp_path: Path) ->
     assert last.startswith("error: the data set has faults")
     assert "missing image (1), unreadable image (1)" in last
     assert str(tmp_path / "gone.png") in run.stderr
+    assert f"named in {path}:1" in run.stderr
+    assert f"named in {path}:2" in run.stderr
     value = json.loads(mrbench("datasets", "check", f"captions:{path}", "--images", "--json").stdout)
     assert (value["valid"], len(value["problems"])) == (False, 2)
 
@@ -96,9 +98,8 @@ def test_convert_validate_show_evaluate_and_rescore(photos: Path, tmp_path: Path
     assert Benchmark(tmp_path / "folder").digest in run.stdout
     valid = mrbench("validate", tmp_path / "folder")
     assert (valid.returncode, valid.stdout.startswith("valid: ")) == (0, True), valid.stderr
-    photo = str(photos / "red.png")
     for benchmark in (spec, tmp_path / "folder"):
-        shown = mrbench("show", benchmark, photo, "--output", tmp_path / "q.png", "--json")
+        shown = mrbench("show", benchmark, "red.png", "--output", tmp_path / "q.png", "--json")
         assert shown.returncode == 0, shown.stderr
         value = json.loads(shown.stdout)
         assert [step["text"] for step in value["judged"]] == ["a red wall", "paint: red"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from photos import chance, opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
 from realdata import realdata
 
+from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import ImageFile
+from mrbench.sources.convert import convert
 
 CAPTIONS = {"a.png": ["a red cat", "a cat"], "b.png": ["two dogs", 'a "big" dog, asleep']}
 
@@ -191,7 +195,7 @@ def test_a_table_of_another_encoding_and_a_compressed_one(tmp_path: Path) -> Non
         (['{"image": 3, "caption": "x"}'], r"a picture has no name.*c.jsonl:1, image"),
         (['{"picture": "a.png", "caption": "x"}'], r"no column names the picture.*c.jsonl:1"),
         (['{"image": "a.png", "title": "x"}'], r"no column holds captions.*c.jsonl:1"),
-        (['{"image": "a\\nb.png", "caption": "x"}'], r"an id is empty or has a line break"),
+        (['{"image": "a\\nb.png", "caption": "x"}'], r"malformed id.*c.jsonl:1, image"),
         (
             [
                 '{"image": "a.png", "caption": "x", "split": "train"}',
@@ -211,6 +215,26 @@ def test_bad_lines_are_named(tmp_path: Path, lines: list[str], said: str) -> Non
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(BenchmarkError, match=said):
         opened("captions", path)
+
+
+def test_half_a_surrogate_pair_is_refused_with_its_line(tmp_path: Path) -> None:
+    smile = r'{"image": "a.png", "caption": "\ud83d\ude00 and \\ud83d"}'
+    half = r'{"image": "b.png", "caption": "\ud83d"}'
+    named = r'{"image": "\udE00.png", "caption": "x"}'
+    path = tmp_path / "c.jsonl"
+    path.write_text(smile, encoding="utf-8")
+    assert texts(opened("captions", path), "text") == {"a.png#0": "\N{GRINNING FACE} and \\ud83d"}
+    for bad in (half, named):
+        path.write_text(f"{smile}\n{bad}\n", encoding="utf-8")
+        with pytest.raises(BenchmarkError, match=r"half of a surrogate pair.*c\.jsonl:2;"):
+            opened("captions", path)
+        whole = tmp_path / "c.json"
+        whole.write_text(f"[\n{smile},\n{bad}\n]", encoding="utf-8")
+        with pytest.raises(BenchmarkError, match=r"half of a surrogate pair.*c\.json:3;"):
+            opened("captions", whole)
+    table = write_csv(tmp_path / "c.csv", ("image", "captions"), ("a.png", r'["x", "\ude00"]'))
+    with pytest.raises(BenchmarkError, match=r"half of a surrogate pair.*c\.csv:2"):
+        opened("captions", table)
 
 
 def test_empty_captions_can_be_left_out(tmp_path: Path) -> None:
@@ -263,7 +287,7 @@ def test_several_files_of_captions_are_not_guessed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/passwd", "a/../../b.png"])
 def test_a_path_that_leaves_the_image_root_is_refused(tmp_path: Path, name: str) -> None:
     path = write_jsonl(tmp_path / "in" / "c.jsonl", [{"image": name, "caption": "x"}])
-    with pytest.raises(BenchmarkError, match=r"leaves the image folder.*--image-root"):
+    with pytest.raises(BenchmarkError, match=r"leaves the image folder.*--image-root.*named in: .*c.jsonl:1"):
         list(opened("captions", path).corpus("image", "test"))
 
 
@@ -272,6 +296,54 @@ def test_absolute_paths_are_accepted_below_the_image_root(tmp_path: Path) -> Non
     path = write_jsonl(tmp_path / "texts" / "c.jsonl", [{"image": str(photos / "a.png"), "caption": "x"}])
     photo = opened("captions", path, image_root=photos).corpus("image", "test")[0]
     assert photo.image.data == (photos / "a.png").read_bytes()
+
+
+@pytest.mark.parametrize("root", ["texts/../photos", "link", "behind/../photos"])
+def test_absolute_paths_are_accepted_below_a_root_with_dots_or_a_link(tmp_path: Path, root: str) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "photos").symlink_to(photos)
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "behind").symlink_to(tmp_path / "deep" / "er")  # behind/.. is deep, not tmp_path
+    path = write_jsonl(tmp_path / "texts" / "c.jsonl", [{"image": str(photos / "a.png"), "caption": "x"}])
+    benchmark = opened("captions", path, image_root=tmp_path / root)
+    assert benchmark.corpus("image", "test")[0].image.data == (photos / "a.png").read_bytes()
+    convert(benchmark, tmp_path / "out", images="reference")
+    copied = Benchmark(tmp_path / "out", image_root=tmp_path / root).corpus("image", "test")[0]
+    assert copied.image.data == (photos / "a.png").read_bytes()
+
+
+def test_a_root_with_dots_or_a_link_still_refuses_what_lies_beside_it(tmp_path: Path) -> None:
+    write_photos(tmp_path, "photos/a.png", "photos2/b.png")
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    path = write_jsonl(tmp_path / "c.jsonl", [{"image": str(tmp_path / "photos2" / "b.png"), "caption": "x"}])
+    for root in ("link", "photos2/../photos"):
+        with pytest.raises(BenchmarkError, match="leaves the image folder"):
+            list(opened("captions", path, image_root=tmp_path / root).corpus("image", "test"))
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "token", "coco"])
+def test_absolute_and_relative_names_give_one_set_of_ids(tmp_path: Path, name: str) -> None:
+    digests = set()
+    for how in ("relative", "absolute"):
+        path = layout(tmp_path / how, name)
+        images = tmp_path / how / "images"
+        if how == "absolute":
+            path.write_text(re.sub(r"\b([ab]\.png)", rf"{images}/\1", path.read_text(encoding="utf-8")))
+        benchmark = opened("captions", path, image_root=images)
+        assert [photo.id for photo in benchmark.corpus("image", "test")] == ["a.png", "b.png"]
+        assert [photo.image.name for photo in benchmark.corpus("image", "test")] == ["a.png", "b.png"]
+        digests.add(convert(benchmark, tmp_path / how / "out", images="reference").content_sha256)
+        for file in (tmp_path / how / "out" / "data").rglob("*.parquet"):
+            assert str(tmp_path) not in str(pq.read_table(file).to_pylist())
+    assert len(digests) == 1
+
+
+def test_a_photo_named_absolutely_and_relatively_is_one(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    rows = [{"image": "a.png", "caption": "x"}, {"image": str(photos / "a.png"), "caption": "y"}]
+    benchmark = opened("captions", write_jsonl(tmp_path / "c.jsonl", rows))
+    assert texts(benchmark, "text") == {"a.png#0": "x", "a.png#1": "y"}
 
 
 def test_a_missing_photo_is_found_when_it_is_read(tmp_path: Path) -> None:
@@ -285,7 +357,7 @@ def test_a_missing_photo_is_found_when_it_is_read(tmp_path: Path) -> None:
 def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
     (tmp_path / "below").mkdir()
     path = write_jsonl(tmp_path / "c.jsonl", [{"image": name, "caption": "x"}])
-    with pytest.raises(BenchmarkError, match=r"cannot be read|holds a zero byte"):
+    with pytest.raises(BenchmarkError, match=r"cannot be read|malformed id.*c.jsonl:1, image"):
         opened("captions", path).corpus("image", "test")[0].image.data  # noqa: B018
 
 

@@ -14,6 +14,7 @@ from mrbench.errors import BenchmarkError, InputError
 from mrbench.measures import hit_rate
 from mrbench.measures.ties import TieGroups
 from mrbench.records import Judgement
+from mrbench.validate import Report, check_contents
 
 ITEM = {"filename": "a.png", "caption": "a red cat", "negative_caption": "a blue cat"}
 
@@ -46,6 +47,24 @@ def pair_layout(folder: Path, name: str) -> Path:
         return path
     row = {"image": "a.png", "true": ["a red cat"], "false": ["a blue cat"], "kind": ["swap_att"]}
     return write_jsonl(folder / "my.jsonl", [row])
+
+
+def test_an_absolute_name_is_stored_relative_to_the_image_root(tmp_path: Path) -> None:
+    photos = write_photos(tmp_path / "photos", "a.png")
+    row = {"image": str(photos / "a.png"), "true": ["a red cat"], "false": ["a blue cat"], "kind": ["swap_att"]}
+    benchmark = opened("pairs", write_jsonl(tmp_path / "my.jsonl", [row]), image_root=photos)
+    query = benchmark.queries("i2t", "test")[0]
+    assert (query.image.name, query.cluster) == ("a.png", "a.png")
+    assert query.image.data == (photos / "a.png").read_bytes()
+
+
+def test_a_missing_image_is_reported_with_the_line_that_names_it(tmp_path: Path) -> None:
+    row = {"image": "gone.png", "true": ["a red cat"], "false": ["a blue cat"], "kind": ["swap_att"]}
+    path = write_jsonl(tmp_path / "my.jsonl", [row])
+    report = Report()
+    check_contents(opened("pairs", path), report)
+    assert [problem.rule for problem in report.problems] == ["missing image"]
+    assert str(report.problems[0].where).endswith(f"named in {path}:1")
 
 
 @pytest.mark.parametrize("name", ["sugarcrepe", "sugarcrepe folder", "valse", "csv", "tsv with quotes", "jsonl"])

@@ -15,6 +15,8 @@ from PIL import Image
 
 import mrbench.validate
 from mrbench.benchmark import Contents, ImageRoot, InMemoryBenchmark, encode_png, read_manifest, write_benchmark
+from mrbench.errors import BenchmarkError
+from mrbench.pools import load_pool
 from mrbench.records import (
     Candidate,
     CandidateList,
@@ -26,6 +28,7 @@ from mrbench.records import (
     Task,
     Variant,
 )
+from mrbench.sources.convert import convert
 from mrbench.validate import Report, check_contents, validate_open
 
 T2I = Task("find", "text → image", "text", "image", judgements="partial")
@@ -122,6 +125,7 @@ def none_judged(made: Made) -> None:
 
 
 FAULTS: dict[str, Callable[[Made], object]] = {
+    "malformed id": lambda m: m.pool["text"].append(Candidate("t\x00", text="again")),
     "repeated candidate id": lambda m: m.pool["text"].append(Candidate("i3", text="again")),
     "repeated query id": lambda m: m.asked["find"].append(Query("q1", "find", "Find.", (), "again")),
     "no queries": no_queries,
@@ -170,6 +174,18 @@ def test_a_fault_breaks_its_rule_and_no_other(tmp_path: Path, rule: str) -> None
     FAULTS[rule](made)
     report, _ = check(made)
     assert report.rules == {rule}, [str(problem) for problem in report.problems]
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "zero\x00byte", "back\r"])
+def test_ids_that_an_evaluation_refuses_are_neither_sound_nor_written(tmp_path: Path, name: str) -> None:
+    made = Made(tmp_path)
+    made.asked["find"].append(Query(name, "find", "Find.", (), "a bird"))
+    assert check(made)[0].rules == {"malformed id"}
+    with pytest.raises(BenchmarkError, match="malformed id"):
+        load_pool(InMemoryBenchmark(made), "find", "test")
+    with pytest.raises(BenchmarkError, match="malformed id; where: queries/find-test"):
+        convert(InMemoryBenchmark(made), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_ids_are_named_and_counted(tmp_path: Path) -> None:
