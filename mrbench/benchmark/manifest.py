@@ -217,6 +217,13 @@ def _name(value: Any, pattern: re.Pattern[str], made_of: str) -> str:
 
 
 def _check_names(manifest: Manifest, path: Path) -> None:
+    if not manifest.counts:
+        raise BenchmarkError(
+            "the manifest counts no rows",
+            where=path,
+            got="counts: {}",
+            accepted="{split: {table: {task or corpus: rows}}}",
+        )
     names = [task.name for task in manifest.tasks]
     if len(set(names)) < len(names):
         raise BenchmarkError("two tasks have one name", where=path, got=names)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +20,9 @@ import pyarrow.parquet as pq
 
 from mrbench.benchmark import schema
 from mrbench.benchmark.image_root import ImageRoot
-from mrbench.benchmark.manifest import Manifest, read_manifest
+from mrbench.benchmark.manifest import MANIFEST, Manifest, read_manifest
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.files import FETCH, absent_content, sha256_file
+from mrbench.files import FETCH, absent_content, canonical_json, sha256_file
 from mrbench.records import SPLITS, Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
 
 Record = TypeVar("Record")
@@ -86,6 +88,7 @@ class Records(Generic[Record]):
         read_row: Makes a record of a row.
         key: The column that :meth:`find` looks in.
         images: Where referenced images lie.
+        where: What to name where there are no rows.
 
     Attributes:
         images: Where referenced images lie.
@@ -97,11 +100,13 @@ class Records(Generic[Record]):
         read_row: schema.RowReader,
         key: str = "id",
         images: ImageRoot = NO_IMAGES,
+        where: Path | str = "",
     ) -> None:
         self._open = chunks
         self._read_row = read_row
         self._key = key
         self.images = images
+        self._where = where
         self._cached: tuple[int, list[dict[str, Any]]] | None = None
 
     @cached_property
@@ -141,7 +146,7 @@ class Records(Generic[Record]):
     def table(self, columns: list[str]) -> pa.Table:
         """Return some columns of all rows as one Arrow table."""
         if not self._chunks:
-            raise BenchmarkError("a table has no data file", got=columns, hint="mrbench validate DIR")
+            raise BenchmarkError("a table has no rows", where=self._where or columns, hint="mrbench validate DIR")
         with _named(self._chunks[0].where):
             return pa.concat_tables(list(self.tables(columns)))
 
@@ -259,6 +264,8 @@ class Benchmark:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
         self.images = _image_root(self.folder, self.manifest, image_root)
+        if verify:
+            _check_statements(self.folder, self.manifest)
         _check_files(self.folder, self.manifest, verify)
 
     @property
@@ -350,7 +357,8 @@ class Benchmark:
         read_row, key = _READERS[table]
         if split not in self.splits:
             raise InputError("unknown split", where=self.folder, got=split, accepted=", ".join(self.splits))
-        return Records(lambda: self._chunks(table, stem, split), read_row, key, self.images)
+        where = self.folder / f"data/{table}/{stem}-{split}-*.parquet"
+        return Records(lambda: self._chunks(table, stem, split), read_row, key, self.images, where)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         prefix = f"data/{table}/{stem}-{split}-"
@@ -378,6 +386,50 @@ def _image_root(folder: Path, manifest: Manifest, named: Path | None) -> ImageRo
         return NO_IMAGES
     path = Path(os.path.normpath(folder.absolute() / manifest.image_root))
     return ImageRoot(path, path.is_relative_to(folder.absolute()))
+
+
+def _check_statements(folder: Path, manifest: Manifest) -> None:
+    """Compare what the manifest says with itself: its digest with those of its tables, its counts with its files.
+
+    Raises:
+        BenchmarkError: They disagree.
+    """
+    where = folder / MANIFEST
+    digest = hashlib.sha256(canonical_json(manifest.tables).encode()).hexdigest()
+    if digest != manifest.content_sha256:
+        got, hint = manifest.content_sha256, "mrbench validate DIR"
+        raise BenchmarkError(
+            "content_sha256 is not the digest of tables", where=where, got=got, accepted=digest, hint=hint
+        )
+    tasks = [task.name for task in manifest.tasks]
+    rows: Counter[str] = Counter()
+    for name, entry in manifest.files.items():
+        _, kind, leaf = (*name.split("/"), "", "")[:3]
+        if kind in _READERS and kind != "corpus" and leaf.split("-")[0] not in tasks:
+            raise BenchmarkError(
+                "no task of the manifest has this table",
+                where=where,
+                got=name,
+                accepted=", ".join(tasks) or "a task in tasks",
+            )
+        rows[name.removeprefix("data/").rpartition("-")[0]] += entry.rows
+    for split, kinds in manifest.counts.items():
+        for kind, stems in kinds.items():
+            for stem, stated in stems.items():
+                found = rows.pop(table := f"{kind}/{stem}-{split}", 0)
+                if kind in _READERS and stated != found:
+                    raise BenchmarkError(
+                        f"counts and files disagree on the rows of {table}",
+                        where=where,
+                        got=f"{stated} in counts",
+                        accepted=f"{found}, the sum over files",
+                        hint="mrbench validate DIR",
+                    )
+    for table, found in rows.items():
+        if found:
+            raise BenchmarkError(
+                f"counts lacks {table}", where=where, accepted=f"{found} rows", hint="mrbench validate DIR"
+            )
 
 
 def _check_files(folder: Path, manifest: Manifest, verify: bool) -> None:

@@ -297,7 +297,15 @@ def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = Non
     split, pool = run.benchmark["split"], run.benchmark["pool"]
     known = set(benchmark.task_names) if run.benchmark["digest"] == benchmark.digest else set()
     pools = {
-        name: load_pool(benchmark, name, split, pool=pool, limit=run.limit, seed=run.seed)
+        name: load_pool(
+            benchmark,
+            name,
+            split,
+            pool=pool,
+            limit=run.limit,
+            distractors=run.benchmark.get("distractors"),
+            seed=run.seed,
+        )
         for name in run.tasks
         if name in known
     }

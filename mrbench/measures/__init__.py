@@ -12,7 +12,7 @@ Every function returns one value per query; :func:`mean` makes the score, and re
 
 from mrbench.measures.average_precision import average_precision, average_precision_at_r, capped_average_precision
 from mrbench.measures.catalogue import CATALOGUE, declared, find_measure, fixed_chance, in_order, parse_name
-from mrbench.measures.chance import RankMeasure, chance, chance_ndcg, rank_measure
+from mrbench.measures.chance import RankMeasure, chance, chance_ndcg, rank_measure, refused_names
 from mrbench.measures.consequence import (
     confusion,
     grain_coverage,
@@ -120,6 +120,7 @@ __all__ = [
     "rank_measure",
     "recall",
     "reciprocal_rank",
+    "refused_names",
     "solved_by_one_part",
     "strict_chain",
     "unchanged_rate",

@@ -16,6 +16,7 @@ from mrbench.measures.precision import precision, r_precision
 from mrbench.measures.recall import capped_recall, recall
 from mrbench.measures.reciprocal_rank import first_rank, reciprocal_rank
 from mrbench.measures.ties import TieGroups
+from mrbench.records import Task
 
 RankMeasure = Callable[[TieGroups], Floats]
 """From tie groups to one value per query, shape ``(num_queries,)``."""
@@ -62,6 +63,29 @@ def rank_measure(name: str) -> RankMeasure:
         raise ResultError("not a rank measure over binary relevance", got=name, accepted=accepted)
     at_k, places = _AT_K[family], k
     return lambda groups: at_k(groups, places)
+
+
+def refused_names(task: Task) -> list[ResultError]:
+    """Return why names in a task's ``measures`` and ``main`` cannot be computed; empty where all can.
+
+    ``measures`` takes rank measures and nDCG at a cutoff; ``main`` takes any measure that is declared.
+
+    >>> task = Task("find", "Find", "text", "image", measures=("hit_rate@0", "ndcg@10"))
+    >>> [str(error).split(";")[0] for error in refused_names(task)]
+    ['unknown measure']
+    """
+    refused = []
+    for name, find in [*((name, _any_rank_measure) for name in task.measures), (task.main, declared)]:
+        try:
+            find(name)
+        except ResultError as error:
+            refused.append(error)
+    return refused
+
+
+def _any_rank_measure(name: str) -> object:
+    family, k = parse_name(name)
+    return declared(name) if k and family in ("ndcg", "ndcg_exp") else rank_measure(name)
 
 
 def chance(measure: str | RankMeasure, relevant: Ints, pool: int | Ints) -> Floats:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mrbench.arrays import Bools, Ints, row_ends
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError, InputError
+from mrbench.measures import refused_names
 from mrbench.pools.grades import NONE, Codes
 from mrbench.pools.ids import Names, check_unique, find, read_ids, sample
 from mrbench.pools.judgements import FromGrains, Judgements
@@ -48,11 +49,13 @@ def load_pool(
 
     Raises:
         InputError: Unknown task, split or pool, or a union asked of a task whose queries have lists.
-        BenchmarkError: No query or no candidate; a malformed id, or one that is there twice; two grains of one type; a
-            ladder, a list or a judgement that names what is not there; judgements that contradict each other, or, in a
-            closed suite, the grains; or no query with a relevant candidate in the pool.
+        BenchmarkError: An unknown measure of the task; no query or no candidate; a malformed id, or one that is there
+            twice; two grains of one type; a ladder, a list or a judgement that names what is not there; judgements that
+            contradict each other, or, in a closed suite, the grains; or no query with a relevant candidate in the pool.
     """
     definition = benchmark.task(task)
+    for refused in refused_names(definition):
+        raise BenchmarkError(str(refused), where=f"{benchmark.folder}, measures and main of {task}") from refused
     if pool == "union" and definition.pool == "lists":
         raise InputError("a task whose queries have lists of candidates has no union pool", where=task, got=pool)
     names = pool_corpora(benchmark, task, split, pool)
@@ -85,7 +88,13 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
         raise InputError("unknown split", where=benchmark.folder, got=split, accepted=", ".join(benchmark.splits))
     own = [name for name in definition.own_corpora if benchmark.count("corpus", name, split)]
     if not own or not benchmark.count("queries", task, split):
-        raise BenchmarkError(_NOTHING, where=f"{benchmark.folder}, {split}, {task}")
+        lacking = [f"queries/{task}-{split}"] if own else [f"corpus/{n}-{split}" for n in definition.own_corpora]
+        raise BenchmarkError(
+            _NOTHING,
+            where=f"{benchmark.folder}, {split}, {task}",
+            got=f"no rows of {' and '.join(lacking)}",
+            hint=f"mrbench datasets check {benchmark.folder}",
+        )
     if pool == "task":
         return tuple(own)
     return tuple(sorted(name for name in benchmark.corpora if benchmark.count("corpus", name, split)))

@@ -17,7 +17,7 @@ from mrbench.pools.overlay import OverlaidPool, Overlay, OverlayPairs, lay_over
 from mrbench.results import TaskResult
 from mrbench.runs.run import Run, TaskRun
 from mrbench.score.consistency import Rows, check_run, read_rows
-from mrbench.score.scoring import RANKED, chance_level, rank_scores, summarise
+from mrbench.score.scoring import RANKED, chance_levels, rank_scores, summarise
 
 KNOWN = ("relevant", "overlay", "ladder")
 """Tables of a run that tell the score of a pair and its place in the whole pool."""
@@ -102,7 +102,7 @@ def _score(part: TaskRun, pool: TaskPool, pairs: OverlayPairs, depth: int, resul
         "without_relevant": len(pool.query_ids) - len(over.queries),
         "scores": {name: scores[name] for name in in_order(scores)},
         "intervals": intervals,
-        "chance": {name: chance_level(name, over.pool) for name in scores if not name.startswith("judged@")},
+        "chance": chance_levels(scores, over.pool),
         "judged_queries": {
             "queries": int(both.sum()),
             "with": {name: with_it[name] for name in in_order(with_it)},

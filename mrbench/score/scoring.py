@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 
 import numpy as np
@@ -115,7 +115,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
         task=task_to_json(pool.definition),
         setting=_setting(pool) | run.setting,
-        chance={name: chance_level(name, pool) for name in ranked if not name.startswith("judged@")},
+        chance=chance_levels(ranked, pool),
         cut_texts={} if cut is None else cut.counts,
         cut_pairs=found.cut_pairs,
     )
@@ -196,6 +196,13 @@ def _measure_names(pool: TaskPool) -> list[str]:
 def _ranked_main(pool: TaskPool) -> tuple[str, ...]:
     declared = measures.declared(pool.definition.main)
     return (pool.definition.main,) if declared.needs == ("judgements",) else ()
+
+
+def chance_levels(names: Iterable[str], pool: TaskPool) -> dict[str, float]:
+    """Return the chance level of each measure that has one: neither judged@k nor the median of ranks has."""
+    return {
+        name: chance_level(name, pool) for name in names if not name.startswith("judged@") and name != "median_rank"
+    }
 
 
 def chance_level(name: str, pool: TaskPool) -> float:

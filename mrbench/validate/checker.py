@@ -11,6 +11,7 @@ from mrbench.benchmark.manifest import Manifest, read_manifest
 from mrbench.validate.card_and_croissant import check_card, check_croissant
 from mrbench.validate.content import check_pictures, check_tables, short_hash
 from mrbench.validate.judging import SplitCheck
+from mrbench.validate.open_world import check_measures
 from mrbench.validate.records import SplitRule
 from mrbench.validate.report import Report
 from mrbench.validate.tables import Table, UnreadableError, check_files
@@ -34,6 +35,7 @@ def validate(folder: Path, *, images: bool = True) -> Report:
         FormatVersionError: Written by a newer version of MRBench.
     """
     manifest, report = read_manifest(Path(folder)), Report()
+    check_measures(manifest.tasks, report)
     check_card(Path(folder), manifest, report)
     check_croissant(Path(folder), manifest, report)
     tables = check_files(Path(folder), manifest, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,14 +81,18 @@ def validate_open(
         What is wrong, and what :func:`mrbench.validate.open_world.check_contents` found.
     """
     report = Report()
-    check_card(folder, manifest, report)
-    check_croissant(folder, manifest, report)
+    for name, check in (("README.md", check_card), ("croissant.json", check_croissant)):
+        if os.path.lexists(folder / name):
+            check(folder, manifest, report)
+        else:
+            report.note(f"no {name}, which is optional", 1)
     stems = {"corpus": set(manifest.corpora)} | {kind: {t.name for t in manifest.tasks} for kind in _KINDS[1:]}
     tables = check_files(
         *(folder, manifest, report),
         pattern=_NAME,
         known=lambda kind, stem: stem in stems.get(kind, ()),
         make=lambda kind, stem, split: OpenTable(kind, stem, split, manifest=manifest),
+        any_form=True,
     )
     facts: Facts = {}
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mrbench.benchmark import Benchmark, Records
 from mrbench.benchmark.ids import ID_FORM, is_id
+from mrbench.measures import refused_names
 from mrbench.measures.declarations import DECLARATIONS, Need
 from mrbench.records import Task
 from mrbench.validate.images import ImageCheck
@@ -40,6 +41,7 @@ def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False
         BenchmarkError: A table cannot be read at all.
     """
     facts: Facts = {}
+    check_measures(benchmark.manifest.tasks, report)
     for split in benchmark.splits:
         images = ImageCheck(report, decode=decode, workers=workers, place=benchmark.place)
         corpora = {name: _Corpus(benchmark, name, split, images, report) for name in benchmark.corpora}
@@ -53,6 +55,13 @@ def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False
         if not any(part["tasks"][name]["queries"] for part in facts.values()):
             report.problem("no queries", name)
     return facts
+
+
+def check_measures(tasks: Iterable[Task], report: Report) -> None:
+    """Check that the measures that tasks name can be computed."""
+    for task in tasks:
+        for refused in refused_names(task):
+            report.problem("unknown measure", f"measures and main of {task.name}", refused)
 
 
 def hashes_of(column: Any) -> Hashes:
@@ -247,6 +256,8 @@ class _TaskCheck:
         self._check_pairs(pairs, scores, where)
         if len(self._queries) and not np.isin(candidates, self._pool).any():
             report.problem("no candidate of the pool is judged", where)
+        elif len(self._queries) and not (scores > 0).any():
+            report.problem("no query has a relevant candidate", where, accepted="a relevance of 1 or more")
         self._relevances = Counter(scores.tolist())
         asking, positives = np.unique(queries[scores > 0], return_counts=True)
         without = len(np.setdiff1d(self._queries, asking))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mrbench.benchmark.manifest import FileEntry, Manifest
+from mrbench.benchmark.schema import NULLABLE
 from mrbench.files import absent_content, walk_files
 from mrbench.validate.report import Report
 
@@ -108,6 +109,7 @@ def check_files(
     pattern: re.Pattern[str] = _NAME,
     known: Callable[[str, str], bool] = known_table,
     make: Callable[[str, str, str], Table] = Table,
+    any_form: bool = False,
 ) -> list[Table]:
     """Compare the files with the manifest and return the tables; none where they cannot be read.
 
@@ -118,6 +120,7 @@ def check_files(
         pattern: What file names look like: kind, stem, split and shard.
         known: Whether there is a table of a kind and stem.
         make: Makes a table of kind, stem and split.
+        any_form: Accept columns in any order, whole numbers of any width, and large texts and bytes.
     """
     tables: dict[tuple[str, str, str], Table] = {}
     readable = True
@@ -130,13 +133,15 @@ def check_files(
         key = (match[1], match[2], match[3])
         table = tables.setdefault(key, make(*key))
         report.expect(int(match[4]) == len(table.paths), "shard numbers", name, match[4], f"{len(table.paths):05d}")
-        readable &= _check_file(folder, name, entry, table.columns(), report)
+        readable &= _check_file(folder, name, entry, table.columns(), any_form, report)
         table.paths.append(folder / name)
     _check_strays(folder, manifest, report)
     return list(tables.values()) if readable else []
 
 
-def _check_file(folder: Path, name: str, entry: FileEntry, columns: dict[str, pa.DataType], report: Report) -> bool:
+def _check_file(
+    folder: Path, name: str, entry: FileEntry, columns: dict[str, pa.DataType], any_form: bool, report: Report
+) -> bool:
     """Check one file; say whether it can be read on."""
     path = folder / name
     if not path.is_file():
@@ -155,10 +160,44 @@ def _check_file(folder: Path, name: str, entry: FileEntry, columns: dict[str, pa
         report.problem("unreadable file", name, error)
         return False
     report.expect(rows == entry.rows, "rows of a file", name, rows, entry.rows)
-    if list(found.items()) != list(columns.items()):
-        report.problem("columns", name, found, columns)
-        return False
-    return True
+    if any_form:
+        columns = {column: _plain(kind) for column, kind in columns.items()}
+        unknown = [c for c in found if c in columns and c in NULLABLE and pa.types.is_null(found[c])]
+        found = {c: columns[c] if c in unknown else _plain(kind) for c, kind in found.items()}
+        sound = found == columns
+    else:
+        sound = list(found.items()) == list(columns.items())
+    if not sound:
+        _name_columns(name, found, columns, report)
+    return sound
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return a type as the format names it: whole numbers as int32, parts of structures sorted by name."""
+    if pa.types.is_integer(kind):
+        return pa.int32()
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    if pa.types.is_list(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(part.name, _plain(part.type)) for part in sorted(kind, key=lambda part: part.name)])
+    return kind
+
+
+def _name_columns(
+    name: str, found: Mapping[str, pa.DataType], columns: Mapping[str, pa.DataType], report: Report
+) -> None:
+    """Report the columns of a file that are not those of the format; their order where nothing else differs."""
+    differ = [c for c in dict.fromkeys([*columns, *found]) if found.get(c) != columns.get(c)]
+    if not differ:
+        report.problem("columns", name, f"in the order {', '.join(found)}", ", ".join(columns))
+        return
+    for column in differ:
+        wanted = columns.get(column, "no such column")
+        report.problem("columns", f"{name}, {column}", str(found.get(column, "no such column")), str(wanted))
 
 
 def _check_strays(folder: Path, manifest: Manifest, report: Report) -> None:

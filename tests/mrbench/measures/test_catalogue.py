@@ -47,6 +47,7 @@ TOOLS = {
     "median",
     "parse_name",
     "rank_measure",
+    "refused_names",
 }  # fmt: skip
 """Exported, but no score of its own; the confusion is a table."""
 OTHER_NAMES = {

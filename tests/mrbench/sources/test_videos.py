@@ -81,6 +81,7 @@ def test_controls_have_their_values(tmp_path: Path, source: str) -> None:
     for task in tasks.values():
         assert task.chance["hit_rate@1"] == pytest.approx(1 / task.candidates)
         assert task.scores["median_rank"] == 1
+        assert "median_rank" not in task.chance, "the mean rank of a random order is not its median rank"
         assert task.setting["items of several images"] == "embedded together"
 
 

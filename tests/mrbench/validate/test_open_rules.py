@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 import mrbench.validate
-from mrbench.benchmark import Contents, ImageRoot, InMemoryBenchmark, encode_png, read_manifest, write_benchmark
+from mrbench.benchmark import (
+    Benchmark,
+    Contents,
+    ImageRoot,
+    InMemoryBenchmark,
+    encode_png,
+    read_manifest,
+    write_benchmark,
+)
 from mrbench.errors import BenchmarkError
 from mrbench.pools import load_pool
 from mrbench.records import (
@@ -124,6 +133,10 @@ def none_judged(made: Made) -> None:
     made.qrels["find"], made.steps = [], []
 
 
+def none_relevant(made: Made) -> None:
+    made.qrels["find"], made.steps = [Judgement("q0", "i0", 0), Judgement("q1", "i2", 0)], []
+
+
 FAULTS: dict[str, Callable[[Made], object]] = {
     "malformed id": lambda m: m.pool["text"].append(Candidate("t\x00", text="again")),
     "repeated candidate id": lambda m: m.pool["text"].append(Candidate("i3", text="again")),
@@ -132,6 +145,8 @@ FAULTS: dict[str, Callable[[Made], object]] = {
     "empty queries": lambda m: m.asked["find"].append(Query("q2", "find", "Find.", (), " ")),
     "negative relevance": lambda m: m.qrels["find"].append(Judgement("q1", "i3", -1)),
     "no candidate of the pool is judged": none_judged,
+    "unknown measure": lambda m: m.tasks.__setitem__(0, replace(T2I, measures=("hit_rate@0",))),
+    "no query has a relevant candidate": none_relevant,
     "unknown query in judgements": lambda m: m.qrels["find"].append(Judgement("zz", "i3", 1)),
     "unknown candidate in judgements": lambda m: m.qrels["find"].append(Judgement("q1", "zz", 1)),
     "different judgements of one pair": lambda m: m.qrels["find"].append(Judgement("q1", "i2", 0)),
@@ -361,6 +376,87 @@ def test_a_fault_of_a_folder_is_found(folder: Path, rule: str) -> None:
     found = report.rules - ({"croissant"} if rule == "unreadable file" else set())
     assert rule in found
     assert found <= rules, [str(problem) for problem in report.problems]
+
+
+def rewrite(folder: Path, table: str, held: pa.Table) -> None:
+    """Put a table in the place of another that has the same rows."""
+    name = f"data/{table}-00000.parquet"
+    pq.write_table(held, folder / name)
+    raw = (folder / name).read_bytes()
+    entry = {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw), "rows": len(held)}
+    change_manifest(folder, lambda m: m["files"].__setitem__(name, entry))
+
+
+def by_hand(folder: Path) -> None:
+    """Write the tables as pandas or Arrow would, without card and metadata."""
+    for path in sorted((folder / "data").rglob("*.parquet")):
+        rows = [dict(sorted(row.items())) for row in pq.read_table(path, partitioning=None).to_pylist()]
+        kind = path.parent.name
+        held = pa.Table.from_pylist(rows)
+        known = pq.read_schema(path)
+        for name in held.column_names:  # lists that are empty throughout have no type of their own
+            if name in ("grains", "image_grains", "more_images", "violates", "corpus-ids", "image"):
+                at = held.column_names.index(name)
+                held = held.set_column(at, name, pa.array([row[name] for row in rows], known.field(name).type))
+        rewrite(folder, f"{kind}/{path.name.removesuffix('-00000.parquet')}", held)
+    (folder / "README.md").unlink()
+    (folder / "croissant.json").unlink()
+
+
+def test_a_folder_written_by_hand_is_valid(folder: Path) -> None:
+    by_hand(folder)
+    assert pq.read_schema(folder / "data/qrels/find-test-00000.parquet").field("score").type == pa.int64()
+    assert validated(folder).problems == []
+    assert len(load_pool(Benchmark(folder), "find", "test").query_ids) == 2
+
+
+def test_only_the_columns_that_differ_are_reported(folder: Path) -> None:
+    by_hand(folder)
+    held = pq.read_table(folder / "data/qrels/find-test-00000.parquet", partitioning=None)
+    at = held.column_names.index("score")
+    held = held.set_column(at, "score", held["score"].cast(pa.float64())).drop_columns(["origin"])
+    rewrite(folder, "qrels/find-test", held)
+    found = [(problem.where.partition(", ")[2], problem.got) for problem in validated(folder).problems]
+    assert found == [("score", "double"), ("origin", "no such column")]
+
+
+STATEMENTS: dict[str, tuple[Callable[[dict], object], str]] = {
+    "digest": (lambda m: m.update(content_sha256="0" * 64), "content_sha256 is not the digest of tables"),
+    "counts": (lambda m: m["counts"]["test"]["lists"].update(tell=5), "lists/tell-test"),
+    "no count": (lambda m: m["counts"]["test"].pop("lists"), "counts lacks lists/tell-test"),
+    "no counts": (lambda m: m.update(counts={}), "counts no rows"),
+    "no tasks": (lambda m: m.update(tasks=[]), "no task of the manifest.*exclusions/find-test"),
+}
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_manifest_that_contradicts_itself_is_refused_at_once(folder: Path, statement: str) -> None:
+    change, said = STATEMENTS[statement]
+    Benchmark(folder)
+    change_manifest(folder, change)
+    with pytest.raises(BenchmarkError, match=said):
+        Benchmark(folder)
+
+
+@pytest.mark.parametrize("named", [{"measures": ["hit_rate@0"]}, {"measures": ["rank_of_all"]}, {"main": "bogus"}])
+def test_an_unknown_measure_is_refused_before_anything_is_read(folder: Path, named: dict) -> None:
+    change_manifest(folder, lambda m: m["tasks"][0].update(named))
+    with pytest.raises(BenchmarkError, match="measures and main of find"):
+        load_pool(Benchmark(folder), "find", "test")
+    assert validated(folder).rules == {"unknown measure"}
+
+
+def test_a_table_that_is_not_there_is_named(folder: Path) -> None:
+    def drop(manifest: dict) -> None:
+        for kind in ("files", "tables"):
+            manifest[kind] = {name: of for name, of in manifest[kind].items() if "queries/tell" not in name}
+        del manifest["counts"]["test"]["queries"]["tell"]
+        digest = hashlib.sha256(json.dumps(manifest["tables"], sort_keys=True, separators=(",", ":")).encode())
+        manifest["content_sha256"] = digest.hexdigest()
+
+    change_manifest(folder, drop)
+    with pytest.raises(BenchmarkError, match="no rows of queries/tell-test"):
+        load_pool(Benchmark(folder), "tell", "test")
 
 
 def test_every_rule_of_open_data_is_proved() -> None:
