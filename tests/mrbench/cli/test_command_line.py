@@ -285,7 +285,7 @@ def test_the_batch_size_is_in_the_command_that_is_kept(tiny: Benchmark, tmp_path
         ({"name": "../../elsewhere"}, "name"),
         ({"tasks": [["t2i"]]}, "unknown key of a task"),
         ({"counts": {"test": 5}}, "malformed manifest"),
-        ({"files": {}}, "no data file"),
+        ({"files": {}}, "counts and files disagree"),
     ],
 )
 def test_a_manifest_that_lies_is_one_line(
