@@ -88,7 +88,7 @@ def _validate(folder: Path) -> None:
 def _models() -> list[str]:
     from mrbench.models.zoo import ZOO
 
-    return [entry.name for entry in ZOO if entry.path.startswith("mrbench.") and not entry.name.endswith(":PATH")]
+    return [entry.name for entry in ZOO if entry.path.startswith("mrbench.") and ":" not in entry.name]
 
 
 def _evaluate(folder: Path, output: Path, name: str, seed: int) -> Path:
