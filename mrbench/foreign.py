@@ -14,7 +14,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class ForeignExitError(MRBenchError):
-    """Other people's code raised what ends a program: SystemExit, KeyboardInterrupt, or another that is no Exception."""
+    """Other people's code raised what ends a program: SystemExit, KeyboardInterrupt, or another of their kind."""
 
 
 @contextmanager
