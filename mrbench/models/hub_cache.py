@@ -58,7 +58,7 @@ def is_edited(snapshot: Path) -> bool:
 
 def _differs(path: Path, known: set[str]) -> bool:
     linked = path.is_symlink()
-    names = {Path(os.readlink(path)).name} if linked else known
+    names = {path.readlink().name} if linked else known
     hashes = {name for name in names if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name)}
     if not hashes:
         return False

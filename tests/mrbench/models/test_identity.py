@@ -82,6 +82,11 @@ def put_files_beside(folder: Path) -> None:
     (folder / "README.md").write_text("read by nobody")
     write_file(folder, "open_clip_config.json", model_cfg={})
     write_file(folder, "generation_config.json", max_length=3)
+    for name in ("vocab.txt", "spiece.model", "sentencepiece.bpe.model"):
+        (folder / name).write_text("read by tokenizers of other kinds")
+    for name in ("preprocessor_config.json", "tokenizer_config.json"):
+        changed(folder, name, processor_class="CLIPProcessor")
+    write_file(folder, "processor_config.json", processor_class="CLIPProcessor")
     (folder / "onnx").mkdir()
     write_file(folder / "onnx", "config.json", model_type="other")
 
