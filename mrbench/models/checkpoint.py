@@ -40,7 +40,8 @@ def weights_of(folder: Path) -> list[Path]:
     """Return the files of weights that transformers loads from a folder: what lies beside them does not count.
 
     Raises:
-        ModelError: There are none but pickles, or those of an adapter, or a shard is missing.
+        ModelError: There are none but pickles, or those of an adapter, or a shard is missing, or the file that the
+            configuration names.
     """
     if (folder / "adapter_config.json").exists():
         raise ModelError("the folder holds an adapter, not a whole model", where=folder, hint="merge it into its base")
@@ -61,13 +62,25 @@ def weights_of(folder: Path) -> list[Path]:
 
 
 def _named_weights(folder: Path) -> Path | None:
-    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them."""
+    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them.
+
+    Raises:
+        ModelError: The configuration names a file that is not there.
+    """
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))["transformers_weights"]
     except (OSError, ValueError, KeyError, TypeError):
         said = None
-    names = [said] if isinstance(said, str) and said == Path(said).name else []
-    return next((folder / name for name in (*names, WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if not isinstance(said, str):
+        return next((folder / name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if ".." in Path(said).parts or Path(said).is_absolute() or not (folder / said).is_file():
+        raise ModelError(
+            "the configuration names a file of weights that is not there",
+            where=f"{folder}, config.json, transformers_weights",
+            got=said,
+            accepted="a file in the folder, or no such key",
+        )
+    return folder / said
 
 
 def _shards(index: Path) -> list[Path]:

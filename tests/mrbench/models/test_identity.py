@@ -132,6 +132,30 @@ def test_weights_that_only_another_library_reads_are_refused(clip: Path, tmp_pat
         load(copy)
 
 
+@pytest.mark.parametrize("place", ["mine.safetensors", "below/mine.safetensors"])
+def test_weights_that_the_configuration_names_are_those_that_count(place: str, clip: Path, tmp_path: Path) -> None:
+    copy = copied(clip, tmp_path)
+    changed(copy, "config.json", transformers_weights=place)
+    before = copy / "model.safetensors"
+    (copy / place).parent.mkdir(exist_ok=True)
+    (copy / place).write_bytes(before.read_bytes())
+    scale_weights(copy)  # of the file that nobody reads
+    item = [Item(text="a dog")]
+    assert (load(copy).embed_candidates(item) == load(clip).embed_candidates(item)).all()
+    revision = load(copy).revision
+    before.unlink()
+    assert load(copy).revision == revision
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "../x.safetensors", "/x.safetensors", ""])
+def test_a_configuration_that_names_absent_weights_is_one_line(name: str, clip: Path, tmp_path: Path) -> None:
+    copy = copied(clip, tmp_path)
+    (tmp_path / "x.safetensors").write_bytes((copy / "model.safetensors").read_bytes())
+    changed(copy, "config.json", transformers_weights=name)
+    with pytest.raises(ModelError, match=r"names a file of weights that is not there; where: .*transformers_weights"):
+        load(copy)
+
+
 @pytest.mark.parametrize("index", ['{"weight_map": {"a": "absent"}}', '{"weight_map": {"a": "../x"}}', "{", "[]"])
 def test_an_index_of_shards_that_are_not_there_is_one_line(index: str, clip: Path, tmp_path: Path) -> None:
     copy = copied(clip, tmp_path)
