@@ -1,10 +1,11 @@
 """The leaderboard as one tidy CSV table: a line for each score.
 
-Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty without one), model, revision,
-dtype (empty where the result does not say it), control (yes or no), task (``all`` for the overall score and for pair accuracy over all tasks), measure, grain (empty
-unless the measure is the pair accuracy or the sensitivity of one grain type), score (empty when there is none), low
-and high (its 95 % interval, where there is one), count (queries, pairs or probes), candidates, reason (why there is no
-score). Where the tasks have different main measures, the line of ``all`` has neither a measure nor a score.
+Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty without one), model, revision, dtype
+(empty where the result does not say it), control (yes or no), task (``all`` for the overall score and for pair accuracy
+over all tasks), measure, grain (empty unless the measure is the pair accuracy or the sensitivity of one grain type),
+score (empty when there is none), low and high (its 95 % interval, where there is one), count (queries, pairs or
+probes), candidates, reason (why there is no score). Where the tasks have different main measures, the line of ``all``
+has neither a measure nor a score.
 """
 
 from __future__ import annotations
