@@ -57,7 +57,7 @@ class Contents(Protocol):
     images: ImageRoot
 
     def digest(self) -> str:
-        """Return what identifies the content: a SHA-256 over the bytes of all annotation files and all options."""
+        """Return what identifies the content: a SHA-256 over all that is read but pixels, and over all options."""
         ...
 
     def candidates(self, corpus: str, split: str) -> Iterable[Candidate]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mrbench.benchmark import Contents, ImageRoot
 from mrbench.records import Candidate, CandidateList, ImageFile, Judgement, Modality, Query, Task
-from mrbench.sources.files import files_digest, images_below, plain_name
+from mrbench.sources.files import content_digest, images_below, plain_name
+from mrbench.sources.image_names import check_name
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice, whole_number
 from mrbench.sources.pairs_layouts import Item, Pairs, kinds_of, read_pairs
@@ -43,7 +44,9 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     held.items = held.items[: whole_number(options, "limit") or None]
     folder = path.absolute() if path.is_dir() else path.absolute().parent
     images = images_below(found_below(folder, held.items[0].images[0]), image_root)
-    held.items = [replace(item, images=tuple(map(images.relative, item.images))) for item in held.items]
+    held.items = [
+        replace(item, images=tuple(check_name(images, name, item.where) for name in item.images)) for item in held.items
+    ]
     return ImageTextPairs(path, held, images, options)
 
 
@@ -75,9 +78,9 @@ class ImageTextPairs(Contents):
             self.corpora["image"] = "image"
 
     def digest(self) -> str:
-        """Return the SHA-256 over the files and the options."""
-        folder = self.location if self.location.is_dir() else self.location.parent
-        return files_digest(self._held.files, folder, self._options)
+        """Return the SHA-256 over ids, texts, kinds and names of images, and over the options."""
+        items = ((item.id, item.images, item.true, item.false, item.kind) for item in self._held.items)
+        return content_digest(items, self._options)
 
     def notes(self) -> list[str]:
         """Return the kinds of false texts and which columns were ignored."""
