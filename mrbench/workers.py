@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import islice
 from multiprocessing import current_process, get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mrbench.errors import WorkerError
 
@@ -118,7 +118,7 @@ def _started(workers: int, *, script: bool) -> ProcessPoolExecutor | None:
     pool, running = None, 0
     try:
         pool = _pool(workers)
-        with _interrupts_blocked(), suppress() if script else _main_file_hidden():
+        with _interrupts_blocked(), nullcontext() if script else _main_file_hidden():
             while running < workers:
                 pool.submit(_nothing)
                 running += 1
@@ -138,8 +138,8 @@ def _main_file_hidden() -> Iterator[None]:
     A script without ``if __name__ == "__main__":`` would do all its work again in each of them, and one that was read
     from stdin or typed cannot be run again.
     """
-    main = sys.modules["__main__"].__dict__
-    hidden = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main: dict[str, Any] = sys.modules["__main__"].__dict__
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
     main.pop("__file__", None)
     main["__spec__"] = None
     try:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -274,6 +275,17 @@ def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path)
         assert asked == []
     for spec in ("org/tiny", "org/tiny@v1", f"org/tiny@{COMMIT}"):  # as on a node without a network
         assert find(spec, home, HF_HUB_OFFLINE="1")[:2] == (f"org/tiny {COMMIT}", "")
+
+
+def test_two_processes_may_load_one_id_at_once(clip: Path, tmp_path: Path) -> None:
+    folder, home = copied(clip, tmp_path), tmp_path / "home"
+    with serving(folder) as (address, _), ThreadPoolExecutor(2) as both:
+        told = list(both.map(lambda _: find("org/tiny", home, HF_ENDPOINT=address)[:2], range(2)))
+    assert told == [(f"org/tiny {COMMIT}", "")] * 2
+    snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
+    assert {path.name: path.read_bytes() for path in snapshot.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
 
 
 @pytest.mark.parametrize(
