@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mrbench.benchmark import schema
+from mrbench.benchmark.chunks import Chunk, TableChunk
 from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest
-from mrbench.benchmark.reader import Benchmark, Chunk, TableChunk
+from mrbench.benchmark.reader import Benchmark
 from mrbench.errors import InputError
 from mrbench.records import (
     Candidate,
