@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -65,17 +65,19 @@ class ImageTextPairs(Contents):
 
     licence = "unknown"
     splits = ("test",)
+    wordings: Mapping[str, str] = _INSTRUCTIONS
 
     def __init__(self, location: Path, held: Pairs, images: ImageRoot, options: Mapping[str, str]) -> None:
         self.location, self.images, self._options, self._held = location, images, dict(options), held
         self.title = location.absolute().name if location.is_dir() else set_name(location)
         self.name = plain_name(self.title)
         self._groups = len(held.items[0].images) > 1
-        self.tasks = [_i2t(held.items, self._groups)]
+        tasks = [_i2t(held.items, self._groups)]
         self.corpora: dict[str, Modality] = {"text": "text"}
         if self._groups:
-            self.tasks.append(_t2i())
+            tasks.append(_t2i())
             self.corpora["image"] = "image"
+        self.tasks: Sequence[Task] = tasks
 
     def digest(self) -> str:
         """Return the SHA-256 over ids, texts, kinds and names of images, and over the options."""
@@ -111,7 +113,7 @@ class ImageTextPairs(Contents):
 
     def queries(self, task: str, split: str) -> Iterator[Query]:
         """Yield the images or the texts; the queries of a group, and those on one image, share a cluster."""
-        said = _INSTRUCTIONS[task]
+        said = self.wordings[task]
         for item in self._held.items:
             cluster = item.id if self._groups else item.images[0]
             if task == "t2i":
