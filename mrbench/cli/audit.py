@@ -13,11 +13,28 @@ from mrbench.errors import BenchmarkError, InputError, OutputError
 from mrbench.files import no_file
 
 if TYPE_CHECKING:
+    from mrbench.audit import Report
     from mrbench.benchmark import Benchmark
 
 
-def _has_ladders(benchmark: Benchmark) -> bool:
+def has_ladders(benchmark: Benchmark) -> bool:
+    """Whether a benchmark has something to audit."""
     return any(sum(counts.get("top_ranked", {}).values()) for counts in benchmark.manifest.counts.values())
+
+
+def audit_into_card(benchmark: Benchmark, command: str) -> Report:
+    """Audit a benchmark that was just built, and put the report into its folder and a summary into its data card."""
+    from dataclasses import replace
+
+    from mrbench.audit import audit as run
+    from mrbench.audit import write_into_card, write_report
+    from mrbench.benchmark.card import CARD
+    from mrbench.evaluation.environment import environment
+
+    report = replace(run(benchmark, command=command), environment=environment())
+    write_report(benchmark.folder / "audit", report)
+    write_into_card(benchmark.folder / CARD, report)
+    return report
 
 
 def audit(
@@ -54,7 +71,7 @@ def audit(
 
     folder = Path(parse_spec(spec)[1])
     benchmark = None if parse_spec(spec)[0] else Benchmark(folder)
-    if benchmark is None or not _has_ladders(benchmark):
+    if benchmark is None or not has_ladders(benchmark):
         raise InputError(
             "the audit is for benchmarks with ladders, and this benchmark has partial judgements without any",
             where=spec,

@@ -92,7 +92,8 @@ def _of_entity(i: int, entity: Entity) -> Iterator[tuple[tuple[int, int, str, st
         yield (start, end, "negation", f"no {entity.head}"), ("negation", i, 0)
         return
     yield (entity.start, entity.end, "scene" if entity.place else "entity", entity.head), ("entity", i, 0)
-    if entity.count is not None and entity.count_span is not None:
+    open_mass = entity.count in ("several", "few") and not entity.plural  # "lots of food" counts nothing
+    if entity.count is not None and entity.count_span is not None and not open_mass:
         yield (*entity.count_span, "count", entity.count), ("count", i, 0)
     for column, x in enumerate(entity.attributes):
         yield (x.start, x.end, x.kind, x.value), ("attribute", i, column)

