@@ -53,11 +53,13 @@ def _draws(pool: TaskPool) -> dict[str, tuple[int, Floats, int]]:
     names, counts = np.unique(kinds, return_counts=True)
     chosen = [int(kind) for kind, number in zip(names, counts, strict=True) if number >= FEWEST]
     clusters = cluster_codes(pool.clusters.tolist())[query]
+    used, place = np.unique(np.concatenate([pool.positives[query], other]), return_inverse=True)
+    positive, negative = np.split(place.reshape(-1), 2)
     generator = np.random.default_rng(0)
     found: dict[str, tuple[int, list[float], int]] = {}
     for _ in range(DRAWS if chosen else 0):
-        asked, there = (_unit(generator, number) for number in (len(pool.query_ids), len(pool.candidate_ids)))
-        right = ((there[pool.positives[query]] - there[other]) * asked[query]).sum(axis=1) > 0
+        asked, there = (_unit(generator, number) for number in (len(pool.query_ids), len(used)))
+        right = ((there[positive] - there[negative]) * asked[query]).sum(axis=1) > 0
         for kind in chosen:
             mine = kinds == kind
             values = right[mine].astype(np.float64)

@@ -42,6 +42,14 @@ class Ask:
         """How many of the grains another caption says too."""
         return sum(grain.type in self.backed for grain in self.grains)
 
+    def better_than(self, other: Ask | None) -> bool:
+        """Whether the photo's other captions say more of its grains, or it has more; ids decide ties."""
+        return other is None or self._rank < other._rank
+
+    @property
+    def _rank(self) -> tuple[int, int, str]:
+        return -self.said, -len(self.grains), self.caption.id
+
     @property
     def types(self) -> frozenset[str]:
         """Types of the grains that are asked for."""

@@ -86,7 +86,6 @@ class Planner:
         """Plan captions as queries: graded against the captions of other photos."""
         plan = TaskPlan()
         asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
-        asks = self._chosen(asks, plan.counts)
         index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in self.photos])
         nearest = index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
         for ask, found in self._judged(asks, nearest, self.photos, self._caption_against_photo):
@@ -111,7 +110,7 @@ class Planner:
     def photo_to_text(self) -> TaskPlan:
         """Plan photos as queries: graded against one of their captions, and checked against all of them."""
         plan = TaskPlan()
-        asks = self._chosen(list(self._asking_photos(plan.counts)), plan.counts)
+        asks = list(self._asking_photos(plan.counts))
         index = Index([self._features[caption.text] for caption in self.captions])
         rewritten = self._rewritten(asks, plan)
         wanted = self._shortlist + max((len(photo.captions) for photo in self.photos), default=0)
@@ -189,46 +188,65 @@ class Planner:
         plan.counts.grains.update(grain.type for grain in (*stated(ask.grains), *ask.columns))
 
     def _asking_captions(self, counts: Counts) -> Iterator[Ask]:
-        """Yield the captions that ask for two grains or more.
+        """Yield the captions that are queries, in the order of a hash; none is judged beyond the number wanted."""
+        pairs = [(photo, caption) for photo in self.photos for caption in photo.captions]
+        pairs.sort(key=lambda pair: self._place(pair[1].id))
+        yield from self._first(self._asks(pairs, counts), len(pairs), counts)
+
+    def _asking_photos(self, counts: Counts) -> Iterator[Ask]:
+        """Yield photos in the order of a hash, each with the caption that its other captions say most of."""
+        photos = sorted(self.photos, key=lambda photo: self._place(photo.name))
+        yield from self._first(self._best(photos, counts), len(photos), counts)
+
+    def _best(self, photos: Sequence[Photo], counts: Counts) -> Iterator[Ask | None]:
+        for some in parts_of(photos, _CHUNK):
+            found: dict[str, Ask] = {}
+            for ask in self._asks([(photo, caption) for photo in some for caption in photo.captions], Counts()):
+                if ask is not None and ask.better_than(found.get(ask.photo.name)):
+                    found[ask.photo.name] = ask
+            for photo in some:
+                if photo.name not in found:
+                    counts.left_out["photos without a fit caption"] += 1
+                yield found.get(photo.name)
+
+    def _first(self, asks: Iterator[Ask | None], number: int, counts: Counts) -> Iterator[Ask]:
+        """Yield as many queries as are wanted, and count what was not looked at."""
+        left = self._most
+        for ask in asks:
+            number -= 1
+            if ask is None:
+                continue
+            yield ask
+            left = None if left is None else left - 1
+            if left == 0:
+                break
+        if number:
+            counts.left_out["beyond the number of queries asked for"] += number
+
+    def _asks(self, pairs: Sequence[tuple[Photo, Caption]], counts: Counts) -> Iterator[Ask | None]:
+        """Yield a query for every caption that asks for two grains or more, None for the others.
 
         A grain that another caption of the photo contradicts is not asked for: people disagree, or the judge errs.
         """
-        pairs = [(photo, caption) for photo in self.photos for caption in photo.captions]
         others = ((c.text, tuple(text for text in p.texts if text != c.text)) for p, c in pairs)
         for (photo, caption), verdict in zip(pairs, self._verdicts(others), strict=True):
             why = why_no_query(verdict.grains)
             if why is not None:
                 counts.left_out[why] += 1
+                yield None
                 continue
             fit = [(g, answer) for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer != VIOLATED]
             counts.disputed.update(verdict.types(VIOLATED))
             if len(fit) < LEAST:
                 counts.left_out["less than two grains that no other caption contradicts"] += 1
+                yield None
             else:
                 alone = all(text == caption.text for text in photo.texts)
                 backed = frozenset(grain.type for grain, answer in fit if alone or answer == KEPT)
                 yield Ask(photo, caption, tuple(grain for grain, _ in fit), backed)
 
-    def _asking_photos(self, counts: Counts) -> Iterator[Ask]:
-        """Yield photos with the caption whose grains the other captions say most often."""
-        best: dict[str, tuple[tuple[int, int, str], Ask]] = {}
-        for ask in self._asking_captions(Counts()):
-            key = (-ask.said, -len(ask.grains), ask.caption.id)
-            if ask.photo.name not in best or key < best[ask.photo.name][0]:
-                best[ask.photo.name] = (key, ask)
-        for photo in self.photos:
-            if photo.name in best:
-                yield best[photo.name][1]
-            else:
-                counts.left_out["photos without a fit caption"] += 1
-
-    def _chosen(self, asks: list[Ask], counts: Counts) -> list[Ask]:
-        """Return the queries that are kept, in the order of a hash."""
-        asks.sort(key=lambda ask: hashed_id(str(self._seed), ask.caption.id))
-        if self._most is not None and len(asks) > self._most:
-            counts.left_out["beyond the number of queries asked for"] += len(asks) - self._most
-            return asks[: self._most]
-        return asks
+    def _place(self, name: str) -> str:
+        return hashed_id(str(self._seed), name)
 
     def _judged(
         self, asks: list[Ask], nearest: Iterator[Any], candidates: Sequence[Any], pairs_of: Any

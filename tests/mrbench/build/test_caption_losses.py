@@ -150,3 +150,18 @@ def test_votes_count_the_texts() -> None:
 def test_a_size_is_no_other_colour() -> None:
     (verdict,) = Rules(None).judge([("A blue drum", ["A big drum"])])
     assert verdict.types("unknown") == ["colour"]
+
+
+def test_fewer_queries_are_the_first_of_all(tmp_path: Path) -> None:
+    colours = {"a": "red", "b": "blue", "c": "green", "d": "white"}
+    photos = {n: [f"A dog next to a {c} ball.", f"A dog beside a {c} ball."] for n, c in colours.items()}
+    for task, every in (("t2i", 8), ("i2t", 4)):
+        names = []
+        for queries in (None, 3):
+            benchmark = built(tmp_path / f"{task}{queries}", photos, tasks=(task,), queries=queries)
+            names.append([query.id for query in benchmark.queries(task, "test")])
+            left_out = benchmark.manifest.builder["measured"]["test"][task]["left_out"]
+            assert left_out.get("beyond the number of queries asked for", 0) == (0 if queries is None else every - 3)
+        assert len(names[0]) == every
+        assert set(names[1]) <= set(names[0])
+        assert len(names[1]) == 3
