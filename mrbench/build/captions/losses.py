@@ -9,7 +9,7 @@ The judge errs, and captions are silent about most of a photo. So a loss counts 
 - no caption of the candidate names a thing that could be the lost one in other words;
 - the candidate's captions have the words of the query that no grain covers.
 
-The kinds of :data:`VAGUE` are no rung alone: by eye, too few of their contradictions held.
+The kinds of :data:`VAGUE`, and actions with an object, are no rung alone: by eye, too few of their contradictions held.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def loss_of(
 
 def _sure(grain: Grain, verdict: Verdict, other: Side) -> bool:
     """Whether texts contradict a grain often enough, and none of them names a thing that could be the lost one."""
-    if grain.kind in VAGUE:
+    if grain.kind in VAGUE or (grain.kind == "action" and " " in grain.value):  # to hit a ball is to serve it, too
         return False
     needed = min(VOTES, len(other.texts))
     if verdict.votes is not None and verdict.votes[verdict.grains.index(grain)][1] < needed:

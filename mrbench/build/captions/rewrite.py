@@ -87,6 +87,8 @@ def slot_of(text: str, grain: Grain, grains: Sequence[Grain]) -> Slot | None:
         if not words or text[start:end] != " ".join(words) or (grain.kind == "relation" and not inside):
             return None
     said = text[start:end]
+    if grain.kind == "action" and " " in grain.value:  # "cutting a wave": what is done to a thing has many names
+        return None
     if grain.kind not in KINDS or not said.replace(" ", "").isalpha() or said != said.lower():
         return None
     if grain.kind in ("entity", "scene"):

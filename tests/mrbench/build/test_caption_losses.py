@@ -165,3 +165,11 @@ def test_fewer_queries_are_the_first_of_all(tmp_path: Path) -> None:
         assert len(names[0]) == every
         assert set(names[1]) <= set(names[0])
         assert len(names[1]) == 3
+
+
+def test_an_action_with_an_object_is_not_lost_alone(tmp_path: Path) -> None:
+    hits, throws = ["A man hits a ball."] * 2, ["A man throws a ball."] * 2
+    photos = {"a": hits, "b": throws, "c": ["A man sits near a ball."] * 2, "d": ["A man stands near a ball."] * 2}
+    benchmark = built(tmp_path, photos, tasks=("t2i",))
+    assert rungs(benchmark, "t2i", "a") == {}
+    assert rungs(benchmark, "t2i", "c") == {"d.png": {("action",)}}
