@@ -39,6 +39,15 @@ OverlayOption = Annotated[
         show_default=False,
     ),
 ]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length",
+        min=1,
+        help="Tokens of a text that the model reads at most. [default: as many as it takes]",
+        show_default=False,
+    ),
+]
 BenchmarkSpec = Annotated[
     str,
     typer.Argument(

@@ -26,7 +26,7 @@ from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scalin
 from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
 from mrbench.models.quick_gelu import use_quick_mlps
-from mrbench.models.text_limits import cut_by_tokenizer
+from mrbench.models.text_limits import cut_by_tokenizer, limit_of
 from mrbench.records import MODALITIES, Modality
 
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
@@ -66,9 +66,10 @@ class DualEncoder:
         batch_size: Items per forward pass at most; on a CPU 16, but where texts share
             prefixes: there as many as make an even pass, and this at most.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
+        max_length: Tokens of a text at most, with those that the tokenizer adds; None takes what the text tower does.
 
     Raises:
-        InputError: No such folder, or an unknown device or dtype.
+        InputError: No such folder, an unknown device or dtype, or a length that the text tower does not take.
         ModelError: Not a checkpoint of these models, weights only as pickles, a missing or unexpected key, a part that
             fails at some texts and an image that are embedded on trial, or a hub that does not answer.
 
@@ -80,7 +81,14 @@ class DualEncoder:
     symmetric = additive = True
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, dtype: str = "float32"
+        self,
+        source: str,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        batch_size: int = 1024,
+        dtype: str = "float32",
+        max_length: int | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
@@ -99,7 +107,9 @@ class DualEncoder:
         if self._family == "clip" and self._device.type == "cpu" and dtype == "float32":
             use_quick_mlps(self.module)
         self._tokenizer, self._processor = processors_of(found.folder)
-        self._max_tokens = _most_tokens(config, self._tokenizer)
+        self._filled_to = _most_tokens(config, self._tokenizer)
+        added = int(self._tokenizer.num_special_tokens_to_add())
+        self._max_tokens = limit_of(self._filled_to, max_length, where=source, least=added + 1)
         with loading(source, "the tokenizer"):
             self._pads = self._family != "clip" or _ends_before_padding(self._tokenizer)
         with loading(source, "the image processor", got=settings(self._processor)):
@@ -133,9 +143,13 @@ class DualEncoder:
         """Return the tokens of each text, cut to what the text tower takes."""
         cut: dict[str, Any] = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
         if self._family in _LOWER_CASED:
-            texts, cut = [text.lower() for text in texts], {**cut, "padding": "max_length"}
+            texts = [text.lower() for text in texts]
         found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
-        return found
+        return [self._filled(tokens) for tokens in found] if self._family in _LOWER_CASED else found
+
+    def _filled(self, tokens: list[int]) -> list[int]:
+        filling = [self._tokenizer.pad_token_id or 0] * (self._filled_to - len(tokens))
+        return filling + tokens if self._tokenizer.padding_side == "left" else tokens + filling
 
     def cut_texts(self, texts: Sequence[str]) -> Bools:
         """Return which texts are longer than the text tower takes, shape ``(len(texts),)``: their end is not read."""

@@ -48,6 +48,14 @@ class PictureReader:
             edges = {"shortest_edge": how.min_pixels, "longest_edge": how.max_pixels}
             processor.size = dict(processor.size) | {name: edge for name, edge in edges.items() if edge is not None}
 
+    @property
+    def image_size(self) -> str:
+        """The size of pictures, or the most pixels that one has; empty where only the processor knows."""
+        if self._how.resize is not None:
+            return f"{self._how.resize[0]}x{self._how.resize[1]}"
+        most = dict(self._processor.size).get("longest_edge") if self._counter is None else None
+        return f"at most {most} pixels" if most else ""
+
     def __call__(self, image: Image.Image) -> Picture:
         """Return what the network takes of an image."""
         image = self._scaled(image.convert("RGB"))

@@ -14,6 +14,7 @@ from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import as_array, batches, embed_items, files_digest, weights_digest
 from mrbench.models.dual_encoder import DTYPES
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH
 from mrbench.models.guard import guarded
 from mrbench.models.mllm_checkpoint import check_loaded, choose_template, raw_config
@@ -96,7 +97,9 @@ class RemoteMllm:
             )
         check_loaded(source, info)
         self.module.to(on).eval()
-        self.template, self._remote = template, remote
+        self.template, self._remote = template.name, remote
+        self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
+        self.max_text_length = _positions(self.module.config)
         self._batch_size = min(batch_size, CPU_BATCH) if on.type == "cpu" else batch_size
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype).removeprefix("torch.")
@@ -143,3 +146,8 @@ class RemoteMllm:
             got = " and ".join(str(vector.shape) for vector in vectors)
             raise ModelError("the model's code returns no vectors", where=source, got=got)
         return len(vectors[0])
+
+
+def _positions(config: Any) -> int | None:
+    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return found if isinstance(found, int) else None

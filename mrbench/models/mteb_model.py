@@ -41,10 +41,11 @@ class MtebModel:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items in a batch that MTEB's loader gives to the model; on a CPU 32 at most.
+        max_length: Tokens of a text and its prompt at most, for models that are one of sentence-transformers.
         trust_remote_code: Whether code that comes with the weights may run.
 
     Raises:
-        InputError: MTEB has no such model, or an unknown device.
+        InputError: MTEB has no such model, an unknown device, or a length for a model that cuts texts by itself.
         ModelError: It is no dense embedder of texts or images, or its loading fails.
 
     Source: Muennighoff et al., MTEB (arXiv 2210.07316).
@@ -59,6 +60,7 @@ class MtebModel:
         seed: int = 0,
         device: str = "auto",
         batch_size: int = 1024,
+        max_length: int | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         on = resolve_device(device)
@@ -72,6 +74,8 @@ class MtebModel:
         self.parameter_count, self.licence = meta.n_parameters, str(meta.license or "")
         self.max_text_length = int(meta.max_tokens) if meta.max_tokens and meta.max_tokens < 1e9 else None
         self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
+        if max_length is not None:
+            self._limit_texts(max_length)
         found: set[Modality] = {name for name in ("text", "image") if name in meta.modalities}
         self.modalities: frozenset[Modality] = frozenset(found | ({"image,text"} if len(found) == 2 else set()))
         with loading(f"mteb:{name}", "a trial"):
@@ -85,6 +89,19 @@ class MtebModel:
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
         return self._embed(items, PromptType.document, "")
+
+    def _limit_texts(self, tokens: int) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        from mrbench.models.sentence_transformer import limit_texts
+
+        inner = getattr(self.module, "model", None)
+        if not isinstance(inner, SentenceTransformer):
+            what = "the model takes no --max-length: its code of MTEB cuts texts by itself"
+            raise InputError(what, where=f"mteb:{self.name}", got=tokens)
+        limit_texts(inner, tokens, where=f"mteb:{self.name}")
+        self.max_text_length = tokens
+        self.preprocessing += f" {tokens} tokens"
 
     def _embed(self, items: Sequence[Item], side: PromptType, instruction: str) -> Embeddings:
         """Embed the items of each kind together: MTEB takes no mixture."""
