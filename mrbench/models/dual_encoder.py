@@ -86,6 +86,7 @@ class DualEncoder:
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     symmetric = additive = True
+    template = "{text}"
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from transformers import __version__ as transformers_version
 
 from mrbench.arrays import Bools, Embeddings
 from mrbench.models.common import batches, embed_items, files_digest, package_folder, weights_digest
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent
 from mrbench.models.pretrained import load_transformer, resolve_device
 from mrbench.models.protocol import Item
@@ -45,7 +46,7 @@ class MiniLM:
     dimension = 384
     modalities: frozenset[Modality] = frozenset({"text"})
     symmetric = True
-    dtype = "float32"
+    dtype, template = "float32", "{text}"
 
     def __init__(
         self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, max_length: int | None = None
@@ -57,6 +58,7 @@ class MiniLM:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.device = str(self._device)
         self.revision = weights_digest([folder / "model.safetensors"])
+        self.parameter_count, self.licence = parameter_count(self._model), licence_of(folder)
         positions = self._model.config.max_position_embeddings
         self.max_text_length = limit_of(positions, max_length or MAX_TOKENS, where=self.name, least=_LEAST)
         self.preprocessing = f"{files_digest(folder)} {self.max_text_length} {transformers_version}"

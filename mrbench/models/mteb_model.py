@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import datasets
 import mteb
 import numpy as np
+import torch
 import transformers
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.types import PromptType
@@ -51,8 +53,6 @@ class MtebModel:
     Source: Muennighoff et al., MTEB (arXiv 2210.07316).
     """
 
-    dtype = "unknown"
-
     def __init__(
         self,
         name: str,
@@ -66,12 +66,15 @@ class MtebModel:
         on = resolve_device(device)
         meta = _meta(name)
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
-        with loading(f"mteb:{name}"), guarded(f"mteb:{name}", trusted=trust_remote_code):
+        with loading(f"mteb:{name}"), guarded(f"mteb:{name}", trusted=trust_remote_code) as code:
             self.module: Any = meta.load_model(device=str(on))
         self.name, self.device = str(meta.name), str(on)
         self.revision = str(meta.revision or "unknown")
-        self.remote_code = trust_remote_code
-        self.parameter_count, self.licence = meta.n_parameters, str(meta.license or "")
+        self.remote_code, self.licence = code.ran, str(meta.license or "")
+        weights = _weights(self.module)
+        self.parameter_count = sum(weight.numel() for weight in weights) or meta.n_parameters
+        self.dtype = str(weights[0].dtype).removeprefix("torch.") if weights else "unknown"
+        self.template = f"MTEB's own: {json.dumps(prompts)}" if (prompts := meta_prompts(self.module)) else "MTEB's own"
         self.max_text_length = int(meta.max_tokens) if meta.max_tokens and meta.max_tokens < 1e9 else None
         self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
         if max_length is not None:
@@ -140,6 +143,20 @@ class MtebModel:
             accepted = f"({len(items)}, dimension)"
             raise ModelError("the model returns another shape", where=self.name, got=vectors.shape, accepted=accepted)
         return vectors
+
+
+def _weights(module: Any) -> list[Any]:
+    """Return the parameters of the network inside of a model of MTEB; none where it shows no network."""
+    for part in (module, getattr(module, "model", None)):
+        if isinstance(part, torch.nn.Module):
+            return list({id(weight): weight for weight in part.parameters()}.values())
+    return []
+
+
+def meta_prompts(module: Any) -> dict[str, str]:
+    """Return the prompts that MTEB knows of a model, by task or by side."""
+    said = getattr(module, "model_prompts", None)
+    return {str(name): str(text) for name, text in said.items()} if isinstance(said, dict) else {}
 
 
 def _meta(name: str) -> Any:

@@ -64,6 +64,7 @@ class OpenClipModel:
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     symmetric = additive = True
+    template = "{text}"
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ class EmbeddingModel(Protocol):
     ``control``, true: the model is there to show what chance gives;
     leaderboards list it without a rank. ``parameter_count``, ``max_text_length`` (tokens), ``image_size``
     (``"224x224"``), ``licence``, ``template`` (its name, or what stands around a text) and ``remote_code`` (whether
-    code of the checkpoint may run) are facts that results state. ``text_limit`` is the number of tokens at which the
+    code of the checkpoint ran) are facts that results state. ``text_limit`` is the number of tokens at which the
     user had texts cut, where one was given: models that differ in it are two.
     """
 

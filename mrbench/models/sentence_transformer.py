@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import files_digest, weights_digest
-from mrbench.models.facts import licence_of, parameter_count
+from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.guard import guarded
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
@@ -84,7 +84,7 @@ class SentenceTransformerModel:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
         cut = whole_number("st", options, "dimension")
-        with loading(source), guarded(source, trusted=trust_remote_code), _checked_keys(source):
+        with loading(source), guarded(source, trusted=trust_remote_code) as code, _checked_keys(source):
             self.module = SentenceTransformer(
                 str(snapshot.folder),
                 device=str(on),
@@ -99,7 +99,8 @@ class SentenceTransformerModel:
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
-        self.remote_code = trust_remote_code
+        self.remote_code, self.template = code.ran, self._describe_prompts()
+        self.image_size = _image_size(self.module)
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
         self.revision = snapshot.commit or weights
         self.revision_is_digest = snapshot.commit is None
@@ -153,6 +154,16 @@ class SentenceTransformerModel:
         router = any(type(module).__name__ in ("Router", "Asym") for module in self.module)
         return not router and not any(said.values())
 
+    def _describe_prompts(self) -> str:
+        """Return what stands before the text of a query and of a candidate."""
+        own = {"query": ("query",), "candidate": ("document", "passage", "corpus")}
+        said = []
+        for side, names in own.items():
+            default = next((self.module.prompts[name] for name in names if self.module.prompts.get(name)), "")
+            asked = self._prompts[side]
+            said.append(f"{side}: {default if asked is None else asked}{{text}}")
+        return "; ".join(said)
+
     def _try(self, source: str, cut: int | None) -> int:
         """Embed an item of each kind, and return the dimension."""
         lengths = {}
@@ -176,9 +187,9 @@ class SentenceTransformerModel:
 
     def _describe_preprocessing(self, snapshot: Snapshot, weights: str, cut: int | None, cut_at: int | None) -> str:
         """Return all that decides a vector beside the weights: files, code, options, libraries."""
-        code = sorted(snapshot.folder.rglob("*.py")) if self.remote_code else []
+        files = sorted(snapshot.folder.rglob("*.py")) if self.remote_code else []
         processor = getattr(self.module, "processor", None)
-        parts = [files_digest(snapshot.folder), weights, weights_digest(code), str(cut), json.dumps(self._prompts)]
+        parts = [files_digest(snapshot.folder), weights, weights_digest(files), str(cut), json.dumps(self._prompts)]
         parts += [type(getattr(processor, "image_processor", processor)).__name__]
         parts += [] if cut_at is None else [f"{cut_at} tokens"]
         parts += [sentence_transformers.__version__, transformers.__version__]
@@ -197,6 +208,17 @@ def _modalities(model: SentenceTransformer) -> frozenset[Modality]:
     if len(found) == 2:
         found.add("image,text")  # in one input, or as a sum
     return frozenset(found)
+
+
+def _image_size(module: SentenceTransformer) -> str:
+    """Return the size that pictures are scaled or cut to, empty where there is none or it varies."""
+    processor = getattr(module[0], "processor", None)
+    images = getattr(processor, "image_processor", None)
+    for size in (getattr(images, "crop_size", None), getattr(images, "size", None)):
+        sides = dict(size or {})
+        if {"height", "width"} <= sides.keys() and all(isinstance(sides[one], int) for one in ("height", "width")):
+            return image_size_of((sides["height"], sides["width"]))
+    return ""
 
 
 def _check_modules(snapshot: Snapshot, trusted: bool) -> None:
