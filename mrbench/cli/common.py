@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mrbench.cli.completion import benchmarks
 from mrbench.cli.streams import note as note  # plugins take it from here
 from mrbench.cli.streams import say, takes_unicode
 from mrbench.workers import cores
@@ -51,7 +52,10 @@ MaxLength = Annotated[
 BenchmarkSpec = Annotated[
     str,
     typer.Argument(
-        metavar="BENCHMARK", help="A benchmark folder, or SOURCE:PLACE; see `mrbench datasets`.", show_default=False
+        metavar="BENCHMARK",
+        help="A benchmark folder, or SOURCE:PLACE; see `mrbench datasets`.",
+        show_default=False,
+        autocompletion=benchmarks,
     ),
 ]
 ImageRootOption = Annotated[

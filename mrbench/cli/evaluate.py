@@ -19,6 +19,7 @@ from mrbench.cli.common import (
     Seed,
     print_json,
 )
+from mrbench.cli.completion import model_names
 from mrbench.cli.evaluation_jobs import Jobs, Outcome
 from mrbench.cli.instructions import Wording, spread, spread_lines, wordings
 from mrbench.cli.model_choices import ModelChoice, chosen
@@ -36,7 +37,11 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="A spec as `mrbench models` lists them; may be repeated.", show_default=False
+            "--model",
+            "-m",
+            help="A spec as `mrbench models` lists them; may be repeated.",
+            show_default=False,
+            autocompletion=model_names,
         ),
     ] = None,
     models: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mrbench.cli.common import Json, MaxLength, print_json
+from mrbench.cli.completion import model_names
 from mrbench.cli.streams import say
 from mrbench.errors import ModelError
 
@@ -24,6 +25,10 @@ def models(context: typer.Context, as_json: Json = False) -> None:
         _list(as_json)
 
 
+Spec = Annotated[
+    str,
+    typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False, autocompletion=model_names),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[
     str | None,
@@ -36,10 +41,15 @@ Trust = Annotated[
 
 @app.command("check")
 def check(
-    model: Annotated[str, typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False)],
+    model: Spec,
     against: Annotated[
         str | None,
-        typer.Option("--against", help="Another model: compare the two vector by vector.", show_default=False),
+        typer.Option(
+            "--against",
+            help="Another model: compare the two vector by vector.",
+            show_default=False,
+            autocompletion=model_names,
+        ),
     ] = None,
     device: Device = "auto",
     dtype: Dtype = None,
@@ -77,7 +87,7 @@ def check(
 
 @app.command("show")
 def show(
-    model: Annotated[str, typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False)],
+    model: Spec,
     device: Device = "auto",
     dtype: Dtype = None,
     max_length: MaxLength = None,
