@@ -22,10 +22,10 @@ from elva.prompts import Input
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
+from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import batches, files_digest, tensors_digest
 from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import embed_batches
-from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
 from mrbench.models.text_limits import longer_than
 from mrbench.records import MODALITIES, Modality

@@ -110,7 +110,7 @@ class DualEncoder:
         self._kind, self._family = config.model_type, FAMILIES[config.model_type]
         self.module = load_towers(source, config, dtype=DTYPES[dtype])
         if parts.adapter is not None:
-            self.module = merged(self.module, parts.adapter)
+            self.module = merged(self.module, parts.adapter.folder)
         self.module.to(self._device)
         if self._kind == "clip" and self._device.type == "cpu" and dtype == "float32":
             use_quick_mlps(self.module)
@@ -125,8 +125,8 @@ class DualEncoder:
             self._scaling = scaling_of(self._processor, self._device)
         self.prepare = partial(pixels_of, self._processor, scaled=self._scaling is None)
         self.name = parts.name
-        self.revision = parts.with_adapter(found.commit or identity(found.folder, weights))
-        self.revision_is_digest = found.commit is None or parts.adapter is not None
+        self.revision = parts.revision(found.commit or identity(found.folder, weights))
+        self.revision_is_digest = not parts.at_commits
         self.preprocessing = self._describe_preprocessing(settings_digest(found.folder))
         self.device = str(self._device)
         self.dtype = dtype

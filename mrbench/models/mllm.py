@@ -18,8 +18,9 @@ from mrbench.models.checkpoint import identity, settings_digest, weights_of
 from mrbench.models.dual_encoder import DTYPES
 from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches
-from mrbench.models.mllm_checkpoint import choose_template, find_mllm, hub_ids, load_parts, raw_config, split_template
+from mrbench.models.mllm_checkpoint import choose_template, hub_ids, load_parts, raw_config, split_template
 from mrbench.models.mllm_prompt import Picture, PictureReader, PromptTokens, span_of
+from mrbench.models.peft_adapter import find_parts
 from mrbench.models.pixels import TRIAL
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
@@ -119,11 +120,11 @@ class Mllm:
         dtype: str | None = None,
     ) -> None:
         self._device = resolve_device(device)
-        parts = find_mllm(source)
+        parts = find_parts(source)
         folder = parts.base.folder
         weights = weights_of(folder)
         config = raw_config(folder)
-        self.how: Template = choose_template(named, hub_ids(parts, source), folder, config)
+        self.how: Template = choose_template(named, hub_ids(parts), folder, config)
         if self._wants_code(config):
             raise ModelError(
                 "the model comes with code of its own, which nobody allowed to run",
@@ -144,13 +145,16 @@ class Mllm:
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
         self.name, self.device, self.template = parts.name, str(self._device), self.how.name
         self.dtype = str(self.module.dtype).removeprefix("torch.")
-        self.revision = parts.with_adapter(parts.base.commit or identity(folder, weights))
-        self.revision_is_digest = parts.base.commit is None or parts.adapter is not None
-        self.parameter_count, self.licence = parameter_count(self.module), licence_of(parts.adapter or folder)
+        self.revision = parts.revision(parts.base.commit or identity(folder, weights))
+        self.revision_is_digest = not parts.at_commits
+        self.parameter_count, self.licence = (
+            parameter_count(self.module),
+            licence_of((parts.adapter or parts.base).folder),
+        )
         self._positions_there = int(getattr(settings.get_text_config(), "max_position_embeddings", 0))
         self.image_size = self.prepare.image_size
         self.symmetric, self.additive = self.how.symmetric, self.how.sums
-        read = [settings_digest(one) for one in (parts.adapter, folder) if one is not None]
+        read = [settings_digest(one.folder) for one in (parts.adapter, parts.base) if one is not None]
         self._said = [*read, str(loaded.images.to_dict()), transformers.__version__]
         self.dimension = self._try(str(folder))
 

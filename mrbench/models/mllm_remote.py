@@ -12,17 +12,18 @@ import transformers
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
+from mrbench.models.checkpoint_folders import check_no_pickles, find_whole_checkpoint
 from mrbench.models.common import as_array, batches, embed_items, files_digest, weights_digest
 from mrbench.models.dual_encoder import DTYPES
 from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH
 from mrbench.models.guard import guarded
+from mrbench.models.hub import Checkpoint
 from mrbench.models.mllm_checkpoint import check_loaded, choose_template, raw_config
 from mrbench.models.peft_adapter import CONFIG
 from mrbench.models.pixels import TRIAL
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import Snapshot, check_no_pickles, find_snapshot
 from mrbench.models.template import Remote, RemoteMethod, Side, Template
 from mrbench.records import MODALITIES, Modality
 
@@ -36,7 +37,7 @@ def find_remote(source: str, named: str | None) -> Callable[..., RemoteMllm] | N
     """
     if "?base=" in source:
         return None
-    snapshot = find_snapshot(source)
+    snapshot = find_whole_checkpoint(source)
     if (snapshot.folder / CONFIG).is_file() and not (snapshot.folder / "config.json").is_file():
         return None
     config = raw_config(snapshot.folder)
@@ -71,7 +72,7 @@ class RemoteMllm:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        snapshot: Checkpoint,
         template: Template,
         remote: Remote,
         *,

@@ -17,12 +17,12 @@ from PIL import Image
 
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
+from mrbench.models.checkpoint_folders import find_whole_checkpoint
 from mrbench.models.common import batches, embed_items, files_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import find_snapshot
 from mrbench.models.text_limits import limit_of
 from mrbench.models.vision_library import check_finite, import_library, transformed
 from mrbench.records import MODALITIES, Modality
@@ -176,7 +176,7 @@ class _Found:
 def _find(library: Any, source: str) -> _Found:
     hub = source.startswith(_HUB)
     if hub or Path(source).is_dir():
-        snapshot = find_snapshot(source.removeprefix(_HUB))
+        snapshot = find_whole_checkpoint(source.removeprefix(_HUB))
         if not (snapshot.folder / CONFIG).is_file():
             hint = "for CLIP and SigLIP of transformers use hf:PATH"
             raise ModelError("not a model of open_clip", where=snapshot.folder, accepted=CONFIG, hint=hint)
@@ -216,7 +216,7 @@ def _weights_of_tag(source: str, tag: dict[str, Any]) -> tuple[Path, str | None]
     repository, _, name = tag.get("hf_hub", "").rpartition("/")
     if not repository:
         raise _pickles(Path(tag.get("url", source)))
-    snapshot = find_snapshot(repository)
+    snapshot = find_whole_checkpoint(repository)
     stem = name.rpartition(".")[0]
     named = snapshot.folder / f"{stem}.safetensors"
     return (named if name and named.is_file() else _weights_in(snapshot.folder)), snapshot.commit

@@ -17,12 +17,13 @@ from sentence_transformers import SentenceTransformer
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
+from mrbench.models.checkpoint_folders import check_no_pickles, find_whole_checkpoint
 from mrbench.models.common import files_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.guard import guarded
+from mrbench.models.hub import Checkpoint
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import Snapshot, check_no_pickles, find_snapshot
 from mrbench.models.spec_options import split_options, whole_number
 from mrbench.records import Modality
 
@@ -78,7 +79,7 @@ class SentenceTransformerModel:
     ) -> None:
         source, options = split_options("st", spec, OPTIONS)
         on = resolve_device(device)
-        snapshot = find_snapshot(source)
+        snapshot = find_whole_checkpoint(source)
         _check_modules(snapshot, trust_remote_code)
         if set(re.findall(r"\{\w*\}", options.get("query", ""))) - {"{instruction}"}:
             accepted = "a text, which may have {instruction}"
@@ -185,7 +186,7 @@ class SentenceTransformerModel:
             raise InputError("the model has fewer dimensions", where=source, got=cut, accepted=f"1 to {length}")
         return length
 
-    def _describe_preprocessing(self, snapshot: Snapshot, weights: str, cut: int | None, cut_at: int | None) -> str:
+    def _describe_preprocessing(self, snapshot: Checkpoint, weights: str, cut: int | None, cut_at: int | None) -> str:
         """Return all that decides a vector beside the weights: files, code, options, libraries."""
         files = sorted(snapshot.folder.rglob("*.py")) if self.remote_code else []
         processor = getattr(self.module, "processor", None)
@@ -221,7 +222,7 @@ def _image_size(module: SentenceTransformer) -> str:
     return ""
 
 
-def _check_modules(snapshot: Snapshot, trusted: bool) -> None:
+def _check_modules(snapshot: Checkpoint, trusted: bool) -> None:
     """Refuse a folder that is no model of the library, or whose modules are code of its own."""
     path = snapshot.folder / "modules.json"
     if not path.is_file():

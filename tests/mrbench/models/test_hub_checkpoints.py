@@ -15,13 +15,12 @@ from tiny_towers import copied, pictures, write_clip
 from transformers import CLIPModel
 
 from mrbench.errors import InputError, ModelError
+from mrbench.models.checkpoint_folders import find_checkpoint, find_whole_checkpoint
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import find_snapshot
 from mrbench.models.zoo import load_model
 
-FINDERS = ("hub import find_checkpoint", "snapshot import find_snapshot")
+FINDERS = ("find_checkpoint", "find_whole_checkpoint")
 SECONDS = 20  # the hub's library by itself would retry for longer
 
 
@@ -109,13 +108,13 @@ def test_a_cache_that_lacks_a_part_says_which(clip: Path, home: Path) -> None:
 def test_a_ref_may_end_in_a_newline(clip: Path, home: Path) -> None:
     cached(home, clip)
     (home / "hub" / "models--org--tiny" / "refs" / "main").write_text(f"{COMMIT}\n")
-    assert find_checkpoint("org/tiny").commit == find_snapshot("org/tiny").commit == COMMIT
+    assert find_checkpoint("org/tiny").commit == find_whole_checkpoint("org/tiny").commit == COMMIT
 
 
 @pytest.mark.parametrize(
     "name", ["org/dash--es", "org/a..b", "org/x-", "org/x.git", "org/x.git@main", "o/" + "x" * 300]
 )
-@pytest.mark.parametrize("finder", [find_checkpoint, find_snapshot])
+@pytest.mark.parametrize("finder", [find_checkpoint, find_whole_checkpoint])
 def test_a_name_that_the_hub_refuses_is_one_line(name: str, finder: Callable[[str], object]) -> None:
     with pytest.raises(InputError, match="the hub does not allow such a name") as caught:
         finder(name)
@@ -163,7 +162,8 @@ def find(spec: str, home: Path, *, finder: str = FINDERS[0], **environment: str)
     Returns what was found, what was written on stderr, and the seconds that it took.
     """
     code = (
-        f"import sys, time; from mrbench.errors import MRBenchError; from mrbench.models.{finder} as find\n"
+        "import sys, time; from mrbench.errors import MRBenchError\n"
+        f"from mrbench.models.checkpoint_folders import {finder} as find\n"
         f"start = time.monotonic()\ntry: found = find({spec!r}); print(found.name, found.commit, end='')\n"
         "except MRBenchError as error: print(error, file=sys.stderr)\n"
         "print(f'|{time.monotonic() - start}')"
