@@ -21,7 +21,7 @@ from mrbench.models.forward import CPU_BATCH, embed_batches
 from mrbench.models.mllm_checkpoint import choose_template, hub_ids, load_parts, raw_config, split_template
 from mrbench.models.mllm_prompt import Picture, PictureReader, PromptTokens, span_of
 from mrbench.models.peft_adapter import find_parts
-from mrbench.models.pixels import TRIAL
+from mrbench.models.pixels import TRIAL, Scaling
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
 from mrbench.models.template import Side, Template
@@ -142,6 +142,7 @@ class Mllm:
         spelt = loaded.tokenizer.convert_ids_to_tokens(self._image_token)
         with loading(str(folder), "the image processor"):
             self.prepare = PictureReader(loaded.images, self.how.image, loaded.counter, spelt)
+            self._scaling = _scaling(self.prepare, loaded.images, self._device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
         self.name, self.device, self.template = parts.name, str(self._device), self.how.name
         self.dtype = str(self.module.dtype).removeprefix("torch.")
@@ -255,7 +256,7 @@ class Mllm:
         mask = torch.from_numpy(there).to(self._device)
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self._device), "attention_mask": mask}
         shown = [row.picture for row in rows if row.picture is not None]
-        inputs |= _together(shown, self._device, self.module.dtype) if shown else {}
+        inputs |= _together(shown, self._device, self.module.dtype, self._scaling) if shown else {}
         inputs["position_ids"] = self._positions(inputs)
         if self._grids:
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == self._image_token).int() * mask.int()
@@ -290,7 +291,29 @@ class Mllm:
         return int(vector.shape[0])
 
 
-def _together(pictures: Sequence[Picture], device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def _scaling(reader: PictureReader, processor: Any, device: torch.device) -> Scaling | None:
+    """Have a reader leave pixels as bytes, and return what scales them; None where that is not what it does itself."""
+    expected = reader(TRIAL).arrays["pixel_values"]
+    reader.scales = False
+    try:
+        scaling, plain = Scaling(processor, device), torch.from_numpy(reader(TRIAL).arrays["pixel_values"])
+        same = np.array_equal(_scaled(plain.to(device), scaling).cpu().numpy(), expected)
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        same = False
+    reader.scales = not same
+    return scaling if same else None
+
+
+def _scaled(pixels: torch.Tensor, scaling: Scaling) -> torch.Tensor:
+    """Return float32 of bytes: of patches, shape ``(number, channels * values)``, or of tiles."""
+    if pixels.ndim > 2:
+        return scaling(pixels.flatten(0, -4)).view(pixels.shape)
+    return scaling(pixels.view(len(pixels), 3, -1, 1)).view(pixels.shape)
+
+
+def _together(
+    pictures: Sequence[Picture], device: torch.device, dtype: torch.dtype, scaling: Scaling | None
+) -> dict[str, torch.Tensor]:
     """Return the arrays of pictures as one batch; tiles of the LLaVA kind are filled up to the largest number."""
     found: dict[str, torch.Tensor] = {}
     for name in pictures[0].arrays:
@@ -300,5 +323,7 @@ def _together(pictures: Sequence[Picture], device: torch.device, dtype: torch.dt
             gaps = [(0, 0), *[(0, 0)] * 3]
             arrays = [np.pad(one, [gaps[0], (0, most - one.shape[1]), *gaps[1:]]) for one in arrays]
         tensor = torch.from_numpy(np.concatenate(arrays)).to(device)
+        if scaling is not None and name == "pixel_values":
+            tensor = _scaled(tensor, scaling)
         found[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
     return found

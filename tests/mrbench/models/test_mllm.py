@@ -24,6 +24,7 @@ from vectors_alike import cosines
 from mrbench.encode.store import fingerprint
 from mrbench.errors import InputError, ModelError
 from mrbench.models.check import check_model
+from mrbench.models.mllm import _scaled
 from mrbench.models.mllm_checkpoint import split_template
 from mrbench.models.protocol import Item
 from mrbench.models.template_files import load_template, template_names
@@ -544,3 +545,18 @@ def test_no_file_but_those_of_the_checkpoint_counts_for_its_identity(tmp_path: P
     changed = load_model(f"mllm:{copy}@{mine}", device="cpu")
     assert changed.template == "mine"
     assert fingerprint(changed) != fingerprint(one)
+
+
+@pytest.mark.parametrize(("family", "template"), [("qwen2_5_vl", "lamra-ret"), ("llava_next", "e5-v")])
+def test_pictures_wait_as_bytes_and_are_scaled_a_pass_at_a_time(
+    written: Callable[[str], Path], family: str, template: str
+) -> None:
+    """A batch of the engine waits in memory: as float32 its largest pictures would take gigabytes."""
+    model = load_model(f"mllm:{written(family)}@{template}", device="cpu", dtype="float32")
+    image = as_given(pictures()["noise"])
+    ready = model.prepare(image).arrays["pixel_values"]
+    assert ready.dtype == np.uint8
+    model.prepare.scales = True
+    expected = model.prepare(image).arrays["pixel_values"]
+    assert (expected.dtype, expected.nbytes) == (np.float32, 4 * ready.nbytes)
+    np.testing.assert_array_equal(_scaled(torch.from_numpy(ready), model._scaling).numpy(), expected)
