@@ -13,10 +13,9 @@ from transformers.activations import ACT2FN
 
 from mrbench.errors import ModelError
 from mrbench.models.common import tensors_digest
+from mrbench.models.families import FAMILIES, UNFIT, vision_settings
 from mrbench.models.pretrained import load_error, loading, quiet
 
-FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "altclip", "chinese_clip", "align")
-"""Model types of transformers that are loaded: two towers, each with a projection into one space."""
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = "tokenizer.json, or vocab.json and merges.txt, or spiece.model"
 _SETTINGS = ("config.json", "preprocessor_config.json", "processor_config.json", "tokenizer_config.json")
@@ -175,10 +174,10 @@ def config_of(folder: Path) -> Any:
         raise
     except Exception as error:  # transformers raises whatever it likes
         raise load_error(source, error, "config.json") from error
-    end = config.text_config.eos_token_id
-    if config.model_type in ("clip", "metaclip_2") and not isinstance(end, int):
+    end = getattr(config.text_config, "eos_token_id", None)
+    if FAMILIES[config.model_type].reads_end and not isinstance(end, int):
         raise _bad_setting(source, "text_config.eos_token_id", end, "the number of a token")
-    if getattr(config.vision_config, "vision_use_head", True) is False:  # SigLIP without its attention pooling
+    if getattr(vision_settings(config), "vision_use_head", True) is False:  # SigLIP without its attention pooling
         raise ModelError(
             "the image tower returns no embedding: it has no pooling head",
             where=f"{source}, config.json, vision_config.vision_use_head",
@@ -190,16 +189,21 @@ def config_of(folder: Path) -> Any:
 
 def _check_family(source: str, values: dict[str, Any]) -> None:
     """Refuse a checkpoint of another kind, a single tower among them, and say which kinds are known."""
-    kind = values.get("model_type")
+    kind = str(values.get("model_type"))
     if kind in FAMILIES:
+        wanted, named = FAMILIES[kind].architectures, values.get("architectures") or ()
+        if wanted and named and not set(wanted) & set(named):
+            what, where = "the checkpoint was not trained to embed", f"{source}, config.json, architectures"
+            raise ModelError(what, where=where, got=", ".join(named), accepted=", ".join(wanted))
         return
-    part = re.fullmatch(r"(.+)_(text|vision)_model", str(kind))
+    part = re.fullmatch(r"(.+)_(text|vision)_model", kind)
     if part and part[1] in FAMILIES:
         have, lack = ("text", "image") if part[2] == "text" else ("image", "text")
         what = f"the checkpoint holds the {have} tower alone, and no {lack} tower"
     else:
-        what = "no adapter for this type of model"
-    raise ModelError(what, where=f"{source}, config.json, model_type", got=str(kind), accepted=", ".join(FAMILIES))
+        why = f": {UNFIT[kind]}" if kind in UNFIT else ""
+        what = f"no adapter for this type of model{why}"
+    raise ModelError(what, where=f"{source}, config.json, model_type", got=kind, accepted=", ".join(FAMILIES))
 
 
 def _check_towers(source: str, values: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
 from mrbench.foreign import ForeignExitError, foreign_code
 from mrbench.models.common import weights_digest
-from mrbench.models.protocol import EmbeddingModel
+from mrbench.models.protocol import EmbeddingModel, note
 
 _ACCEPTED = "py:MODULE:OBJECT or py:FILE.py:OBJECT"
 _MEMBERS = (
@@ -155,12 +155,7 @@ def _note_source(model: Any, module: ModuleType) -> None:
     said = str(getattr(model, "preprocessing", "") or "")
     if digest in said:
         return
-    try:
-        object.__setattr__(model, "preprocessing", f"{said} {digest}".strip())
-    except AttributeError as error:
-        raise ModelError(
-            "the attribute preprocessing cannot be set", where=model.name, hint="add it to __slots__"
-        ) from error
+    note(model, "preprocessing", f"{said} {digest}".strip())
 
 
 @contextmanager

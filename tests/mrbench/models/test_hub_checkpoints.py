@@ -18,13 +18,12 @@ from transformers import CLIPModel
 
 from mrbench.errors import InputError, ModelError
 from mrbench.models import hub_cache
+from mrbench.models.checkpoint_folders import find_checkpoint, find_whole_checkpoint
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import find_snapshot
 from mrbench.models.zoo import load_model
 
-FINDERS = ("hub import find_checkpoint", "snapshot import find_snapshot")
+FINDERS = ("find_checkpoint", "find_whole_checkpoint")
 SECONDS = 20  # the hub's library by itself would retry for longer
 
 
@@ -66,7 +65,7 @@ def test_a_snapshot_named_by_its_path_is_the_model_of_the_hub(clip: Path, home: 
         assert (model.name, model.revision) == ("org/tiny", COMMIT)
 
 
-@pytest.mark.parametrize("finder", [find_checkpoint, find_snapshot])
+@pytest.mark.parametrize("finder", [find_checkpoint, find_whole_checkpoint])
 def test_a_short_commit_is_found_in_the_cache(finder: Callable, clip: Path, home: Path) -> None:
     cached(home, clip)
     cached(home, clip, commit=OLDER, refs="0123")
@@ -104,7 +103,7 @@ def test_an_edited_snapshot_is_not_its_commit(edit: str, git: bool, clip: Path, 
     for path in (snapshot, "org/tiny", f"org/tiny@{COMMIT}"):
         found = find_checkpoint(str(path))
         assert (found.name, found.commit) == ("org/tiny", None)
-    assert find_snapshot("org/tiny").commit is None
+    assert find_whole_checkpoint("org/tiny").commit is None
 
 
 def test_the_revision_of_an_edited_snapshot_is_a_digest(clip: Path, home: Path) -> None:
@@ -189,13 +188,13 @@ def test_a_cache_that_lacks_a_part_says_which(clip: Path, home: Path) -> None:
 def test_a_ref_may_end_in_a_newline(clip: Path, home: Path) -> None:
     cached(home, clip)
     (home / "hub" / "models--org--tiny" / "refs" / "main").write_text(f"{COMMIT}\n")
-    assert find_checkpoint("org/tiny").commit == find_snapshot("org/tiny").commit == COMMIT
+    assert find_checkpoint("org/tiny").commit == find_whole_checkpoint("org/tiny").commit == COMMIT
 
 
 @pytest.mark.parametrize(
     "name", ["org/dash--es", "org/a..b", "org/x-", "org/x.git", "org/x.git@main", "o/" + "x" * 300]
 )
-@pytest.mark.parametrize("finder", [find_checkpoint, find_snapshot])
+@pytest.mark.parametrize("finder", [find_checkpoint, find_whole_checkpoint])
 def test_a_name_that_the_hub_refuses_is_one_line(name: str, finder: Callable[[str], object]) -> None:
     with pytest.raises(InputError, match="the hub does not allow such a name") as caught:
         finder(name)
@@ -243,7 +242,8 @@ def find(spec: str, home: Path, *, finder: str = FINDERS[0], **environment: str)
     Returns what was found, what was written on stderr, and the seconds that it took.
     """
     code = (
-        f"import sys, time; from mrbench.errors import MRBenchError; from mrbench.models.{finder} as find\n"
+        "import sys, time; from mrbench.errors import MRBenchError\n"
+        f"from mrbench.models.checkpoint_folders import {finder} as find\n"
         f"start = time.monotonic()\ntry: found = find({spec!r}); print(found.name, found.commit, end='')\n"
         "except MRBenchError as error: print(error, file=sys.stderr)\n"
         "print(f'|{time.monotonic() - start}')"
