@@ -16,6 +16,7 @@ import transformers
 from mrbench.arrays import Bools, Ints, Ragged
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
+from mrbench.models.common import batches as batches_of
 from mrbench.models.dual_encoder import DTYPES
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches
@@ -154,10 +155,13 @@ class ColVision:
             return Ragged.of_counts(np.empty((0, self.dimension), dtype=np.float32), np.empty(0, dtype=np.int64))
         for number, item in enumerate(items):
             self._check(item, f"{self.name}, item {number}")
-        texts = {row: self._cut(item.text) for row, item in enumerate(items) if item.text is not None}
-        pictures = [row for row, item in enumerate(items) if item.image is not None]
-        parts = [*self._of_texts(texts), *([("images", some) for some in _parts(pictures, self._pictures())])]
-        made = {"text": texts, "images": {row: widened(items[row].image.convert("RGB")) for row in pictures}}  # type: ignore[union-attr]
+        made: dict[str, dict[int, Any]] = {"text": {}, "images": {}}
+        for row, item in enumerate(items):
+            if item.text is not None:
+                made["text"][row] = self._cut(item.text)
+            elif item.image is not None:
+                made["images"][row] = widened(item.image.convert("RGB"))
+        parts = [*self._of_texts(made["text"]), *self._of_pictures(list(made["images"]))]
         batches = [_Batch(n, {name: [made[name][row] for row in rows]}) for n, (name, rows) in enumerate(parts)]
         counts: dict[int, Ints] = {}
         flat = embed_batches(lambda batch: self._forward(batch, counts), batches, self._device)
@@ -191,8 +195,9 @@ class ColVision:
         with self._lock:
             return first_tokens(self._processor.tokenizer, self._plain(text), self.max_text_length)
 
-    def _pictures(self) -> int:
-        return min(self._batch_size, PICTURES)
+    def _of_pictures(self, rows: list[int]) -> Iterator[tuple[str, list[int]]]:
+        for some in batches_of(rows, min(self._batch_size, PICTURES)):
+            yield "images", list(some)
 
     def _of_texts(self, texts: dict[int, str]) -> Iterator[tuple[str, list[int]]]:
         """Yield the rows of texts by length, in batches that keep to the number of texts and of tokens."""
@@ -228,11 +233,6 @@ class ColVision:
             if not np.isfinite(found.flat).all():
                 raise ModelError("the model returns vectors that are not finite", where=source, got=part)
         return self.dimension
-
-
-def _parts(rows: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _load(source: str, kind: str, dtype: torch.dtype | None) -> tuple[Any, Any]:

@@ -64,7 +64,8 @@ def maxsim_error(query: Ragged) -> Scores:
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
-    return (1.05 * _U_32 * (query.flat.shape[1] + 8) * query.counts).astype(np.float32)
+    error: Scores = (1.05 * _U_32 * (query.flat.shape[1] + 8) * query.counts).astype(np.float32)
+    return error
 
 
 def maxsim_products(queries: Ragged, candidates: Ragged) -> Scores:
@@ -77,7 +78,7 @@ def maxsim_products(queries: Ragged, candidates: Ragged) -> Scores:
         Shape ``(num_queries, num_candidates)``.
 
     >>> candidates = Ragged.of_counts(np.float32([[1, 0], [0, 1], [0.6, 0.8]]), np.array([2, 1]))
-    >>> maxsim_products(candidates, candidates)
+    >>> maxsim_products(candidates, candidates).round(3)
     array([[2. , 1.4],
            [0.8, 1. ]], dtype=float32)
     """
