@@ -104,6 +104,7 @@ def _said(model: Any) -> dict[str, Any]:
     found |= {"dimension": int(model.dimension), "modalities": sorted(model.modalities)}
     found |= {name: str(getattr(model, name)) for name in ("device", "dtype")}
     found |= {name: bool(getattr(model, name, False)) for name in ("symmetric", "additive")}
+    found |= {"multi_vector": True} if getattr(model, "multi_vector", False) else {}
     if getattr(model, "preprocessing", ""):
         found["preprocessing"] = str(model.preprocessing)
     if getattr(model, "remote_code", False):

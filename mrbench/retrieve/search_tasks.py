@@ -22,7 +22,7 @@ from mrbench.pools.overlay import OverlayPairs
 from mrbench.pools.pool import TaskPool
 from mrbench.retrieve.positive_ranks import rank_tables, ranks_of_positives, unrelated
 from mrbench.retrieve.top_results import first_results
-from mrbench.runs.run import TaskRun
+from mrbench.runs.run import CANDIDATE_VECTORS, QUERY_VECTORS, TaskRun
 from mrbench.search.distinct import Vectors
 from mrbench.search.excluding_searcher import ExcludingSearcher
 from mrbench.search.list_searcher import ListSearcher
@@ -91,7 +91,7 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
 
 def _vectors_per_item(embedded: TaskEmbeddings) -> dict[str, str]:
     """Return the mean number of vectors of a query and of a candidate, where a model returns several."""
-    sides = {"vectors per query": embedded.queries, "vectors per candidate": embedded.candidates}
+    sides = {QUERY_VECTORS: embedded.queries, CANDIDATE_VECTORS: embedded.candidates}
     return {name: f"{rows.counts.mean():.1f}" for name, rows in sides.items() if isinstance(rows, Ragged)}
 
 
