@@ -32,7 +32,7 @@ def maxsim_scores(query: Embeddings, candidates: Ragged, rows: Ints) -> Scores:
         Shape ``(num_rows,)``, from minus to plus the number of the query's vectors; higher is nearer.
 
     >>> candidates = Ragged.of_counts(np.float32([[1, 0], [0, 1], [0.6, 0.8]]), np.array([2, 1]))
-    >>> maxsim_scores(np.float32([[1, 0], [0, 1]]), candidates, np.array([0, 1]))
+    >>> maxsim_scores(np.float32([[1, 0], [0, 1]]), candidates, np.array([0, 1])).round(3)
     array([2. , 1.4], dtype=float32)
     """
     scores = np.empty(len(rows), dtype=np.float32)
