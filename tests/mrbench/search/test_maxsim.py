@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -58,6 +59,31 @@ def test_scores_are_those_of_the_definition_to_the_last_bit(kind, monkeypatch):
     assert near.shape == table.shape
     assert (np.abs(near - table) <= maxsim_error(queries)[:, None]).all()
     assert np.abs(near - table).max() < 1e-5
+
+
+def test_a_sum_that_float64_would_lose_shows_in_the_score():
+    """1 + 2^-24 is halfway to the next float32; the rest, lost where it is added one by one, decides."""
+    parts = np.float32([[1, 1], [2**-12, 2**-12], [2**-26, 2**-27], [2**-26, 2**-27]])
+    for order in permutations(range(4)):
+        query, candidate = np.ascontiguousarray(parts[list(order)].T)
+        rows = Ragged.of_counts(candidate[None], np.array([1]))
+        assert maxsim_scores(query[None], rows, np.array([0]))[0] == np.float32(1 + 2**-23)
+
+
+def test_the_best_are_right_where_products_in_float32_misorder_them():
+    rng = np.random.default_rng(12)
+    directions = rng.standard_normal((3, 96))
+    flat = (directions[None] + rng.standard_normal((400, 3, 96)) * 3e-7).reshape(-1, 96)
+    flat = (flat / np.linalg.norm(flat, axis=1, keepdims=True)).astype(np.float32)
+    candidates, queries = Ragged.of_counts(flat, np.full(400, 3)), items("spread", 6, rng, 96, 9)
+    exact = np.array([maxsim_scores(query.flat, candidates, np.arange(400)) for query in _each(queries)])
+    best = np.argsort(-exact, axis=1, kind="stable")[:, :10]
+    near = np.argsort(-maxsim_products(queries, candidates), axis=1, kind="stable")[:, :10]
+    assert not np.array_equal(best, near)
+    with ThreadPoolExecutor(1) as executor:
+        found, scores = MaxSimSearcher(candidates, np.arange(400), executor, Progress()).search(queries, [], 10)
+    assert np.array_equal(found, best)
+    assert np.array_equal(scores, np.take_along_axis(exact, best, axis=1))
 
 
 @pytest.mark.parametrize("tokens", [3, 1 << 12])
