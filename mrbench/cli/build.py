@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import typer
 
 from mrbench.cli.common import WORKERS, ImageRootOption, Json, Overwrite, Seed, Workers, print_json
+from mrbench.cli.judges import JudgeSpec, PriceIn, PriceOut, TrustJudge, Verdicts, judging
 from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
 
@@ -124,6 +125,11 @@ def captions(
             show_default=False,
         ),
     ] = None,
+    judge: JudgeSpec = "rules",
+    verdicts: Verdicts = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    trust_remote_code: TrustJudge = False,
     image_root: ImageRootOption = None,
     seed: Seed = 0,
     workers: Workers = WORKERS,
@@ -135,7 +141,6 @@ def captions(
     Example: mrbench build captions captions:photos/captions.jsonl --output my-benchmark
     """
     from mrbench.build.captions import CaptionsConfig, build_captions
-    from mrbench.cli.grade import rules
     from mrbench.sources.open import open_benchmark
 
     config = CaptionsConfig(_names(tasks), _shares(shares), images, queries, shortlist)  # type: ignore[arg-type]
@@ -144,12 +149,15 @@ def captions(
     benchmark = open_benchmark(spec, image_root=image_root)
     for remark in benchmark.notes():
         note(remark)
-    judge = rules(soft=False, keep=True)
+    # Beside the folder: it appears only when everything is in it.
+    file = verdicts or output.with_name(f"{output.name}.verdicts.jsonl")
+    chosen = judging(judge, file, prices=(price_in, price_out), trust_remote_code=trust_remote_code, keep=True)
+    with chosen as one:
 
-    def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
-        return build_captions(benchmark, judge, output, config, **options)
+        def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
+            return build_captions(benchmark, one, output, config, **options)
 
-    _report(build, output, config, seed, workers, overwrite, as_json)
+        _report(build, output, config, seed, workers, overwrite, as_json)
 
 
 def _shares(value: str | None) -> tuple[float, float, float] | None:

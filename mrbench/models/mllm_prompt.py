@@ -72,11 +72,28 @@ class PictureReader:
         return image
 
 
-class PromptTokens:
-    """Builds the tokens of prompts.
+class PlainText:
+    """Makes texts such that none of them becomes a special token.
 
-    No text or instruction becomes a special token: where one spells such a token, as ``<|im_end|>``, a space is put
-    after its first sign.
+    Where one spells such a token, as ``<|im_end|>``, a space is put after its first sign.
+
+    Args:
+        tokenizer: A tokenizer of transformers.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        spelt = sorted({str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens))
+        self._spelt = re.compile("|".join(re.escape(token) for token in spelt if token.strip()) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        """Return the text without special tokens."""
+        while (plain := self._spelt.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
+            text = plain
+        return text
+
+
+class PromptTokens:
+    """Builds the tokens of prompts. No text or instruction becomes a special token.
 
     Args:
         tokenizer: A fast tokenizer of transformers.
@@ -92,8 +109,7 @@ class PromptTokens:
         self._tokenizer, self._template = tokenizer, template
         self._image_id, self._image = image_token, tokenizer.convert_ids_to_tokens(image_token)
         self.max_length, self.max_text = template.max_length, template.max_text
-        spelt = sorted({str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens))
-        self._spelt = re.compile("|".join(re.escape(token) for token in spelt if token.strip()) or r"(?!)")
+        self._plain = PlainText(tokenizer)
         for name in (token for token in ("[RET]",) if token in template.frame):
             if name not in tokenizer.get_vocab():
                 raise ModelError("the vocabulary lacks a token of the template", where=template.name, got=name)
@@ -124,11 +140,6 @@ class PromptTokens:
             got = f"{ids.count(self._image_id)} instead of {image_tokens}"
             raise ModelError("the tokenizer does not take the tokens of a picture as such", got=got)
         return ids or [self._tokenizer.eos_token_id or 0]  # an empty text, and no prompt around it
-
-    def _plain(self, text: str) -> str:
-        while (plain := self._spelt.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
-            text = plain
-        return text
 
     def _fill(self, pieces: list[tuple[str, bool]], text: str, image_tokens: int) -> list[int]:
         filled = {"{text}": text, "{image}": self._image * image_tokens}

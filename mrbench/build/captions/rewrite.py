@@ -44,7 +44,7 @@ class Item:
 
     photo: str
     text: str
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     grains: tuple[Grain, ...]
     grain: Grain
 
