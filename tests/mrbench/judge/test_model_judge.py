@@ -312,7 +312,7 @@ def test_a_server_that_dies_leaves_the_verdicts_so_far(
         handler.says('{"1": "violated", "2": "kept"}') if good else handler.answer(503, b"gone", Retry_After="0")
 
     server.always = first_ten
-    with pytest.raises(ModelError, match="status 503: gone.*the same command goes on"):
+    with pytest.raises(ModelError, match=r"status 503: gone.*the same command goes on"):
         judged(server, tmp_path / "v.jsonl", pairs, "&concurrency=1")
     assert len(records(tmp_path / "v.jsonl")) == 10
     server.always = None
