@@ -32,7 +32,7 @@ class Tally:
 
     Attributes:
         asked: Questions that the model answered.
-        kept: Verdicts that were taken from the file.
+        kept: Verdicts of earlier runs that were taken from the file.
         unanswered: Questions without an answer of the form; their grains are unknown.
         tokens_in, tokens_out: Tokens that the model read and wrote, as far as it says.
     """
@@ -86,6 +86,7 @@ class ModelJudge:
         self.versions = {**chat.versions, "prompt": VERSION, **versions()}
         self.tally = Tally()
         self._questions = 0
+        self._before, self._taken = file.keys(), set[str]()
         self._grains: dict[str, tuple[Grain, ...]] = {}
 
     def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Verdict]:
@@ -103,7 +104,8 @@ class ModelJudge:
         for question, (_, candidate) in zip(asked, pairs, strict=True):
             if question is not None and self._file.get(question) is None:
                 open_.setdefault(question.key, (question, candidate))
-        self.tally.kept += len({q.key for q in asked if q is not None} - open_.keys())
+        self._taken |= {q.key for q in asked if q is not None} & self._before
+        self.tally.kept = len(self._taken)
         self._ask_all(list(open_.values()))
         return [
             Verdict(self._grains[query], (question and self._file.get(question)) or self._unknown(query))

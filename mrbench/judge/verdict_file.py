@@ -92,8 +92,9 @@ class VerdictFile:
                 self._stream.close()
                 raise
 
-    def __len__(self) -> int:
-        return len(self._of)
+    def keys(self) -> frozenset[str]:
+        """Return the keys of all questions that have a verdict."""
+        return frozenset(self._of)
 
     def get(self, question: Question) -> tuple[str, ...] | None:
         """Return the answers to a question, one for each grain; None where there are none."""

@@ -217,7 +217,7 @@ def test_one_question_in_fifty_may_stay_open(server: Server, tmp_path: Path) -> 
     pairs: list[Pair] = [("A red car", [f"A car and {n} dogs"]) for n in range(60)]
 
     def stubborn(handler: Handler) -> None:
-        asked = question(server.bodies[-1])["captions of the candidate"][0]
+        asked = question(handler.body)["captions of the candidate"][0]
         handler.says(PROSE if asked == "A car and 7 dogs" else '{"1": "violated", "2": "kept"}')
 
     server.always = stubborn
