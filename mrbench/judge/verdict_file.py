@@ -89,7 +89,7 @@ class VerdictFile:
             try:
                 self._read()
             except BaseException:
-                self._stream.close()
+                self.close()
                 raise
 
     def keys(self) -> frozenset[str]:

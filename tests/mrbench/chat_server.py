@@ -89,14 +89,15 @@ def question(body: dict[str, Any]) -> dict[str, Any]:
     return asked | ({"photo": photos[0]} if photos else {})
 
 
-def judged(body: dict[str, Any]) -> dict[str, str]:
-    """Kept where a caption has the words; of colours violated where it has not; else unknown."""
+def judged(body: dict[str, Any], excluding: tuple[str, ...] = ("colour",)) -> dict[str, str]:
+    """Kept where a caption has the words; of some kinds violated where it has not; else unknown."""
     asked = question(body)
     said = " ".join(asked.get("captions of the candidate", ())).lower()
-    return {
-        item["id"]: "kept" if item["words"].lower() in said else "violated" if "colour" in item["kind"] else "unknown"
-        for item in asked["items"]
-    }
+    found = {}
+    for item in asked["items"]:
+        absent = "violated" if any(kind in item["kind"] for kind in excluding) else "unknown"
+        found[item["id"]] = "kept" if item["words"].lower() in said else absent
+    return found
 
 
 @contextmanager
