@@ -29,6 +29,7 @@ from mrbench.cli import (
     leaderboard,
     models,
     rescore,
+    review,
     show,
     validate,
 )
@@ -76,6 +77,7 @@ def root(
 
 
 app.add_typer(build.app, name="build")
+app.add_typer(review.app, name="review")
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
