@@ -184,6 +184,8 @@ BAD_ANSWERS = {
     "the answer is not JSON": PROSE,
     "half a JSON object": '{"1": "kept", "2": "viol',
     "without id 1, 2; unknown id 7, 8": '{"7": "kept", "8": "kept"}',
+    "without id 2": '{"1": "kept"}',
+    "unknown id 3": '{"1": "kept", "2": "kept", "3": "kept"}',
     "the answer is empty": "",
     "is no verdict": '{"1": "kept", "2": "probably"}',
     "not a JSON object": '["kept", "violated"]',
@@ -202,6 +204,14 @@ def test_an_answer_of_another_form_is_asked_for_again_then_one_line(
     assert len(server.bodies) == 3
     assert said in server.bodies[1]["messages"][-1]["content"]
     assert not (tmp_path / "v.jsonl").exists()
+
+
+def test_a_key_that_a_model_repeats_is_hidden(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server.always = lambda handler: handler.says(f"Your key is {KEY}")
+    with pytest.raises(ModelError, match=r"Your key is \[key\]") as error:
+        judged(server, tmp_path / "v.jsonl", PAIRS[:1])
+    assert KEY not in str(error.value)
 
 
 def test_a_second_answer_may_be_right(server: Server, tmp_path: Path) -> None:
