@@ -30,6 +30,7 @@ from mrbench.cli import (
     leaderboard,
     models,
     rescore,
+    review,
     show,
     validate,
 )
@@ -78,6 +79,7 @@ def root(
 
 
 app.add_typer(build.app, name="build")
+app.add_typer(review.app, name="review")
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
