@@ -68,7 +68,7 @@ def test_several_results_are_stacked_and_an_empty_list_gives_an_empty_table(resu
 
 def test_a_result_says_in_a_line_what_it_is(result: Result) -> None:
     said = repr(result)
-    assert said.startswith("Result(blind on Tiny, test; t2i: hit_rate@5 ")
+    assert said.startswith("Result(blind on Tiny, test; i2i: hit_rate@5 1.000; ")
     assert "it2i: the model takes no image+text" in said
     assert "\n" not in said
     assert repr(Results([result])) == f"Results(1)\n  {said}"
