@@ -18,6 +18,7 @@ from mrbench.cli import (
     audit,
     build,
     cache,
+    compare,
     convert,
     datasets,
     demo,
@@ -88,6 +89,7 @@ app.command("grade")(grade.grade)
 app.add_typer(judge.app, name="judge")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
+app.command("compare")(compare.compare)
 app.add_typer(cache.app, name="cache")
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("demo")(demo.demo)
