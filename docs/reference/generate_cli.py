@@ -35,10 +35,13 @@ COMMANDS = (
     "judge check",
     "evaluate",
     "rescore",
+    "compare",
     "cache",
     "cache info",
     "cache clear",
     "leaderboard",
+    "leaderboard build",
+    "leaderboard check",
     "demo",
 )
 

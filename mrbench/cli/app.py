@@ -91,7 +91,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
 app.command("compare")(compare.compare)
 app.add_typer(cache.app, name="cache")
-app.command("leaderboard")(leaderboard.leaderboard)
+app.add_typer(leaderboard.app, name="leaderboard")
 app.command("demo")(demo.demo)
 
 

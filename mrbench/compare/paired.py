@@ -257,7 +257,7 @@ def _only_one(task: str, one: TaskResult, other: TaskResult, names: tuple[str, s
         for grain in sorted(has.pair_accuracy.keys() - lacks.pair_accuracy.keys()):
             yield f"{task}: {name} has no pair accuracy of {grain}"
         if has.pair_accuracy and lacks.pair_accuracy and not lacks.pair_counts:
-            yield f"{task}: {name} has no pairs by query, so grains are not compared; mrbench rescore --overwrite adds them"
+            yield f"{task}: {name} has no pairs by query: no grain is compared; mrbench rescore --overwrite adds them"
     for measure in in_order(one.per_query.keys() & other.per_query.keys()):
         if not _averaged(measure):
             yield f"{task}: {measure} is no mean over queries, and is not tested"

@@ -282,18 +282,7 @@ def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = Non
         InputError: The overlay concerns no task, or a task whose judgements are complete.
     """
     written, run = read_result(folder / RESULT), read_run(folder)
-    for name in ("model", "benchmark", "seed", "limit"):
-        if getattr(written, name) != getattr(run, name):
-            raise ResultError(
-                f"the run and the result are of two evaluations: another {name}",
-                where=folder,
-                got=getattr(written, name),
-                accepted=getattr(run, name),
-            )
-    for name, task in written.tasks.items():
-        has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
-        if has != task.status:
-            raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
+    check_together(folder, written, run)
     split, pool = run.benchmark["split"], run.benchmark["pool"]
     known = set(benchmark.task_names) if run.benchmark["digest"] == benchmark.digest else set()
     pools = {
@@ -316,6 +305,31 @@ def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = Non
         seconds = written.tasks[name].seconds if name in written.tasks else {}
         scored[name] = replace(task, seconds=seconds)
     return replace(written, tasks=scored)
+
+
+def check_together(folder: Path, written: Result, run: Run) -> None:
+    """Raise where a result and a run are not of one evaluation.
+
+    Args:
+        folder: Where both are, for messages.
+        written: The result.
+        run: The run.
+
+    Raises:
+        ResultError: They name another model, benchmark, seed or limit, or other tasks.
+    """
+    for name in ("model", "benchmark", "seed", "limit"):
+        if getattr(written, name) != getattr(run, name):
+            raise ResultError(
+                f"the run and the result are of two evaluations: another {name}",
+                where=folder,
+                got=getattr(written, name),
+                accepted=getattr(run, name),
+            )
+    for name, task in written.tasks.items():
+        has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
+        if has != task.status:
+            raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
 
 
 def _check_model(model: EmbeddingModel) -> None:
