@@ -178,7 +178,8 @@ class Result:
             main = part.definition(name).main
             score = f"{main} {part.scores[main]:.3f}" if main in part.scores else part.reason or f"no {main}"
             parts.append(f"{name}: {score}")
-        return f"Result({'; '.join(parts)})"
+        said = "".join(character if character.isprintable() else " " for character in "; ".join(parts))
+        return f"Result({said})"
 
 
 class Results(list[Result]):
