@@ -43,6 +43,7 @@ COMMANDS = (
     "evaluate",
     "rescore",
     "compare",
+    "worst",
     "cache",
     "cache info",
     "cache clear",

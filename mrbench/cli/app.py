@@ -32,6 +32,7 @@ from mrbench.cli import (
     rescore,
     show,
     validate,
+    worst,
 )
 from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
@@ -90,6 +91,7 @@ app.add_typer(judge.app, name="judge")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
 app.command("compare")(compare.compare)
+app.command("worst")(worst.worst)
 app.add_typer(cache.app, name="cache")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.command("demo")(demo.demo)
