@@ -14,7 +14,7 @@ from mrbench.errors import InputError
 
 if TYPE_CHECKING:
     from mrbench.benchmark import Benchmark
-    from mrbench.compare import ChangedQuery
+    from mrbench.comparison import ChangedQuery
     from mrbench.results import Results
 
 
@@ -42,8 +42,8 @@ def compare(
 
     Example: mrbench compare results/scenes/conse results/scenes/elva_tiny --queries 5
     """
-    from mrbench.compare import compare as compared
-    from mrbench.compare import comparison_text
+    from mrbench.comparison import compare as compared
+    from mrbench.comparison import comparison_text
     from mrbench.leaderboard import read_results
 
     read = read_results(results)
@@ -72,7 +72,7 @@ def _changed(
     Raises:
         InputError: A result is not in a folder of its own, beside its run, which knows the ids.
     """
-    from mrbench.compare import changed_queries
+    from mrbench.comparison import changed_queries
     from mrbench.runs import RUN, read_run
 
     if len(folders) != len(results):

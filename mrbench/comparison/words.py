@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from mrbench.compare.changed import ChangedQuery
-from mrbench.compare.paired import Comparison, Difference
+from mrbench.comparison.changed import ChangedQuery
+from mrbench.comparison.paired import Comparison, Difference
 from mrbench.leaderboard.data import one_line
 from mrbench.leaderboard.terminal import columns
 from mrbench.leaderboard.wording import signed_interval

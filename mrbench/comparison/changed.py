@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mrbench.compare.paired import check_comparable
+from mrbench.comparison.paired import check_comparable
 from mrbench.errors import ResultError
 from mrbench.results import Result, TaskResult
 from mrbench.runs import Run, TaskRun

@@ -14,7 +14,7 @@ import pytest
 from tiny_benchmark import Guess, Oracle, write_tiny
 
 from mrbench.benchmark import Benchmark
-from mrbench.compare import changed_queries, compare, comparison_text
+from mrbench.comparison import changed_queries, compare, comparison_text
 from mrbench.errors import ResultError
 from mrbench.evaluation import evaluate
 from mrbench.results import Result, read_result
