@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mrbench import statistics
 from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
+from mrbench.leaderboard.data import one_line
 from mrbench.measures import find_measure, in_order
 from mrbench.results import Result, TaskResult
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 RESAMPLES = 10_000
+LEVEL = 0.05
+"""Below this corrected p-value a difference is marked."""
 MOST = 4
 """Most models of one comparison: more are a leaderboard."""
 
@@ -55,7 +61,7 @@ class Difference:
     p_holm: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Two models on one benchmark.
 
@@ -76,6 +82,23 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as ``--json`` prints it."""
         return asdict(self)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row for each difference, with the attributes of :class:`Difference`; bounds as low and high."""
+        import pandas as pd
+
+        nan = float("nan")
+        rows = []
+        for difference in self.differences:
+            row = asdict(difference)
+            row["low"], row["high"] = row.pop("interval") or (nan, nan)
+            rows.append({"first_model": self.first, "second_model": self.second, **row})
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        sure = sum(d.p_holm is not None and d.p_holm < LEVEL for d in self.differences)
+        about = f"{self.first} and {self.second} on {self.benchmark['title']}"
+        return one_line(f"Comparison({about}: {len(self.differences)} differences, {sure} with p (Holm) below {LEVEL})")
 
 
 def compare(*results: Result, resamples: int = RESAMPLES) -> list[Comparison]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mrbench.comparison.changed import ChangedQuery
-from mrbench.comparison.paired import Comparison, Difference
+from mrbench.comparison.paired import LEVEL, Comparison, Difference
 from mrbench.leaderboard.data import one_line
 from mrbench.leaderboard.terminal import columns
 from mrbench.leaderboard.wording import signed_interval
-
-LEVEL = 0.05
 
 
 def comparison_text(comparison: Comparison, changed: Sequence[ChangedQuery] | None = None) -> str:
