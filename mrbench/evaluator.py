@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError, MissingExtraError, ResultError
@@ -19,11 +20,12 @@ from mrbench.sources import load_benchmark
 try:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.evaluation import BaseEvaluator
+    from sentence_transformers.base.model import BaseModel
 except ImportError as error:
     raise MissingExtraError("sentence-transformers is not installed", hint='pip install "mrbench[st]"') from error
 
 
-class BenchmarkEvaluator(BaseEvaluator):  # type: ignore[misc]
+class BenchmarkEvaluator(BaseEvaluator):
     """Evaluates a model in training on a benchmark.
 
     A call returns by task the main measure, pair accuracy, and pair accuracy by grain type, under names such as
@@ -77,7 +79,7 @@ class BenchmarkEvaluator(BaseEvaluator):  # type: ignore[misc]
         self.result: Result | None = None
 
     def __call__(
-        self, model: SentenceTransformer, output_path: str | None = None, epoch: float = -1, steps: int = -1
+        self, model: BaseModel, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
         """Evaluate the model and return its metrics.
 
@@ -88,10 +90,13 @@ class BenchmarkEvaluator(BaseEvaluator):  # type: ignore[misc]
             steps: Which step, -1 where there is none.
 
         Raises:
-            ResultError: The model takes none of the tasks.
+            InputError: The model is no embedder.
+            ResultError: It takes none of the tasks.
         """
         from mrbench.models.sentence_transformer import SentenceTransformerModel
 
+        if not isinstance(model, SentenceTransformer):
+            raise InputError("the evaluator embeds", got=type(model).__name__, accepted="a SentenceTransformer")
         training = model.training
         try:
             embedder = SentenceTransformerModel.around(model, name=self.name, batch_size=self.batch_size)
@@ -129,7 +134,7 @@ class BenchmarkEvaluator(BaseEvaluator):  # type: ignore[misc]
             found |= {f"{task}_pair_accuracy[{grain}]": score.score for grain, score in part.pair_accuracy.items()}
         return found
 
-    def get_config_dict(self) -> dict[str, object]:
+    def get_config_dict(self) -> dict[str, Any]:
         """Return what the model card says of this evaluator."""
         about = {"benchmark": self.benchmark.name, "digest": self.benchmark.digest[:12], "split": self.split}
         return {**about, "tasks": ", ".join(self.tasks), **({} if self.limit is None else {"limit": self.limit})}
