@@ -62,7 +62,7 @@ class BenchmarkEvaluator(BaseEvaluator):
         name: str | None = None,
         write_results: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.benchmark = load_benchmark(benchmark) if isinstance(benchmark, str | Path) else benchmark
         self.tasks = list(self.benchmark.task_names) if tasks is None else list(tasks)
         mains = {self.benchmark.task(task).main for task in self.tasks}
