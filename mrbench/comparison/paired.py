@@ -226,7 +226,7 @@ class _Row:
 
 def _measures(one: TaskResult, other: TaskResult) -> Iterator[_Row]:
     for measure in in_order(one.per_query.keys() & other.per_query.keys()):
-        if _averaged(measure):
+        if _tested(measure):
             values = np.array([one.per_query[measure], other.per_query[measure]])
             yield _Row(measure, "", values, np.ones(values.shape[1]))
 
@@ -242,9 +242,10 @@ def _grains(one: TaskResult, other: TaskResult) -> Iterator[_Row]:
             yield _Row("pair_accuracy", grain, values, weight, int((totals[0] != totals[1]).sum()))
 
 
-def _averaged(measure: str) -> bool:
+def _tested(measure: str) -> bool:
+    """Say whether a measure is a mean over queries of which high or low values are good."""
     known = find_measure(measure)
-    return known is None or known.over_queries == "mean"
+    return known is None or (known.over_queries == "mean" and known.higher_is_better is not None)
 
 
 def _difference(task: str, row: _Row, clusters: Ints, drawn: Floats, resamples: int) -> Difference:
@@ -282,5 +283,5 @@ def _only_one(task: str, one: TaskResult, other: TaskResult, names: tuple[str, s
         if has.pair_accuracy and lacks.pair_accuracy and not lacks.pair_counts:
             yield f"{task}: {name} has no pairs by query: no grain is compared; mrbench rescore --overwrite adds them"
     for measure in in_order(one.per_query.keys() & other.per_query.keys()):
-        if not _averaged(measure):
-            yield f"{task}: {measure} is no mean over queries, and is not tested"
+        if not _tested(measure):
+            yield f"{task}: {measure} is not tested: it is no mean over queries, or neither high nor low is good"

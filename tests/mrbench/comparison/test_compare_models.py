@@ -117,6 +117,13 @@ def test_what_only_one_has_is_said(folders: dict[str, Path]) -> None:
     assert "t2i: not evaluated for less" in found.absent
 
 
+def test_what_is_neither_good_nor_bad_is_not_tested(folders: dict[str, Path]) -> None:
+    (found,) = compare(result(folders["whole"]), result(folders["guess"]), resamples=100)
+    assert "image_only_hit_rate@1" in result(folders["whole"]).tasks["it2i"].per_query
+    assert not [d for d in found.differences if d.measure.startswith(("image_only", "text_only"))]
+    assert any("image_only_hit_rate@1 is not tested" in said for said in found.absent)
+
+
 def test_several_models_are_compared_two_by_two(folders: dict[str, Path]) -> None:
     found = compare(*(result(folders[name]) for name in ("whole", "blind", "guess")), resamples=100)
     assert [(c.first, c.second) for c in found] == [("whole", "blind"), ("whole", "guess"), ("blind", "guess")]
