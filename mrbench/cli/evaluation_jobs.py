@@ -149,7 +149,8 @@ class Jobs:
         if self.output is not None and not self.several:
             return self.output / self.part
         if choice.name:
-            name = short_name(plain(choice.name).strip("."), LONGEST_FOLDER)
+            named = short_name(plain(choice.name).strip("."), LONGEST_FOLDER)
+            name = "-".join(part for part in (named, plain(choice.dtype or "")) if part)
         else:
             name = folder_name(choice.model, model, dtype=choice.dtype)
         return (self.output or Path("results") / self.benchmark.name) / (name or "model") / self.part

@@ -153,6 +153,7 @@ def _row(result: Result, heads: list[TaskHead], measures: list[str], label: str)
         reading="",
         facts=tuple(_facts(result).items()),
         cut=tuple(_cut(result, names)),
+        dtype=one_line(_dtype(result)),
     )
 
 

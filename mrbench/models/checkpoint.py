@@ -32,14 +32,16 @@ _VOCABULARIES = (
     "added_tokens.json",
 )
 _IDLE = {"_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "architectures", "auto_map"}
-_IDLE |= {"dtype", "torch_dtype", "tokenizer_file", "special_tokens_map_file"}
+_IDLE |= {"dtype", "torch_dtype", "tokenizer_file", "special_tokens_map_file", "processor_class"}
+_ADDED = ("special_tokens_map.json", "added_tokens.json")
 
 
 def weights_of(folder: Path) -> list[Path]:
     """Return the files of weights that transformers loads from a folder: what lies beside them does not count.
 
     Raises:
-        ModelError: There are none but pickles, or those of an adapter, or a shard is missing.
+        ModelError: There are none but pickles, or those of an adapter, or a shard is missing, or the file that the
+            configuration names.
     """
     if (folder / "adapter_config.json").exists():
         raise ModelError("the folder holds an adapter, not a whole model", where=folder, hint="merge it into its base")
@@ -60,13 +62,25 @@ def weights_of(folder: Path) -> list[Path]:
 
 
 def _named_weights(folder: Path) -> Path | None:
-    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them."""
+    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them.
+
+    Raises:
+        ModelError: The configuration names a file that is not there.
+    """
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))["transformers_weights"]
     except (OSError, ValueError, KeyError, TypeError):
         said = None
-    names = [said] if isinstance(said, str) and said == Path(said).name else []
-    return next((folder / name for name in (*names, WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if not isinstance(said, str):
+        return next((folder / name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if ".." in Path(said).parts or Path(said).is_absolute() or not (folder / said).is_file():
+        raise ModelError(
+            "the configuration names a file of weights that is not there",
+            where=f"{folder}, config.json, transformers_weights",
+            got=said,
+            accepted="a file in the folder, or no such key",
+        )
+    return folder / said
 
 
 def _shards(index: Path) -> list[Path]:
@@ -78,7 +92,7 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def identity(folder: Path, weights: list[Path]) -> str:
+def identity(folder: Path, weights: list[Path], tokenizer: Any = None) -> str:
     """Return a digest of a checkpoint that changes when, and only when, something that is read of it changes.
 
     It covers the tensors, the configuration, the image processor and the tokenizer. Sharding, metadata of files, the
@@ -87,23 +101,41 @@ def identity(folder: Path, weights: list[Path]) -> str:
     Args:
         folder: The checkpoint.
         weights: From :func:`weights_of`.
+        tokenizer: As for :func:`settings_digest`.
     """
-    parts = f"{tensors_digest(weights)} {settings_digest(folder)}"
+    parts = f"{tensors_digest(weights)} {settings_digest(folder, tokenizer=tokenizer)}"
     return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
-def settings_digest(folder: Path, *more: str) -> str:
+def settings_digest(folder: Path, *more: str, tokenizer: Any = None) -> str:
     """Return 64 hexadecimal digits over what is read of a checkpoint beside its weights.
 
     Args:
         folder: The checkpoint.
         more: Names of files that are read of it beside those of a dual encoder.
+        tokenizer: What was loaded of the folder, whose kind tells which vocabularies it reads; None takes all.
     """
     digest = hashlib.sha256()
-    for name in (*_SETTINGS, *_VOCABULARIES, *more):
-        if (folder / name).is_file():
-            digest.update(f"{name} {hashlib.sha256(_as_read(folder / name)).hexdigest()}\n".encode())
+    for name in (*_SETTINGS, *_vocabularies(folder, tokenizer), *more):
+        if (folder / name).is_file() and (said := _as_read(folder / name)) != b"{}":
+            digest.update(f"{name} {hashlib.sha256(said).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _vocabularies(folder: Path, tokenizer: Any) -> list[str]:
+    """Return the files of vocabularies that a tokenizer reads of a folder, in a fixed order.
+
+    Those that its class names, unless none of them is there. A fast tokenizer that has ``tokenizer.json`` reads no
+    model of SentencePiece beside it.
+    """
+    named = set(getattr(tokenizer, "vocab_files_names", {}).values())
+    if getattr(tokenizer, "is_fast", False):
+        named.add("tokenizer.json")
+        if (folder / "tokenizer.json").is_file():
+            named = {name for name in named if not name.endswith(".model")}
+    if not any((folder / name).is_file() for name in named):
+        return list(_VOCABULARIES)
+    return [name for name in _VOCABULARIES if name in named or name in _ADDED]
 
 
 def _as_read(path: Path) -> bytes:

@@ -107,9 +107,9 @@ class DualEncoder:
             self._scaling = scaling_of(self._processor, self._device)
         self.prepare = partial(pixels_of, self._processor, scaled=self._scaling is None)
         self.name = parts.name
-        self.revision = parts.with_adapter(found.commit or identity(found.folder, weights))
+        self.revision = parts.with_adapter(found.commit or identity(found.folder, weights, self._tokenizer))
         self.revision_is_digest = found.commit is None or parts.adapter is not None
-        self.preprocessing = self._describe_preprocessing(settings_digest(found.folder))
+        self.preprocessing = self._describe_preprocessing(settings_digest(found.folder, tokenizer=self._tokenizer))
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = self._try(source)

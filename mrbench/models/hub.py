@@ -11,8 +11,8 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from logging import CRITICAL
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progr
 
 from mrbench.errors import InputError, ModelError
 from mrbench.files import absent_content
+from mrbench.models.hub_cache import cached_commits, is_edited, storage_of
 
 ANSWER_SECONDS = 5.0
 """How long the hub may take to answer before what is in the cache is taken."""
@@ -49,7 +50,7 @@ class Checkpoint:
     Attributes:
         folder: The folder.
         name: What to call the model: the hub id, or the name of the folder.
-        commit: The commit of a model of the hub; None for any other folder.
+        commit: The commit of a model of the hub; None for any other folder, and where its files were edited.
     """
 
     folder: Path
@@ -65,7 +66,7 @@ def find_checkpoint(source: str) -> Checkpoint:
 
     Args:
         source: A folder, in which ``~`` is expanded, or ``ORG/NAME`` or ``ORG/NAME@REVISION`` with a branch, a tag or a
-            commit. A folder of this name comes before a model of the hub.
+            commit, which may be short. A folder of this name comes before a model of the hub.
 
     Raises:
         InputError: Neither a folder nor of the form of a hub id.
@@ -78,10 +79,10 @@ def find_checkpoint(source: str) -> Checkpoint:
     if revision and re.fullmatch(_COMMIT, revision):
         cached = cached_model(repository, revision)
         if cached is not None and is_complete(cached.folder):
-            return cached
+            return unless_edited(cached)
     found = of_hub(repository, revision, _wanted)
     check_download(found, None if any(_weights(path) for path in found.folder.iterdir()) else "it has no weights")
-    return found
+    return unless_edited(found)
 
 
 def split_id(source: str) -> tuple[str, str | None]:
@@ -111,7 +112,7 @@ def _of_folder(folder: Path) -> Checkpoint:
     repository = re.fullmatch(r"models--(.+)", real.parent.parent.name)
     in_cache = real.parent.name == "snapshots" and real.parents[2:3] == (Path(constants.HF_HUB_CACHE).resolve(),)
     if repository and in_cache and re.fullmatch(_COMMIT, real.name):
-        return Checkpoint(folder, repository[1].replace("--", "/"), real.name)
+        return unless_edited(Checkpoint(folder, repository[1].replace("--", "/"), real.name))
     return Checkpoint(folder, real.name[:_LONGEST] or "model")
 
 
@@ -136,6 +137,13 @@ def of_hub(repository: str, revision: str | None, wanted: Callable[[str, list[st
         cached = cached_model(repository, revision)
         if cached is None:
             offline = isinstance(error, OfflineModeIsEnabled)
+            if len(several := cached_commits(repository, revision)) > 1:
+                raise ModelError(
+                    "several commits in the cache begin with this one",
+                    where="model",
+                    got=where,
+                    accepted=", ".join(several),
+                ) from error
             why = "HF_HUB_OFFLINE is set" if offline else f"the hub does not answer ({type(error).__name__})"
             raise _hub_error(where, f"it is not in the cache, and {why}") from error
         return cached
@@ -162,15 +170,19 @@ def _downloaded(where: str, repository: str, revision: str | None, names: list[s
 
 
 def cached_model(repository: str, revision: str | None) -> Checkpoint | None:
-    """Return the model in the cache of the hub at a branch, a tag or a commit; None where it is not there."""
-    storage = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
-    commit = revision or "main"
-    with suppress(OSError, UnicodeDecodeError):
-        commit = (storage / "refs" / commit).read_text(encoding="utf-8").strip()
-    folder = storage / "snapshots" / commit
-    if not commit or "/" in commit or not os.path.isdir(folder):  # noqa: PTH112 - as above
+    """Return the model in the cache of the hub at a branch, a tag or a commit; None where it is not there.
+
+    A short commit is taken where one commit in the cache begins with it.
+    """
+    commits = cached_commits(repository, revision)
+    if len(commits) != 1:
         return None
-    return Checkpoint(folder, repository, commit)
+    return Checkpoint(storage_of(repository) / "snapshots" / commits[0], repository, commits[0])
+
+
+def unless_edited(found: Checkpoint) -> Checkpoint:
+    """Return a checkpoint without its commit where a file of the snapshot is not what was downloaded."""
+    return replace(found, commit=None) if found.commit and is_edited(found.folder) else found
 
 
 def check_download(found: Checkpoint, lacks: str | None = None) -> None:

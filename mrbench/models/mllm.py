@@ -132,10 +132,11 @@ class Mllm:
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
         self.name, self.device = parts.name, str(self._device)
         self.dtype = str(self.module.dtype).removeprefix("torch.")
-        self.revision = parts.with_adapter(parts.base.commit or identity(folder, weights))
+        self.revision = parts.with_adapter(parts.base.commit or identity(folder, weights, loaded.tokenizer))
         self.revision_is_digest = parts.base.commit is None or parts.adapter is not None
         self.symmetric, self.additive = self.template.symmetric, self.template.sums
-        read = [settings_digest(one) for one in (parts.adapter, folder) if one is not None]
+        read = [] if parts.adapter is None else [settings_digest(parts.adapter)]
+        read.append(settings_digest(folder, tokenizer=loaded.tokenizer))
         self._said = [*read, str(loaded.images.to_dict()), transformers.__version__]
         self.dimension = self._try(str(folder))
 

@@ -12,7 +12,7 @@ import transformers
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import as_array, batches, embed_items, files_digest, weights_digest
+from mrbench.models.common import as_array, batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.dual_encoder import DTYPES
 from mrbench.models.forward import CPU_BATCH
 from mrbench.models.guard import guarded
@@ -101,7 +101,7 @@ class RemoteMllm:
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype).removeprefix("torch.")
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
-        self.revision = snapshot.commit or weights
+        self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
         self.revision_is_digest = snapshot.commit is None
         code = weights_digest(sorted(snapshot.folder.rglob("*.py")))
         said = [template.digest, files_digest(snapshot.folder), weights, code, transformers.__version__]

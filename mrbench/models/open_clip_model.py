@@ -17,7 +17,7 @@ from PIL import Image
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.common import batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import loading, resolve_device
@@ -86,7 +86,7 @@ class OpenClipModel:
             self.prepare = partial(transformed, library.transform.image_transform_v2(settings, is_train=False))
         self.name, self.device, self.dtype = found.name, str(self._device), dtype
         weights = weights_digest([found.weights])
-        self.revision = found.commit or weights
+        self.revision = found.commit or joint_digest(weights, found.configuration, repr(settings))
         self.revision_is_digest = found.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(found.weights.parent)
         self.max_text_length = getattr(self.module, "context_length", None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from logging import CRITICAL
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def load_error(
     if isinstance(error, _SAYS_LITTLE) and reason != kind:
         reason = f"{kind}: {reason}"
     what = f"{part}: {reason}" if part else reason
-    return ModelError(f"cannot load the model: {what}", where=source, got=got, accepted=accepted)
+    hint = "run without -OO and PYTHONOPTIMIZE=2: transformers reads docstrings" if sys.flags.optimize > 1 else None
+    return ModelError(f"cannot load the model: {what}", where=source, got=got, accepted=accepted, hint=hint)
 
 
 @contextmanager
@@ -127,7 +129,8 @@ def quiet() -> Iterator[None]:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity(CRITICAL)
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # stdout is for results
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

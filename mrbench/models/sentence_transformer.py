@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import files_digest, weights_digest
+from mrbench.models.common import files_digest, joint_digest, weights_digest
 from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.guard import guarded
 from mrbench.models.pretrained import check_keys, loading, resolve_device
@@ -96,7 +96,7 @@ class SentenceTransformerModel:
         self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
         self.remote_code = trust_remote_code
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
-        self.revision = snapshot.commit or weights
+        self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
         self.revision_is_digest = snapshot.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
         self.max_text_length = self.module.max_seq_length

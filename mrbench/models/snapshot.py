@@ -11,7 +11,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # not listed as exported
 
 from mrbench.errors import ModelError
-from mrbench.models.hub import Checkpoint, check_download, of_hub, quiet_hub, split_id
+from mrbench.models.hub import Checkpoint, check_download, of_hub, quiet_hub, split_id, unless_edited
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 _OTHER_BACKENDS = ("onnx", "openvino")
@@ -39,7 +39,7 @@ def find_snapshot(source: str) -> Snapshot:
     repository, revision = split_id(source)
     found = of_hub(repository, revision, _wanted)
     check_download(found, _listed_but_missing(found))
-    return found
+    return unless_edited(found)
 
 
 def _wanted(where: str, names: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.common import batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, stacked
 from mrbench.models.pretrained import loading, resolve_device
@@ -75,7 +75,7 @@ class TimmModel:
             self.prepare = partial(transformed, library.data.create_transform(**settings, is_training=False))
         self.name, self.device, self.dtype = snapshot.name, str(self._device), dtype
         weights = weights_digest([snapshot.folder / WEIGHTS])
-        self.revision = snapshot.commit or weights
+        self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
         self.revision_is_digest = snapshot.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
         self.image_size = image_size_of(settings["input_size"][1:])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
+from mrbench.foreign import ForeignExitError, foreign_code
 from mrbench.models.protocol import EmbeddingModel
 from mrbench.registry import Entry, Registry
 
@@ -152,7 +153,12 @@ def load_model(
     if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
         options["trust_remote_code"] = True
     try:
-        return load(*rest, **options)
+        with foreign_code():
+            return load(*rest, **options)
+    except ForeignExitError as error:
+        raise ModelError(
+            "the model cannot be loaded", where=spec, got=str(error), hint="--debug shows where"
+        ) from error
     except (MRBenchError, OSError, MemoryError, ImportError):  # the command line says these in one line as they are
         raise
     except Exception as error:

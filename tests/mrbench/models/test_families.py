@@ -194,14 +194,15 @@ def test_a_tokenizer_of_sentence_pieces(siglip_pieces: Path) -> None:
 
 
 def test_the_pieces_are_part_of_what_the_model_is(siglip_pieces: Path, tmp_path: Path) -> None:
-    from mrbench.models.checkpoint import settings_digest
+    from mrbench.models.checkpoint import processors_of, settings_digest
 
-    before = settings_digest(siglip_pieces)
+    tokenizer, _ = processors_of(siglip_pieces)
+    before = settings_digest(siglip_pieces, tokenizer=tokenizer)
     path = siglip_pieces / "spiece.model"
     kept = path.read_bytes()
     try:
         path.write_bytes(kept + b"\n")
-        assert settings_digest(siglip_pieces) != before
+        assert settings_digest(siglip_pieces, tokenizer=tokenizer) != before
     finally:
         path.write_bytes(kept)
 
