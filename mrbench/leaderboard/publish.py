@@ -22,7 +22,7 @@ FOLDER = FolderKind(FILES["json"], "|".join(map(re.escape, FILES.values())))
 
 
 def publish(
-    results: Sequence[Result], output: Path, *, overwrite: bool = False, allow_limited: bool = False
+    results: Sequence[Result], output: str | Path, *, overwrite: bool = False, allow_limited: bool = False
 ) -> dict[str, Path]:
     """Write the leaderboard of these results; the same results give the same bytes.
 
@@ -41,6 +41,7 @@ def publish(
     """
     from mrbench.leaderboard.html import render_html  # jinja2 only when a page is written
 
+    output = Path(output)
     made = boards(results, allow_limited=allow_limited)
     texts = {
         "html": render_html(made),

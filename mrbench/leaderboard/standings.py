@@ -27,7 +27,7 @@ from mrbench.results import Result, TaskResult, model_key
 
 def contestant(result: Result) -> tuple[str | int, ...]:
     """Return what only one result may have: benchmark, split, pool, cut, and which model made it."""
-    return (*_group(result), *model_key(result.model))
+    return (*result.setting, *model_key(result.model))
 
 
 def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Board]:
@@ -57,15 +57,9 @@ def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Bo
         if contestant(result) in seen:
             raise ResultError("two results of one model on one benchmark", where=where)
         seen.add(contestant(result))
-        groups.setdefault(_group(result), []).append(result)
+        groups.setdefault(result.setting, []).append(result)
     made = [_board(sorted(group, key=contestant)) for group in groups.values()]
     return sorted(made, key=lambda b: (b.title, b.name, b.split, b.pool, b.limit or 0, b.digest))
-
-
-def _group(result: Result) -> tuple[str | int, ...]:
-    benchmark = result.benchmark
-    cut = () if result.limit is None else (result.limit, benchmark.get("distractors", 0), result.seed)
-    return benchmark["digest"], benchmark["split"], benchmark["pool"], *cut
 
 
 def _board(group: list[Result]) -> Board:
