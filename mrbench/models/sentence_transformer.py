@@ -129,7 +129,7 @@ class SentenceTransformerModel:
         self._prompts, self._batch_size = {"query": None, "candidate": None}, batch_size
         self.device = str(module.device)
         self.dtype = str(module.dtype or "float32").removeprefix("torch.")
-        self.modalities = _modalities(module)
+        self.modalities = modalities_of(module)
         self.additive = "image,text" in self.modalities and not module.supports(("image", "text"))
         self.symmetric = self._is_symmetric()
         self.dimension = self._try(name, None)
