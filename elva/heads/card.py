@@ -26,8 +26,7 @@ def model_card(facts: dict[str, Any], reports: Sequence[tuple[str, tuple[str, st
         "",
         f"# {facts['name']}",
         "",
-        f"Linear heads of dimension {facts['dimension']} on frozen encoders, trained with `{training['objective']}`, "
-         f"seed {training['seed']}, on {data['title']} (train split, content digest `{data['digest'][:16]}`).",
+        _what(facts),
         "",
         "Encoders, which are not part of this folder:",
         "",
@@ -57,6 +56,14 @@ def model_card(facts: dict[str, Any], reports: Sequence[tuple[str, tuple[str, st
     if reports:
         lines += ["", f"![before and after]({PLOT})"]
     return "\n".join(lines) + "\n"
+
+
+def _what(facts: dict[str, Any]) -> str:
+    data, training = facts["data"], facts["training"]
+    said = (
+        f"Linear heads of dimension {facts['dimension']} on frozen encoders, trained with `{training['objective']}`, "
+    )
+    return f"{said}seed {training['seed']}, on {data['title']} (train split, digest `{data['digest'][:16]}`)."
 
 
 def _said(setting: dict[str, float]) -> str:

@@ -106,13 +106,16 @@ def graded(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor
 
 
 def reward(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor:
-    """Return less ELVA's reward, margin and ranking, with its gradient in margins and ranks."""
-    options = Reward(softness=setting.temperature, rank_temperature=setting.temperature)
+    """Return less ELVA's reward, margin and ranking, a scalar, with its gradient through margins and ranks.
+
+    As printed, the ranking reward pays a negative of the first two ranks for being similar; here it earns nothing.
+    """
+    options = Reward(floor=True, softness=setting.temperature, rank_temperature=setting.temperature)
     return -reward_parts(_list(batch), options)["total"].mean()
 
 
 def policy(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor:
-    """Return the clipped loss of GRPO with ELVA's reward as printed, for a policy around the embeddings.
+    """Return the clipped loss of GRPO with ELVA's reward, for a policy around the embeddings.
 
     A Gaussian around every candidate's embedding meets the query in one number: the reward sees of it the score alone.
     So the scores are drawn, which is the same policy without the noise that the reward does not see.
@@ -121,7 +124,7 @@ def policy(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor
     number = scores.shape[1]
     around = Gaussian(number, setting.temperature * number**0.5)
     drawn = around.sample(scores.detach(), ROLLOUTS, generator)
-    advantages = group_advantages(reward_parts(drawn, Reward())["total"])
+    advantages = group_advantages(reward_parts(drawn, Reward(floor=True))["total"])
     log_probs = around.log_prob(drawn, scores.unsqueeze(1)).reshape(-1, 1)
     ones = torch.ones_like(log_probs)
     return clipped_loss(log_probs, log_probs.detach(), advantages.reshape(-1), ones)

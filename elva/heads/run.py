@@ -136,7 +136,8 @@ def _data(
     benchmark: Benchmark, keep: Benchmark | None, encoders: Encoders, request: Request, tell: Tell
 ) -> tuple[Split, Split, str]:
     """Return what to train on, what validates, and where the latter comes from."""
-    tested = [(held, "test") for held in (benchmark, keep) if held is not None and "test" in held.splits]
+    tested = [(benchmark, "test")] if "test" in benchmark.splits else []
+    tested += [(keep, keep.default_split)] if keep is not None else []
     shared = shared_texts(benchmark, tested)
     data = read_split(benchmark, "train", encoders, request.cache)
     for name, reason in data.skipped.items():
@@ -251,9 +252,9 @@ def _reports(
     request: Request, after: EmbeddingModel, benchmark: Benchmark, keep: Benchmark | None, tell: Tell
 ) -> list[tuple[str, tuple[str, str], list[Change]]]:
     """Test once, and return for each benchmark its title, the names of both models and the changes."""
-    tested = [(held, split) for held in (benchmark, keep) if held for split in held.splits[-1:] if split != "train"]
-    tested = [(held, split) for held, split in tested if held is keep or split == "test"]
-    if not any(held is benchmark for held, _ in tested):
+    tested = [(benchmark, "test")] if "test" in benchmark.splits else []
+    tested += [(keep, keep.default_split)] if keep is not None else []
+    if "test" not in benchmark.splits:
         tell("the data has no test split: what training changed is not reported")
     if not tested:
         return []
