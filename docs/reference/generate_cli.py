@@ -12,6 +12,7 @@ COMMANDS = (
     "build",
     "build emoji",
     "build scenes",
+    "build paper",
     "build captions",
     "validate",
     "audit",

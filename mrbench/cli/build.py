@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from mrbench.cli.build_paper import paper
 from mrbench.cli.common import WORKERS, ImageRootOption, Json, Overwrite, Seed, Workers, print_json
 from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("paper")(paper)
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
 Size = Annotated[int, typer.Option("--size", min=32, max=1024, help="Side of every picture, in pixels.")]
@@ -49,8 +51,8 @@ def emoji(
     """
     from mrbench.build.emoji import EmojiConfig, build_emoji
 
-    config = EmojiConfig(size=size, test_queries=queries, pool=pool, splits=_names(splits))
-    _report(build_emoji, output, config, seed, workers, overwrite, as_json)
+    config = EmojiConfig(size=size, test_queries=queries, pool=pool, splits=names(splits))
+    report(build_emoji, output, config, seed, workers, overwrite, as_json)
 
 
 @app.command("scenes")
@@ -79,9 +81,9 @@ def scenes(
         pool=pool,
         train_queries=train_queries,
         train_pool=train_pool,
-        splits=_names(splits),
+        splits=names(splits),
     )
-    _report(build_scenes, output, config, seed, workers, overwrite, as_json)
+    report(build_scenes, output, config, seed, workers, overwrite, as_json)
 
 
 @app.command("captions")
@@ -138,7 +140,7 @@ def captions(
     from mrbench.cli.grade import rules
     from mrbench.sources.open import open_benchmark
 
-    config = CaptionsConfig(_names(tasks), _shares(shares), images, queries, shortlist)  # type: ignore[arg-type]
+    config = CaptionsConfig(names(tasks), _shares(shares), images, queries, shortlist)  # type: ignore[arg-type]
     if grain_columns:
         spec += ("&" if "?" in spec else "?") + urlencode({"grains": grain_columns})
     benchmark = open_benchmark(spec, image_root=image_root)
@@ -149,25 +151,27 @@ def captions(
     def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
         return build_captions(benchmark, judge, output, config, **options)
 
-    _report(build, output, config, seed, workers, overwrite, as_json)
+    report(build, output, config, seed, workers, overwrite, as_json)
 
 
 def _shares(value: str | None) -> tuple[float, float, float] | None:
     if value is None:
         return None
     try:
-        train, validation, test = map(float, _names(value))
+        train, validation, test = map(float, names(value))
     except ValueError as error:
         accepted = "three numbers from 0 to 1 that sum to 1: TRAIN,VALIDATION,TEST"
         raise InputError("malformed shares of splits", where="--shares", got=value, accepted=accepted) from error
     return train, validation, test
 
 
-def _names(value: str) -> tuple[str, ...]:
+def names(value: str) -> tuple[str, ...]:
+    """Return the names of a list with commas between."""
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def _report(builder: Any, output: Path, config: Any, seed: int, workers: int, overwrite: bool, as_json: bool) -> None:
+def report(builder: Any, output: Path, config: Any, seed: int, workers: int, overwrite: bool, as_json: bool) -> None:
+    """Build, and print what was built."""
     start = time.perf_counter()
     manifest: Manifest = builder(output, config, seed=seed, workers=workers, overwrite=overwrite)
     note(f"built in {time.perf_counter() - start:.1f} s")

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
 
-from tqdm import tqdm
-
-from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, decode, pixel_sha256, write_benchmark
-from mrbench.errors import BenchmarkError, InputError
-from mrbench.records import AnyImage, Candidate, ImageData, ImageFile, Query, Variant
-from mrbench.workers import Workers, ordered_map, worker_pool
-
-Images = Literal["copy", "reference"]
-Shown = TypeVar("Shown", Candidate, Query, Variant)
-_MANY = 1000  # rows from which a progress bar is worth its line
+from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, write_benchmark
+from mrbench.benchmark.looked_at import Images, LookedAt
+from mrbench.errors import InputError
+from mrbench.workers import worker_pool
 
 
 def convert(
@@ -56,7 +46,7 @@ def convert(
         worker_pool(workers) as pool,
         write_benchmark(output, tasks=said.tasks, corpora=said.corpora, overwrite=overwrite) as writer,
     ):
-        look = _Images(images, pool)
+        look = LookedAt(images, pool)
         for split in benchmark.splits:
             for corpus in benchmark.corpora:
                 label = f"{split}: corpus {corpus}"
@@ -78,7 +68,7 @@ def convert(
         )
 
 
-def _write_task(benchmark: Benchmark, task: str, split: str, writer: BenchmarkWriter, look: _Images) -> None:
+def _write_task(benchmark: Benchmark, task: str, split: str, writer: BenchmarkWriter, look: LookedAt) -> None:
     label = f"{split}: {task}"
     writer.add_queries(split, look.all_of(benchmark.queries(task, split), f"{label} queries"))
     writer.add_judgements(split, task, benchmark.judgements(task, split))
@@ -89,50 +79,6 @@ def _write_task(benchmark: Benchmark, task: str, split: str, writer: BenchmarkWr
         writer.add_lists(split, task, benchmark.lists(task, split))
     if len(benchmark.exclusions(task, split)):
         writer.add_exclusions(split, task, benchmark.exclusions(task, split))
-
-
-class _Images:
-    """Decodes the images of records, in order, and keeps their bytes or their paths."""
-
-    def __init__(self, images: Images, workers: Workers) -> None:
-        self._look = partial(_looked_at, copy=images == "copy")
-        self._workers = workers
-        self._copy = images == "copy"
-        self.referenced = False
-
-    def all_of(self, records: Iterable[Shown], label: str) -> Iterator[Shown]:
-        """Yield records whose images have digests."""
-        total = len(records)  # type: ignore[arg-type]
-        if not total:
-            return
-        hidden = True if total < _MANY else None
-        done = ordered_map(self._look, records, self._workers, chunk=16, in_flight=8)
-        for record in tqdm(done, label, total, unit="row", leave=False, disable=hidden):
-            self.referenced |= isinstance(record.image, ImageFile)
-            yield record
-
-
-def _looked_at(record: Shown, *, copy: bool) -> Shown:
-    """Return a record whose image has the digest of its pixels, and its bytes where they are to be copied."""
-    if record.image is None:
-        return record
-    where = record.query_id if isinstance(record, Variant) else record.id
-    made = replace(record, image=_with_digest(record.image, where, copy))
-    more = () if isinstance(record, Variant) else record.more_images
-    if not more or isinstance(made, Variant):
-        return made
-    return replace(made, more_images=tuple(_with_digest(image, where, copy) for image in more))
-
-
-def _with_digest(image: AnyImage, where: str, copy: bool) -> AnyImage:
-    data = image.data
-    named = f"{where}, {image.path}" if isinstance(image, ImageFile) else where
-    digest = pixel_sha256(decode(ImageData(data, ""), where=named))
-    if image.sha256 and image.sha256 != digest:
-        raise BenchmarkError("an image has other pixels than its digest says", where=named, got=digest)
-    if copy or not isinstance(image, ImageFile):
-        return ImageData(data, digest)
-    return replace(image, sha256=digest)
 
 
 def _description(benchmark: Benchmark) -> str:

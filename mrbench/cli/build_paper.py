@@ -1,0 +1,85 @@
+"""``mrbench build paper``: the recipe of the ELVA paper's MRBench over a tree of M-BEIR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mrbench.cli.common import WORKERS, ImageRootOption, Json, Overwrite, Seed, Workers
+from mrbench.errors import InputError
+
+_ACCEPTED = '{"id": "4:17", "text": "what the picture of this query shows"}'
+DATASETS, SPLIT = "mscoco,nights,cirr", "test"
+
+
+def paper(
+    root: Annotated[str, typer.Option("--root", metavar="mbeir:ROOT", help="The tree of M-BEIR.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)],
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--tasks",
+            metavar="A,B",
+            help="Some of mscoco_task0, mscoco_task3, nights_task4, cirr_task7. [default: all four]",
+            show_default=False,
+        ),
+    ] = None,
+    queries: Annotated[int, typer.Option("--queries", min=1, help="Queries of each task.")] = 250,
+    descriptions: Annotated[
+        Path | None,
+        typer.Option(
+            "--descriptions",
+            metavar="FILE.jsonl",
+            help=f"What pictures show that no caption describes, as in NIGHTS: lines {_ACCEPTED}.",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        str, typer.Option("--images", help="copy: into the Parquet files; reference: by path below the image root.")
+    ] = "reference",
+    image_root: ImageRootOption = None,
+    seed: Seed = 0,
+    workers: Workers = WORKERS,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Build a benchmark by the recipe of the ELVA paper: four tasks of M-BEIR, queries with two grains or more.
+
+    Example: mrbench build paper --root mbeir:M-BEIR --descriptions nights.jsonl --output paper
+    """
+    from mrbench.build.paper import TASKS, PaperConfig, build_paper
+    from mrbench.cli.build import names, report
+    from mrbench.cli.grade import rules
+    from mrbench.sources.open import open_benchmark
+
+    if not root.startswith("mbeir:"):
+        raise InputError("not a tree of M-BEIR", where="--root", got=root, accepted="mbeir:ROOT")
+    config = PaperConfig(tuple(TASKS) if tasks is None else names(tasks), queries, images)  # type: ignore[arg-type]
+    said = {} if descriptions is None else _descriptions(descriptions)
+    options = "&" if "?" in root else "?"
+    benchmark = open_benchmark(f"{root}{options}datasets={DATASETS}&splits={SPLIT}", image_root=image_root)
+    judge = rules(soft=False)
+
+    def build(output: Path, config: Any, **chosen: Any) -> Any:
+        return build_paper(benchmark, judge, output, config, descriptions=said, **chosen)
+
+    report(build, output, config, seed, workers, overwrite, as_json)
+
+
+def _descriptions(path: Path) -> dict[str, str]:
+    """Return the text of each query's picture.
+
+    Raises:
+        InputError: A line is malformed, or two lines describe one query.
+    """
+    from mrbench.cli.lines import read_lines, text_of
+
+    found: dict[str, str] = {}
+    for where, record in read_lines(path, _ACCEPTED):
+        name = text_of(record, "id", where, _ACCEPTED)
+        if name in found:
+            raise InputError("two descriptions of one query", where=where, got=name)
+        found[name] = text_of(record, "text", where, _ACCEPTED)
+    return found
