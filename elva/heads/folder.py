@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from mrbench.records import Modality
 
 FORMAT, FORMAT_VERSION = "mrbench-head", 1
 WEIGHTS, FACTS, LOADER, CARD, PLOT = "heads.safetensors", "head.json", "load_head.py", "README.md", "before-after.png"
-FOLDER = FolderKind(FACTS, "|".join(name.replace(".", r"\.") for name in (WEIGHTS, FACTS, LOADER, CARD, PLOT)))
+_COMPILED = r"__pycache__/load_head\.[\w.-]+\.pyc"  # what Python leaves where the loader was used
+FOLDER = FolderKind(FACTS, "|".join([*map(re.escape, (WEIGHTS, FACTS, LOADER, CARD, PLOT)), _COMPILED]))
 
 
 def load_encoder(spec: str, takes: Modality | None = None, *, device: str = "auto", **options: Any) -> EmbeddingModel:

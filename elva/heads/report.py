@@ -97,7 +97,7 @@ def _changes(pool: TaskPool, before: Run, after: Run) -> list[Change]:
     names = [name for name in CUTOFFS if name in ranked[0]]
     if not names and pool.definition.main in ranked[0]:
         names = [pool.definition.main]
-    found = [_change(pool.task, name, "", ranked[0][name], ranked[1][name], clusters) for name in names]
+    found = [changed(pool.task, name, "", ranked[0][name], ranked[1][name], clusters) for name in names]
     pairs = pool.pairs
     cut = np.zeros(len(pairs.query), dtype=np.bool_)
     for run in runs:
@@ -110,7 +110,7 @@ def _changes(pool: TaskPool, before: Run, after: Run) -> list[Change]:
         of = (pairs.kind == kind) & ~cut
         codes = np.unique(clusters[pairs.query[of]], return_inverse=True)[1].reshape(-1)
         found.append(
-            _change(pool.task, "pair_accuracy", pool.grain_types[kind], right[0][of], right[1][of], codes, share=True)
+            changed(pool.task, "pair_accuracy", pool.grain_types[kind], right[0][of], right[1][of], codes, share=True)
         )
     return found
 
@@ -127,9 +127,20 @@ def _right(pool: TaskPool, run: Any) -> Floats:
     return right
 
 
-def _change(
+def changed(
     task: str, measure: str, grain: str, one: Floats, other: Floats, clusters: Ints, share: bool = False
 ) -> Change:
+    """Return a change from values of the same queries or pairs.
+
+    Args:
+        task: Name of the task.
+        measure: Name of the measure.
+        grain: Grain type, or empty.
+        one: Values before, shape ``(num_values,)``.
+        other: Values after.
+        clusters: Cluster of each value, 0 to ``num_clusters - 1``.
+        share: Whether to say in which interval the share after lies.
+    """
     number = int(clusters.max()) + 1
     interval = bounds = None
     if number > 1:

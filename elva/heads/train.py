@@ -146,22 +146,27 @@ class _Run:
         while self.step < until and not (patience and self._idle() >= patience):
             task, queries = next(self.drawn)
             loss = self.loss(task, queries)
-            if not torch.isfinite(loss):
-                raise ModelError(
-                    "the loss is not finite, nothing is written",
-                    where=f"{self.plan.objective}, step {self.step}, learning rate {self.setting.rate:g}",
-                    got=float(loss.detach()),
-                    hint="lower --rate",
-                )
             for group in self.optimiser.param_groups:
                 group["lr"] = self.setting.rate * min(1.0, (self.step + 1) / WARMUP)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
+            self._check_finite(loss)
             self.step += 1
             bar.update()
             if self.step % self.plan.every == 0:
                 self.look()
+
+    def _check_finite(self, loss: Tensor) -> None:
+        """Raise where the loss, or the length of a weight, is no number any more."""
+        lengths = [tensor.detach().norm() for tensor in self.heads.parameters()]
+        if not torch.isfinite(torch.stack([loss.detach(), *lengths])).all():
+            raise ModelError(
+                "training diverged, nothing is written: the loss or a weight is not finite",
+                where=f"{self.plan.objective}, step {self.step}, learning rate {self.setting.rate:g}",
+                got=float(loss.detach()),
+                hint="lower --rate",
+            )
 
     def loss(self, task: TrainTask, queries: Ints) -> Tensor:
         """Return the loss of a step."""
