@@ -40,7 +40,7 @@ def load_encoder(spec: str, takes: Modality | None = None, *, device: str = "aut
         ModelError: It embeds nothing, or not this.
     """
     model = load_model(spec, device=device, **options)
-    if isinstance(model, VectorFolder) or not isinstance(model, EmbeddingModel):
+    if isinstance(model, VectorFolder):
         raise ModelError(
             "not an encoder", where=spec, got=type(model).__name__, accepted="a model that embeds texts or images"
         )

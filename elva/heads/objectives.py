@@ -106,16 +106,18 @@ def graded(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor
 
 
 def reward(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor:
-    """Return less ELVA's reward, margin and ranking, a scalar, with its gradient through margins and ranks.
+    """Return InfoNCE less, by weight, ELVA's reward: margin and ranking, with its gradient through both.
 
     As printed, the ranking reward pays a negative of the first two ranks for being similar; here it earns nothing.
+    The reward alone pays for likeness to everything, and collapses: ELVA too rewards what was trained by contrast.
     """
     options = Reward(floor=True, softness=setting.temperature, rank_temperature=setting.temperature)
-    return -reward_parts(_list(batch), options)["total"].mean()
+    earned = reward_parts(_list(batch), options)["total"].mean() / setting.temperature
+    return infonce(batch, setting, generator) - setting.weight * earned
 
 
 def policy(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor:
-    """Return the clipped loss of GRPO with ELVA's reward, for a policy around the embeddings.
+    """Return InfoNCE and, by weight, the clipped loss of GRPO with ELVA's reward, for a policy around the embeddings.
 
     A Gaussian around every candidate's embedding meets the query in one number: the reward sees of it the score alone.
     So the scores are drawn, which is the same policy without the noise that the reward does not see.
@@ -127,7 +129,8 @@ def policy(batch: Batch, setting: Setting, generator: torch.Generator) -> Tensor
     advantages = group_advantages(reward_parts(drawn, Reward(floor=True))["total"])
     log_probs = around.log_prob(drawn, scores.unsqueeze(1)).reshape(-1, 1)
     ones = torch.ones_like(log_probs)
-    return clipped_loss(log_probs, log_probs.detach(), advantages.reshape(-1), ones)
+    learned = clipped_loss(log_probs, log_probs.detach(), advantages.reshape(-1), ones)
+    return infonce(batch, setting, generator) + setting.weight * learned
 
 
 def _list(batch: Batch) -> Tensor:
@@ -164,7 +167,7 @@ def grid(objective: str, *, identity: bool = False, rate: float | None = None) -
     [0.001, 0.003, 0.001, 0.003]
     """
     rates = (1e-4, 1e-3) if identity else (1e-3, 3e-3)
-    if objective in ("ladder", "graded"):
+    if objective != "infonce":
         settings = [Setting(tau, 3e-4 if identity else 1e-3, weight) for tau in (0.05, 0.1) for weight in (0.3, 1.0)]
     else:
         settings = [Setting(tau, step) for tau in (0.05, 0.1) for step in rates]

@@ -20,7 +20,7 @@ from elva.heads.objectives import NEED_LADDERS, OBJECTIVES, grid
 from elva.heads.report import Change, compare, draw, table, to_json
 from elva.heads.train import Plan, Trained, train
 from mrbench.benchmark import Benchmark
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError
 from mrbench.evaluation.environment import environment
 from mrbench.folders import check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel
@@ -121,13 +121,6 @@ def train_heads(request: Request, tell: Tell) -> dict[str, Any]:
     if plan.guard and keep is not None and "train" in keep.splits:
         held = read_split(keep, "train", encoders, request.cache)
     trained = train(data, validation, plan, held)
-    if not trained.step and not request.mend:
-        raise ModelError(
-            "training was no better on the validation data than the random heads that it began with, nothing is written",
-            where=request.data,
-            got=f"{len(trained.curve)} looks",
-            hint="more data, another --rate, or --objective infonce",
-        )
     tell(f"picked on validation data: {trained.setting}, step {trained.step}")
     if not trained.step:
         tell("no step was better on the validation data than the model as it is: the heads are the identity")

@@ -139,7 +139,8 @@ class _Run:
         self.generator = torch.Generator().manual_seed(plan.seed + 1)
         self.rng = np.random.default_rng([plan.seed, 2])
         self.best: tuple[float, int, dict[str, Embeddings]] = (-np.inf, 0, {})
-        self.look()
+        if plan.identity:  # random heads are no result
+            self.look()
 
     def advance(self, until: int, bar: Any, patience: int | None = None) -> None:
         """Train until a step, or until the validation score has not risen for some looks."""

@@ -56,8 +56,9 @@ def test_the_graded_term_puts_a_member_before_what_keeps_less_and_not_before_wha
 def test_a_reward_lifts_the_positive_and_sinks_its_ladder(name):
     torch.manual_seed(0)
     given = batch([[0.3, 0.35, 0.1, 0.0]] * 40, [[0, 1]] * 40)
-    loss = OBJECTIVES[name](given, Setting(0.1, 1e-3), torch.Generator().manual_seed(0))
-    (gradient,) = torch.autograd.grad(loss, given.scores)
+    loss = OBJECTIVES[name](given, Setting(0.1, 1e-3, 1.0), torch.Generator().manual_seed(0))
+    term = loss - OBJECTIVES["infonce"](given, Setting(0.1, 1e-3), torch.Generator())
+    (gradient,) = torch.autograd.grad(term, given.scores)
     assert gradient[:, 0].mean() < 0 < gradient[:, 1].mean()
 
 

@@ -13,7 +13,7 @@ from drawn_photos import write_photos
 from tqdm import tqdm
 
 from elva.heads.data import read_split
-from elva.heads.folder import load_encoder, parts_of
+from elva.heads.folder import identity, load_encoder, parts_of
 from elva.heads.objectives import grid
 from elva.heads.run import Request, train_heads
 from elva.heads.train import Plan, _Guard, _Run
@@ -159,7 +159,7 @@ def test_without_a_validation_split_whole_photos_are_held_out(tmp_path):
         ({"objective": "graded"}, InputError, "graded needs ladders"),
         ({"objective": "reward"}, InputError, "reward needs ladders"),
         ({"specs": {**SPECS, "image": SPECS["text"]}}, ModelError, "the encoder takes no image"),
-        ({"specs": {**SPECS, "text": f"{ENCODERS}nothing"}}, ModelError, "not an encoder"),
+        ({"specs": {**SPECS, "text": f"{ENCODERS}nothing"}}, ModelError, "not an embedding model"),
         ({"specs": {**SPECS, "text": f"{ENCODERS}Alike"}}, InputError, "all texts of the training split are equal"),
         ({"rate": 1e30}, ModelError, "training diverged, nothing is written"),
         ({"specs": {"text": SPECS["text"]}, "mend": True}, InputError, "no task .* can be trained on.*take no image"),
@@ -230,7 +230,7 @@ def test_another_encoder_is_refused_and_other_heads_are_another_revision(copy, t
     (copy / "head.json").write_text(json.dumps(facts))
     with pytest.raises(ModelError, match="not the one that the heads were trained on"):
         load_model(f"head:{copy}")
-    facts["encoders"]["text"]["identity"] = "2 float32"
+    facts["encoders"]["text"]["identity"] = identity(load_model(f"{ENCODERS}Later"))
     (copy / "head.json").write_text(json.dumps(facts))
     assert load_model(f"head:{copy}").revision != load_model(f"head:{trained[0]}").revision
 
