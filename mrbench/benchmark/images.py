@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import warnings
@@ -48,7 +49,9 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
                 got=f"{opened.width}x{opened.height}",
                 accepted=f"a side at most {MAX_RATIO} times the other",
             )
+        stored = opened.tile[0][3] if opened.tile else None  # known until the pixels are read
         opened.load()
+        _scale_transparent_colour(opened, stored)
         upright = _upright(opened)
         if upright.mode == "RGB" and "transparency" not in upright.info:
             return upright
@@ -72,6 +75,23 @@ def _upright(image: Image.Image) -> Image.Image:
             return ImageOps.exif_transpose(image) if turned else image
     except Exception:
         return image
+
+
+def _scale_transparent_colour(image: Image.Image, stored: object) -> None:
+    """Bring the transparent colour of a PNG to 8 bits, as Pillow brings the pixels but not this colour.
+
+    Of 16-bit colours the upper 8 bits are compared, since Pillow keeps no more.
+
+    Args:
+        image: A decoded image, whose ``info`` is changed.
+        stored: How the file stores pixels, in Pillow's words.
+    """
+    key = image.info.get("transparency")
+    steps = {"L;2": 85, "L;4": 17}.get(str(stored))
+    if steps is not None and isinstance(key, int):
+        image.info["transparency"] = key * steps
+    elif stored == "RGB;16B" and isinstance(key, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
@@ -115,3 +135,22 @@ def encode_png(image: Image.Image) -> ImageData:
     buffer = io.BytesIO()
     rgb.save(buffer, "PNG", compress_level=6)
     return ImageData(buffer.getvalue(), pixel_sha256(rgb))
+
+
+def data_uri(image: Image.Image, *, quality: int | None = None) -> str:
+    """Return a picture as a data URI.
+
+    Args:
+        image: The picture.
+        quality: 1 to 95 for JPEG; None for PNG, which loses nothing.
+
+    >>> data_uri(Image.new("RGB", (1, 1)))[:25], data_uri(Image.new("RGB", (1, 1)), quality=80)[:26]
+    ('data:image/png;base64,iVB', 'data:image/jpeg;base64,/9j')
+    """
+    stream = io.BytesIO()
+    if quality is None:
+        image.save(stream, "PNG", compress_level=1)
+    else:
+        image.convert("RGB").save(stream, "JPEG", quality=quality)
+    kind = "png" if quality is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from mrbench.benchmark import Benchmark
-from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
+from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource, open_store
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
 from mrbench.evaluation.describe import describe
 from mrbench.evaluation.environment import environment
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
-from mrbench.models.protocol import EmbeddingModel, on_gpu
+from mrbench.models.protocol import EmbeddingModel, is_multi_vector, on_gpu
 from mrbench.models.vectors import VectorFolder
 from mrbench.pools import DISTRACTORS, TaskPool, load_pool, pool_modalities
 from mrbench.pools.overlay import Overlay, OverlayPairs
@@ -102,7 +102,7 @@ def evaluate(
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     laid = _laid(overlay, pools)
-    source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
+    source = _source(model, benchmark, split, open_store(model, cache, share), instruction)
     run = Run(
         model=describe(model) | ({"name": name} if name else {}),
         benchmark={
@@ -226,7 +226,7 @@ def embed(
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(_source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction), pools)
+    embed_tasks(_source(model, benchmark, split, open_store(model, cache, share), instruction), pools)
 
 
 def _source(
@@ -322,6 +322,9 @@ def _check_model(model: EmbeddingModel) -> None:
     """Raise :class:`ModelError` where a model is none, or says of itself what cannot be."""
     if not isinstance(model, EmbeddingModel):
         raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
+    if is_multi_vector(model) and getattr(model, "additive", False):
+        what = "a model of several vectors an item cannot be additive: such vectors are not added up"
+        raise ModelError(what, where=model.name, got="additive = True", accepted="False")
     if not isinstance(model.dimension, int | np.integer) or model.dimension < 1:
         raise ModelError("malformed dimension", where=model.name, got=model.dimension, accepted="1 or more")
     if isinstance(model.modalities, str) or not set(model.modalities) <= set(MODALITIES):

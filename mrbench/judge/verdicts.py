@@ -42,11 +42,14 @@ class Verdict:
         grains: The grains of the query.
         answers: ``kept``, ``violated`` or ``unknown`` for each of them.
         support: For each of them how much the candidate supports it, from 0 to 1, where the judge tells.
+        votes: For each of them how many texts of the candidate keep it, and how many contradict it, where the judge
+            reads text by text.
     """
 
     grains: tuple[Grain, ...]
     answers: tuple[str, ...]
     support: tuple[float, ...] | None = None
+    votes: tuple[tuple[int, int], ...] | None = None
 
     def types(self, answer: str) -> list[str]:
         """Return the types of the grains with this answer, in the order of the query."""
@@ -72,16 +75,19 @@ class Judge(Protocol):
     Attributes:
         name: How a user names it, for example ``rules``.
         versions: Everything that its verdicts depend on, by name.
+        sees_photos: Whether it looks at the photo of a candidate that has one, beside its texts.
     """
 
     name: str
     versions: dict[str, str]
+    sees_photos: bool
 
     def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Verdict]:
         """Judge queries against candidates.
 
         Args:
-            pairs: A query and all texts of its candidate, which are read together.
+            pairs: A query and all texts of its candidate, which are read together;
+                :class:`mrbench.judge.pictured.Pictured` where the candidate has a photo too.
 
         Returns:
             A verdict for each pair, in order.

@@ -104,6 +104,7 @@ class Row:
         ranks: 95 % interval of the rank, or None.
         group: Letters; models that share one cannot be told apart.
         cut: How many texts it did not read to their end, a sentence for each task with any.
+        dtype: The number format of its weights, empty where the result does not say it.
     """
 
     rank: int | None
@@ -119,6 +120,7 @@ class Row:
     ranks: tuple[int, int] | None = None
     group: str = ""
     cut: tuple[str, ...] = ()
+    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,16 @@
 """The leaderboard as one page that opens without a server and asks for nothing from the network.
 
-Every text goes through Jinja's autoescape. The content policy in the page allows the one style sheet and the one
-script that are part of it, named by their hashes, and nothing else: no style or event attribute, no picture, no frame.
+The content policy in the page allows its style sheet and its script, and nothing else: no style or event attribute, no
+picture, no frame.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from mrbench.leaderboard import wording
 from mrbench.leaderboard.data import CHANCE, Board, Cell
+from mrbench.pages import asset, environment, policy
 
 HEAT_STEPS = 10
 """Colour steps on either side of chance."""
@@ -23,33 +18,18 @@ HEAT_STEPS = 10
 
 def render_html(boards: Sequence[Board]) -> str:
     """Return the page: for each board the ranking, the heat map of grains, all measures, and how it was measured."""
-    environment = Environment(
-        loader=PackageLoader("mrbench.leaderboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    made = environment(
+        "mrbench.leaderboard", decimal=wording.decimal, heat=heat_class, sensitivity_heat=sensitivity_class
     )
-    environment.filters.update(decimal=wording.decimal, heat=heat_class, sensitivity_heat=sensitivity_class)
-    style, script = _asset("style.css"), _asset("sort.js")
-    return environment.get_template("index.html.j2").render(
+    style, script = (asset("mrbench.leaderboard", name) for name in ("style.css", "sort.js"))
+    return made.get_template("index.html.j2").render(
         boards=boards,
         wording=wording,
         chance=CHANCE,
         steps=range(2 * HEAT_STEPS + 1),
-        # Both are files of this package, not data, and a style sheet must not be escaped.
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        policy="; ".join(
-            (
-                "default-src 'none'",
-                f"style-src '{_hash(style)}'",
-                f"script-src '{_hash(script)}'",
-                "base-uri 'none'",
-                "form-action 'none'",
-            )
-        ),
+        style=style,
+        script=script,
+        policy=policy(style, script),
     )
 
 
@@ -73,11 +53,3 @@ def sensitivity_class(cell: Cell) -> str:
     if cell.score is None:
         return "none"
     return f"h{round(HEAT_STEPS * (1 + min(1.0, max(-1.0, cell.score))))}"
-
-
-def _asset(name: str) -> str:
-    return (files("mrbench.leaderboard") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
