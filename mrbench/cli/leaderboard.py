@@ -29,9 +29,7 @@ def leaderboard(
             show_default=False,
         ),
     ] = None,
-    pictures: Annotated[
-        int, typer.Option("--pictures", min=0, help="Most pictures to write for a benchmark.")
-    ] = 4000,
+    pictures: Annotated[int, typer.Option("--pictures", min=0, help="Most pictures to write for a benchmark.")] = 4000,
     image_root: ImageRootOption = None,
     overwrite: Overwrite = False,
     as_json: Json = False,

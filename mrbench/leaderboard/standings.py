@@ -39,9 +39,7 @@ def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Bo
     return [board for board, _ in boards_with_results(results, allow_limited=allow_limited)]
 
 
-def boards_with_results(
-    results: Sequence[Result], *, allow_limited: bool = False
-) -> list[tuple[Board, list[Result]]]:
+def boards_with_results(results: Sequence[Result], *, allow_limited: bool = False) -> list[tuple[Board, list[Result]]]:
     """Return the boards of these results, each with the results of its rows in the order of the rows.
 
     Args:

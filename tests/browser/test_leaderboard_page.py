@@ -12,10 +12,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "mrbench" / "leaderboard"))
 
+from mrbench.leaderboard.html import render_html
 from result_samples import hostile, samples
 
 from mrbench.leaderboard import boards
-from mrbench.leaderboard.html import render_html
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

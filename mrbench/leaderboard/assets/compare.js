@@ -105,8 +105,7 @@
       el(
         "tr",
         {},
-        el("th", { scope: "row" }, board.tasks[test.number].title, el("small", {}, board.tasks[test.number].main)),
-        el("td", {}, name(board, test.a), " − ", name(board, test.b)),
+        el("th", { scope: "row" }, name(board, test.a), " − ", name(board, test.b), el("small", {}, `${board.tasks[test.number].title}, ${board.tasks[test.number].main}`)),
         el("td", { class: test.holm < 0.05 ? "clear" : null }, signed(test.difference)),
         el("td", {}, `${signed(test.low)} to ${signed(test.high)}`),
         el("td", {}, test.p.toFixed(4)),
@@ -115,7 +114,7 @@
       ),
     );
     const caption = `Interval: bootstrap over clusters of queries; p: paired randomisation test, ${data.resamples.toLocaleString("en")} draws each; corrected after Holm for the tests of this table.`;
-    return table("Differences", caption, ["Task", "A − B", "Difference", "95 %", "p", "p, corrected", ""], rows);
+    return table("Differences", caption, ["A − B", "Difference", "95 %", "p", "p, corrected", "Reading"], rows);
   }
 
   function grains(board, models, data) {
@@ -144,7 +143,7 @@
       }
     }
     if (!current() || !made.length) return;
-    place.replaceChildren(table("Wins, ties and losses", "Queries on which A is right and B wrong, both are alike, or B is right and A wrong; all, and those that ask for a grain.", ["Queries", "A − B", "A wins", "ties", "B wins", "Examples"], made));
+    place.replaceChildren(table("Wins, ties and losses", "Queries on which A is right and B wrong, both are alike, or B is right and A wrong; all, and those that ask for a grain.", ["Queries", "A wins", "ties", "B wins", "Examples"], made));
   }
 
   function winRows(board, number, a, b, found) {
@@ -156,8 +155,7 @@
       el(
         "tr",
         {},
-        el("th", { scope: "row" }, what, el("small", {}, `${board.tasks[number].title}, in the first ${found.k}`)),
-        el("td", {}, name(board, a), " − ", name(board, b)),
+        el("th", { scope: "row" }, what, el("small", {}, `${board.models[a].label} − ${board.models[b].label}, ${board.tasks[number].title}, in the first ${found.k}`)),
         el("td", {}, String(part.wins)),
         el("td", {}, String(part.ties)),
         el("td", {}, String(part.losses)),

@@ -28,9 +28,9 @@ mrbench.query = (() => {
     const [id, text, address, grains] = candidate;
     const says = grains.map(([, value]) => value).join(", ");
     const image = picture(address, says || `candidate ${id}`);
-    const body = text ? el("span", { class: image ? null : "textual" }, written(text, types, colour, marked)) : null;
+    const body = text ? el("bdi", {}, written(text, types, colour, marked)) : null;
     if (image || body) return [image, body];
-    return el("span", { class: "textual" }, says || `candidate ${id}`);
+    return el("span", {}, says || `candidate ${id}`);
   }
 
   function worth(relevant, lost, grade, asked, types, colour) {
@@ -57,14 +57,13 @@ mrbench.query = (() => {
     const find = await candidates(place, numbers, sizes.candidates);
     const colour = colours(grains);
     const all = () => true;
-    const has = index.hasLadder !== false;
     box.replaceChildren(
       el("h2", {}, "Query ", el("code", {}, index.ids[row])),
       el("p", { class: "note" }, index.instructions[instruction]),
       picture(address, "the picture of the query") ?? "",
       text ? el("p", { class: "said" }, el("bdi", {}, written(text, types, colour, all))) : "",
       el("ul", { class: "asked" }, grains.map(([kind, value]) => el("li", {}, pill(kind, types, colour), " ", value))),
-      el("h3", {}, has ? "Its ladder" : "Judged candidates"),
+      el("h3", {}, index.ladder ? "Its ladder" : "Judged candidates"),
       el(
         "ol",
         { class: "cards" },
@@ -96,7 +95,7 @@ mrbench.query = (() => {
             { class: relevant ? "right" : null },
             el("span", { class: "number" }, String(place + 1)),
             shown(find(at), types, colour, (kind) => lost.includes(kind)),
-            el("span", {}, el("small", {}, score.toFixed(3)), worth(relevant, lost, -1, -1, types, colour)),
+            el("div", {}, el("small", {}, score.toFixed(3)), worth(relevant, lost, -1, -1, types, colour)),
           ),
         ),
       ),

@@ -35,7 +35,7 @@ def _task(view: BoardView, number: int) -> dict[str, Any]:
     scores = [view.board.rows[i].tasks[number].score for i in rows]
     parts = [view.results[i].tasks[head.name] for i in rows]
     known = find_measure(head.main)
-    made = {"models": rows, "scores": scores, "pairs": []}
+    made: dict[str, Any] = {"models": rows, "scores": scores, "pairs": []}
     if len(rows) < 2 or (known is not None and known.over_queries != "mean"):
         return made
     if any(head.main not in part.per_query for part in parts):
@@ -61,9 +61,7 @@ def _grains(view: BoardView) -> list[dict[str, Any]]:
     for panel in view.board.panels:
         lines = {
             line.row: [
-                None
-                if cell.score is None
-                else [round(cell.score, 4), *(cell.interval or (None, None)), cell.count]
+                None if cell.score is None else [round(cell.score, 4), *(cell.interval or (None, None)), cell.count]
                 for cell in line.cells
             ]
             for line in panel.lines

@@ -6,6 +6,7 @@ Candidates are numbered as queries name them, ladders first, so that one query n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.leaderboard.site.found import Found, is_relevant, read_found
 from mrbench.leaderboard.site.pictures import Pictures
 from mrbench.leaderboard.site.scripts import write_script
-from mrbench.pools import TaskPool, load_pool
+from mrbench.pools import Listed, TaskPool, load_pool
 from mrbench.records import Grain, Query
 from mrbench.results import Result
 
@@ -63,7 +64,8 @@ def write_task(
     cutoff = pool.definition.main.rpartition("@")[2]
     sizes = {"queries": QUERIES, "results": RESULTS, "candidates": CANDIDATES}
     k = int(cutoff) if cutoff.isdecimal() else 1
-    write_script(folder, f"{name}/index", {**index, "types": types, "models": sorted(found), "k": k, "sizes": sizes})
+    has = {"types": types, "models": sorted(found), "k": k, "sizes": sizes, "ladder": len(pool.ladder.query) > 0}
+    write_script(folder, f"{name}/index", {**index, **has})
 
 
 def clean(text: str) -> str:
@@ -82,9 +84,10 @@ def pieces(text: str, grains: Sequence[Grain], types: list[str]) -> list[list[An
     [['two', 1], [' ', -1], ['red', 0], [' dogs', -1]]
     """
     spans = [(g.start, g.end, _number(types, g.type)) for g in grains if g.start is not None and g.end is not None]
-    ends = sorted({0, min(len(text), LONGEST), *(e for s in spans for e in s[:2] if 0 <= e <= min(len(text), LONGEST))})
+    last_end = min(len(text), LONGEST)
+    ends = sorted({0, last_end, *(end for span in spans for end in span[:2] if 0 <= end <= last_end)})
     found = []
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         kind = next((kind for first, last, kind in spans if first <= start and end <= last), -1)
         found.append([clean(text[start:end]), kind])
     return found
@@ -108,16 +111,15 @@ def _ladder(pool: TaskPool) -> list[Ints]:
     query, position = pool.ladder.query, pool.ladder.position
     if not len(query):
         query, position = pool.relevant
-        listed = pool.judgements
-        if hasattr(listed, "relevance"):
-            query, position = listed.query, listed.position
+        if isinstance(pool.judgements, Listed):
+            query, position = pool.judgements.query, pool.judgements.position
     own = position == pool.positives[query]
     gain = pool.judgements.gains_of(query, position)
     order = np.lexsort((position, -gain, ~own, query))
     query, position = query[order], position[order]
     ends = np.searchsorted(query, np.arange(len(pool.query_ids) + 1))
     most = None if len(pool.ladder.query) else MOST_JUDGED
-    return [position[start:end][:most] for start, end in zip(ends, ends[1:], strict=False)]
+    return [position[start:end][:most] for start, end in pairwise(ends)]
 
 
 def _numbered(pool: TaskPool, ladder: Sequence[Ints], found: Mapping[int, Found]) -> Ints:
@@ -150,7 +152,8 @@ def _write_queries(
 ) -> dict[str, Any]:
     """Write what queries ask and their ladders; return what lists and filters need of all of them."""
     row_of = {query_id: row for row, query_id in enumerate(pool.query_ids.tolist())}
-    texts, asks = [""] * len(row_of), [[] for _ in row_of]
+    texts = [""] * len(row_of)
+    asks: list[list[int]] = [[] for _ in row_of]
     instructions: dict[str, int] = {}
     shard: dict[int, list[Any]] = {}
     for query in benchmark.queries(pool.task, split):

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mrbench.leaderboard import wording
 from mrbench.leaderboard.data import CHANCE, Cell
 from mrbench.leaderboard.site import figures, plots
-from mrbench.leaderboard.site.method import method
+from mrbench.leaderboard.site.method import measures
 from mrbench.leaderboard.site.view import Site
 
 HEAT_STEPS = 10
@@ -43,8 +43,7 @@ def pages(site: Site) -> Iterator[tuple[str, str]]:
     environment = _environment()
     for path, _ in NAVIGATION:
         template = environment.get_template(path.replace(".html", ".html.j2"))
-        extra = {"method": method(site)} if path == "method.html" else {}
-        yield path, template.render(site=site, here=path, root="", **extra)
+        yield path, template.render(site=site, here=path, root="")
     template = environment.get_template("model.html.j2")
     for slug, found in site.models.items():
         yield f"models/{slug}.html", template.render(site=site, here="", root="../", slug=slug, found=found)
@@ -71,6 +70,7 @@ def _environment() -> Environment:
     environment.globals.update(
         wording=wording,
         figures=figures,
+        measures=measures,
         plots=plots,
         chance=CHANCE,
         policy=POLICY,

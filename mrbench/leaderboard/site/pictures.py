@@ -35,8 +35,8 @@ class Pictures:
         if image is None:
             return None
         if isinstance(image, ImageFile):
-            path = os.path.relpath(os.path.realpath(image.path), self._output)
-            return quote(path if path.startswith(".") else f"./{path}")
+            below = os.path.relpath(os.path.realpath(image.path), self._output)
+            return quote(below if below.startswith(".") else f"./{below}")
         data = image.data
         kind = next((kind for start, kind in _KINDS if data.startswith(start)), "")
         if not kind and data[:4] == b"RIFF" and data[8:12] == b"WEBP":

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mrbench.benchmark import Source
+from mrbench.benchmark import Manifest
 from mrbench.leaderboard.data import Board, Row, TaskHead
 from mrbench.leaderboard.reported import Reported
 from mrbench.leaderboard.tasks import lower_is_better
@@ -65,11 +65,11 @@ class BoardView:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All that the pages show. ``sources`` says by digest whose art and text a benchmark holds."""
+    """All that the pages show. ``cards`` has by digest what a benchmark that was opened says of itself."""
 
     boards: tuple[BoardView, ...]
     reported: tuple[Reported, ...] = ()
-    sources: Mapping[str, tuple[Source, ...]] = field(default_factory=dict)
+    cards: Mapping[str, Manifest] = field(default_factory=dict)
 
     @property
     def models(self) -> dict[str, list[tuple[BoardView, int]]]:
@@ -81,9 +81,7 @@ class Site:
         return dict(sorted(found.items()))
 
 
-def views(
-    made: Sequence[tuple[Board, Sequence[Result]]], digests: Collection[str] = ()
-) -> tuple[BoardView, ...]:
+def views(made: Sequence[tuple[Board, Sequence[Result]]], digests: Collection[str] = ()) -> tuple[BoardView, ...]:
     """Return boards with what belongs to them.
 
     Args:

@@ -44,8 +44,8 @@ def write_site(
                 benchmark, place = opened[one.board.digest], f"{one.key}/t{at}"
                 write_task(folder, place, benchmark, head.name, one.results[0], taken, art[one.board.digest])
         write_script(folder, f"{one.key}/compare", differences(one))
-    sources = {digest: benchmark.manifest.sources for digest, benchmark in sorted(opened.items())}
-    site = Site(boards, tuple(reported), sources)
+    cards = {digest: benchmark.manifest for digest, benchmark in sorted(opened.items())}
+    site = Site(boards, tuple(reported), cards)
     write_script(folder, "site", [_about(one) for one in boards])
     for path, text in pages(site):
         _write(folder / path, text.encode())
