@@ -30,7 +30,7 @@ FILES = {
     "latex": "leaderboard.tex",
 }
 _SITE = (
-    r"(grains|explore|compare|method)\.html|models/[a-z0-9-]+\.html|assets/[a-z]+\.(css|js)"
+    r"(grains|explore|compare|method)\.html|models/[a-z0-9-]+\.html|assets/[a-z]+\.(css|js|svg)"
     r"|data/[a-z0-9/-]+\.js|pictures/[0-9a-f]{2}/[0-9a-f]{32}\.(png|jpg|webp)"
 )
 FOLDER = FolderKind(FILES["json"], "|".join((*map(re.escape, FILES.values()), _SITE)))

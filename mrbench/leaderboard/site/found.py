@@ -54,7 +54,7 @@ class Found:
     Attributes:
         position: The first results, shape ``(num_queries, 10)``; -1 where there are fewer.
         score: Their scores, the same shape.
-        rank: Mean rank of the first relevant candidate over the orders of tied ones, shape ``(num_queries,)``.
+        rank: Expected rank of the first relevant candidate over all orders of tied ones, shape ``(num_queries,)``.
         margin: Score of the best relevant candidate less that of the best other one, shape ``(num_queries,)``; NaN
             where the run holds no other one.
     """
@@ -87,11 +87,15 @@ def read_found(folder: Path, pool: TaskPool) -> Found:
     best_other = np.full(number, -np.inf)
     np.maximum.at(best_other, query[other], score[other])
     own_query, _ = _places(relevant, pool, folder)
+    own = relevant["score"].to_numpy().astype(np.float64)
     best_own = np.full(number, -np.inf)
-    np.maximum.at(best_own, own_query, relevant["score"].to_numpy().astype(np.float64))
+    np.maximum.at(best_own, own_query, own)
+    best = own == best_own[own_query]
+    ties = np.bincount(own_query[best], minlength=number)  # relevant ones that share the best score
     ranks = np.full(number, np.inf)
-    between = relevant["greater"].to_numpy() + (relevant["equal"].to_numpy() + 1) / 2
-    np.minimum.at(ranks, own_query, between)
+    greater, equal = (relevant[name].to_numpy()[best] for name in ("greater", "equal"))
+    others = equal - ties[own_query[best]]
+    ranks[own_query[best]] = greater + 1 + others / (ties[own_query[best]] + 1)
     with np.errstate(invalid="ignore"):
         margin = best_own - best_other
     return Found(positions, scores, ranks, np.where(np.isfinite(margin), margin, np.nan))

@@ -50,10 +50,10 @@ def pages(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def assets() -> Iterator[tuple[str, bytes]]:
-    """Yield the path and the bytes of every style sheet and script."""
+    """Yield the path and the bytes of every style sheet and script, and of the icon."""
     folder = files("mrbench.leaderboard") / "assets"
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
-        if file.name.endswith((".css", ".js")):
+        if file.name.endswith((".css", ".js", ".svg")):
             yield f"assets/{file.name}", file.read_bytes()
 
 
