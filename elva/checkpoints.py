@@ -28,7 +28,7 @@ from mrbench.errors import InputError, ModelError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.folders import FolderKind, replaced_folder
 from mrbench.models.checkpoint import weights_of
-from mrbench.models.hub import find_checkpoint
+from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.pretrained import check_keys, load_error, loading, quiet, resolve_device, writing_weights
 
 MARKER = "elva.json"

@@ -23,9 +23,9 @@ from elva.stages.reinforcement import Learner
 from mrbench.errors import InputError
 from mrbench.folders import replaced_folder
 from mrbench.models.checkpoint import weights_of
+from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import weights_digest
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.models.hub import find_checkpoint
 
 
 def train(

@@ -22,10 +22,10 @@ from elva.prompts import Input
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
+from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import batches, files_digest, tensors_digest
-from mrbench.models.facts import parameter_count
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import embed_batches
-from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
 from mrbench.models.text_limits import longer_than
 from mrbench.records import MODALITIES, Modality
@@ -69,6 +69,7 @@ class ElvaModel:
         self.dimension = self._model.dimension
         self.parameter_count = parameter_count(self._model.network)
         self.max_text_length, self.template = recipe.prompt.max_text, recipe.prompt.template
+        self.image_size, self.licence = _image_size(self._model.processor), licence_of(folder)
         self.device = str(self._model.device)
         self.dtype = str(self._model.network.dtype).removeprefix("torch.")
         self.symmetric = not recipe.prompt.instructions
@@ -109,6 +110,11 @@ class ElvaModel:
         found = embed_batches(embed, list(batches(inputs, self._batch_size)), self._model.device)
         vectors: Embeddings = found if isinstance(found, np.ndarray) else found.cpu().numpy()
         return vectors
+
+
+def _image_size(processor: Any) -> str:
+    most = dict(getattr(processor, "size", None) or {}).get("longest_edge")
+    return f"at most {most} pixels" if most else ""
 
 
 def _revision(folder: Path, recipe: Recipe, how: str, samples: int) -> str:

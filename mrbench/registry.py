@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import PurePath
 from typing import Any
 
 from mrbench.errors import InputError, MissingExtraError, MRBenchError
+from mrbench.foreign import foreign_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,9 @@ class Entry:
         """
         module, _, attribute = self.path.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
+            with foreign_code():
+                return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
             absent = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
             if absent and self.extra is not None and not absent.startswith("mrbench"):
                 raise MissingExtraError(
@@ -63,40 +67,71 @@ def plugins(group: str, add: Callable[[str, Any], None]) -> None:
         add: Takes the name of an entry point and its object, and raises where that is not what the group holds.
     """
     for point in sorted(_points(group), key=lambda point: point.name):
+        package = point.dist.name if point.dist else "unknown"
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), foreign_code():
                 add(point.name, point.load())
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            _left_out(f"{point.name} = {point.value}", group, point.dist.name if point.dist else "unknown", error)
+        except Exception as error:
+            _left_out(f"{point.name} = {point.value}", f"{group} of the package {package}", package, _said(error))
 
 
-def _points(group: str) -> Iterable[EntryPoint]:
-    """Return the entry points of a group, of every package where some packages' lists cannot be read."""
-    try:
-        return entry_points(group=group)
-    except Exception:
-        found: dict[str, EntryPoint] = {}
-        for package in distributions():
-            try:
-                for point in package.entry_points.select(group=group):
-                    found.setdefault(point.name, point)
-            except Exception as error:
-                _left_out("entry_points.txt", group, _folder_name(package), error)
-        return found.values()
+def _points(group: str) -> list[EntryPoint]:
+    return [point for point in _all_points() if point.group == group]
+
+
+@cache
+def _all_points() -> list[EntryPoint]:
+    """Return the entry points of all packages; where a package's list cannot be read, a line on stderr says so, once.
+
+    Of two packages with one name the first in the path counts, as in :mod:`importlib.metadata`.
+    """
+    found: dict[str, list[EntryPoint]] = {}
+    for package in distributions():
+        name = _folder_name(package)
+        key = re.sub(r"[-_.]+", "-", name).lower()
+        if key in found:
+            continue
+        found[key] = []
+        try:
+            wrong = _malformed_line(package.read_text("entry_points.txt") or "")
+            if wrong is None:
+                found[key] = list(package.entry_points)
+        except Exception as error:
+            wrong = _said(error)
+        if wrong is not None:
+            _left_out("entry_points.txt cannot be parsed", f"the package {name}", name, wrong)
+    return [point for points in found.values() for point in points]
+
+
+def _malformed_line(text: str) -> str | None:
+    """Return the first line that importlib.metadata would skip or fail at, of a list that names a group of ours.
+
+    >>> _malformed_line("[mrbench.models\\nx = y:E")
+    'line 1: [mrbench.models'
+    >>> _malformed_line("[mrbench.models]\\nx = y:E"), _malformed_line("[other\\nx")
+    (None, None)
+    """
+    section = False
+    for number, line in enumerate(map(str.strip, text.splitlines() if "mrbench." in text else ()), 1):
+        begins = line.startswith("[") and line.endswith("]")
+        if line and not line.startswith("#") and not begins and ("=" not in line or not section):
+            return f"line {number}: {line}"
+        section = section or begins
+    return None
 
 
 def _folder_name(package: Distribution) -> str:
-    return PurePath(str(getattr(package, "_path", "unknown"))).name.partition("-")[0]
+    """Return the name of a package by its folder of metadata, which is there where the metadata cannot be read."""
+    folder = PurePath(str(getattr(package, "_path", "unknown"))).name
+    return re.sub(r"(-\d[^-]*)?(-py[\d.]+)?\.(dist|egg)-info$", "", folder)
 
 
-def _left_out(what: str, group: str, package: str, error: BaseException) -> None:
+def _left_out(what: str, where: str, package: str, why: str) -> None:
     """Say on stderr, where there is one, which entry point is left out, and why."""
     line = MRBenchError(
         f"a plugin is left out: {what}",
-        where=f"{group} of the package {package}",
-        got=_said(error),
+        where=where,
+        got=why,
         hint=f"pip install --upgrade {package}, or pip uninstall {package}",
     )
     if sys.stderr is not None:
@@ -104,7 +139,7 @@ def _left_out(what: str, group: str, package: str, error: BaseException) -> None
             sys.stderr.write(f"warning: {line}\n")
 
 
-def _said(error: BaseException) -> str:
+def _said(error: Exception) -> str:
     return str(error) if isinstance(error, MRBenchError) else f"{type(error).__name__}: {error}"
 
 

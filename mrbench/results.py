@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -111,8 +112,8 @@ class Result:
     """One model on one split of one benchmark.
 
     Attributes:
-        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype", "control"}``; results of before
-            say no ``control``.
+        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype", "control"}`` and other facts;
+            results of before say no ``control``.
         benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``, of a cut result ``distractors`` too:
             candidates kept beside those that the queries need. Tasks are all that it has. Pool is
             ``task`` (candidates of the task's modality) or ``union`` (all modalities).
@@ -134,6 +135,14 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """Return the result as it is written."""
         return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+
+
+def model_key(model: Mapping[str, Any]) -> tuple[str, str, str, int]:
+    """Return what tells a model of a result from others: name, revision, number format, and where texts were cut.
+
+    The number format is empty where a result of before does not say it. The last is 0 where the user gave no length.
+    """
+    return str(model["name"]), str(model["revision"]), str(model.get("dtype", "")), int(model.get("text_limit") or 0)
 
 
 def write_result(path: Path, result: Result) -> None:

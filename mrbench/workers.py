@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -11,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mrbench.errors import WorkerError
 
@@ -24,6 +25,7 @@ Workers = int | Executor
 CHUNK, IN_FLIGHT = 32, 32
 OWN_GROUPS, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where Linux has them
+_UNGUARDED = "the script has to do its work below: if __name__ == '__main__':, as worker processes run its file again"
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -68,12 +70,16 @@ def _allowed(folder: Path) -> float:
 
 
 @contextmanager
-def worker_pool(workers: int) -> Iterator[Workers]:
+def worker_pool(workers: int, function: Callable[..., object] | None = None) -> Iterator[Workers]:
     """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends.
 
     Where no process can be started, the work is done in this one.
+
+    Args:
+        workers: How many.
+        function: As for :func:`processes`.
     """
-    pool = _started(workers) if workers > 1 else None
+    pool = _started(workers, script=is_of_script(function)) if workers > 1 else None
     if pool is None:
         yield 1
         return
@@ -81,20 +87,38 @@ def worker_pool(workers: int) -> Iterator[Workers]:
         yield pool
 
 
-def processes(workers: int) -> Executor:
-    """Return worker processes that leave when this process is no more; where none can be started, one thread."""
-    return _started(workers) or ThreadPoolExecutor(1)
+def processes(workers: int, *, script: bool = False) -> Executor:
+    """Return worker processes that leave when this process is no more; where none can be started, one thread.
+
+    Args:
+        workers: How many.
+        script: Whether they run the program's main file again, as they must where a function is defined there.
+    """
+    return _started(workers, script=script) or ThreadPoolExecutor(1)
 
 
-def _started(workers: int) -> ProcessPoolExecutor | None:
+def is_of_script(function: object) -> bool:
+    """Whether a worker process has to run the program's main file to find a function, or something that it holds."""
+    try:
+        return b"__main__" in pickle.dumps(function)
+    except Exception:
+        return False  # it cannot be sent at all, which is said where it is
+
+
+def _started(workers: int, *, script: bool) -> ProcessPoolExecutor | None:
     """Start worker processes, or as many as can be; None, and a line on stderr, where none can.
 
     A pool needs semaphores, which Linux keeps in /dev/shm, and the right to start processes. A sandbox may lack either.
+
+    Raises:
+        SystemExit: This is itself a worker process that runs the program's main file, which would go on for ever.
     """
+    if getattr(current_process(), "_inheriting", False):
+        sys.exit(f"error: {_UNGUARDED}")
     pool, running = None, 0
     try:
         pool = _pool(workers)
-        with _interrupts_blocked():
+        with _interrupts_blocked(), nullcontext() if script else _main_file_hidden():
             while running < workers:
                 pool.submit(_nothing)
                 running += 1
@@ -104,7 +128,25 @@ def _started(workers: int) -> ProcessPoolExecutor | None:
         left = "the work is done in this process" if running == 0 else f"{running} of {workers} do the work"
         at = "" if running else _blame()
         _say(f"note: worker processes cannot be started ({_reason(error)}{at}); {left}")
-    return _started(running) if running else None
+    return _started(running, script=script) if running else None
+
+
+@contextmanager
+def _main_file_hidden() -> Iterator[None]:
+    """Start workers that do not run the program's main file again, as `multiprocessing` has them do.
+
+    A script without ``if __name__ == "__main__":`` would do all its work again in each of them, and one that was read
+    from stdin or typed cannot be run again.
+    """
+    main: dict[str, Any] = sys.modules["__main__"].__dict__
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.pop("__spec__")
+        main.update(hidden)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
@@ -161,7 +203,7 @@ def ordered_map(
         if workers <= 1:
             yield from map(function, items)
         else:
-            with worker_pool(workers) as pool:
+            with worker_pool(workers, function) as pool:
                 yield from ordered_map(function, items, pool, chunk=chunk, in_flight=in_flight)
         return
     source = iter(items)
@@ -175,9 +217,8 @@ def ordered_map(
                 return
             yield from pending.popleft().result()
     except BrokenExecutor as error:
-        raise WorkerError(
-            "a worker process was killed", hint="memory may have run out: with fewer workers less is needed"
-        ) from error
+        hint = "memory may have run out: with fewer workers less is needed"
+        raise WorkerError("a worker process was killed", hint=_UNGUARDED if is_of_script(function) else hint) from error
     finally:
         for future in pending:
             future.cancel()

@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mrbench.audit.blind import PAIR_MARGIN, audit_blind, like_the_query
+from mrbench.audit.chance import audit_chance
 from mrbench.audit.composed import audit_composed
 from mrbench.audit.contamination import audit_contamination
 from mrbench.audit.content import audit_balance, audit_pictures, audit_texts
@@ -18,7 +19,6 @@ from mrbench.errors import InputError
 from mrbench.models.histogram import ColourHistogram
 from mrbench.models.protocol import supports
 from mrbench.pools import TaskPool, load_pool
-from mrbench.records import TASKS
 from mrbench.retrieve import run_tasks
 from mrbench.runs import Run
 from mrbench.score import score_run
@@ -27,12 +27,14 @@ from mrbench.statistics import cluster_codes, smallest_difference
 SAMPLE = 10_000
 
 
-def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, command: str = "") -> Report:
+def audit(benchmark: Benchmark, *, split: str | None = None, sample: int = SAMPLE, command: str = "") -> Report:
     """Ask of one split whether it can be solved blind, and whether what should be told apart can be.
+
+    Of tasks with partial judgements the grains of candidates are not known: what needs them is not applicable.
 
     Args:
         benchmark: The benchmark.
-        split: One of its splits.
+        split: One of its splits; test by default, else validation, else train.
         sample: Most pictures of a corpus, and of a split's queries, to compare, 1 or more.
         command: The command to write into the report.
 
@@ -40,12 +42,15 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
         InputError: Unknown split, or a number out of range.
         BenchmarkError: The benchmark is malformed.
     """
+    if split is None:
+        split = next(name for name in ("test", "validation", "train") if name in benchmark.splits)
     if split not in benchmark.splits:
         raise InputError("unknown split", where=benchmark.folder, got=split, accepted=", ".join(benchmark.splits))
     if sample < 1:
         raise InputError("malformed sample", got=sample, accepted="1 or more")
     tasks = [task for task in benchmark.task_names if benchmark.manifest.counts[split]["queries"].get(task)]
     pools = {task: load_pool(benchmark, task, split) for task in tasks}
+    closed = all(pool.judgements.complete for pool in pools.values())
     checks: dict[str, tuple[Check, ...]] = {}
     with tqdm(total=5, desc="audit", leave=False, disable=None) as progress:
         checks["Can it be solved blind?"] = (*audit_blind(benchmark, split, pools), *_halves(benchmark, split, pools))
@@ -56,8 +61,8 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
         )
         progress.update()
         checks["Do the measures find what a model is blind to?"] = (
-            audit_solvable(benchmark, split, pools),
-            audit_diagnosis(benchmark, split, pools),
+            *((audit_solvable(benchmark, split, pools), audit_diagnosis(benchmark, split, pools)) if closed else ()),
+            audit_chance(pools),
         )
         progress.update()
         pictures, cases = audit_pictures(benchmark, split, pools, sample)
@@ -74,14 +79,14 @@ def audit(benchmark: Benchmark, *, split: str = "test", sample: int = SAMPLE, co
 
 
 def _halves(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> tuple[Check, ...]:
-    composed = [task for task in pools if TASKS[task].query_modality == "image,text"]
+    composed = [task for task, pool in pools.items() if pool.definition.query_modality == "image,text"]
     return tuple(audit_composed(OracleSource(benchmark, split), pools[task]) for task in composed)
 
 
 def _shallow(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Check:
     """Report what colours by quarter alone can tell."""
     model = ColourHistogram()
-    mine = {task: pool for task, pool in pools.items() if supports(model, TASKS[task])}
+    mine = {task: pool for task, pool in pools.items() if supports(model, pool.definition)}
     if not mine:
         return Check("colour histogram", "not applicable", "no task asks with a picture for pictures")
     run = Run(
@@ -109,7 +114,7 @@ def _shallow(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Ch
 
 def _file_size(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Check:
     """Report what the size of the picture's file alone can tell, where the query is a picture too."""
-    mine = [task for task in pools if TASKS[task].query_modality == TASKS[task].candidate_modality == "image"]
+    mine = [t for t, p in pools.items() if p.definition.query_modality == p.definition.candidate_modality == "image"]
     if not mine:
         return Check("file size", "not applicable", "no task asks with a picture for pictures")
     rows: list[Row] = []

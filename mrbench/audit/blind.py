@@ -25,7 +25,6 @@ from mrbench.arrays import Floats, Ints
 from mrbench.audit.findings import Check
 from mrbench.benchmark import Benchmark
 from mrbench.pools import TaskPool, load_pool
-from mrbench.records import TASKS
 
 PAIR_MARGIN, HIT_MARGIN = 0.10, 0.05
 """How far above chance a blind solver may come: in pair accuracy on a grain type, and in hit rate at 5."""
@@ -139,7 +138,8 @@ def _priors(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iter
     lengths = _lengths(benchmark, "corpus", modality, split)[pool.row]
     yield from _both(*(("large file", "small file") if modality == "image" else ("long text", "short text")), lengths)
     yield from _both("ids in order", "ids in reverse", np.arange(number, dtype=np.float64))
-    yield from _both("frequent grains", "rare grains", _frequency(pool))
+    if pool.judgements.complete:
+        yield from _both("frequent grains", "rare grains", _frequency(pool))
     if (learned := _learned_prior(benchmark, task, split, pool)) is not None:
         yield "grains that positives had elsewhere", learned
     if modality == "text":
@@ -157,7 +157,7 @@ def _both(one: str, other: str, scores: Floats) -> Iterator[tuple[str, Floats]]:
 def _lengths(benchmark: Benchmark, kind: str, stem: str, split: str) -> Floats:
     """Return bytes of every picture or characters of every text, in file order."""
     records: Any = benchmark.corpus(stem, split) if kind == "corpus" else benchmark.queries(stem, split)
-    modality = stem if kind == "corpus" else TASKS[stem].query_modality
+    modality = stem if kind == "corpus" else benchmark.task(stem).query_modality
     parts = []
     for table in records.tables([modality]):
         column = table[modality].combine_chunks()
@@ -253,6 +253,8 @@ def _learned_language(benchmark: Benchmark, task: str, split: str, texts: list[s
         for member in ladder.candidate_ids:
             sentences.append(known[member])
             labels.append(member == ladder.positive_id)
+    if len(set(labels)) < 2:
+        return None
     counter: Any = CountVectorizer(binary=True, analyzer=_pieces)
     model: Any = LogisticRegression(max_iter=1000, class_weight="balanced")
     model.fit(counter.fit_transform(sentences), labels)

@@ -9,7 +9,7 @@ from mrbench.audit.content import plain
 from mrbench.audit.findings import Check, Row
 from mrbench.audit.pictures import Thumbnails, look_alikes
 from mrbench.benchmark import Benchmark
-from mrbench.records import TASKS, AnyImage
+from mrbench.records import AnyImage, Task
 
 _SHOWN = 20
 _KINDS = ("corpus", "queries")
@@ -29,6 +29,10 @@ def audit_contamination(benchmark: Benchmark, split: str, sample: int) -> tuple[
     texts = {kind: set(_texts(benchmark, split, kind)) for kind in _KINDS}
     pictures = {kind: _thumbnails(benchmark, split, kind, sample) for kind in _KINDS}
     exact = {kind: set(_digests(benchmark, split, kind)) for kind in _KINDS}
+    if not any(_asks_for_its_own_kind(benchmark.task(stem)) for stem in benchmark.manifest.counts[split]["queries"]):
+        nothing = "every task asks with one modality for the other"
+        own = Check("query in its own corpus", "not applicable", nothing)
+        return own, _between_splits(benchmark, split, sample, texts, exact, pictures)
     copies = len(texts["queries"] & texts["corpus"]) + len(exact["queries"] & exact["corpus"])
     alike = _alike(pictures["queries"], pictures["corpus"])
     own = Check(
@@ -39,6 +43,11 @@ def audit_contamination(benchmark: Benchmark, split: str, sample: int) -> tuple[
         tuple(alike[:_SHOWN]),
     )
     return own, _between_splits(benchmark, split, sample, texts, exact, pictures)
+
+
+def _asks_for_its_own_kind(task: Task) -> bool:
+    """Whether a query may be a copy of a candidate; the corpora of a closed suite are one for all tasks."""
+    return task.judgements == "complete" or task.candidate_modality in task.query_modality
 
 
 def _between_splits(
@@ -106,5 +115,5 @@ def _column(benchmark: Benchmark, split: str, kind: str, stem: str, name: str) -
 def _stems(benchmark: Benchmark, split: str, kind: str, modality: str) -> list[str]:
     """Return the tables of a split whose records are of a modality; a composed query counts as a picture."""
     counts = benchmark.manifest.counts[split][kind]
-    of = {stem: stem if kind == "corpus" else TASKS[stem].query_modality for stem in counts}
+    of = {stem: stem if kind == "corpus" else benchmark.task(stem).query_modality for stem in counts}
     return [stem for stem, number in counts.items() if number and ("image" in of[stem]) == (modality == "image")]

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrbench.audit.findings import Case, Check, Row
+from mrbench.audit.findings import Case, Check, Row, Verdict
 from mrbench.audit.pictures import INDISTINCT, Thumbnails, difference, look_alikes
 from mrbench.benchmark import Benchmark, decode
 from mrbench.pools import TaskPool
-from mrbench.records import TASKS, AnyImage, Candidate
+from mrbench.records import AnyImage, Candidate
 
 FEW, MONOTONOUS = 20, 0.5
 _WORST, _SHOWN = 12, 20
@@ -31,21 +31,21 @@ def audit_pictures(
         pools: By task.
         sample: Most pictures of the corpus to look at; those of ladders come first.
     """
-    pairs: dict[tuple[str, str], str] = {}
+    pairs: dict[tuple[str, str], tuple[str, str, str]] = {}
     for task, pool in pools.items():
-        if TASKS[task].candidate_modality == "image":
+        if pool.definition.candidate_modality == "image":
             for query, kind, other in zip(pool.pairs.query, pool.pairs.kind, pool.pairs.position, strict=True):
                 first, second = sorted((pool.candidate_ids[pool.positives[query]], pool.candidate_ids[other]))
-                pairs[str(first), str(second)] = pool.grain_types[kind]
+                pairs[str(first), str(second)] = (pool.grain_types[kind], task, str(pool.query_ids[query]))
     if not pairs:
         return (Check("look-alikes", "not applicable", "no task is answered with pictures"),), ()
     wanted = {name for pair in pairs for name in pair}
     thumbnails = Thumbnails.of(_sampled(benchmark, split, wanted, sample))
     pixels = dict(zip(thumbnails.names, thumbnails.pixels, strict=True))
-    found = sorted((difference(pixels[a], pixels[b]), kind, a, b) for (a, b), kind in pairs.items())
+    found = sorted((difference(pixels[a], pixels[b]), kind, a, b) for (a, b), (kind, _, _) in pairs.items())
     alike = [pair for pair in found if pair[0] < INDISTINCT]
     rows = []
-    for kind in sorted(set(pairs.values())):
+    for kind in sorted({kind for kind, _, _ in pairs.values()}):
         shares = [pair[0] for pair in found if pair[1] == kind]
         rows.append((kind, len(shares), round(min(shares), 4), round(float(np.median(shares)), 4)))
     told = Check(
@@ -55,7 +55,7 @@ def audit_pictures(
         ("grain", "pairs", "smallest difference", "median"),
         tuple(rows),
     )
-    cases = _cases(benchmark, split, found[:_WORST])
+    cases = _cases(benchmark, split, found[:_WORST], pairs)
     return (told, _near_duplicates(thumbnails)), cases
 
 
@@ -88,13 +88,23 @@ def _near_duplicates(thumbnails: Thumbnails) -> Check:
     return Check("near-duplicate pictures", "failed" if rows else "passed", summary, columns, tuple(rows[:_SHOWN]))
 
 
-def _cases(benchmark: Benchmark, split: str, found: list[tuple[float, str, str, str]]) -> tuple[Case, ...]:
+def _cases(
+    benchmark: Benchmark,
+    split: str,
+    found: list[tuple[float, str, str, str]],
+    pairs: dict[tuple[str, str], tuple[str, str, str]],
+) -> tuple[Case, ...]:
+    """Return the pairs as pictures, with what each shows; with the query, where that is not known."""
     wanted = {name for _, _, a, b in found for name in (a, b)}
     kept = {c.id: c for c in benchmark.corpus("image", split) if c.id in wanted}
-    return tuple(
-        Case(f"differ in {kind}", _png(kept[a]), _png(kept[b]), (_says(kept[a], kind), _says(kept[b], kind)), share)
-        for share, kind, a, b in found
-    )
+    asking = {pairs[a, b][1:] for _, _, a, b in found}
+    asked = {(t, q.id): q.text or "" for t in {t for t, _ in asking} for q in benchmark.queries(t, split)}
+    cases = []
+    for share, kind, a, b in found:
+        says = _says(kept[a], kind), _says(kept[b], kind)
+        title = f"differ in {kind}" if any(says) else f"differ in {kind}: {asked[pairs[a, b][1:]]}"
+        cases.append(Case(title, _png(kept[a]), _png(kept[b]), says if any(says) else (a, b), share))
+    return tuple(cases)
 
 
 def _png(candidate: Candidate) -> bytes:
@@ -117,13 +127,15 @@ def audit_texts(benchmark: Benchmark, split: str) -> tuple[Check, ...]:
         counts = Counter(plain(text) for text in table["text"].to_pylist())
         twice = [(text, number) for text, number in counts.items() if number > 1]
         summary = f"{len(twice)} of {len(counts):,} candidate texts occur twice, but for case and punctuation"
+        listed = all(task.judgements == "partial" for task in benchmark.manifest.tasks)
+        failed: Verdict = "reported" if listed else "failed"  # people write one caption for two photos
         rows: list[Row] = [(text, number) for text, number in twice[:_SHOWN]]
-        checks.append(
-            Check("duplicate texts", "failed" if twice else "passed", summary, ("text", "times"), tuple(rows))
-        )
+        checks.append(Check("duplicate texts", failed if twice else "passed", summary, ("text", "times"), tuple(rows)))
     asked = benchmark.manifest.counts[split]["queries"]
     checks += [
-        _templates(benchmark, task, split) for task in asked if asked[task] and "text" in TASKS[task].query_modality
+        _templates(benchmark, task, split)
+        for task in asked
+        if asked[task] and "text" in benchmark.task(task).query_modality
     ]
     return tuple(checks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -86,4 +87,17 @@ class ImageRoot:
         absolute = Path(below).is_absolute() or PureWindowsPath(below).is_absolute()
         if absolute or ".." in PurePosixPath(below).parts:
             raise BenchmarkError("an image path leaves the image folder", where=self.path, got=name, hint=hint)
-        return self.path / below
+        return as_on_disk(self.path / below)
+
+
+def as_on_disk(path: Path) -> Path:
+    """Return a path as its file is called: of names that look the same, é is one character in one and two in another.
+
+    macOS and tables that were edited there write the second form (NFD), most others the first (NFC). A path that
+    leads to a file, or to none in either form, is returned as it is.
+    """
+    name = str(path)
+    if name.isascii() or os.path.exists(path):  # noqa: PTH110 - Path.exists raises where the name is too long
+        return path
+    forms = (Path(unicodedata.normalize(form, name)) for form in ("NFC", "NFD"))
+    return next((other for other in forms if os.path.exists(other)), path)  # noqa: PTH110

@@ -48,7 +48,9 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
                 got=f"{opened.width}x{opened.height}",
                 accepted=f"a side at most {MAX_RATIO} times the other",
             )
+        stored = opened.tile[0][3] if opened.tile else None  # known until the pixels are read
         opened.load()
+        _scale_transparent_colour(opened, stored)
         upright = _upright(opened)
         if upright.mode == "RGB" and "transparency" not in upright.info:
             return upright
@@ -72,6 +74,23 @@ def _upright(image: Image.Image) -> Image.Image:
             return ImageOps.exif_transpose(image) if turned else image
     except Exception:
         return image
+
+
+def _scale_transparent_colour(image: Image.Image, stored: object) -> None:
+    """Bring the transparent colour of a PNG to 8 bits, as Pillow brings the pixels but not this colour.
+
+    Of 16-bit colours the upper 8 bits are compared, since Pillow keeps no more.
+
+    Args:
+        image: A decoded image, whose ``info`` is changed.
+        stored: How the file stores pixels, in Pillow's words.
+    """
+    key = image.info.get("transparency")
+    steps = {"L;2": 85, "L;4": 17}.get(str(stored))
+    if steps is not None and isinstance(key, int):
+        image.info["transparency"] = key * steps
+    elif stored == "RGB;16B" and isinstance(key, tuple):
+        image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:

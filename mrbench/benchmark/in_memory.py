@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from mrbench.benchmark import schema
+from mrbench.benchmark.chunks import Chunk, TableChunk
 from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest
-from mrbench.benchmark.reader import Benchmark, Chunk, TableChunk
+from mrbench.benchmark.reader import Benchmark
 from mrbench.errors import InputError
 from mrbench.records import (
     Candidate,
@@ -57,7 +58,7 @@ class Contents(Protocol):
     images: ImageRoot
 
     def digest(self) -> str:
-        """Return what identifies the content: a SHA-256 over the bytes of all annotation files and all options."""
+        """Return what identifies the content: a SHA-256 over all that is read but pixels, and over all options."""
         ...
 
     def candidates(self, corpus: str, split: str) -> Iterable[Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import signal
 import sys
@@ -41,6 +42,7 @@ from mrbench.workers import cores
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]
 
 _INTERRUPTED = 130
+_NO_ROOM = "failed to map segment"  # as the loader of Linux says it
 _THREADS = cores() + 16  # BLAS takes a thread for each core, and Arrow eight more to read
 _NO_THREAD = InputError(
     "no further thread or process can be started here",
@@ -117,12 +119,14 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("SIGTERM", "SIGHUP"):  # clean up after these as after Ctrl-C
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:  # as under nohup
             signal.signal(getattr(signal, name), signal.default_int_handler)
+    half_loaded = False
     try:
         _check_words(arguments)
         _check_threads()
         code = app(arguments, prog_name="mrbench", standalone_mode=False)
     except (MRBenchError, OSError, MemoryError, ImportError, _ClickException) as error:
         code = _refuse(error, arguments)
+        half_loaded = isinstance(error, ImportError) and _NO_ROOM in str(error)
     except RuntimeError as error:
         if "start new thread" in str(error):
             code = _refuse(_NO_THREAD, arguments)
@@ -137,6 +141,8 @@ def main(arguments: list[str] | None = None) -> None:
     unwritten = finish()
     if unwritten and not code:
         code = _refuse(MRBenchError(unwritten, where="stdout"), [])
+    if half_loaded:  # the ends of libraries, of which a part is there, can crash
+        os._exit(2)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -194,7 +200,10 @@ def _line(error: BaseException) -> str:
         return "error: out of memory"
     if isinstance(error, ImportError):
         said = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
-        return f"error: {MRBenchError('a library cannot be loaded', got=said)}"
+        what, hint = "a library cannot be loaded", None
+        if _NO_ROOM in str(error):
+            what, hint = f"out of memory: {what}", "raise ulimit -v, or the memory of the container"
+        return f"error: {MRBenchError(what, got=said, hint=hint)}"
     if isinstance(error, OSError) and error.strerror:
         return f"error: {MRBenchError(error.strerror, where=error.filename)}"
     return "error: " + (" ".join(str(error).split()) or type(error).__name__)

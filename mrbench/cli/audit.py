@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,37 @@ from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError, InputError, OutputError
 from mrbench.files import no_file
 
+if TYPE_CHECKING:
+    from mrbench.audit import Report
+    from mrbench.benchmark import Benchmark
+
+
+def has_ladders(benchmark: Benchmark) -> bool:
+    """Whether a benchmark has something to audit."""
+    return any(sum(counts.get("top_ranked", {}).values()) for counts in benchmark.manifest.counts.values())
+
+
+def audit_into_card(benchmark: Benchmark, command: str) -> Report:
+    """Audit a benchmark that was just built, and put the report into its folder and a summary into its data card."""
+    from dataclasses import replace
+
+    from mrbench.audit import audit as run
+    from mrbench.audit import write_into_card, write_report
+    from mrbench.benchmark.card import CARD
+    from mrbench.evaluation.environment import environment
+
+    report = replace(run(benchmark, command=command), environment=environment())
+    write_report(benchmark.folder / "audit", report)
+    write_into_card(benchmark.folder / CARD, report)
+    return report
+
 
 def audit(
     spec: BenchmarkSpec,
-    split: Annotated[str, typer.Option(help="The split to look at.")] = "test",
+    split: Annotated[
+        str | None,
+        typer.Option(help="The split to look at. [default: test, else validation, else train]", show_default=False),
+    ] = None,
     sample: Annotated[int, typer.Option(min=1, help="Most pictures of the corpus to compare.")] = 10_000,
     output: Annotated[
         Path | None,
@@ -44,11 +71,11 @@ def audit(
 
     folder = Path(parse_spec(spec)[1])
     benchmark = None if parse_spec(spec)[0] else Benchmark(folder)
-    if benchmark is None or any(task.judgements == "partial" for task in benchmark.manifest.tasks):
+    if benchmark is None or not has_ladders(benchmark):
         raise InputError(
-            "the audit is for suites whose grains are all known, and this benchmark has partial judgements",
+            "the audit is for benchmarks with ladders, and this benchmark has partial judgements without any",
             where=spec,
-            accepted="a folder whose tasks have complete judgements",
+            accepted="a folder that `mrbench build` wrote",
             hint=f"mrbench datasets check {spec}",
         )
     if output is None and no_file((folder / CARD).lstat):  # before the work: what it leads to is not ours to change

@@ -149,9 +149,25 @@ def captions(
     judge = rules(soft=False, keep=True)
 
     def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
-        return build_captions(benchmark, judge, output, config, **options)
+        manifest = build_captions(benchmark, judge, output, config, **options)
+        _audit(output, image_root)
+        return manifest
 
     report(build, output, config, seed, workers, overwrite, as_json)
+
+
+def _audit(output: Path, image_root: Path | None) -> None:
+    """Audit what was built; a check that fails is named, and the benchmark stays."""
+    from mrbench.benchmark import Benchmark
+    from mrbench.cli.audit import audit_into_card, has_ladders
+
+    benchmark = Benchmark(output, image_root=image_root)
+    if not has_ladders(benchmark):
+        note("not audited: no query has a ladder")
+        return
+    report = audit_into_card(benchmark, f"mrbench audit {output.name}")
+    failed = ", ".join(check.name for check in report.failed)
+    note(f"audit: {f'failed: {failed}' if failed else 'passed'}; see {output / 'audit/report.md'}")
 
 
 def _shares(value: str | None) -> tuple[float, float, float] | None:

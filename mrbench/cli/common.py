@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mrbench.cli.completion import benchmarks
 from mrbench.cli.streams import note as note  # plugins take it from here
 from mrbench.cli.streams import say, takes_unicode
 from mrbench.workers import cores
@@ -39,10 +40,22 @@ OverlayOption = Annotated[
         show_default=False,
     ),
 ]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length",
+        min=1,
+        help="Tokens of a text that the model reads at most. [default: as many as it takes]",
+        show_default=False,
+    ),
+]
 BenchmarkSpec = Annotated[
     str,
     typer.Argument(
-        metavar="BENCHMARK", help="A benchmark folder, or SOURCE:PLACE; see `mrbench datasets`.", show_default=False
+        metavar="BENCHMARK",
+        help="A benchmark folder, or SOURCE:PLACE; see `mrbench datasets`.",
+        show_default=False,
+        autocompletion=benchmarks,
     ),
 ]
 ImageRootOption = Annotated[

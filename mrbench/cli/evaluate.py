@@ -13,11 +13,13 @@ from mrbench.cli.common import (
     Cache,
     ImageRootOption,
     Json,
+    MaxLength,
     OverlayOption,
     Overwrite,
     Seed,
     print_json,
 )
+from mrbench.cli.completion import model_names
 from mrbench.cli.evaluation_jobs import Jobs, Outcome
 from mrbench.cli.instructions import Wording, spread, spread_lines, wordings
 from mrbench.cli.model_choices import ModelChoice, chosen
@@ -35,7 +37,11 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", help="A spec as `mrbench models` lists them; may be repeated.", show_default=False
+            "--model",
+            "-m",
+            help="A spec as `mrbench models` lists them; may be repeated.",
+            show_default=False,
+            autocompletion=model_names,
         ),
     ] = None,
     models: Annotated[
@@ -48,7 +54,8 @@ def evaluate(
             "--output",
             "-o",
             help="Folder to write; of several models the folder of theirs. "
-            "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path, and --dtype where given]",
+            "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path, and --dtype and "
+            "--max-length where given]",
             show_default=False,
         ),
     ] = None,
@@ -97,6 +104,7 @@ def evaluate(
         str | None,
         typer.Option("--dtype", help="float32, float16 or bfloat16. [default: the model's own]", show_default=False),
     ] = None,
+    max_length: MaxLength = None,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read it before.")
     ] = False,
@@ -142,7 +150,8 @@ def evaluate(
         raise InputError("unknown pool", where="--pool", got=pool, accepted="task, union")
     if workers is not None and workers > 8 * cores():
         raise InputError("more workers than help", where="--workers", got=workers, accepted=f"0 to {8 * cores()} here")
-    common = {"dtype": dtype, "device": device, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
+    common = {"dtype": dtype, "max_length": max_length, "device": device, "batch_size": batch_size}
+    common |= {"trust_remote_code": trust_remote_code}
     choices = chosen(model or [], models, name=name, **common)
     share = Share.from_environment(patience=patience, workers=workers or 0)
     if cache is None and share.processes > 1:

@@ -105,6 +105,7 @@ class Jobs:
             device=choice.device,
             batch_size=choice.batch_size,
             dtype=choice.dtype,
+            max_length=choice.max_length,
             trust_remote_code=choice.trust_remote_code,
         )
         share = replace(self.share, workers=decoding_workers(model) if self.workers is None else self.workers)
@@ -149,27 +150,26 @@ class Jobs:
         if self.output is not None and not self.several:
             return self.output / self.part
         if choice.name:
-            name = short_name(plain(choice.name).strip("."), LONGEST_FOLDER)
+            named = short_name(plain(choice.name).strip("."), LONGEST_FOLDER)
+            name = "-".join(part for part in (named, plain(choice.dtype or "")) if part)
         else:
-            name = folder_name(choice.model, model, dtype=choice.dtype)
+            name = folder_name(choice.model, model, dtype=choice.dtype, max_length=choice.max_length)
         return (self.output or Path("results") / self.benchmark.name) / (name or "model") / self.part
 
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
         """Say whether a folder holds this evaluation of this model."""
         from mrbench.pools import DISTRACTORS
-        from mrbench.results import read_result
+        from mrbench.results import model_key, read_result
 
         try:
             held = read_result(target / "result.json")
         except (MRBenchError, OSError):
             return False
-        said = {"name": choice.name or str(model.name), "revision": str(model.revision), "dtype": str(model.dtype)}
-        there = {name: held.model.get(name) for name in said}
         asked = self.settings
         benchmark = {"digest": self.benchmark.digest, "split": asked["split"], "pool": asked["pool"]}
         tasks = asked["tasks"] or self.benchmark.task_names
         return (
-            there == said
+            model_key(held.model) == _key(model, choice.name)
             and {name: held.benchmark[name] for name in benchmark} == benchmark
             and set(held.tasks) == set(tasks)
             and held.benchmark.get("instruction") == asked["instruction"]
@@ -182,6 +182,7 @@ class Jobs:
     def _command(self, choice: ModelChoice) -> str:
         words: list[object] = ["--name", choice.name] if choice.name else []
         words += ["--dtype", choice.dtype] if choice.dtype else []
+        words += ["--max-length", choice.max_length] if choice.max_length else []
         words += ["--trust-remote-code"] if choice.trust_remote_code else []
         words += ["--batch-size", choice.batch_size] if choice.batch_size != ModelChoice("").batch_size else []
         said = ("evaluate", self.spec, "--model", choice.model, *self.command, *words)
@@ -203,8 +204,8 @@ def decoding_workers(model: EmbeddingModel) -> int:
     return min(MOST_WORKERS, max(1, cores() // max(1, int(local) if local.isdecimal() else 1)))
 
 
-def folder_name(spec: str, model: EmbeddingModel, *, dtype: str | None = None) -> str:
-    """Return the name of a model's folder of results: its name, its revision where a path names the model, its dtype.
+def folder_name(spec: str, model: EmbeddingModel, *, dtype: str | None = None, max_length: int | None = None) -> str:
+    """Return the name of a model's folder of results: its name, its revision where a path names the model, its options.
 
     Any number of checkpoints lie in folders of one name; a name of ours, or of a plugin, is one model's.
 
@@ -212,32 +213,43 @@ def folder_name(spec: str, model: EmbeddingModel, *, dtype: str | None = None) -
         spec: What was asked for, such as ``conse`` or ``hf:PATH``.
         model: What was loaded.
         dtype: The number format that was asked for; None leaves it out.
+        max_length: The length of texts that was asked for; None leaves it out.
     """
     from mrbench.models.zoo import ZOO
 
     name = short_name(plain(str(model.name)).strip("-."), LONGEST_FOLDER) or "model"
     revision = "" if spec in ZOO else plain(str(model.revision).rpartition(":")[2])[:REVISION_DIGITS].strip("-.")
-    return "-".join(part for part in (name, revision, plain(dtype or "")) if part)
+    length = f"{max_length}-tokens" if max_length else ""
+    return "-".join(part for part in (name, revision, plain(dtype or ""), length) if part)
 
 
 def check_no_other_model(target: Path, model: EmbeddingModel, name: str | None = None) -> None:
     """Raise :class:`OutputError` where a folder holds the result of another model: to replace it is no good advice."""
-    from mrbench.results import read_result
+    from mrbench.results import model_key, read_result
 
     try:
         held = read_result(target / "result.json").model
     except (MRBenchError, OSError):  # none, or none that can be read: what may be written there is decided later
         return
-    asked = name or str(model.name), str(model.revision), str(model.dtype)
-    known = held["name"], held["revision"], str(held.get("dtype") or model.dtype)  # older results do not say it
+    asked = _key(model, name)
+    known = model_key({**held, "dtype": held.get("dtype") or model.dtype})  # older results do not say it
     if known != asked:
+        got, accepted = (" ".join(str(part) for part in key if part) for key in (known, asked))
         raise OutputError(
             "the output folder holds the result of another model",
             where=target,
-            got=" ".join(known),
-            accepted=f"that of {' '.join(asked)}, or a new folder",
+            got=got,
+            accepted=f"that of {accepted}, or a new folder",
             hint="choose another --output or --name",
         )
+
+
+def _key(model: EmbeddingModel, name: str | None) -> tuple[str, str, str, int]:
+    """Return what tells the results of a model from those of others, as :func:`mrbench.results.model_key` does."""
+    from mrbench.evaluation.describe import describe
+    from mrbench.results import model_key
+
+    return model_key(describe(model) | ({"name": name} if name else {}))
 
 
 def plain(text: str) -> str:

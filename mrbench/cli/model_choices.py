@@ -13,6 +13,7 @@ _TYPES: dict[str, type] = {
     "model": str,
     "name": str,
     "dtype": str,
+    "max_length": int,
     "device": str,
     "batch_size": int,
     "trust_remote_code": bool,
@@ -27,6 +28,7 @@ class ModelChoice:
         model: The spec, as ``--model`` takes it.
         name: What to call it in results and folders; None takes the model's own name.
         dtype: Number format of its weights; None leaves it to the model.
+        max_length: Tokens of a text that it reads at most; None leaves it to the model.
         device: Where it computes.
         batch_size: Items per forward pass at most.
         trust_remote_code: Whether code that comes with its weights may run.
@@ -35,6 +37,7 @@ class ModelChoice:
     model: str
     name: str | None = None
     dtype: str | None = None
+    max_length: int | None = None
     device: str = "auto"
     batch_size: int = 1024
     trust_remote_code: bool = False
@@ -50,8 +53,8 @@ def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None,
 
     Args:
         models: Specs.
-        file: A YAML file: a list of specs, or of mappings with ``model`` and any of ``name``, ``dtype``, ``device``,
-            ``batch_size`` and ``trust_remote_code``.
+        file: A YAML file: a list of specs, or of mappings with ``model`` and any of ``name``, ``dtype``,
+            ``max_length``, ``device``, ``batch_size`` and ``trust_remote_code``.
         name: What to call the model, where it is one.
         common: Options for all models that do not say otherwise.
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mrbench.cli.common import Json, print_json
+from mrbench.cli.common import Json, MaxLength, print_json
+from mrbench.cli.completion import model_names
 from mrbench.cli.streams import say
 from mrbench.errors import ModelError
 
@@ -24,6 +25,10 @@ def models(context: typer.Context, as_json: Json = False) -> None:
         _list(as_json)
 
 
+Spec = Annotated[
+    str,
+    typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False, autocompletion=model_names),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Dtype = Annotated[
     str | None,
@@ -36,13 +41,19 @@ Trust = Annotated[
 
 @app.command("check")
 def check(
-    model: Annotated[str, typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False)],
+    model: Spec,
     against: Annotated[
         str | None,
-        typer.Option("--against", help="Another model: compare the two vector by vector.", show_default=False),
+        typer.Option(
+            "--against",
+            help="Another model: compare the two vector by vector.",
+            show_default=False,
+            autocompletion=model_names,
+        ),
     ] = None,
     device: Device = "auto",
     dtype: Dtype = None,
+    max_length: MaxLength = None,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Items per forward pass, at most.")] = 1024,
     trust_remote_code: Trust = False,
     as_json: Json = False,
@@ -57,8 +68,8 @@ def check(
     from mrbench.models.check import check_model, compare
     from mrbench.models.zoo import load_model
 
-    options = {"device": device, "dtype": dtype, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
-    loaded = load_model(model, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "max_length": max_length, "batch_size": batch_size}
+    loaded = load_model(model, **options, trust_remote_code=trust_remote_code)
     if against is None:
         findings = check_model(loaded)
     else:
@@ -76,9 +87,10 @@ def check(
 
 @app.command("show")
 def show(
-    model: Annotated[str, typer.Argument(metavar="SPEC", help="As for --model of evaluate.", show_default=False)],
+    model: Spec,
     device: Device = "auto",
     dtype: Dtype = None,
+    max_length: MaxLength = None,
     trust_remote_code: Trust = False,
     as_json: Json = False,
 ) -> None:
@@ -88,7 +100,7 @@ def show(
     """
     from mrbench.models.zoo import load_model
 
-    loaded = load_model(model, device=device, dtype=dtype, trust_remote_code=trust_remote_code)
+    loaded = load_model(model, device=device, dtype=dtype, max_length=max_length, trust_remote_code=trust_remote_code)
     said = _said(loaded)
     if as_json:
         print_json(said)
@@ -99,19 +111,11 @@ def show(
 
 
 def _said(model: Any) -> dict[str, Any]:
-    """Return what a model says of itself, and how many parameters it has, where it shows them."""
-    found: dict[str, Any] = {name: str(getattr(model, name)) for name in ("name", "revision")}
-    found |= {"dimension": int(model.dimension), "modalities": sorted(model.modalities)}
-    found |= {name: str(getattr(model, name)) for name in ("device", "dtype")}
-    found |= {name: bool(getattr(model, name, False)) for name in ("symmetric", "additive")}
-    if getattr(model, "preprocessing", ""):
-        found["preprocessing"] = str(model.preprocessing)
-    if getattr(model, "remote_code", False):
-        found["remote_code"] = True
-    module: Any = getattr(model, "module", None)
-    if callable(getattr(module, "parameters", None)):
-        found["parameters"] = sum(parameter.numel() for parameter in module.parameters())
-    return found
+    """Return what a result would say of a model, and how it computes."""
+    from mrbench.evaluation.describe import describe
+
+    found = describe(model) | {name: bool(getattr(model, name, False)) for name in ("symmetric", "additive")}
+    return found | {"preprocessing": str(getattr(model, "preprocessing", "") or "not stated")}
 
 
 @app.command("list")

@@ -15,7 +15,7 @@ from mrbench.benchmark import decode, header_pixels
 from mrbench.errors import ModelError, WorkerError, out_of_memory
 from mrbench.models.protocol import Item
 from mrbench.records import AnyImage, Candidate, Query
-from mrbench.workers import ordered_map, processes
+from mrbench.workers import is_of_script, ordered_map, processes
 
 BATCH = 256  # images at a time, and
 FIRST_IMAGES = 32  # images for a CPU first, so that the network need not wait for a whole batch of them
@@ -81,7 +81,7 @@ def read_ahead(
     with ThreadPoolExecutor(1) as thread:
         in_flight = 2 * workers + 16 if workers else 2
         items: list[Item] = []
-        pool = _processes(workers) if workers else thread
+        pool = _processes(workers, is_of_script(read)) if workers else thread
         try:
             for part in ordered_map(read, parts(), pool, chunk=1, in_flight=in_flight):
                 items += part
@@ -198,9 +198,9 @@ def _image(prepare: Prepare | None, image: AnyImage, where: str) -> Any:
 
 
 @cache
-def _processes(workers: int) -> Executor:
+def _processes(workers: int, script: bool) -> Executor:
     """Start worker processes once: they serve all tasks, and end with this process."""
-    return processes(workers)
+    return processes(workers, script=script)
 
 
 def _free() -> None:

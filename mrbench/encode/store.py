@@ -80,12 +80,13 @@ def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
     (``revision_is_digest``), its name is not part of the key. A model may say more in ``preprocessing`` (what it does
     to texts and pictures, its templates) and ``seed``.
     """
-    kind = type(model)
+    kind, cut = type(model), getattr(model, "text_limit", None)
     return {
         "class": f"{kind.__module__}.{kind.__qualname__}",
         **{name: str(getattr(model, name)) for name in ("name", "revision", "dtype")},
         **{name: str(getattr(model, name, "")) for name in ("preprocessing", "seed")},
         "dimension": int(model.dimension),
+        **({} if cut is None else {"text_limit": int(cut)}),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mrbench.models.protocol import EmbeddingModel
 
 _TEXTS = ("licence", "template", "image_size")
-_NUMBERS = ("parameter_count", "max_text_length")
+_NUMBERS = ("parameter_count", "max_text_length", "text_limit")
 
 
 def describe(model: EmbeddingModel) -> dict[str, Any]:
@@ -15,8 +15,9 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
 
     Returns:
         ``name``, ``revision``, ``dimension``, ``modalities``, ``device``, ``dtype``, ``remote_code`` and ``control``;
-        and where the model states them ``parameter_count``, ``max_text_length`` (tokens), ``image_size`` (pixels, as
-        ``"224x224"``), ``licence`` and ``template``, under the names of :class:`EmbeddingModel`'s attributes.
+        and where the model states them ``parameter_count``, ``max_text_length`` (tokens), ``text_limit`` (the same,
+        where the user gave it), ``image_size`` (pixels, as ``"224x224"``), ``licence`` and ``template``, under the
+        names of :class:`EmbeddingModel`'s attributes.
     """
     stated: dict[str, Any] = {}
     for name in _NUMBERS:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mrbench.grains import wordnet
 from mrbench.grains.description import Description, Entity, Relation
-from mrbench.grains.words import LIGHT_VERBS
+from mrbench.grains.words import LIGHT_VERBS, PEOPLE
 
 KINDS = {
     "entity": "object", "scene": "object", "colour": "attribute", "size": "attribute", "material": "attribute",
@@ -18,7 +19,7 @@ KINDS = {
 """Every kind of grain, and the part of SugarCrepe's kinds that it belongs to."""
 
 _ORDINALS = ("", "second ", "third ", "fourth ", "fifth ", "sixth ", "seventh ", "eighth ", "ninth ", "tenth ")
-_POSTURES = frozenset({"sit", "stand", "lie", "lay", "park"})
+_BODILY = frozenset({"sit", "stand", "lie", "lay"})
 _NO_RELATION = frozenset({"of", "without", "as", "like"})
 
 
@@ -72,7 +73,7 @@ def grains_of(description: Description) -> list[Grain]:
         for key, slot in _of_entity(i, entity):
             found.setdefault(key, []).append(slot)
     for i, relation in enumerate(description.relations):
-        if not _says_little(relation):
+        if not _says_little(description, relation):
             value = _relation_value(description, relation)
             found.setdefault((relation.start, relation.end, relation.kind, value), []).append(("relation", i, 0))
     for i, written in enumerate(description.written):
@@ -91,17 +92,26 @@ def _of_entity(i: int, entity: Entity) -> Iterator[tuple[tuple[int, int, str, st
         yield (start, end, "negation", f"no {entity.head}"), ("negation", i, 0)
         return
     yield (entity.start, entity.end, "scene" if entity.place else "entity", entity.head), ("entity", i, 0)
-    if entity.count is not None and entity.count_span is not None:
+    open_mass = entity.count in ("several", "few") and not entity.plural  # "lots of food" counts nothing
+    if entity.count is not None and entity.count_span is not None and not open_mass:
         yield (*entity.count_span, "count", entity.count), ("count", i, 0)
     for column, x in enumerate(entity.attributes):
         yield (x.start, x.end, x.kind, x.value), ("attribute", i, column)
 
 
-def _says_little(relation: Relation) -> bool:
+def _says_little(description: Description, relation: Relation) -> bool:
+    """Whether a relation says no more than that a thing is there: "of", "is located", a bus that sits on a street."""
     if relation.kind == "relation":
         return relation.predicate in _NO_RELATION
     verb = relation.predicate.split()[0]
-    return verb in LIGHT_VERBS and verb not in _POSTURES
+    if verb in _BODILY and relation.subject is not None:
+        return not _is_alive(description.entities[relation.subject])
+    return verb in LIGHT_VERBS and verb != "park"
+
+
+def _is_alive(entity: Entity) -> bool:
+    fields = wordnet.fields(entity.head) or wordnet.fields(entity.base)
+    return bool({entity.head, entity.base} & PEOPLE) or fields[:1] in (("person",), ("animal",), ("group",))
 
 
 def _relation_value(description: Description, relation: Relation) -> str:

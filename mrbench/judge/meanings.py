@@ -28,6 +28,7 @@ _FEMALE = frozenset(
     {"woman", "girl", "lady", "female", "mother", "daughter", "wife", "bride", "queen", "mom", "sister"}
 )
 _YOUNG = frozenset({"boy", "girl", "child", "kid", "baby", "toddler", "infant", "teenager", "youngster"})
+_BABY = frozenset({"baby", "toddler", "infant"})
 _GROWN = frozenset({"man", "woman", "adult", "lady", "gentleman", "guy"})
 _GROUPS: dict[str, set[str]] = {}
 for _group in VERB_GROUPS:
@@ -159,15 +160,31 @@ def is_person(noun: str) -> bool:
     return noun in PEOPLE or wordnet.fields(noun)[:1] == ("person",)
 
 
+def excludes_person(one: str, other: str) -> bool:
+    """Whether two words for a person exclude each other: of the two sexes, or a baby and somebody grown."""
+    pairs = ((_MALE, _FEMALE), (_BABY, _GROWN))
+    return any((one in a and other in b) or (one in b and other in a) for a, b in pairs)
+
+
 def _same_name(asked: Entity, said: Entity) -> str | None:
     """Compare two nouns as words: equal, in another spelling, one the other's last word, siblings by it, opposites."""
     a, s = asked.head, said.head
-    if _plain(a) == _plain(s) or a == said.base or asked.base == s or misspelt(a, s):
+    if _plain(a) == _plain(s) or misspelt(a, s):
+        return "same"
+    if (a == said.base or asked.base == s) and not (_another_thing(asked) or _another_thing(said)):
         return "same"
     if asked.base == said.base:  # "stop sign" and "street sign"
         return "same" if wordnet.synonyms(a, s, "n") else "general"
     pairs = ((_MALE, _FEMALE), (_FEMALE, _MALE), (_YOUNG, _GROWN), (_GROWN, _YOUNG))
     return "distinct" if any(a in one and s in other for one, other in pairs) else None
+
+
+def _another_thing(entity: Entity) -> bool:
+    """Whether a name ends in an animal that is none: a hot dog, a teddy bear."""
+    head, base = entity.head, entity.base
+    return (
+        head != base and wordnet.fields(base)[:1] == ("animal",) and wordnet.fields(head)[:1] not in ((), ("animal",))
+    )
 
 
 def _plain(noun: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from mrbench.grains import Description, Grain, describe_texts, grains_of, versions
 from mrbench.judge.comparison import Comparison
 from mrbench.judge.meanings import Meanings, TextEncoder
 from mrbench.judge.support import Support
-from mrbench.judge.verdicts import Verdict, read_together
+from mrbench.judge.verdicts import KEPT, VIOLATED, Verdict, read_together
 
-VERSION = "1"
+VERSION = "2"
 """Raised whenever a verdict changes."""
 
 
@@ -41,16 +42,16 @@ class Rules:
         described = self._describe(dict.fromkeys(text for query, texts in pairs for text in (query, *texts)))
         queries = {query: grains_of(described[query]) for query, _ in pairs}
         found = [
-            (queries[query], self._answers(described[query], queries[query], [described[text] for text in texts]))
+            self._verdict(described[query], queries[query], [described[text] for text in texts])
             for query, texts in pairs
         ]
         if self._support is None:
-            return [Verdict(tuple(grains), answers) for grains, answers in found]
-        support = self._support.of(
-            [(described[query], answers, texts) for (query, texts), (_, answers) in zip(pairs, found, strict=True)],
-            queries,
-        )
-        return [Verdict(tuple(grains), answers, soft) for (grains, answers), soft in zip(found, support, strict=True)]
+            return found
+        judged = [
+            (described[query], verdict.answers, texts) for (query, texts), verdict in zip(pairs, found, strict=True)
+        ]
+        support = self._support.of(judged, queries)
+        return [replace(verdict, support=soft) for verdict, soft in zip(found, support, strict=True)]
 
     def _describe(self, texts: Iterable[str]) -> dict[str, Description]:
         """Return the parse of every text, and embed the words of those that are new."""
@@ -60,9 +61,11 @@ class Rules:
         self._meanings.prepare(_words(described[text] for text in new))
         return described
 
-    def _answers(self, query: Description, grains: list[Grain], candidate: list[Description]) -> tuple[str, ...]:
+    def _verdict(self, query: Description, grains: list[Grain], candidate: list[Description]) -> Verdict:
         comparisons = [Comparison(query, caption, self._meanings) for caption in candidate]
-        return tuple(read_together(one.grain(grain) for one in comparisons) for grain in grains)
+        said = [[one.grain(grain) for one in comparisons] for grain in grains]
+        votes = tuple((answers.count(KEPT), answers.count(VIOLATED)) for answers in said)
+        return Verdict(tuple(grains), tuple(map(read_together, said)), votes=votes)
 
 
 def _words(descriptions: Iterable[Description]) -> set[str]:

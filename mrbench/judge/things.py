@@ -101,7 +101,7 @@ class Things(Alignment):
         others = [(answer, y) for answer, y in answers if y.value not in asked]
         if any(answer == "distinct" or _excludes(x, y) for answer, y in others) or self._moved(i, x, j):
             return VIOLATED
-        if self.m.mentions(x.value, self.c.words):
+        if x.kind in EXCLUSIVE_KINDS or self.m.mentions(x.value, self.c.words):
             return UNKNOWN
         far = any(
             not self.m.mentions(y.value, self.q.words) and self.m.cosine(x.value, y.value) < FAR_ATTRIBUTE

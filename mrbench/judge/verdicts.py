@@ -42,11 +42,14 @@ class Verdict:
         grains: The grains of the query.
         answers: ``kept``, ``violated`` or ``unknown`` for each of them.
         support: For each of them how much the candidate supports it, from 0 to 1, where the judge tells.
+        votes: For each of them how many texts of the candidate keep it, and how many contradict it, where the judge
+            reads text by text.
     """
 
     grains: tuple[Grain, ...]
     answers: tuple[str, ...]
     support: tuple[float, ...] | None = None
+    votes: tuple[tuple[int, int], ...] | None = None
 
     def types(self, answer: str) -> list[str]:
         """Return the types of the grains with this answer, in the order of the query."""

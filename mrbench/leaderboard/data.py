@@ -122,6 +122,7 @@ class Row:
         group: Letters; models that share one cannot be told apart.
         cut: How many texts it did not read to their end, a sentence for each task with any.
         places: Its place on each task.
+        dtype: The number format of its weights, empty where the result does not say it.
     """
 
     rank: int | None
@@ -138,6 +139,7 @@ class Row:
     group: str = ""
     cut: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
+    dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)

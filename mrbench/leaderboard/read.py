@@ -10,7 +10,7 @@ from pathlib import Path
 from mrbench.errors import ResultError
 from mrbench.files import FETCH, absent_content, walk_files
 from mrbench.leaderboard.standings import contestant
-from mrbench.results import FORMAT, Result, read_result
+from mrbench.results import FORMAT, Result, model_key, read_result
 
 _OF_NO_RESULT = (".parquet", ".trec")  # the tables of a run, which no leaderboard reads
 
@@ -27,8 +27,8 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
 
     Raises:
         ResultError: A path does not exist or cannot be read, a link leads to nothing, a file is malformed, there is no
-            result at all, or two files hold the same model, revision and dtype on the same benchmark, split and
-            pool.
+            result at all, or two files hold the same model, revision, dtype and length of texts on the same
+            benchmark, split and pool.
         FormatVersionError: A file was written by a newer version of MRBench.
     """
     results: list[Result] = []
@@ -45,7 +45,7 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
             raise ResultError(
                 "two files hold results of one model on one benchmark",
                 where=f"{first} and {file}",
-                got=" ".join(str(result.model.get(part, "")) for part in ("name", "revision", "dtype")).strip(),
+                got=" ".join(str(part) for part in model_key(result.model) if part),
                 hint="name only one of them",
             )
         results.append(result)

@@ -23,12 +23,12 @@ from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, one
 from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
-from mrbench.results import Result, TaskResult
+from mrbench.results import Result, TaskResult, model_key
 
 
 def contestant(result: Result) -> tuple[str | int, ...]:
-    """Return what only one result may have: benchmark digest, split, pool, cut, model, revision, number format."""
-    return (*_group(result), result.model["name"], result.model["revision"], _dtype(result))
+    """Return what only one result may have: benchmark, split, pool, cut, and which model made it."""
+    return (*_group(result), *model_key(result.model))
 
 
 def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Board]:
@@ -133,18 +133,15 @@ def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
     return any(part[name].pair_accuracy or part[name].cut_pairs for part in parts if name in part)
 
 
-def _dtype(result: Result) -> str:
-    """Return the number format of the weights, empty where a result does not say it."""
-    return str(result.model.get("dtype", ""))
-
-
 def _label(result: Result, group: list[Result]) -> str:
-    """Return the name of a model, with revision and number format where others of its name differ in them."""
-    name, revision = result.model["name"], result.model["revision"]
-    revisions = [other.model["revision"] for other in group if other.model["name"] == name]
-    label = f"{one_line(name)} @ {one_line(revision)}" if len(set(revisions)) > 1 else one_line(name)
-    dtype = one_line(_dtype(result)) or "number format unknown"
-    return f"{label} ({dtype})" if revisions.count(revision) > 1 else label
+    """Return the name of a model, with what others of its name differ in: revision, number format, length of texts."""
+    name, revision, dtype, length = model_key(result.model)
+    others = [model_key(other.model)[1:] for other in group if other.model["name"] == name]
+    label = f"{one_line(name)} @ {one_line(revision)}" if len({other[0] for other in others}) > 1 else one_line(name)
+    same = [other[1:] for other in others if other[0] == revision]
+    said = [one_line(dtype) or "number format unknown"] if len({other[0] for other in same}) > 1 else []
+    said += [f"texts of {length} tokens" if length else "whole texts"] if len({other[1] for other in same}) > 1 else []
+    return f"{label} ({', '.join(said)})" if said else label
 
 
 def _row(result: Result, heads: list[TaskHead], measures: list[str], label: str) -> Row:
@@ -175,6 +172,7 @@ def _row(result: Result, heads: list[TaskHead], measures: list[str], label: str)
         reading="",
         facts=tuple(_facts(result).items()),
         cut=tuple(_cut(result, names)),
+        dtype=one_line(str(result.model.get("dtype", ""))),
     )
 
 
@@ -252,6 +250,7 @@ def _facts(result: Result) -> dict[str, str]:
         "modalities": " · ".join(shown),
         "device": model.get("device", ""),
         "dtype": model.get("dtype", ""),
+        **({"texts cut at": f"{model['text_limit']} tokens"} if model.get("text_limit") else {}),
         "seed": result.seed,
         "queries per task": "all" if result.limit is None else f"cut to {result.limit}",
         "started": result.started,

@@ -13,10 +13,9 @@ from transformers.activations import ACT2FN
 
 from mrbench.errors import ModelError
 from mrbench.models.common import tensors_digest
+from mrbench.models.families import FAMILIES, UNFIT, vision_settings
 from mrbench.models.pretrained import load_error, loading, quiet
 
-FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "altclip", "chinese_clip", "align")
-"""Model types of transformers that are loaded: two towers, each with a projection into one space."""
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _TOKENIZER_FILES = "tokenizer.json, or vocab.json and merges.txt, or spiece.model"
 _SETTINGS = ("config.json", "preprocessor_config.json", "processor_config.json", "tokenizer_config.json")
@@ -32,14 +31,16 @@ _VOCABULARIES = (
     "added_tokens.json",
 )
 _IDLE = {"_name_or_path", "name_or_path", "_commit_hash", "transformers_version", "architectures", "auto_map"}
-_IDLE |= {"dtype", "torch_dtype", "tokenizer_file", "special_tokens_map_file"}
+_IDLE |= {"dtype", "torch_dtype", "tokenizer_file", "special_tokens_map_file", "processor_class"}
+_ADDED = ("special_tokens_map.json", "added_tokens.json")
 
 
 def weights_of(folder: Path) -> list[Path]:
     """Return the files of weights that transformers loads from a folder: what lies beside them does not count.
 
     Raises:
-        ModelError: There are none but pickles, or those of an adapter, or a shard is missing.
+        ModelError: There are none but pickles, or those of an adapter, or a shard is missing, or the file that the
+            configuration names.
     """
     if (folder / "adapter_config.json").exists():
         raise ModelError("the folder holds an adapter, not a whole model", where=folder, hint="merge it into its base")
@@ -60,13 +61,25 @@ def weights_of(folder: Path) -> list[Path]:
 
 
 def _named_weights(folder: Path) -> Path | None:
-    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them."""
+    """Return the file of weights, or the index of its shards, in the order in which transformers looks for them.
+
+    Raises:
+        ModelError: The configuration names a file that is not there.
+    """
     try:
         said = json.loads((folder / "config.json").read_text(encoding="utf-8"))["transformers_weights"]
     except (OSError, ValueError, KeyError, TypeError):
         said = None
-    names = [said] if isinstance(said, str) and said == Path(said).name else []
-    return next((folder / name for name in (*names, WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if not isinstance(said, str):
+        return next((folder / name for name in (WEIGHTS, INDEX) if (folder / name).is_file()), None)
+    if ".." in Path(said).parts or Path(said).is_absolute() or not (folder / said).is_file():
+        raise ModelError(
+            "the configuration names a file of weights that is not there",
+            where=f"{folder}, config.json, transformers_weights",
+            got=said,
+            accepted="a file in the folder, or no such key",
+        )
+    return folder / said
 
 
 def _shards(index: Path) -> list[Path]:
@@ -78,7 +91,7 @@ def _shards(index: Path) -> list[Path]:
     return [index.parent / name for name in names]
 
 
-def identity(folder: Path, weights: list[Path]) -> str:
+def identity(folder: Path, weights: list[Path], tokenizer: Any = None) -> str:
     """Return a digest of a checkpoint that changes when, and only when, something that is read of it changes.
 
     It covers the tensors, the configuration, the image processor and the tokenizer. Sharding, metadata of files, the
@@ -87,23 +100,41 @@ def identity(folder: Path, weights: list[Path]) -> str:
     Args:
         folder: The checkpoint.
         weights: From :func:`weights_of`.
+        tokenizer: As for :func:`settings_digest`.
     """
-    parts = f"{tensors_digest(weights)} {settings_digest(folder)}"
+    parts = f"{tensors_digest(weights)} {settings_digest(folder, tokenizer=tokenizer)}"
     return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
-def settings_digest(folder: Path, *more: str) -> str:
+def settings_digest(folder: Path, *more: str, tokenizer: Any = None) -> str:
     """Return 64 hexadecimal digits over what is read of a checkpoint beside its weights.
 
     Args:
         folder: The checkpoint.
         more: Names of files that are read of it beside those of a dual encoder.
+        tokenizer: What was loaded of the folder, whose kind tells which vocabularies it reads; None takes all.
     """
     digest = hashlib.sha256()
-    for name in (*_SETTINGS, *_VOCABULARIES, *more):
-        if (folder / name).is_file():
-            digest.update(f"{name} {hashlib.sha256(_as_read(folder / name)).hexdigest()}\n".encode())
+    for name in (*_SETTINGS, *_vocabularies(folder, tokenizer), *more):
+        if (folder / name).is_file() and (said := _as_read(folder / name)) != b"{}":
+            digest.update(f"{name} {hashlib.sha256(said).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def _vocabularies(folder: Path, tokenizer: Any) -> list[str]:
+    """Return the files of vocabularies that a tokenizer reads of a folder, in a fixed order.
+
+    Those that its class names, unless none of them is there. A fast tokenizer that has ``tokenizer.json`` reads no
+    model of SentencePiece beside it.
+    """
+    named = set(getattr(tokenizer, "vocab_files_names", {}).values())
+    if getattr(tokenizer, "is_fast", False):
+        named.add("tokenizer.json")
+        if (folder / "tokenizer.json").is_file():
+            named = {name for name in named if not name.endswith(".model")}
+    if not any((folder / name).is_file() for name in named):
+        return list(_VOCABULARIES)
+    return [name for name in _VOCABULARIES if name in named or name in _ADDED]
 
 
 def _as_read(path: Path) -> bytes:
@@ -143,10 +174,10 @@ def config_of(folder: Path) -> Any:
         raise
     except Exception as error:  # transformers raises whatever it likes
         raise load_error(source, error, "config.json") from error
-    end = config.text_config.eos_token_id
-    if config.model_type in ("clip", "metaclip_2") and not isinstance(end, int):
+    end = getattr(config.text_config, "eos_token_id", None)
+    if FAMILIES[config.model_type].reads_end and not isinstance(end, int):
         raise _bad_setting(source, "text_config.eos_token_id", end, "the number of a token")
-    if getattr(config.vision_config, "vision_use_head", True) is False:  # SigLIP without its attention pooling
+    if getattr(vision_settings(config), "vision_use_head", True) is False:  # SigLIP without its attention pooling
         raise ModelError(
             "the image tower returns no embedding: it has no pooling head",
             where=f"{source}, config.json, vision_config.vision_use_head",
@@ -158,16 +189,21 @@ def config_of(folder: Path) -> Any:
 
 def _check_family(source: str, values: dict[str, Any]) -> None:
     """Refuse a checkpoint of another kind, a single tower among them, and say which kinds are known."""
-    kind = values.get("model_type")
+    kind = str(values.get("model_type"))
     if kind in FAMILIES:
+        wanted, named = FAMILIES[kind].architectures, values.get("architectures") or ()
+        if wanted and named and not set(wanted) & set(named):
+            what, where = "the checkpoint was not trained to embed", f"{source}, config.json, architectures"
+            raise ModelError(what, where=where, got=", ".join(named), accepted=", ".join(wanted))
         return
-    part = re.fullmatch(r"(.+)_(text|vision)_model", str(kind))
+    part = re.fullmatch(r"(.+)_(text|vision)_model", kind)
     if part and part[1] in FAMILIES:
         have, lack = ("text", "image") if part[2] == "text" else ("image", "text")
         what = f"the checkpoint holds the {have} tower alone, and no {lack} tower"
     else:
-        what = "no adapter for this type of model"
-    raise ModelError(what, where=f"{source}, config.json, model_type", got=str(kind), accepted=", ".join(FAMILIES))
+        why = f": {UNFIT[kind]}" if kind in UNFIT else ""
+        what = f"no adapter for this type of model{why}"
+    raise ModelError(what, where=f"{source}, config.json, model_type", got=kind, accepted=", ".join(FAMILIES))
 
 
 def _check_towers(source: str, values: dict[str, Any]) -> None:

@@ -123,6 +123,11 @@ def weights_digest(paths: Iterable[Path]) -> str:
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
+def joint_digest(*parts: str) -> str:
+    """Return ``"sha256:"`` and 16 digits over several digests or descriptions, for a model that is all of them."""
+    return f"sha256:{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}"
+
+
 def tensors_digest(paths: Iterable[Path]) -> str:
     """Return 64 hexadecimal digits over the tensors of safetensors files: their names, formats, shapes and bytes.
 

@@ -47,7 +47,7 @@ class ConSE:
     dimension = MiniLM.dimension
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     symmetric = additive = True
-    dtype = "float32"
+    dtype, template = "float32", MiniLM.template
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         self._images = EfficientNetLite0(seed=seed, device=device, batch_size=batch_size)
@@ -56,6 +56,8 @@ class ConSE:
         names = class_names()
         self._names = as_array(self._texts.embed_texts(names))
         self.device = self._images.device
+        self.parameter_count = self._images.parameter_count + self._texts.parameter_count
+        self.max_text_length, self.image_size = self._texts.max_text_length, self._images.image_size
         parts = (self._images.revision, self._texts.revision, *names)
         self.preprocessing = self._texts.preprocessing
         self.revision = f"sha256:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"

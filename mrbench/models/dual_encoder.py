@@ -20,27 +20,34 @@ from mrbench.models import prefixes
 from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
 from mrbench.models.common import batches, embed_items, padded
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
+from mrbench.models.families import (
+    FAMILIES,
+    HIGHEST,
+    features_of_images,
+    features_of_texts,
+    fills_up,
+    load_towers,
+    most_tokens,
+    vision_settings,
+)
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.peft_adapter import find_parts, merged
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
-from mrbench.models.pretrained import load_transformer, loading, resolve_device, writing_weights
+from mrbench.models.pretrained import loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
 from mrbench.models.quick_gelu import use_quick_mlps
-from mrbench.models.text_limits import cut_by_tokenizer
+from mrbench.models.text_limits import cut_by_tokenizer, limit_of
 from mrbench.records import MODALITIES, Modality
 
 _TEXTS = ("a photo of a dog ", "собака 狗 كلب 🐕")
-_LOWER_CASED = ("siglip", "siglip2")  # and filled up to the length of the tower, which sees what fills up
-_MASKED = ("metaclip_2", "altclip", "chinese_clip", "align")  # filled up to the longest, which the tower does not see
-_READ_AT_END = ("clip", "metaclip_2")  # by text_config.eos_token_id
-_HIGHEST = 2  # as a text tower's eos_token_id: the highest token is read, as before 2023
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class DualEncoder:
     """A text tower and an image tower with one space; the projected features, not normalised.
 
-    CLIP, SigLIP, SigLIP 2, MetaCLIP 2, AltCLIP, Chinese-CLIP and ALIGN.
+    CLIP, SigLIP, SigLIP 2, MetaCLIP 2, AltCLIP, Chinese-CLIP, ALIGN, BLIP, FLAVA, GroupViT, CLIPSeg, AIMv2, and pairs
+    of towers (``vision-text-dual-encoder``): see :data:`mrbench.models.families.FAMILIES`.
 
     Picture and text together are the sum of their unnormalised features, as in UniIR's CLIP_SF and in MTEB's
     wrappers; sentence-transformers has no joint input for these models. Search normalises afterwards.
@@ -66,9 +73,10 @@ class DualEncoder:
         batch_size: Items per forward pass at most; on a CPU 16, but where texts share
             prefixes: there as many as make an even pass, and this at most.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
+        max_length: Tokens of a text at most, with those that the tokenizer adds; None takes what the text tower does.
 
     Raises:
-        InputError: No such folder, or an unknown device or dtype.
+        InputError: No such folder, an unknown device or dtype, or a length that the text tower does not take.
         ModelError: Not a checkpoint of these models, weights only as pickles, a missing or unexpected key, a part that
             fails at some texts and an image that are embedded on trial, or a hub that does not answer.
 
@@ -78,9 +86,17 @@ class DualEncoder:
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     symmetric = additive = True
+    template = "{text}"
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, dtype: str = "float32"
+        self,
+        source: str,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        batch_size: int = 1024,
+        dtype: str = "float32",
+        max_length: int | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
@@ -91,31 +107,33 @@ class DualEncoder:
         source = str(found.folder)
         weights = weights_of(found.folder)
         config = config_of(found.folder)
-        self._family = config.model_type
-        self.module = load_transformer(source, dtype=DTYPES[dtype])
+        self._kind, self._family = config.model_type, FAMILIES[config.model_type]
+        self.module = load_towers(source, config, dtype=DTYPES[dtype])
         if parts.adapter is not None:
-            self.module = merged(self.module, parts.adapter)
+            self.module = merged(self.module, parts.adapter.folder)
         self.module.to(self._device)
-        if self._family == "clip" and self._device.type == "cpu" and dtype == "float32":
+        if self._kind == "clip" and self._device.type == "cpu" and dtype == "float32":
             use_quick_mlps(self.module)
         self._tokenizer, self._processor = processors_of(found.folder)
-        self._max_tokens = _most_tokens(config, self._tokenizer)
+        self._filled_to = most_tokens(config, self._tokenizer)
+        added = int(self._tokenizer.num_special_tokens_to_add())
+        self._max_tokens = limit_of(self._filled_to, max_length, where=source, least=added + 1)
         with loading(source, "the tokenizer"):
-            self._pads = self._family != "clip" or _ends_before_padding(self._tokenizer)
+            self._pads = fills_up(config, self._tokenizer)
         with loading(source, "the image processor", got=settings(self._processor)):
             check_pixels(source, self._processor)
             self._scaling = scaling_of(self._processor, self._device)
         self.prepare = partial(pixels_of, self._processor, scaled=self._scaling is None)
         self.name = parts.name
-        self.revision = parts.with_adapter(found.commit or identity(found.folder, weights))
-        self.revision_is_digest = found.commit is None or parts.adapter is not None
-        self.preprocessing = self._describe_preprocessing(settings_digest(found.folder))
+        self.revision = parts.revision(found.commit or identity(found.folder, weights, self._tokenizer))
+        self.revision_is_digest = not parts.at_commits
+        self.preprocessing = self._describe_preprocessing(settings_digest(found.folder, tokenizer=self._tokenizer))
         self.device = str(self._device)
         self.dtype = dtype
         self.dimension = self._try(source)
         self.parameter_count = parameter_count(self.module)
         self.max_text_length = self._max_tokens
-        self.image_size = image_size_of(getattr(getattr(config, "vision_config", None), "image_size", None))
+        self.image_size = image_size_of(getattr(vision_settings(config), "image_size", None))
         self.licence = licence_of(found.folder)
         self.shares_prefixes = self._can_share_prefixes()
 
@@ -132,14 +150,18 @@ class DualEncoder:
     def prepare_texts(self, texts: list[str]) -> list[list[int]]:
         """Return the tokens of each text, cut to what the text tower takes."""
         cut: dict[str, Any] = {"truncation": True, "max_length": self._max_tokens, "return_attention_mask": False}
-        if self._family in _LOWER_CASED:
-            texts, cut = [text.lower() for text in texts], {**cut, "padding": "max_length"}
+        if self._family.whole_length:
+            texts = [text.lower() for text in texts]
         found: list[list[int]] = self._tokenizer(texts, **cut)["input_ids"]
-        return found
+        return [self._filled(tokens) for tokens in found] if self._family.whole_length else found
+
+    def _filled(self, tokens: list[int]) -> list[int]:
+        filling = [self._tokenizer.pad_token_id or 0] * (self._filled_to - len(tokens))
+        return filling + tokens if self._tokenizer.padding_side == "left" else tokens + filling
 
     def cut_texts(self, texts: Sequence[str]) -> Bools:
         """Return which texts are longer than the text tower takes, shape ``(len(texts),)``: their end is not read."""
-        said = [text.lower() for text in texts] if self._family in _LOWER_CASED else texts
+        said = [text.lower() for text in texts] if self._family.whole_length else texts
         return cut_by_tokenizer(self._tokenizer, self._max_tokens, said)
 
     def text_features(self, texts: list[str]) -> torch.Tensor:
@@ -157,7 +179,7 @@ class DualEncoder:
         if self._scaling is not None:
             inputs["pixel_values"] = self._scaling(inputs["pixel_values"])
         inputs["pixel_values"] = inputs["pixel_values"].to(self.module.dtype)
-        return _tensor(self.module.get_image_features(**inputs))
+        return features_of_images(self.module, inputs)
 
     def _features_of_tokens(self, tokens: Sequence[list[int]]) -> torch.Tensor:
         if self._pads:
@@ -172,9 +194,12 @@ class DualEncoder:
     def _features_of_padded(self, tokens: Sequence[list[int]]) -> torch.Tensor:
         ids, there = padded(tokens, self._tokenizer.pad_token_id or 0)
         inputs = {"input_ids": sent(torch.from_numpy(ids), self._device)}
-        if self._family in _MASKED:
+        if self._family.masked:
             inputs["attention_mask"] = sent(torch.from_numpy(there.astype(np.int64)), self._device)
-        return _tensor(self.module.get_text_features(**inputs))
+        if self._family.shows_order:
+            seen = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool, device=self._device).tril()
+            inputs["attention_mask"] = seen.expand(len(ids), 1, -1, -1)
+        return features_of_texts(self.module, inputs)
 
     def save(self, folder: Path) -> None:
         """Write the weights as they are now, with tokenizer and image processor, as a checkpoint of its own."""
@@ -198,7 +223,7 @@ class DualEncoder:
 
         In float32 alone, in which it can be told whether the text tower is one that is known.
         """
-        if not self._pads or self._family != "clip" or self._device.type != "cpu" or self.dtype != "float32":
+        if not self._pads or self._kind != "clip" or self._device.type != "cpu" or self.dtype != "float32":
             return False
         said = ["a", "a b", f"a {self._tokenizer.eos_token} b", "b", "c a " * self._max_tokens]
         tokens = sorted(self.prepare_texts(said))
@@ -217,16 +242,16 @@ class DualEncoder:
         with loading(source, "the tokenizer"):
             tokens = self.prepare_texts([*_TEXTS, _TEXTS[0] * self._max_tokens])
             check_tokens(source, self._tokenizer, tokens, self.module.config.text_config.vocab_size)
-        end = self.module.config.text_config.eos_token_id
-        reads_highest = self._family == "clip" and end == _HIGHEST
-        if self._family in _READ_AT_END and not reads_highest and not all(end in text for text in tokens):
+        end = getattr(self.module.config.text_config, "eos_token_id", None)
+        reads_highest = self._family.reads_highest and end == HIGHEST
+        if self._family.reads_end and not reads_highest and not all(end in text for text in tokens):
             raise ModelError(
                 "the tokenizer does not put the token after a text that the text tower reads",
                 where=source,
                 got=tokens[0][-1],
                 accepted=f"{end}, text_config.eos_token_id",
             )
-        vision = self.module.config.vision_config.to_dict()
+        vision = vision_settings(self.module.config).to_dict()
         with torch.inference_mode():
             with loading(source, "the text tower"):
                 texts = self._features_of_tokens(tokens)
@@ -256,38 +281,5 @@ class DualEncoder:
     def _describe_preprocessing(self, files: str) -> str:
         """Return a digest of all that is not weights: the checkpoint's other files, and what was made of them."""
         said = [self._processor.to_json_string(), json.dumps(self._tokenizer.get_vocab(), sort_keys=True)]
-        said += [files, self._family, str(self._max_tokens), str(self._pads), transformers.__version__]
+        said += [files, self._kind, str(self._max_tokens), str(self._pads), transformers.__version__]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
-
-
-def _ends_before_padding(tokenizer: Any) -> bool:
-    """Say whether CLIP's texts can be filled up: each token sees those before it alone, and the one read comes first.
-
-    That is the end of the text, or the highest token of older configurations. What fills up is then not seen, and needs
-    no mask. Other texts run with those of their length alone: transformers would read the highest token in what fills
-    up, and counts positions from the left end, masked or not.
-    """
-    pad, end = tokenizer.pad_token_id or 0, tokenizer.eos_token_id
-    return bool(
-        tokenizer.padding_side == "right" and end is not None and pad <= end and tokenizer("a")["input_ids"][-1] == end
-    )
-
-
-def _most_tokens(config: Any, tokenizer: Any) -> int:
-    """Return how many tokens of a text the text tower can take, and a tokenizer with a limit of its own is made for.
-
-    AltCLIP's tower is of the RoBERTa kind: it counts positions from after the number of the token that fills up.
-    """
-    text = config.text_config
-    positions = int(text.max_position_embeddings)
-    if config.model_type not in _MASKED:
-        return positions
-    if config.model_type == "altclip":
-        positions -= int(text.pad_token_id) + 1
-    return min(positions, int(tokenizer.model_max_length))
-
-
-def _tensor(features: Any) -> torch.Tensor:
-    # transformers 4 returns the tensor, 5 an object that holds it.
-    found: torch.Tensor = features if isinstance(features, torch.Tensor) else features.pooler_output
-    return found

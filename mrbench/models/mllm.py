@@ -16,13 +16,16 @@ from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
 from mrbench.models.dual_encoder import DTYPES
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches
-from mrbench.models.mllm_checkpoint import choose_template, find_mllm, hub_ids, load_parts, raw_config, split_template
+from mrbench.models.mllm_checkpoint import choose_template, hub_ids, load_parts, raw_config, split_template
 from mrbench.models.mllm_prompt import Picture, PictureReader, PromptTokens, span_of
-from mrbench.models.pixels import TRIAL
+from mrbench.models.peft_adapter import find_parts
+from mrbench.models.pixels import TRIAL, Scaling
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
 from mrbench.models.template import Side, Template
+from mrbench.models.text_limits import limit_of
 from mrbench.records import MODALITIES, Modality
 
 MOST_TOKENS = 1 << 15
@@ -45,6 +48,7 @@ def load_mllm(
     device: str = "auto",
     batch_size: int = 1024,
     dtype: str | None = None,
+    max_length: int | None = None,
     trust_remote_code: bool = False,
 ) -> Any:
     """Return the model of a spec: :class:`Mllm`, or one with code of its own where that is allowed and needed.
@@ -55,10 +59,12 @@ def load_mllm(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; on a CPU 16.
         dtype: ``float32``, ``float16`` or ``bfloat16``; None takes that of the weights.
+        max_length: Tokens of a prompt at most, those of its picture among them; None takes what the template says.
         trust_remote_code: Whether code that comes with the weights may run.
 
     Raises:
-        InputError: No such folder, device, dtype or template, or a checkpoint that does not tell how it embeds.
+        InputError: No such folder, device, dtype or template, a checkpoint that does not tell how it embeds, or a
+            length that leaves no room for texts.
         ModelError: A missing or unexpected key, code that nobody allowed, or anything that transformers raises.
     """
     if dtype is not None and dtype not in DTYPES:
@@ -69,8 +75,14 @@ def load_mllm(
 
         remote = find_remote(source, named)
         if remote is not None:
+            if max_length is not None:
+                what = "the model takes no --max-length: code of its own cuts texts"
+                raise InputError(what, where=source, got=max_length, hint="say it in options: of a template")
             return remote(device=device, batch_size=batch_size, dtype=dtype)
-    return Mllm(source, named, device=device, batch_size=batch_size, dtype=dtype)
+    model = Mllm(source, named, device=device, batch_size=batch_size, dtype=dtype)
+    if max_length is not None:
+        model.limit_prompts(max_length)
+    return model
 
 
 class Mllm:
@@ -87,7 +99,8 @@ class Mllm:
         dtype: Number format; None takes that of the weights. Embeddings are returned in float32.
 
     Attributes:
-        template: The template.
+        how: The template.
+        template: Its name.
         max_length: Tokens of a prompt at most, or None: longer ones lose the end of their text. May be set.
 
     Raises:
@@ -107,11 +120,11 @@ class Mllm:
         dtype: str | None = None,
     ) -> None:
         self._device = resolve_device(device)
-        parts = find_mllm(source)
+        parts = find_parts(source)
         folder = parts.base.folder
         weights = weights_of(folder)
         config = raw_config(folder)
-        self.template: Template = choose_template(named, hub_ids(parts, source), folder, config)
+        self.how: Template = choose_template(named, hub_ids(parts), folder, config)
         if self._wants_code(config):
             raise ModelError(
                 "the model comes with code of its own, which nobody allowed to run",
@@ -125,17 +138,25 @@ class Mllm:
         self._image_token = int(getattr(settings, "image_token_id", None) or settings.image_token_index)
         self._grids = hasattr(self.module, "get_rope_index")
         self._filling = loaded.tokenizer.pad_token_id or 0
-        self._tokens = PromptTokens(loaded.tokenizer, self.template, self._image_token)
+        self._tokens = PromptTokens(loaded.tokenizer, self.how, self._image_token)
         spelt = loaded.tokenizer.convert_ids_to_tokens(self._image_token)
         with loading(str(folder), "the image processor"):
-            self.prepare = PictureReader(loaded.images, self.template.image, loaded.counter, spelt)
+            self.prepare = PictureReader(loaded.images, self.how.image, loaded.counter, spelt)
+            self._scaling = _scaling(self.prepare, loaded.images, self._device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
-        self.name, self.device = parts.name, str(self._device)
+        self.name, self.device, self.template = parts.name, str(self._device), self.how.name
         self.dtype = str(self.module.dtype).removeprefix("torch.")
-        self.revision = parts.with_adapter(parts.base.commit or identity(folder, weights))
-        self.revision_is_digest = parts.base.commit is None or parts.adapter is not None
-        self.symmetric, self.additive = self.template.symmetric, self.template.sums
-        read = [settings_digest(one) for one in (parts.adapter, folder) if one is not None]
+        self.revision = parts.revision(parts.base.commit or identity(folder, weights, loaded.tokenizer))
+        self.revision_is_digest = not parts.at_commits
+        self.parameter_count, self.licence = (
+            parameter_count(self.module),
+            licence_of((parts.adapter or parts.base).folder),
+        )
+        self._positions_there = int(getattr(settings.get_text_config(), "max_position_embeddings", 0))
+        self.image_size = self.prepare.image_size
+        self.symmetric, self.additive = self.how.symmetric, self.how.sums
+        read = [] if parts.adapter is None else [settings_digest(parts.adapter.folder)]
+        read.append(settings_digest(folder, tokenizer=loaded.tokenizer))
         self._said = [*read, str(loaded.images.to_dict()), transformers.__version__]
         self.dimension = self._try(str(folder))
 
@@ -149,10 +170,24 @@ class Mllm:
         self._tokens.max_length = tokens
 
     @property
+    def max_text_length(self) -> int | None:
+        """Tokens of a prompt at most: as the template says or the user, else as many as the network has positions."""
+        return self.max_length or self._positions_there or None
+
+    def limit_prompts(self, tokens: int) -> None:
+        """Cut texts so that a prompt has no more tokens than these.
+
+        Raises:
+            InputError: The prompt without a text has as many, or the network has no such positions.
+        """
+        around = max(len(self._tokens(side, "text", "", "", 0)) for side in ("query", "candidate"))
+        self.max_length = limit_of(self._positions_there or tokens, tokens, where=self.name, least=around + 1)
+
+    @property
     def preprocessing(self) -> str:
         """What is not weights: a digest of template, length, other files, and the version of transformers."""
-        said = [self.template.digest, str(self.max_length), *self._said]
-        return f"{self.template.name} {hashlib.sha256(' '.join(said).encode()).hexdigest()[:16]}"
+        said = [self.how.digest, str(self.max_length), *self._said]
+        return f"{self.how.name} {hashlib.sha256(' '.join(said).encode()).hexdigest()[:16]}"
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -165,7 +200,7 @@ class Mllm:
         return found
 
     def _wants_code(self, config: dict[str, Any]) -> bool:
-        remote = self.template.remote
+        remote = self.how.remote
         return remote is not None and bool({*remote.architectures} & {*(config.get("architectures") or ())})
 
     def _embed(self, items: Sequence[Item], side: Side, instruction: str) -> Any:
@@ -193,12 +228,12 @@ class Mllm:
         image: Any = item.image
         picture = image if image is None or isinstance(image, Picture) else self.prepare(image)
         part = "text" if picture is None else "image" if item.text is None else "both"
-        halves = ("text", "image") if part == "both" and self.template.sums else (part,)
+        halves = ("text", "image") if part == "both" and self.how.sums else (part,)
         for half in halves:
             shown = None if half == "text" else picture
             said = None if half == "image" else item.text
             ids = self._tokens(side, half, instruction, said, 0 if shown is None else shown.tokens)
-            yield _Row(ids, shown, span_of(self.template, ids, self._image_token))
+            yield _Row(ids, shown, span_of(self.how, ids, self._image_token))
 
     def _batches(self, rows: Sequence[_Row]) -> Iterator[list[_Row]]:
         """Yield rows, sorted by length, in batches that keep to the number of items and of tokens."""
@@ -213,7 +248,7 @@ class Mllm:
 
     def _forward(self, rows: list[_Row]) -> torch.Tensor:
         width = max(len(row.ids) for row in rows)
-        gaps = [(width - len(row.ids)) * (self.template.padding == "left") for row in rows]
+        gaps = [(width - len(row.ids)) * (self.how.padding == "left") for row in rows]
         ids = np.full((len(rows), width), self._filling, dtype=np.int64)
         there = np.zeros((len(rows), width), dtype=np.int64)
         for number, (row, gap) in enumerate(zip(rows, gaps, strict=True)):
@@ -222,21 +257,21 @@ class Mllm:
         mask = torch.from_numpy(there).to(self._device)
         inputs: dict[str, Any] = {"input_ids": torch.from_numpy(ids).to(self._device), "attention_mask": mask}
         shown = [row.picture for row in rows if row.picture is not None]
-        inputs |= _together(shown, self._device, self.module.dtype) if shown else {}
+        inputs |= _together(shown, self._device, self.module.dtype, self._scaling) if shown else {}
         inputs["position_ids"] = self._positions(inputs)
         if self._grids:
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == self._image_token).int() * mask.int()
         hidden = self.module(**inputs, use_cache=False).last_hidden_state
         spans = [(gap + row.span[0], gap + row.span[1]) for row, gap in zip(rows, gaps, strict=True)]
         vectors = torch.stack([hidden[n, start:end].float().mean(0) for n, (start, end) in enumerate(spans)])
-        return torch.nn.functional.normalize(vectors, dim=-1) if self.template.normalise else vectors
+        return torch.nn.functional.normalize(vectors, dim=-1) if self.how.normalise else vectors
 
     def _positions(self, inputs: dict[str, Any]) -> torch.Tensor:
         mask = inputs["attention_mask"]
         counted: torch.Tensor = (mask.cumsum(-1) - 1).clamp(min=0)
         if not self._grids:
             return counted
-        if self.template.positions == "linear":
+        if self.how.positions == "linear":
             return counted.expand(3, *counted.shape)
         kinds = (inputs["input_ids"] == self._image_token).int() * mask.int()
         found: torch.Tensor = self.module.get_rope_index(
@@ -257,7 +292,29 @@ class Mllm:
         return int(vector.shape[0])
 
 
-def _together(pictures: Sequence[Picture], device: torch.device, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def _scaling(reader: PictureReader, processor: Any, device: torch.device) -> Scaling | None:
+    """Have a reader leave pixels as bytes, and return what scales them; None where that is not what it does itself."""
+    expected = reader(TRIAL).arrays["pixel_values"]
+    reader.scales = False
+    try:
+        scaling, plain = Scaling(processor, device), torch.from_numpy(reader(TRIAL).arrays["pixel_values"])
+        same = np.array_equal(_scaled(plain.to(device), scaling).cpu().numpy(), expected)
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        same = False
+    reader.scales = not same
+    return scaling if same else None
+
+
+def _scaled(pixels: torch.Tensor, scaling: Scaling) -> torch.Tensor:
+    """Return float32 of bytes: of patches, shape ``(number, channels * values)``, or of tiles."""
+    if pixels.ndim > 2:
+        return scaling(pixels.flatten(0, -4)).view(pixels.shape)
+    return scaling(pixels.view(len(pixels), 3, -1, 1)).view(pixels.shape)
+
+
+def _together(
+    pictures: Sequence[Picture], device: torch.device, dtype: torch.dtype, scaling: Scaling | None
+) -> dict[str, torch.Tensor]:
     """Return the arrays of pictures as one batch; tiles of the LLaVA kind are filled up to the largest number."""
     found: dict[str, torch.Tensor] = {}
     for name in pictures[0].arrays:
@@ -267,5 +324,7 @@ def _together(pictures: Sequence[Picture], device: torch.device, dtype: torch.dt
             gaps = [(0, 0), *[(0, 0)] * 3]
             arrays = [np.pad(one, [gaps[0], (0, most - one.shape[1]), *gaps[1:]]) for one in arrays]
         tensor = torch.from_numpy(np.concatenate(arrays)).to(device)
+        if scaling is not None and name == "pixel_values":
+            tensor = _scaled(tensor, scaling)
         found[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
     return found

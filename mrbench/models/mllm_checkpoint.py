@@ -13,8 +13,7 @@ import torch
 import transformers
 
 from mrbench.errors import InputError, ModelError
-from mrbench.models.hub import Checkpoint
-from mrbench.models.peft_adapter import CONFIG, Parts, find_parts, merged
+from mrbench.models.peft_adapter import Parts, merged
 from mrbench.models.pretrained import check_keys, loading
 from mrbench.models.template import Template
 from mrbench.models.template_files import load_template, template_names
@@ -65,19 +64,6 @@ def split_template(spec: str) -> tuple[str, str | None]:
     if Path(source.partition("?base=")[0]).is_dir() and "?base=" not in source:
         load_template(named)  # raises, and says what there is
     return spec, None
-
-
-def find_mllm(source: str) -> Parts:
-    """Return where a checkpoint lies, and its adapter: a folder, or a repository of the hub that holds an adapter.
-
-    Raises:
-        InputError: Neither a folder nor of the form of a hub id.
-        ModelError: The hub does not have it, or the adapter names no base.
-    """
-    parts = find_parts(source)
-    if parts.adapter is None and (parts.base.folder / CONFIG).is_file():
-        return find_parts(str(parts.base.folder))
-    return parts
 
 
 def raw_config(folder: Path) -> dict[str, Any]:
@@ -169,9 +155,9 @@ def load_parts(parts: Parts, config: dict[str, Any], dtype: torch.dtype | None) 
         )
     network = _network(source, dtype)
     if parts.adapter is not None:
-        network = merged(network, parts.adapter, old_names=_OLD_NAMES)
+        network = merged(network, parts.adapter.folder, old_names=_OLD_NAMES)
     safe: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    folders = [folder for folder in (parts.adapter, parts.base.folder) if folder is not None]
+    folders = [one.folder for one in (parts.adapter, parts.base) if one is not None]
     texts, images = (_first_with(folders, names) for names in (_TOKENIZERS, _PROCESSORS))
     auto: Any = transformers.AutoImageProcessor
     with loading(texts, "the tokenizer"):
@@ -231,14 +217,6 @@ def _check_patches(source: str, processor: Any, network: Any) -> None:
             raise ModelError(what, where=source, got=cut, accepted=taken)
 
 
-def hub_ids(parts: Parts, adapter_source: str) -> list[str]:
+def hub_ids(parts: Parts) -> list[str]:
     """Return the hub ids by which a checkpoint and its adapter are known."""
-    found = [one.name for one in (parts.base, _checkpoint_of(adapter_source)) if one is not None and one.commit]
-    return sorted(set(found))
-
-
-def _checkpoint_of(source: str) -> Checkpoint | None:
-    found = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@.+)?", source)
-    if found is None or Path(source).is_dir():
-        return None
-    return Checkpoint(Path(source), found[1], "hub")
+    return sorted({one.name for one in (parts.base, parts.adapter) if one is not None and one.commit})

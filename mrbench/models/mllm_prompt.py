@@ -40,27 +40,45 @@ class PictureReader:
         how: How large pictures are made.
         counter: For the LLaVA kind: its whole processor, which counts a picture's tokens. None for the Qwen2-VL kind.
         token: The token of a picture's place, as text.
+
+    Attributes:
+        scales: Whether pixels are rescaled and normalised here; else they stay bytes, a fourth of the memory, for
+            :class:`mrbench.models.pixels.Scaling` to do it one pass at a time.
     """
 
     def __init__(self, processor: Any, how: Pictures, counter: Any, token: str) -> None:
         self._processor, self._how, self._counter, self._token = processor, how, counter, token
+        self.scales = True
         if counter is None:
             edges = {"shortest_edge": how.min_pixels, "longest_edge": how.max_pixels}
             processor.size = dict(processor.size) | {name: edge for name, edge in edges.items() if edge is not None}
 
+    @property
+    def image_size(self) -> str:
+        """The size of pictures, or the most pixels that one has; empty where only the processor knows."""
+        if self._how.resize is not None:
+            return f"{self._how.resize[0]}x{self._how.resize[1]}"
+        most = dict(self._processor.size).get("longest_edge") if self._counter is None else None
+        return f"at most {most} pixels" if most else ""
+
     def __call__(self, image: Image.Image) -> Picture:
         """Return what the network takes of an image."""
-        image = self._scaled(image.convert("RGB"))
+        image = self._resized(image.convert("RGB"))
+        options = {} if self.scales else {"do_rescale": False, "do_normalize": False}
         if self._counter is None:
-            found = self._processor(images=[image], return_tensors="np")
+            found = self._processor(images=[image], return_tensors="np", **options)
             tokens = int(found["image_grid_thw"][0].prod()) // self._processor.merge_size**2
-            return Picture({name: np.asarray(found[name]) for name in ("pixel_values", "image_grid_thw")}, tokens)
-        found = self._counter(text=[self._token], images=[image], return_tensors="np")
+            return Picture(self._arrays(found, "image_grid_thw"), tokens)
+        found = self._counter(text=[self._token], images=[image], return_tensors="np", **options)
         ids = np.asarray(found["input_ids"][0])
         tokens = int((ids == self._counter.tokenizer.convert_tokens_to_ids(self._token)).sum())
-        return Picture({name: np.asarray(found[name]) for name in ("pixel_values", "image_sizes")}, tokens)
+        return Picture(self._arrays(found, "image_sizes"), tokens)
 
-    def _scaled(self, image: Image.Image) -> Image.Image:
+    def _arrays(self, found: Any, sizes: str) -> dict[str, np.ndarray[Any, Any]]:
+        pixels = np.asarray(found["pixel_values"])
+        return {"pixel_values": pixels if self.scales else pixels.astype(np.uint8), sizes: np.asarray(found[sizes])}
+
+    def _resized(self, image: Image.Image) -> Image.Image:
         how = self._how
         if how.resize is not None:
             return image.resize((how.resize[0], how.resize[1]), Image.Resampling.BICUBIC)

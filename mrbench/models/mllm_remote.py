@@ -12,16 +12,18 @@ import transformers
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import as_array, batches, embed_items, files_digest, weights_digest
+from mrbench.models.checkpoint_folders import check_no_pickles, find_whole_checkpoint
+from mrbench.models.common import as_array, batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.dual_encoder import DTYPES
+from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH
 from mrbench.models.guard import guarded
+from mrbench.models.hub import Checkpoint
 from mrbench.models.mllm_checkpoint import check_loaded, choose_template, raw_config
 from mrbench.models.peft_adapter import CONFIG
 from mrbench.models.pixels import TRIAL
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import Snapshot, check_no_pickles, find_snapshot
 from mrbench.models.template import Remote, RemoteMethod, Side, Template
 from mrbench.records import MODALITIES, Modality
 
@@ -35,7 +37,7 @@ def find_remote(source: str, named: str | None) -> Callable[..., RemoteMllm] | N
     """
     if "?base=" in source:
         return None
-    snapshot = find_snapshot(source)
+    snapshot = find_whole_checkpoint(source)
     if (snapshot.folder / CONFIG).is_file() and not (snapshot.folder / "config.json").is_file():
         return None
     config = raw_config(snapshot.folder)
@@ -70,7 +72,7 @@ class RemoteMllm:
 
     def __init__(
         self,
-        snapshot: Snapshot,
+        snapshot: Checkpoint,
         template: Template,
         remote: Remote,
         *,
@@ -96,12 +98,14 @@ class RemoteMllm:
             )
         check_loaded(source, info)
         self.module.to(on).eval()
-        self.template, self._remote = template, remote
+        self.template, self._remote = template.name, remote
+        self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
+        self.max_text_length = _positions(self.module.config)
         self._batch_size = min(batch_size, CPU_BATCH) if on.type == "cpu" else batch_size
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype).removeprefix("torch.")
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
-        self.revision = snapshot.commit or weights
+        self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
         self.revision_is_digest = snapshot.commit is None
         code = weights_digest(sorted(snapshot.folder.rglob("*.py")))
         said = [template.digest, files_digest(snapshot.folder), weights, code, transformers.__version__]
@@ -143,3 +147,8 @@ class RemoteMllm:
             got = " and ".join(str(vector.shape) for vector in vectors)
             raise ModelError("the model's code returns no vectors", where=source, got=got)
         return len(vectors[0])
+
+
+def _positions(config: Any) -> int | None:
+    found = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return found if isinstance(found, int) else None

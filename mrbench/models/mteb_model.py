@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import datasets
 import mteb
 import numpy as np
+import torch
 import transformers
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.types import PromptType
@@ -41,16 +43,15 @@ class MtebModel:
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items in a batch that MTEB's loader gives to the model; on a CPU 32 at most.
+        max_length: Tokens of a text and its prompt at most, for models that are one of sentence-transformers.
         trust_remote_code: Whether code that comes with the weights may run.
 
     Raises:
-        InputError: MTEB has no such model, or an unknown device.
+        InputError: MTEB has no such model, an unknown device, or a length for a model that cuts texts by itself.
         ModelError: It is no dense embedder of texts or images, or its loading fails.
 
     Source: Muennighoff et al., MTEB (arXiv 2210.07316).
     """
-
-    dtype = "unknown"
 
     def __init__(
         self,
@@ -59,19 +60,25 @@ class MtebModel:
         seed: int = 0,
         device: str = "auto",
         batch_size: int = 1024,
+        max_length: int | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         on = resolve_device(device)
         meta = _meta(name)
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
-        with loading(f"mteb:{name}"), guarded(f"mteb:{name}", trusted=trust_remote_code):
+        with loading(f"mteb:{name}"), guarded(f"mteb:{name}", trusted=trust_remote_code) as code:
             self.module: Any = meta.load_model(device=str(on))
         self.name, self.device = str(meta.name), str(on)
         self.revision = str(meta.revision or "unknown")
-        self.remote_code = trust_remote_code
-        self.parameter_count, self.licence = meta.n_parameters, str(meta.license or "")
+        self.remote_code, self.licence = code.ran, str(meta.license or "")
+        weights = _weights(self.module)
+        self.parameter_count = sum(weight.numel() for weight in weights) or meta.n_parameters
+        self.dtype = str(weights[0].dtype).removeprefix("torch.") if weights else "unknown"
+        self.template = f"MTEB's own: {json.dumps(prompts)}" if (prompts := meta_prompts(self.module)) else "MTEB's own"
         self.max_text_length = int(meta.max_tokens) if meta.max_tokens and meta.max_tokens < 1e9 else None
         self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
+        if max_length is not None:
+            self._limit_texts(max_length)
         found: set[Modality] = {name for name in ("text", "image") if name in meta.modalities}
         self.modalities: frozenset[Modality] = frozenset(found | ({"image,text"} if len(found) == 2 else set()))
         with loading(f"mteb:{name}", "a trial"):
@@ -85,6 +92,19 @@ class MtebModel:
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
         return self._embed(items, PromptType.document, "")
+
+    def _limit_texts(self, tokens: int) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        from mrbench.models.sentence_transformer import limit_texts
+
+        inner = getattr(self.module, "model", None)
+        if not isinstance(inner, SentenceTransformer):
+            what = "the model takes no --max-length: its code of MTEB cuts texts by itself"
+            raise InputError(what, where=f"mteb:{self.name}", got=tokens)
+        limit_texts(inner, tokens, where=f"mteb:{self.name}")
+        self.max_text_length = tokens
+        self.preprocessing += f" {tokens} tokens"
 
     def _embed(self, items: Sequence[Item], side: PromptType, instruction: str) -> Embeddings:
         """Embed the items of each kind together: MTEB takes no mixture."""
@@ -123,6 +143,20 @@ class MtebModel:
             accepted = f"({len(items)}, dimension)"
             raise ModelError("the model returns another shape", where=self.name, got=vectors.shape, accepted=accepted)
         return vectors
+
+
+def _weights(module: Any) -> list[Any]:
+    """Return the parameters of the network inside of a model of MTEB; none where it shows no network."""
+    for part in (module, getattr(module, "model", None)):
+        if isinstance(part, torch.nn.Module):
+            return list({id(weight): weight for weight in part.parameters()}.values())
+    return []
+
+
+def meta_prompts(module: Any) -> dict[str, str]:
+    """Return the prompts that MTEB knows of a model, by task or by side."""
+    said = getattr(module, "model_prompts", None)
+    return {str(name): str(text) for name, text in said.items()} if isinstance(said, dict) else {}
 
 
 def _meta(name: str) -> Any:

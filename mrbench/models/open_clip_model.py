@@ -15,20 +15,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.checkpoint_folders import find_whole_checkpoint
+from mrbench.models.common import batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import find_snapshot
+from mrbench.models.text_limits import limit_of
 from mrbench.models.vision_library import check_finite, import_library, transformed
 from mrbench.records import MODALITIES, Modality
 
 CONFIG = "open_clip_config.json"
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
 _HUB = "hf-hub:"
+_LEAST = 3  # tokens of a text: where it begins, what it says, where it ends
 _PRECISIONS = {"float32": "fp32", "float16": "pure_fp16", "bfloat16": "pure_bf16"}
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _TRIAL = Image.new("RGB", (64, 48), (200, 120, 40))
@@ -49,9 +51,10 @@ class OpenClipModel:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; on a CPU 16.
         dtype: ``float32``, ``float16`` or ``bfloat16``, of all weights.
+        max_length: Tokens of a text at most, with those that the tokenizer adds; None takes what the text tower does.
 
     Raises:
-        InputError: None of the three, or an unknown device or dtype.
+        InputError: None of the three, an unknown device or dtype, or a length that the text tower does not take.
         MissingExtraError: open_clip is not installed.
         ModelError: open_clip does not load, weights as pickles alone, a missing or unexpected key, weights trained with
             another activation than the architecture has, or a part that fails at a text and a picture on trial.
@@ -61,9 +64,17 @@ class OpenClipModel:
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
     symmetric = additive = True
+    template = "{text}"
 
     def __init__(
-        self, source: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, dtype: str = "float32"
+        self,
+        source: str,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        batch_size: int = 1024,
+        dtype: str = "float32",
+        max_length: int | None = None,
     ) -> None:
         library = import_library("open_clip", "open_clip")
         if dtype not in _PRECISIONS:
@@ -86,13 +97,15 @@ class OpenClipModel:
             self.prepare = partial(transformed, library.transform.image_transform_v2(settings, is_train=False))
         self.name, self.device, self.dtype = found.name, str(self._device), dtype
         weights = weights_digest([found.weights])
-        self.revision = found.commit or weights
+        self.revision = found.commit or joint_digest(weights, found.configuration, repr(settings))
         self.revision_is_digest = found.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(found.weights.parent)
-        self.max_text_length = getattr(self.module, "context_length", None)
+        self._filled_to = int(getattr(self.module, "context_length", 0) or self._tokenizer.context_length)
+        self.max_text_length = limit_of(self._filled_to, max_length, where=source, least=_LEAST)
         self.image_size = image_size_of(settings.size)
         torchvision = import_library("torchvision", "open_clip")
         said = [weights, found.configuration, repr(settings), library.__version__, torchvision.__version__]
+        said += [] if max_length is None else [str(max_length)]
         self.preprocessing = hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
         with loading(source, "a trial"), torch.inference_mode():
             texts, images = self._text_features(["a photo of a dog", ""]), self._image_features([_TRIAL])
@@ -108,12 +121,33 @@ class OpenClipModel:
         embed_images = partial(self._embed, self._image_features)
         return embed_items(self.name, items, self.dimension, embed_texts=embed_texts, embed_images=embed_images)
 
+    def cut_texts(self, texts: Sequence[str]) -> Bools:
+        """Return which texts are longer than what is read, shape ``(len(texts),)``.
+
+        With one token more to fill, such a text has a word where others have ended.
+        """
+        if not texts:
+            return np.zeros(0, dtype=np.bool_)
+        tokens = self._tokenizer(["", *texts], context_length=self.max_text_length + 1).numpy()
+        found: Bools = ~np.isin(tokens[1:, self.max_text_length - 1], tokens[0])
+        return found
+
     def _embed(self, features: Callable[[Sequence[Any]], torch.Tensor], parts: Sequence[Any]) -> Any:
         return embed_batches(features, list(batches(parts, self._batch_size)), self._device)
 
     def _text_features(self, texts: Sequence[str]) -> torch.Tensor:
-        found: torch.Tensor = self.module.encode_text(sent(self._tokenizer(list(texts)), self._device))
+        found: torch.Tensor = self.module.encode_text(sent(self._tokens(list(texts)), self._device))
         return found
+
+    def _tokens(self, texts: list[str]) -> torch.Tensor:
+        """Return the tokens of texts, cut and filled up to what the text tower takes."""
+        whole: torch.Tensor = self._tokenizer(texts, context_length=self._filled_to)
+        if self.max_text_length < self._filled_to:
+            filling = self._tokenizer([""], context_length=self._filled_to)[:, self.max_text_length :]
+            for row in np.flatnonzero(self.cut_texts(texts)):
+                cut = self._tokenizer([texts[row]], context_length=self.max_text_length)
+                whole[row] = torch.cat([cut, filling], dim=1)[0]
+        return whole
 
     def _image_features(self, images: Sequence[Image.Image | np.ndarray[Any, Any]]) -> torch.Tensor:
         ready = [self.prepare(image) if isinstance(image, Image.Image) else image for image in images]
@@ -142,7 +176,7 @@ class _Found:
 def _find(library: Any, source: str) -> _Found:
     hub = source.startswith(_HUB)
     if hub or Path(source).is_dir():
-        snapshot = find_snapshot(source.removeprefix(_HUB))
+        snapshot = find_whole_checkpoint(source.removeprefix(_HUB))
         if not (snapshot.folder / CONFIG).is_file():
             hint = "for CLIP and SigLIP of transformers use hf:PATH"
             raise ModelError("not a model of open_clip", where=snapshot.folder, accepted=CONFIG, hint=hint)
@@ -182,7 +216,7 @@ def _weights_of_tag(source: str, tag: dict[str, Any]) -> tuple[Path, str | None]
     repository, _, name = tag.get("hf_hub", "").rpartition("/")
     if not repository:
         raise _pickles(Path(tag.get("url", source)))
-    snapshot = find_snapshot(repository)
+    snapshot = find_whole_checkpoint(repository)
     stem = name.rpartition(".")[0]
     named = snapshot.folder / f"{stem}.safetensors"
     return (named if name and named.is_file() else _weights_in(snapshot.folder)), snapshot.commit

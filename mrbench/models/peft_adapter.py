@@ -14,8 +14,9 @@ from typing import Any
 from safetensors.torch import load_file
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
+from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import tensors_digest
-from mrbench.models.hub import Checkpoint, find_checkpoint
+from mrbench.models.hub import Checkpoint
 from mrbench.models.pretrained import check_keys, loading
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -28,25 +29,35 @@ class Parts:
 
     Attributes:
         base: The whole model.
-        adapter: The folder of the adapter; None where there is none.
+        adapter: The adapter; None where there is none.
     """
 
     base: Checkpoint
-    adapter: Path | None = None
+    adapter: Checkpoint | None = None
 
     @property
     def name(self) -> str:
         """The name of the model: the adapter's, where there is one."""
-        return self.base.name if self.adapter is None else self.adapter.resolve().name[:100]
+        return (self.adapter or self.base).name
 
-    def with_adapter(self, base: str) -> str:
-        """Return an identity of the base and the adapter, from that of the base; without an adapter the base's."""
+    @property
+    def at_commits(self) -> bool:
+        """Whether commits of the hub say all that the model is."""
+        return self.base.commit is not None and (self.adapter is None or self.adapter.commit is not None)
+
+    def revision(self, base: str) -> str:
+        """Return the revision of the model, from that of its base.
+
+        Of an adapter and a base of the hub it is ``COMMIT on COMMIT``; where one of them is a folder, a digest of both.
+        """
         if self.adapter is None:
             return base
-        said = json.loads((self.adapter / CONFIG).read_text(encoding="utf-8"))
+        if self.at_commits:
+            return f"{self.adapter.commit} on {base}"
+        said = json.loads((self.adapter.folder / CONFIG).read_text(encoding="utf-8"))
         idle = ("base_model_name_or_path", "inference_mode", "revision", "task_type", "auto_mapping", "peft_version")
         kept = json.dumps({name: value for name, value in said.items() if name not in idle}, sort_keys=True)
-        parts = f"{base} {tensors_digest([self.adapter / WEIGHTS])} {kept}"
+        parts = f"{base} {tensors_digest([self.adapter.folder / WEIGHTS])} {kept}"
         return f"sha256:{hashlib.sha256(parts.encode()).hexdigest()[:16]}"
 
 
@@ -54,19 +65,20 @@ def find_parts(source: str) -> Parts:
     """Return what a spec names.
 
     Args:
-        source: A folder or a hub id. A folder with ``adapter_config.json`` is an adapter; its base is the one that the
-            file names, or ``FOLDER?base=SOURCE``.
+        source: A folder or a hub id. What has ``adapter_config.json`` is an adapter; its base is
+            the one that the file names, or ``SOURCE?base=SOURCE``.
 
     Raises:
         InputError: Neither a folder nor of the form of a hub id, or a base without an adapter.
         ModelError: The hub does not have it, or the adapter names no base or has no safetensors.
     """
     path, _, named = source.partition(_BASE)
-    adapter = Path(path)
-    if not (path and (adapter / CONFIG).is_file()):
+    found = find_checkpoint(path)
+    adapter = found.folder
+    if not (adapter / CONFIG).is_file():
         if named:
             raise InputError("a base without an adapter", where="model", got=source, accepted=f"a folder with {CONFIG}")
-        return Parts(find_checkpoint(source))
+        return Parts(found)
     with loading(path, CONFIG):
         said = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
         base, revision = said.get("base_model_name_or_path"), said.get("revision")
@@ -77,11 +89,10 @@ def find_parts(source: str) -> Parts:
         raise ModelError("the adapter names no base", where=adapter / CONFIG, hint=f"hf:{path}{_BASE}SOURCE")
     try:
         there = not named and Path(str(base)).is_dir()
-        found = find_checkpoint(named or (base if there or not revision else f"{base}@{revision}"))
+        return Parts(find_checkpoint(named or (base if there or not revision else f"{base}@{revision}")), found)
     except (InputError, ModelError) as error:
         what = f"the base of the adapter is not there: {error}"
         raise ModelError(what, where=adapter, hint=f"hf:{path}{_BASE}SOURCE names another place") from error
-    return Parts(found, adapter)
 
 
 def merged(module: Any, adapter: Path, *, old_names: Iterable[tuple[str, str]] = ()) -> Any:

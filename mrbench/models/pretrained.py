@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from logging import CRITICAL
 from pathlib import Path
 from typing import Any
@@ -42,18 +44,20 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def load_transformer(source: str, *, dtype: torch.dtype) -> Any:
+def load_transformer(source: str, *, dtype: torch.dtype, loader: Any = AutoModel, idle: str = r"(?!)") -> Any:
     """Load a model of transformers in evaluation mode, from safetensors alone and without code from its folder.
 
     Args:
         source: A folder.
         dtype: Number format of the weights in memory.
+        loader: The class of transformers that loads it.
+        idle: Regular expression of keys that the files may hold though the model has no such weights.
 
     Raises:
         ModelError: A key is missing, unexpected or of another shape, or the files cannot be read.
     """
     with loading(source):
-        model, info = AutoModel.from_pretrained(
+        model, info = loader.from_pretrained(
             source,
             dtype=dtype,
             local_files_only=True,
@@ -63,7 +67,8 @@ def load_transformer(source: str, *, dtype: torch.dtype) -> Any:
             output_loading_info=True,
         )
     mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
-    check_keys(source, info["missing_keys"], info["unexpected_keys"], mismatched)
+    unexpected = [key for key in info["unexpected_keys"] if not re.search(idle, key)]
+    check_keys(source, info["missing_keys"], unexpected, mismatched)
     return model.eval()
 
 
@@ -100,7 +105,8 @@ def load_error(
     if isinstance(error, _SAYS_LITTLE) and reason != kind:
         reason = f"{kind}: {reason}"
     what = f"{part}: {reason}" if part else reason
-    return ModelError(f"cannot load the model: {what}", where=source, got=got, accepted=accepted)
+    hint = "run without -OO and PYTHONOPTIMIZE=2: transformers reads docstrings" if sys.flags.optimize > 1 else None
+    return ModelError(f"cannot load the model: {what}", where=source, got=got, accepted=accepted, hint=hint)
 
 
 @contextmanager
@@ -127,7 +133,8 @@ def quiet() -> Iterator[None]:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity(CRITICAL)
     try:
-        yield
+        with redirect_stdout(sys.stderr):  # stdout is for results
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

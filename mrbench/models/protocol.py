@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 from mrbench.arrays import Embeddings
+from mrbench.errors import ModelError
 from mrbench.records import Modality, Task
 
 
@@ -64,7 +65,8 @@ class EmbeddingModel(Protocol):
     ``control``, true: the model is there to show what chance gives;
     leaderboards list it without a rank. ``parameter_count``, ``max_text_length`` (tokens), ``image_size``
     (``"224x224"``), ``licence``, ``template`` (its name, or what stands around a text) and ``remote_code`` (whether
-    code of the checkpoint may run) are facts that results state.
+    code of the checkpoint ran) are facts that results state. ``text_limit`` is the number of tokens at which the
+    user had texts cut, where one was given: models that differ in it are two.
     """
 
     name: str
@@ -81,6 +83,18 @@ class EmbeddingModel(Protocol):
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
         ...
+
+
+def note(model: EmbeddingModel, name: str, value: object) -> None:
+    """Set an attribute of a model, also of one that is frozen.
+
+    Raises:
+        ModelError: It cannot be set.
+    """
+    try:
+        object.__setattr__(model, name, value)
+    except AttributeError as error:
+        raise ModelError(f"the attribute {name} cannot be set", where=model.name, hint="add it to __slots__") from error
 
 
 def supports(model: EmbeddingModel, task: Task) -> bool:

@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
+from mrbench.foreign import ForeignExitError, foreign_code
 from mrbench.models.common import weights_digest
-from mrbench.models.protocol import EmbeddingModel
+from mrbench.models.protocol import EmbeddingModel, note
 
 _ACCEPTED = "py:MODULE:OBJECT or py:FILE.py:OBJECT"
 _MEMBERS = (
@@ -154,29 +155,31 @@ def _note_source(model: Any, module: ModuleType) -> None:
     said = str(getattr(model, "preprocessing", "") or "")
     if digest in said:
         return
-    try:
-        object.__setattr__(model, "preprocessing", f"{said} {digest}".strip())
-    except AttributeError as error:
-        raise ModelError(
-            "the attribute preprocessing cannot be set", where=model.name, hint="add it to __slots__"
-        ) from error
+    note(model, "preprocessing", f"{said} {digest}".strip())
 
 
 @contextmanager
 def _running(where: str) -> Iterator[None]:
     """Turn what the user's code raises into one line that names the place."""
     try:
-        yield
+        with foreign_code():
+            yield
+    except ForeignExitError as error:
+        raise ModelError(
+            f"the code of the model raises {error}", where=f"{where}, {_place(error.__cause__)}"
+        ) from error
     except (MRBenchError, ModuleNotFoundError):
         raise
     except Exception as error:
         if out_of_memory(error):
             raise
-        if isinstance(error, SyntaxError):
-            place = f"{error.filename}:{error.lineno}"
-        else:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{last.filename}:{last.lineno}"
-        raise ModelError(
-            f"the code of the model raises {type(error).__name__}: {error}", where=f"{where}, {place}"
-        ) from error
+        raised = f"{type(error).__name__}: {error}"
+        raise ModelError(f"the code of the model raises {raised}", where=f"{where}, {_place(error)}") from error
+
+
+def _place(error: BaseException | None) -> str:
+    """Return the file and line that raised, or that cannot be parsed."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    last = traceback.extract_tb(error.__traceback__ if error else None)[-1]
+    return f"{last.filename}:{last.lineno}"

@@ -17,12 +17,13 @@ from sentence_transformers import SentenceTransformer
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import files_digest, weights_digest
-from mrbench.models.facts import licence_of, parameter_count
+from mrbench.models.checkpoint_folders import check_no_pickles, find_whole_checkpoint
+from mrbench.models.common import files_digest, joint_digest, weights_digest
+from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.guard import guarded
+from mrbench.models.hub import Checkpoint
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import Snapshot, check_no_pickles, find_snapshot
 from mrbench.models.spec_options import split_options, whole_number
 from mrbench.records import Modality
 
@@ -32,6 +33,7 @@ OPTIONS = {
     "candidate": "PROMPT of candidates, instead of the model's own",
 }
 _CPU_BATCH = 32  # as in the library
+_FEW = 8  # tokens that texts are cut at on trial
 _HEADS = r"(^|\.)(lm_head|cls|classifier|score|qa_outputs|pooler|vocab_\w+|mlm_\w+)(\.|$)"
 """Weights of other tasks, which an embedder does not use."""
 _TRIAL = Image.new("RGB", (64, 48), (200, 120, 40))
@@ -53,10 +55,11 @@ class SentenceTransformerModel:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; on a CPU 32.
         dtype: ``float32``, ``float16`` or ``bfloat16``; None takes that of the weights.
+        max_length: Tokens of a text and its prompt at most; None takes what the model's settings say.
         trust_remote_code: Whether code that comes with the model may run.
 
     Raises:
-        InputError: No such folder, or an unknown device, dtype or option.
+        InputError: No such folder, an unknown device, dtype or option, or a length that the model does not take.
         ModelError: No ``modules.json``, weights as pickles alone, a missing or unexpected key, code that nobody
             allowed, or anything else that the library raises.
 
@@ -71,17 +74,18 @@ class SentenceTransformerModel:
         device: str = "auto",
         batch_size: int = 1024,
         dtype: str | None = None,
+        max_length: int | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         source, options = split_options("st", spec, OPTIONS)
         on = resolve_device(device)
-        snapshot = find_snapshot(source)
+        snapshot = find_whole_checkpoint(source)
         _check_modules(snapshot, trust_remote_code)
         if set(re.findall(r"\{\w*\}", options.get("query", ""))) - {"{instruction}"}:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
         cut = whole_number("st", options, "dimension")
-        with loading(source), guarded(source, trusted=trust_remote_code), _checked_keys(source):
+        with loading(source), guarded(source, trusted=trust_remote_code) as code, _checked_keys(source):
             self.module = SentenceTransformer(
                 str(snapshot.folder),
                 device=str(on),
@@ -90,20 +94,23 @@ class SentenceTransformerModel:
                 truncate_dim=cut,
                 model_kwargs={"use_safetensors": True} | ({"dtype": _dtype(dtype)} if dtype else {}),
             )
+        if max_length is not None:
+            limit_texts(self.module, max_length, where=source)
         self._prompts = {name: options.get(name) for name in ("query", "candidate")}
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
-        self.remote_code = trust_remote_code
+        self.remote_code, self.template = code.ran, self._describe_prompts()
+        self.image_size = _image_size(self.module)
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
-        self.revision = snapshot.commit or weights
+        self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
         self.revision_is_digest = snapshot.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
         self.max_text_length = self.module.max_seq_length
         self.modalities: frozenset[Modality] = _modalities(self.module)
         self.additive = "image,text" in self.modalities and not self.module.supports(("image", "text"))
         self.symmetric = self._is_symmetric()
-        self.preprocessing = self._describe_preprocessing(snapshot, weights, cut)
+        self.preprocessing = self._describe_preprocessing(snapshot, weights, cut, max_length)
         self.dimension = self._try(source, cut)
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
@@ -148,6 +155,16 @@ class SentenceTransformerModel:
         router = any(type(module).__name__ in ("Router", "Asym") for module in self.module)
         return not router and not any(said.values())
 
+    def _describe_prompts(self) -> str:
+        """Return what stands before the text of a query and of a candidate."""
+        own = {"query": ("query",), "candidate": ("document", "passage", "corpus")}
+        said = []
+        for side, names in own.items():
+            default = next((self.module.prompts[name] for name in names if self.module.prompts.get(name)), "")
+            asked = self._prompts[side]
+            said.append(f"{side}: {default if asked is None else asked}{{text}}")
+        return "; ".join(said)
+
     def _try(self, source: str, cut: int | None) -> int:
         """Embed an item of each kind, and return the dimension."""
         lengths = {}
@@ -169,12 +186,13 @@ class SentenceTransformerModel:
             raise InputError("the model has fewer dimensions", where=source, got=cut, accepted=f"1 to {length}")
         return length
 
-    def _describe_preprocessing(self, snapshot: Snapshot, weights: str, cut: int | None) -> str:
+    def _describe_preprocessing(self, snapshot: Checkpoint, weights: str, cut: int | None, cut_at: int | None) -> str:
         """Return all that decides a vector beside the weights: files, code, options, libraries."""
-        code = sorted(snapshot.folder.rglob("*.py")) if self.remote_code else []
+        files = sorted(snapshot.folder.rglob("*.py")) if self.remote_code else []
         processor = getattr(self.module, "processor", None)
-        parts = [files_digest(snapshot.folder), weights, weights_digest(code), str(cut), json.dumps(self._prompts)]
+        parts = [files_digest(snapshot.folder), weights, weights_digest(files), str(cut), json.dumps(self._prompts)]
         parts += [type(getattr(processor, "image_processor", processor)).__name__]
+        parts += [] if cut_at is None else [f"{cut_at} tokens"]
         parts += [sentence_transformers.__version__, transformers.__version__]
         return " ".join(parts)
 
@@ -193,7 +211,18 @@ def _modalities(model: SentenceTransformer) -> frozenset[Modality]:
     return frozenset(found)
 
 
-def _check_modules(snapshot: Snapshot, trusted: bool) -> None:
+def _image_size(module: SentenceTransformer) -> str:
+    """Return the size that pictures are scaled or cut to, empty where there is none or it varies."""
+    processor = getattr(module[0], "processor", None)
+    images = getattr(processor, "image_processor", None)
+    for size in (getattr(images, "crop_size", None), getattr(images, "size", None)):
+        sides = dict(size or {})
+        if {"height", "width"} <= sides.keys() and all(isinstance(sides[one], int) for one in ("height", "width")):
+            return image_size_of((sides["height"], sides["width"]))
+    return ""
+
+
+def _check_modules(snapshot: Checkpoint, trusted: bool) -> None:
     """Refuse a folder that is no model of the library, or whose modules are code of its own."""
     path = snapshot.folder / "modules.json"
     if not path.is_file():
@@ -216,6 +245,37 @@ def _check_modules(snapshot: Snapshot, trusted: bool) -> None:
             hint="read the code, then --trust-remote-code",
         )
     check_no_pickles(snapshot.folder)
+
+
+def limit_texts(module: Any, tokens: int, *, where: str) -> None:
+    """Have a model of the library cut texts at a number of tokens.
+
+    A model may take more than its settings say. One text of that length is embedded to find out.
+
+    Raises:
+        InputError: It does not cut them there, or it does not take so many.
+    """
+    own = module.max_seq_length
+    if not _cuts_texts(module):
+        raise InputError("the model takes no --max-length: its texts are cut elsewhere", where=where, got=tokens)
+    module.max_seq_length = tokens
+    if own is None or tokens > own:
+        try:
+            module.encode(["dog " * tokens], show_progress_bar=False)
+        except (IndexError, RuntimeError) as error:
+            what, accepted = "the model does not take so long texts", f"{own}, as its settings say" if own else None
+            raise InputError(what, where=where, got=tokens, accepted=accepted) from error
+
+
+def _cuts_texts(module: Any) -> bool:
+    """Say whether a model cuts texts of both sides where it is told to."""
+    texts = ["dog " * 4 * _FEW + last for last in ("dog", "cats")]
+    try:
+        module.max_seq_length = _FEW
+    except AttributeError:  # a property that nobody sets
+        return False
+    encoders = (module.encode_query, module.encode_document)
+    return all(np.array_equal(*encode(texts, prompt="", show_progress_bar=False)) for encode in encoders)
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class ServedModel:
         self._client = JsonClient(self._url, key, timeout=timeout, connections=self._concurrency)
         self.revision = " ".join(filter(None, (f"{url}#{self.name}", options.get("revision"))))[:200]
         self.preprocessing = _digest(self._url, self._form, self._templates, self._cut, options.get("revision"))
+        self.template = "; ".join(f"{name}: {text}" for name, text in self._templates.items() if text)
         self.symmetric = self._templates["query"] == self._templates["candidate"] and not self._templates["system"]
         self.modalities: frozenset[Modality] = frozenset(
             {None: ("text",), "data-uri": ("text", "image"), "messages": ("text", "image", "image,text")}[self._form]

@@ -8,9 +8,33 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Bools
+from mrbench.errors import InputError
 from mrbench.models.common import batches
 
 _AT_ONCE = 1024  # texts that are tokens in memory at a time
+
+
+def limit_of(own: int, asked: int | None, *, where: str, least: int = 1) -> int:
+    """Return how many tokens of a text are read: those that the user asks for, else as many as the model takes.
+
+    Args:
+        own: What the model takes.
+        asked: What the user asks for, or None.
+        where: The model, for messages.
+        least: Tokens that a text has at least: those that the tokenizer adds, and one.
+
+    Raises:
+        InputError: More than the model takes, or too few for any text.
+
+    >>> limit_of(77, 32, where="clip"), limit_of(77, None, where="clip")
+    (32, 77)
+    """
+    if asked is None:
+        return own
+    if not least <= asked <= own:
+        accepted = f"{least} to {own} tokens, which the model takes"
+        raise InputError("the length of texts does not fit the model", where=where, got=asked, accepted=accepted)
+    return asked
 
 
 def longer_than(

@@ -15,12 +15,13 @@ from PIL import Image
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.common import batches, embed_items, files_digest, weights_digest
+from mrbench.models.checkpoint_folders import find_whole_checkpoint
+from mrbench.models.common import batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, stacked
+from mrbench.models.hub import Checkpoint
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import Snapshot, find_snapshot
 from mrbench.models.vision_library import check_finite, import_library, transformed
 from mrbench.records import Modality
 
@@ -75,7 +76,7 @@ class TimmModel:
             self.prepare = partial(transformed, library.data.create_transform(**settings, is_training=False))
         self.name, self.device, self.dtype = snapshot.name, str(self._device), dtype
         weights = weights_digest([snapshot.folder / WEIGHTS])
-        self.revision = snapshot.commit or weights
+        self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
         self.revision_is_digest = snapshot.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
         self.image_size = image_size_of(settings["input_size"][1:])
@@ -103,13 +104,13 @@ class TimmModel:
         return found
 
 
-def _find(library: Any, source: str) -> Snapshot:
+def _find(library: Any, source: str) -> Checkpoint:
     if source.startswith(_HUB) or Path(source).is_dir():
-        return find_snapshot(source.removeprefix(_HUB))
+        return find_whole_checkpoint(source.removeprefix(_HUB))
     config = library.get_pretrained_cfg(source) if library.is_model(source.partition(".")[0]) else None
     if config is None:
         accepted = "a name of timm.list_pretrained(), a folder, or hf-hub:ORG/NAME"
         raise InputError("no such model of timm", where="model", got=source, accepted=accepted)
     if not config.hf_hub_id:
         raise ModelError("timm names no repository of the hub for the model", where=source, accepted="hf-hub:ORG/NAME")
-    return find_snapshot(config.hf_hub_id)
+    return find_whole_checkpoint(config.hf_hub_id)

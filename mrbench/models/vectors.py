@@ -6,7 +6,9 @@ The folder holds one table for each part of a benchmark that was embedded::
     queries-TASK                   by query id
     variants-TASK                  by QUERY/KIND/GRAIN/NUMBER, for example 0554c7e3719699ae/degrained/count/0
     parts-TASK                     of composed queries: by QUERY/image and QUERY/text
-    model.json                     optional: name, revision, modalities, benchmark (the digest it was made from)
+    model.json                     optional: name, revision, modalities, benchmark (the digest it was made from), and
+                                   facts of the model that the result states: licence, template, image_size,
+                                   parameter_count, max_text_length
 
 A table is ``NAME.parquet`` with the columns ``id`` and ``vector``, or ``NAME.npy``, or ``NAME.safetensors`` with one
 tensor; the last two have ``NAME.ids.txt`` beside them, one id a line. Nothing in them can run.
@@ -34,6 +36,7 @@ from mrbench.records import MODALITIES, TASKS, Modality
 MODEL = "model.json"
 _SUFFIXES = (".parquet", ".npy", ".safetensors")
 _PARTS = ("corpus", "queries", "variants", "parts")
+_FACTS, _COUNTS = ("licence", "template", "image_size"), ("parameter_count", "max_text_length")
 _NAMED = 3  # missing ids that a message names
 
 
@@ -118,6 +121,8 @@ class VectorFolder:
         self.name = said.get("name", path.resolve().name)
         self.revision = f"{said['revision']} {digest}" if "revision" in said else digest
         self.benchmark = said.get("benchmark", "")
+        for fact in (*_FACTS, *_COUNTS):
+            setattr(self, fact, said.get(fact))
         self.dtype = first.vectors.dtype.name
         self.modalities: frozenset[Modality] = frozenset(said.get("modalities", self._modalities()))
 
@@ -161,7 +166,11 @@ def _read_settings(path: Path) -> dict[str, Any]:
         raise ModelError("unreadable settings", where=path, got=str(error), accepted="a JSON object") from error
     if not isinstance(said, dict):
         raise ModelError("unreadable settings", where=path, got=type(said).__name__, accepted="a JSON object")
-    for name, value in said.items():
+    for name in set(_COUNTS) & said.keys():
+        if not isinstance(said[name], int) or isinstance(said[name], bool) or said[name] < 1:
+            accepted = "a whole number, 1 or more"
+            raise ModelError("malformed setting", where=f"{path}, {name}", got=said[name], accepted=accepted)
+    for name, value in ((name, value) for name, value in said.items() if name not in _COUNTS):
         texts = value if name == "modalities" and isinstance(value, list) else [value]
         if not all(isinstance(text, str) and text for text in texts):
             raise ModelError("malformed setting", where=f"{path}, {name}", got=value, accepted="a text")

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
-from mrbench.models.protocol import EmbeddingModel
+from mrbench.foreign import ForeignExitError, foreign_code
+from mrbench.models.protocol import EmbeddingModel, note
 from mrbench.registry import Entry, Registry
 
 _ALL = (("modalities", "text, image, image+text"),)
@@ -101,7 +102,7 @@ ZOO = Registry(
     ],
 )
 """Every entry loads a callable ``(*, seed: int, device: str, batch_size: int) -> EmbeddingModel``. It may also take
-``dtype: str`` and ``trust_remote_code: bool``, which are passed where the user gives them.
+``dtype: str``, ``max_length: int`` and ``trust_remote_code: bool``, which are passed where the user gives them.
 
 An entry whose name has capitals after its first colon, such as ``hf:PATH``, takes what the user writes there as its
 first argument.
@@ -117,6 +118,7 @@ def load_model(
     device: str = "auto",
     batch_size: int = 1024,
     dtype: str | None = None,
+    max_length: int | None = None,
     trust_remote_code: bool = False,
 ) -> EmbeddingModel:
     """Load a model.
@@ -128,10 +130,12 @@ def load_model(
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Items per forward pass at most; models may take fewer on a CPU.
         dtype: Number format of the weights, such as ``bfloat16``; None leaves it to the model.
+        max_length: Tokens of a text that are read at most; None reads as many as the model takes.
         trust_remote_code: Whether code that comes with the weights may run.
 
     Raises:
-        InputError: Unknown model or device, a batch size below 1, or a dtype for a model that takes none.
+        InputError: Unknown model or device, a batch size or a length below 1, or a dtype or a length for a model that
+            takes none.
         MissingExtraError: An optional package is not installed.
         ModelError: The weights cannot be loaded, or the model's code raises.
 
@@ -140,19 +144,29 @@ def load_model(
     """
     if batch_size < 1:
         raise InputError("the batch size is too small", where="batch_size", got=batch_size, accepted="1 or more")
+    if max_length is not None and max_length < 1:
+        raise InputError("the length of texts is too small", where="max_length", got=max_length, accepted="1 or more")
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise InputError("unknown device", where="device", got=device, accepted="auto, cpu, cuda, cuda:N")
     entry, rest = find_entry(spec)
     load: Callable[..., EmbeddingModel] = entry.load()
     options: dict[str, Any] = {"seed": seed, "device": device, "batch_size": batch_size}
-    if dtype is not None:
-        if not _takes(load, "dtype"):
-            raise InputError("the model takes no --dtype", where=entry.name, got=dtype)
-        options["dtype"] = dtype
+    for name, value in (("dtype", dtype), ("max_length", max_length)):
+        if value is not None and not _takes(load, name):
+            raise InputError(f"the model takes no --{name.replace('_', '-')}", where=entry.name, got=value)
+        options |= {} if value is None else {name: value}
     if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
         options["trust_remote_code"] = True
     try:
-        return load(*rest, **options)
+        with foreign_code():
+            model = load(*rest, **options)
+        if max_length is not None:
+            note(model, "text_limit", max_length)
+        return model
+    except ForeignExitError as error:
+        raise ModelError(
+            "the model cannot be loaded", where=spec, got=str(error), hint="--debug shows where"
+        ) from error
     except (MRBenchError, OSError, MemoryError, ImportError):  # the command line says these in one line as they are
         raise
     except Exception as error:

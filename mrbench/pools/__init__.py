@@ -1,7 +1,8 @@
 """The pool of a task: its queries, its candidates, and what each candidate is worth to each query."""
 
+from mrbench.pools.corpora import pool_corpora, pool_modalities
 from mrbench.pools.judgements import Listed
-from mrbench.pools.load import load_pool, pool_corpora, pool_modalities
+from mrbench.pools.load import load_pool
 from mrbench.pools.narrow import DISTRACTORS
 from mrbench.pools.pool import POOLS, TaskPool
 

@@ -16,6 +16,7 @@ from mrbench.records import PARTS
 from mrbench.results import GrainScore
 from mrbench.score.consistency import Rows
 from mrbench.score.findings import Diagnosis, scores_of
+from mrbench.score.kinds import interval_over_kinds
 from mrbench.score.run_rows import PositiveRanks, RunRows
 from mrbench.score.sensitivity import add_sensitivity
 
@@ -105,6 +106,7 @@ def _pairs(
     found.leave_out("pair_accuracy", len(without))
     found.add_queries("all_grains_accuracy", lambda: _all_grains(pairs, without))
     found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
+    found.add_interval("pair_accuracy", interval_over_kinds(pairs.right, grain, clusters[query]))
     found.scores["worst_grain_accuracy"] = measures.worst_grain(by_grain)[1]
     if pool.lists is not None:
         _all_positives(found, rows["relevant"], pairs, other, clusters, cut)
@@ -155,6 +157,8 @@ def _all_positives(
     found.leave_out("all_positives_accuracy", len(without))
     by_kind = [part.score for part in found.by_grain["all_positives_accuracy"].values()]
     found.scores["all_positives_accuracy"] = float(np.mean(by_kind))
+    interval = interval_over_kinds(right[whole], pairs.grain[whole], clusters[pairs.query[whole]])
+    found.add_interval("all_positives_accuracy", interval)
 
 
 def _interval(right: Any, clusters: Ints) -> tuple[float, float] | None:

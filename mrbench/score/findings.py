@@ -50,6 +50,11 @@ class Diagnosis:
         if queries and name not in self.missing:
             self.left_out[name] = self.left_out.get(name, 0) + queries
 
+    def add_interval(self, name: str, interval: tuple[float, float] | None) -> None:
+        """Add the interval of a score, where there is one."""
+        if interval is not None:
+            self.intervals[name] = interval
+
     def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
         """Compute a measure that has one value per query; NaN where it is not defined."""
         try:

@@ -103,7 +103,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         by_grain=found.by_grain,
         by_loss=found.by_loss,
         confusion=found.confusion,
-        intervals=intervals,
+        intervals=intervals | found.intervals,
         missing=found.missing,
         left_out=found.left_out,
         per_query={

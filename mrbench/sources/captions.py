@@ -12,7 +12,7 @@ from mrbench.benchmark import Contents
 from mrbench.errors import InputError
 from mrbench.records import Candidate, Grain, ImageFile, Judgement, Modality, Query, Task
 from mrbench.sources.captions_layouts import Photo, Photos, find_file, read_photos
-from mrbench.sources.files import files_digest, images_below, plain_name
+from mrbench.sources.files import content_digest, images_below, plain_name
 from mrbench.sources.image_names import image_file
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice, whole_number
@@ -98,7 +98,7 @@ class Captions(Contents):
         self.name = plain_name(self.title)
         self._equal = choice(options, "equal", ("relevant", "ignore")) == "relevant"
         self._folds = whole_number(options, "folds")
-        self._notes = held.notes
+        self._notes, self._photos = held.notes, held.photos
         self._parts = self._divided(held.photos)
         self.splits = in_order(self._parts)
         folds = [f"_fold{n + 1}" for n in range(self._folds)] if self._folds else [""]
@@ -122,8 +122,9 @@ class Captions(Contents):
         return parts
 
     def digest(self) -> str:
-        """Return the SHA-256 over the file of captions and the options."""
-        return files_digest([self.location], self.location.parent, self._options)
+        """Return the SHA-256 over names of photos, splits, captions and grains, and over the options."""
+        photos = ((photo.name, photo.split, photo.captions, photo.grains) for photo in self._photos)
+        return content_digest(photos, self._options)
 
     def notes(self) -> list[str]:
         """Return which columns were ignored, and how many captions stand at several photos."""

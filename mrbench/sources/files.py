@@ -215,6 +215,22 @@ def files_digest(files: Iterable[Path], root: Path, options: Mapping[str, Any]) 
     return hashlib.sha256(canonical_json({"files": said, "options": dict(options)}).encode()).hexdigest()
 
 
+def content_digest(items: Iterable[Any], options: Mapping[str, Any]) -> str:
+    """Return a SHA-256 over what was read, in its order, and over the options it was read with.
+
+    For people's own tables, which may have absolute paths: two machines with the same data get the same digest, however
+    their files are laid out and wherever they lie.
+
+    Args:
+        items: All that was read, ready for JSON; names of images are relative to the image root.
+        options: All else that decides what is read.
+    """
+    digest = hashlib.sha256(canonical_json(dict(options)).encode())
+    for item in items:
+        digest.update(b"\n" + canonical_json(item).encode())
+    return digest.hexdigest()
+
+
 def images_below(default: Path, named: Path | None) -> ImageRoot:
     """Return where a source's images lie: below the folder that the user names, else below a default.
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrbench.benchmark import Contents
-from mrbench.benchmark.reader import Chunk
+from mrbench.benchmark.chunks import Chunk
 from mrbench.benchmark.schema import candidate_row, query_row, table_of
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.files import canonical_json

@@ -63,25 +63,33 @@ def read_qrels(paths: Sequence[Path], query_ids: pa.Array, corpus_ids: pa.Array,
     types = {"query": pa.string(), "candidate": pa.string(), "score": pa.int32()}
     table = pa.table(list(columns), schema=pa.schema(types))
     notes: list[str] = []
-    for column, ids, what in (("query", query_ids, "queries"), ("candidate", corpus_ids, "candidates")):
-        known = pc.is_in(table[column], value_set=ids)
-        unknown = pc.unique(table.filter(pc.invert(known))[column])
-        if len(unknown):
-            rows = table.num_rows - pc.sum(known).as_py()
-            named = ", ".join(unknown[:5].to_pylist())
-            if not drop_unknown:
-                raise BenchmarkError(
-                    f"{rows} judgements name unknown {what} ({len(unknown)})",
-                    where=paths[0] if len(paths) == 1 else paths[0].parent,
-                    got=named,
-                    hint="?unknown=drop leaves these judgements out",
-                )
-            notes.append(f"judgements of unknown {what} left out: {rows} ({named})")
-            table = table.filter(known)
+    unknown = [("query", query_ids, "queries"), ("candidate", corpus_ids, "candidates")]
+    found = [(what, *_unknown(table[column], ids)) for column, ids, what in unknown]
+    if not drop_unknown and any(len(names) for _, _, names in found):
+        faults = [
+            (f"{rows} judgements name unknown {what} ({len(names)})", names) for what, rows, names in found if rows
+        ]
+        raise BenchmarkError(
+            " and ".join(fault for fault, _ in faults),
+            where=paths[0] if len(paths) == 1 else paths[0].parent,
+            got="; ".join(", ".join(names[:5].to_pylist()) for _, names in faults),
+            hint="?unknown=drop leaves these judgements out",
+        )
+    for column, ids, what in unknown:
+        rows, names = _unknown(table[column], ids)
+        if rows:
+            notes.append(f"judgements of unknown {what} left out: {rows} ({', '.join(names[:5].to_pylist())})")
+            table = table.filter(pc.is_in(table[column], value_set=ids))
     table = _each_once(table, paths, notes)
     if not table.num_rows:
         raise BenchmarkError("no judgement", where=paths[0])
     return Qrels(table, pc.unique(table["query"].combine_chunks()), notes)
+
+
+def _unknown(column: pa.ChunkedArray, ids: pa.Array) -> tuple[int, pa.Array]:
+    """Return how many rows of a column are not among some ids, and what these rows hold, each once."""
+    rows = column.filter(pc.invert(pc.is_in(column, value_set=ids)))
+    return len(rows), pc.unique(rows)
 
 
 def _each_once(table: pa.Table, paths: Sequence[Path], notes: list[str]) -> pa.Table:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mrbench.benchmark import Contents
-from mrbench.benchmark.reader import Chunk
+from mrbench.benchmark.chunks import Chunk
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import SPLITS, Candidate, Judgement, Modality, Query, Split, Task
 from mrbench.sources.files import files_digest, images_below, need_file

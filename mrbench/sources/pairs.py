@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from mrbench.benchmark import Contents, ImageRoot
 from mrbench.records import Candidate, CandidateList, ImageFile, Judgement, Modality, Query, Task
-from mrbench.sources.files import files_digest, images_below, plain_name
+from mrbench.sources.files import content_digest, images_below, plain_name
+from mrbench.sources.image_names import check_name
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice, whole_number
 from mrbench.sources.pairs_layouts import Item, Pairs, kinds_of, read_pairs
@@ -43,7 +44,9 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     held.items = held.items[: whole_number(options, "limit") or None]
     folder = path.absolute() if path.is_dir() else path.absolute().parent
     images = images_below(found_below(folder, held.items[0].images[0]), image_root)
-    held.items = [replace(item, images=tuple(map(images.relative, item.images))) for item in held.items]
+    held.items = [
+        replace(item, images=tuple(check_name(images, name, item.where) for name in item.images)) for item in held.items
+    ]
     return ImageTextPairs(path, held, images, options)
 
 
@@ -62,22 +65,24 @@ class ImageTextPairs(Contents):
 
     licence = "unknown"
     splits = ("test",)
+    wordings: Mapping[str, str] = _INSTRUCTIONS
 
     def __init__(self, location: Path, held: Pairs, images: ImageRoot, options: Mapping[str, str]) -> None:
         self.location, self.images, self._options, self._held = location, images, dict(options), held
         self.title = location.absolute().name if location.is_dir() else set_name(location)
         self.name = plain_name(self.title)
         self._groups = len(held.items[0].images) > 1
-        self.tasks = [_i2t(held.items, self._groups)]
+        tasks = [_i2t(held.items, self._groups)]
         self.corpora: dict[str, Modality] = {"text": "text"}
         if self._groups:
-            self.tasks.append(_t2i())
+            tasks.append(_t2i())
             self.corpora["image"] = "image"
+        self.tasks: Sequence[Task] = tasks
 
     def digest(self) -> str:
-        """Return the SHA-256 over the files and the options."""
-        folder = self.location if self.location.is_dir() else self.location.parent
-        return files_digest(self._held.files, folder, self._options)
+        """Return the SHA-256 over ids, texts, kinds and names of images, and over the options."""
+        items = ((item.id, item.images, item.true, item.false, item.kind) for item in self._held.items)
+        return content_digest(items, self._options)
 
     def notes(self) -> list[str]:
         """Return the kinds of false texts and which columns were ignored."""
@@ -108,7 +113,7 @@ class ImageTextPairs(Contents):
 
     def queries(self, task: str, split: str) -> Iterator[Query]:
         """Yield the images or the texts; the queries of a group, and those on one image, share a cluster."""
-        said = _INSTRUCTIONS[task]
+        said = self.wordings[task]
         for item in self._held.items:
             cluster = item.id if self._groups else item.images[0]
             if task == "t2i":

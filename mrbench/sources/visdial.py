@@ -1,7 +1,8 @@
 """Visual Dialog as image retrieval: a caption and rounds of questions and answers ask for an image.
 
 The protocol and the files are those of ChatIR (Levy et al., NeurIPS 2023, arXiv 2305.20062): a JSON list of
-``{"img": PATH, "dialog": [caption, "question? answer", ...]}``, and the search space, a JSON list of paths.
+``{"img": PATH, "dialog": [caption, "question? answer", ...]}``, and the search space, a JSON list of paths. The JSON of
+visualdialog.org, version 1.0, is read too: ``{"data": {"questions", "answers", "dialogs"}, "split"}``.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class VisDial(Contents):
     def _dialogues(self) -> list[tuple[str, list[str], str]]:
         """Image, turns and place of each dialogue."""
         made = []
-        for number, row in enumerate(_list(self.location)):
+        for number, row in enumerate(self._rows()):
             where = f"{self.location}, dialogue {number}"
             if not isinstance(row, dict):
                 raise BenchmarkError("a dialogue is not a JSON object", where=where, got=row)
@@ -87,13 +88,35 @@ class VisDial(Contents):
             raise BenchmarkError("a file has no dialogue", where=self.location)
         return made
 
+    def _rows(self) -> list[Any]:
+        value = read_json(self.location)
+        if not isinstance(value, dict) or "data" not in value:
+            return _list(self.location, value)
+        where = str(self.location)
+        data, split = field(value, "data", where, kind=dict), str(value.get("split"))
+        folder = next((f"VisualDialog_{name}2018" for name in ("val", "test") if split.startswith(name)), None)
+        if folder is None:
+            raise BenchmarkError("a split whose images are not known", where=where, got=split, accepted="val or test")
+        texts = [field(data, name, where, kind=list) for name in ("questions", "answers")]
+        path = "" if self.images.path is None or not (self.images.path / folder).is_dir() else f"{folder}/"
+        return [
+            {
+                "img": f"{path}{folder}_{field(row, 'image_id', at, kind=int):012d}.jpg",
+                "dialog": _turns(row, at, *texts),
+            }
+            for number, row in enumerate(field(data, "dialogs", where, kind=list))
+            for at in [f"{where}, dialogue {number}"]
+        ]
+
     @cached_property
     def _names(self) -> list[str]:
         """The names of all images that are searched, each once."""
         asked = [image for image, _, _ in self._dialogues]
         if self._corpus is None:
             return list(dict.fromkeys(asked))
-        listed = [check_name(self.images, name, str(self._corpus)) for name in _list(self._corpus)]
+        listed = [
+            check_name(self.images, name, str(self._corpus)) for name in _list(self._corpus, read_json(self._corpus))
+        ]
         names = dict.fromkeys(listed)
         lost = [name for name in dict.fromkeys(asked) if name not in names]
         if lost:
@@ -122,8 +145,28 @@ class VisDial(Contents):
             yield Judgement(f"{number}:{image}", image, 1)
 
 
-def _list(path: Path) -> list[Any]:
-    value = read_json(path)
+def _list(path: Path, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise BenchmarkError("not a JSON list", where=path, got=type(value).__name__)
     return value
+
+
+def _turns(row: Mapping[str, Any], where: str, questions: list[Any], answers: list[Any]) -> list[str]:
+    """Return the caption and the rounds of a dialogue, whose questions and answers are numbers of texts.
+
+    The last round of a dialogue of the test set has no answer.
+    """
+    made = [text_of(field(row, "caption", where), f"{where}, caption")]
+    for turn in field(row, "dialog", where, kind=list):
+        said = [_numbered(questions, turn, "question", where).rstrip(" ?") + "?"]
+        if "answer" in turn:
+            said.append(_numbered(answers, turn, "answer", where))
+        made.append(" ".join(said))
+    return made
+
+
+def _numbered(texts: list[Any], turn: Mapping[str, Any], name: str, where: str) -> str:
+    number = field(turn, name, f"{where}, dialog", kind=int)
+    if not 0 <= number < len(texts):
+        raise BenchmarkError(f"no such {name}", where=where, got=number, accepted=f"0 to {len(texts) - 1}")
+    return text_of(texts[number], f"{where}, {name} {number}")

@@ -76,6 +76,14 @@ def pair_hashes(left: Hashes, right: Hashes) -> Hashes:
         return (left * np.uint64(0x9E3779B97F4A7C15)) ^ (right + np.uint64(0x7F4A7C15) + (left >> np.uint64(7)))
 
 
+def _is_in(values: Hashes, known: Hashes) -> Any:
+    """Return which values are among others that are sorted: for few of many, where ``numpy.isin`` would sort again."""
+    at = np.searchsorted(known, values)
+    found = at < len(known)
+    found[found] = known[at[found]] == values[found]
+    return found
+
+
 def _joined(parts: list[Hashes]) -> Hashes:
     return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
@@ -209,6 +217,7 @@ class _TaskCheck:
         self._queries, texts, empty = _read(records, task.query_modality, where, self._images, report)
         if "image" in task.query_modality:
             self._images.close(where)
+        self._sorted_queries = np.sort(self._queries)
         for twice in self._named(records, _repeated(self._queries), "id"):
             report.problem("repeated query id", where, twice, "each once")
         if empty:
@@ -301,13 +310,14 @@ class _TaskCheck:
             records = of(task.name, self._split)
             where, asking = f"{kind}s {self._where}", []
             unjudged = positives = 0
-            for record in records if len(records) else ():
+            few = None if len(records) > 20_000 else True
+            for record in tqdm(records if len(records) else (), where, unit="row", leave=False, disable=few):
                 query, members = _hash(record.query_id), _hash(*record.candidate_ids)
                 asking.append(query)
                 self._check_members(f"{kind} of {record.query_id}, {self._where}", query, members, record.candidate_ids)
                 pairs = pair_hashes(np.broadcast_to(query, members.shape), members)
-                unjudged += not np.isin(pairs, judged).any()
-                positives += int(np.isin(pairs, self._relevant).sum())
+                unjudged += not _is_in(pairs, judged).any()
+                positives += int(_is_in(pairs, self._relevant).sum())
             if kind == "exclusion":
                 _note(report, f"{where}: relevant candidates that are excluded", positives)
                 continue
@@ -322,9 +332,9 @@ class _TaskCheck:
                 report.problem("lists of a task that has none", where, accepted='pool: "lists"')
 
     def _check_members(self, where: str, query: Hashes, members: Hashes, names: tuple[str, ...]) -> None:
-        if not np.isin(query, self._queries).all():
+        if not _is_in(query, self._sorted_queries).all():
             self._report.problem("unknown query", where)
-        unknown = ~np.isin(members, self._pool)
+        unknown = ~_is_in(members, self._pool)
         if unknown.any():
             named = ", ".join(name for name, out in zip(names, unknown, strict=True) if out)
             self._report.problem("unknown candidate", where, named)
@@ -340,7 +350,7 @@ class _TaskCheck:
             pairs = pair_hashes(np.broadcast_to(query, members.shape), members)
             if ladder.positive_id not in ladder.candidate_ids:
                 self._report.problem("positive outside of its ladder", where, ladder.positive_id)
-            elif not np.isin(pairs, judged).all():
+            elif not _is_in(pairs, judged).all():
                 self._report.problem("a member of a ladder is not judged", where)
         return len(records)
 
@@ -349,7 +359,7 @@ class _TaskCheck:
         kinds: Counter[str] = Counter()
         for table in records.tables(["kind", "query-id"]) if len(records) else ():
             kinds.update(table["kind"].to_pylist())
-            unknown = ~np.isin(hashes_of(table["query-id"]), self._queries)
+            unknown = ~_is_in(hashes_of(table["query-id"]), self._sorted_queries)
             for number in np.flatnonzero(unknown)[:5]:
                 named = table["query-id"][int(number)].as_py()
                 self._report.problem("unknown query", f"variants {self._where}", named)
@@ -388,8 +398,8 @@ def summary(benchmark: Benchmark, facts: Facts) -> list[str]:
                 f"{spread['min']} / {spread['median']:g} / {spread['max']} (min / median / max)"
             )
             lines.append(f"    measures: {', '.join(task['supported'])}")
-            first = {name: why.partition("; ")[0] for name, why in task["not_supported"].items()}
-            for reason in dict.fromkeys(first.values()):
-                names = ", ".join(name for name, why in first.items() if why == reason)
-                lines.append(f"    {reason}: not {names}")
+            first = Counter(why.partition("; ")[0] for why in task["not_supported"].values())
+            if first:
+                reasons = ", ".join(f"{reason} ({number})" for reason, number in first.most_common())
+                lines.append(f"    {first.total()} other measures lack something: {reasons}; --json names them")
     return lines

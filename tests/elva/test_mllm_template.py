@@ -29,7 +29,7 @@ def written(base, tmp_path):  # noqa: F811
 def test_the_template_embeds_as_elva_does(base, tmp_path):  # noqa: F811
     model, folder = written(base, tmp_path)
     mllm = load_model(f"mllm:{folder}", device="cpu")
-    assert mllm.template.name == "elva-ret"  # [RET] in the vocabulary tells
+    assert mllm.template == "elva-ret"  # [RET] in the vocabulary tells
     inputs = [*INPUTS, Input("two"), Input("dogs " * 9, PICTURES[0]), Input(LONG), Input(LONG, PICTURES[1])]
     items = [Item(one.text, one.image) for one in inputs]
     for instruction in ("", INSTRUCTION):

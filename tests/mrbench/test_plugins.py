@@ -12,6 +12,9 @@ import pytest
 
 MODULES = {
     "exits": "raise SystemExit(3)",
+    "interrupts": "raise KeyboardInterrupt",
+    "waits": "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)",
+    "ends": "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(60)",
     "stops": "class Stop(BaseException): pass\nraise Stop('no')",
     "cannot_be_parsed": "def",
     "old": "from mrbench.registry import no_such_name",
@@ -29,6 +32,10 @@ MODULES = {
         "class Raises:\n    def __init__(self, **options): raise RuntimeError('no such adapter')\n"
         "RAISES = Entry('raises', '', 'entries:Raises')\n"
         "ABSENT = Entry('absent', '', 'no_such_module:x')\n"
+        "LATE = Entry('late', '', 'interrupts:x')\n"
+        "WAITS = Entry('waits', '', 'waits:x')\n"
+        "def quits(**options): raise SystemExit('no licence')\n"
+        "QUITS = Entry('quits', '', 'entries:quits')\n"
     ),
     "apps": (
         "import typer\nGOOD, MALFORMED = typer.Typer(), typer.Typer()\n"
@@ -50,7 +57,7 @@ def installed(tmp_path: Path):
         (site / f"{name}.py").write_text(text)
 
     def run(points: str, *words: str) -> subprocess.CompletedProcess[str]:
-        (info / "entry_points.txt").write_text(points)
+        (info / "entry_points.txt").write_text(points, encoding="latin-1")
         path = os.pathsep.join([str(site), *(part for part in sys.path if part)])
         program = [sys.executable, "-m", "mrbench", *words]
         environment = os.environ | {"PYTHONPATH": path}
@@ -79,6 +86,7 @@ def names(run: subprocess.CompletedProcess[str]) -> set[str]:
         ("entries:ODD_NAME", "not an entry: malformed name; where: x"),
         ("exits:E", "SystemExit: 3"),
         ("stops:E", "Stop: no"),
+        ("interrupts:E", "KeyboardInterrupt"),
         ("cannot_be_parsed:E", "SyntaxError"),
         ("old:E", "cannot import name 'no_such_name'"),
         ("not a reference!", "x = not a reference!"),
@@ -102,10 +110,45 @@ def test_the_good_entries_of_a_list_stay(installed) -> None:
     assert "hello" in run.stderr  # and not on stdout, where it would be in the JSON
 
 
-def test_entry_points_that_cannot_be_read_are_those_of_one_package(installed) -> None:
-    run = installed("[mrbench.models]\nno value\n", "models", "--json")
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[mrbench.models]\nno value\n", "line 2: no value"),
+        ("[mrbench.models\nx = talks:E\n", "line 1: [mrbench.models"),
+        ("x = talks:E\n[mrbench.models]\n", "line 1: x = talks:E"),
+        ("# mrbench.models\n\xff", "'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_a_list_of_entry_points_that_cannot_be_parsed_is_told_of_once(installed, text: str, line: str) -> None:
+    run = installed(text, "models", "--json")
     assert {"random", "constant", "minilm"} <= names(run)
-    assert "a plugin is left out: entry_points.txt; where: mrbench.models of the package x; " in run.stderr
+    assert run.stderr.count("\n") == 1, run.stderr
+    assert "a plugin is left out: entry_points.txt cannot be parsed; where: the package x; got: " in run.stderr
+    assert line in run.stderr
+
+
+def test_lists_of_other_groups_are_not_our_matter(installed) -> None:
+    assert installed("[console_scripts\nx = y:z\n", "models", "--json").stderr == ""
+
+
+@pytest.mark.parametrize(("group", "module"), [("models", "waits"), ("commands", "waits"), ("models", "ends")])
+def test_a_signal_while_a_plugin_is_imported_ends_the_command(installed, group: str, module: str) -> None:
+    run = installed(f"[mrbench.{group}]\nx = {module}:E\n", "models", "--json")
+    if group == "models":
+        assert (run.returncode, run.stdout) == (130, "")
+        assert "error: interrupted" in run.stderr
+    assert run.returncode != 0
+    assert "a plugin is left out" not in run.stderr
+
+
+def test_a_model_that_ends_the_program_is_one_line(installed) -> None:
+    run = installed("[mrbench.models]\nx = entries:LATE\n", "models", "show", "late")
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert "late cannot be loaded; where: interrupts:x; got: 'KeyboardInterrupt'" in run.stderr
+    run = installed("[mrbench.models]\nx = entries:QUITS\n", "models", "show", "quits")
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+    assert "the model cannot be loaded; where: quits; got: 'SystemExit: no licence'" in run.stderr
+    assert installed("[mrbench.models]\nx = entries:WAITS\n", "models", "show", "waits").returncode == 130
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ def double(number):
 
 if __name__ == "__main__":
     {before}
-    with workers.worker_pool(3) as pool:
+    with workers.worker_pool(3, double) as pool:
         print(type(pool).__name__, list(workers.ordered_map(double, range(100), pool)) == [2 * n for n in range(100)])
-    with workers.processes(3) as pool:
+    with workers.processes(3, script=True) as pool:
         print(type(pool).__name__, pool.submit(double, 4).result())
 """
 
@@ -95,6 +95,41 @@ def test_workers_start_as_many_as_asked() -> None:
     assert 1 <= len(found) <= 2
     with processes(1) as pool:
         assert pool.submit(_process, 0).result() != os.getpid()
+
+
+SCRIPT = """
+import sys
+from mrbench import workers
+
+print("runs", __name__, file=sys.stderr)
+print(sum(workers.ordered_map({function}, range(-50, 0), 2)))
+"""
+
+
+@pytest.mark.parametrize("how", ["file", "stdin", "-c", "exec", "module"])
+def test_a_script_without_a_guard_is_not_run_again_by_its_workers(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT.format(function="abs"))
+    words = {
+        "file": [str(path)],
+        "stdin": ["-"],
+        "-c": ["-c", path.read_text()],
+        "exec": ["-c", f"exec(open({str(path)!r}).read(), {{'__name__': '__main__'}})"],
+        "module": ["-m", "script"],
+    }[how]
+    said = path.read_text() if how == "stdin" else None
+    done = subprocess.run(
+        [sys.executable, *words], input=said, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1275\n", "runs __main__\n")
+
+
+def test_a_script_without_a_guard_whose_own_function_is_needed_ends_with_advice(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text("def own(number):\n    return -number\n" + SCRIPT.format(function="own"))
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False, timeout=60)
+    assert "error: the script has to do its work below: if __name__ == '__main__':" in done.stderr
+    assert done.stdout in ("", "1275\n")  # the second where the pool was found broken before any work was sent
 
 
 def _process(_: int) -> int:

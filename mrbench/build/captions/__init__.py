@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, Source, write_benchmark
+from mrbench.build.captions.asks import stated
 from mrbench.build.captions.card import description
 from mrbench.build.captions.photos import Photo, plain, read_photos, rule
-from mrbench.build.captions.plan import TASKS, Planner, TaskPlan, stated
+from mrbench.build.captions.plan import TASKS, Planner, TaskPlan
 from mrbench.build.splits import Shares
 from mrbench.errors import InputError
 from mrbench.judge import Judge

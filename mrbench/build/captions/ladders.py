@@ -104,18 +104,23 @@ class Judged:
             self.counts.alarms[how] += 1
             self._add(candidate_id, 1, self.asked if whole else None, () if whole else None, origin or self.origin)
 
-    def negative(self, candidate_id: str, verdict: Verdict) -> None:
+    def negative(self, candidate_id: str, verdict: Verdict, lost: tuple[str, ...] | None) -> None:
         """Add a candidate that contradicts the query.
 
-        It is a rung where it keeps all other grains. Else it takes two contradictions to be a negative, since the judge
-        errs, and with fewer the candidate stays unjudged.
+        It is a rung where it surely loses some types and keeps all others. Else it takes two contradictions to be a
+        negative, since the judge errs, and with fewer the candidate stays unjudged.
+
+        Args:
+            candidate_id: The candidate.
+            verdict: On the grains that are asked for.
+            lost: The types that it loses; None where that is in doubt.
         """
         if candidate_id in self._of:
             return
         violated = tuple(sorted(verdict.types(VIOLATED)))
-        if violated and len(violated) + verdict.grade == self.asked:
-            self._add(candidate_id, 0, verdict.grade, violated, self.origin)
-            self._rungs.append(Rung(candidate_id, violated))
+        if lost:
+            self._add(candidate_id, 0, self.asked - len(lost), lost, self.origin)
+            self._rungs.append(Rung(candidate_id, lost))
         elif len(violated) >= LEAST:
             self._add(candidate_id, 0, None, violated, self.origin)
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from tqdm import tqdm
 
+from mrbench.build.captions.asks import Ask, asking_columns, photo_query, stated, text_query, with_columns
 from mrbench.build.captions.degrain import without
 from mrbench.build.captions.ladders import LEAST, Counts, Judged, contradicts, keeps_all, why_no_query
+from mrbench.build.captions.losses import Side, loss_of
 from mrbench.build.captions.nearest import Index, features
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
 from mrbench.build.captions.rewrite import Item, Rewriter, Rewritten
 from mrbench.grains import Grain as TextGrain
-from mrbench.judge import KEPT, UNKNOWN, VIOLATED, Judge, Verdict
-from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task, Variant
+from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
+from mrbench.records import Candidate, Judgement, Ladder, Query, Task, Variant
 
 TASKS = {
     "t2i": Task("t2i", "caption → photo", "text", "image", judgements="partial"),
     "i2t": Task("i2t", "photo → caption", "image", "text", judgements="partial"),
-}
-_INSTRUCTIONS = {
-    "t2i": "Find the photo that this caption describes.",
-    "i2t": "Find a caption that describes this photo.",
 }
 _CHUNK = 64
 """Queries that are judged together."""
@@ -42,37 +39,6 @@ class TaskPlan:
     variants: list[Variant] = field(default_factory=list)
     rewritten: list[Candidate] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A query to be.
-
-    Attributes:
-        photo: Its photo.
-        caption: The caption that it is, or that it is graded against.
-        grains: What it asks for: the caption's grains but for those that another caption of the photo contradicts.
-        said: How many of them another caption of the photo says too.
-        columns: What the user's own columns say of the photo and the caption says too; the grains that the judge found
-            in the same words are not asked for.
-    """
-
-    photo: Photo
-    caption: Caption
-    grains: tuple[TextGrain, ...]
-    said: int
-    columns: tuple[Grain, ...] = ()
-
-    @property
-    def asked(self) -> int:
-        """Number of grains that are asked for."""
-        return len(self.grains) + len(self.columns)
-
-    def about(self, verdict: Verdict) -> Verdict:
-        """Return a verdict on the caption narrowed to the grains that are asked for."""
-        asked = {grain.type for grain in self.grains}
-        kept = [n for n, grain in enumerate(verdict.grains) if grain.type in asked]
-        return Verdict(tuple(verdict.grains[n] for n in kept), tuple(verdict.answers[n] for n in kept))
 
 
 class Planner:
@@ -119,8 +85,7 @@ class Planner:
     def text_to_photo(self) -> TaskPlan:
         """Plan captions as queries: graded against the captions of other photos."""
         plan = TaskPlan()
-        asks = [_with_columns(ask) for ask in self._asking_captions(plan.counts)]
-        asks = self._chosen(asks, plan.counts)
+        asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
         index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in self.photos])
         nearest = index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
         for ask, found in self._judged(asks, nearest, self.photos, self._caption_against_photo):
@@ -136,15 +101,16 @@ class Planner:
                 if keeps_all(said):
                     judged.alarm(photo.name, "photos that keep all grains")
                 else:
-                    judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns))
-            self._close(plan, judged, ask.photo.name, self._text_query(ask), ask)
+                    lost = loss_of(ask, said, self._side(photo.texts))
+                    judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns), lost)
+            self._close(plan, judged, ask.photo.name, text_query(ask), ask)
         plan.variants = list(self._variants(asks))
         return plan
 
     def photo_to_text(self) -> TaskPlan:
         """Plan photos as queries: graded against one of their captions, and checked against all of them."""
         plan = TaskPlan()
-        asks = self._chosen(list(self._asking_photos(plan.counts)), plan.counts)
+        asks = list(self._asking_photos(plan.counts))
         index = Index([self._features[caption.text] for caption in self.captions])
         rewritten = self._rewritten(asks, plan)
         wanted = self._shortlist + max((len(photo.captions) for photo in self.photos), default=0)
@@ -163,13 +129,15 @@ class Planner:
                 if keeps_all(true_of_photo):
                     judged.alarm(caption.id, "captions of which the photo keeps all grains", whole=False)
                 elif contradicts(true_of_photo):
-                    judged.negative(caption.id, ask.about(against_reference))
+                    sides = self._side((caption.text,)), self._side(ask.photo.texts)
+                    lost = loss_of(ask, against_reference, sides[0], reverse=true_of_photo, own=sides[1])
+                    judged.negative(caption.id, ask.about(against_reference), lost)
             for one in rewritten.get(ask.photo.name, ()):
                 judged.rewritten(_rewritten_id(one.text), one.item.grain.type)
-            self._close(plan, judged, ask.caption.id, _photo_query(ask), ask)
+            self._close(plan, judged, ask.caption.id, photo_query(ask), ask)
         return plan
 
-    def _rewritten(self, asks: Sequence[_Ask], plan: TaskPlan) -> dict[str, list[Rewritten]]:
+    def _rewritten(self, asks: Sequence[Ask], plan: TaskPlan) -> dict[str, list[Rewritten]]:
         """Return by photo the captions with one grain changed, and add them to the plan's candidates."""
         photo_of = {caption.text: caption.photo for caption in reversed(self.captions)}
         rewriter = Rewriter(self.grains, photo_of, self._judge)
@@ -177,6 +145,7 @@ class Planner:
             Item(ask.photo.name, ask.caption.text, ask.photo.texts, self.grains[ask.caption.text], grain)
             for ask in asks
             for grain in ask.grains
+            if grain.type in ask.backed
         ]
         found: dict[str, list[Rewritten]] = defaultdict(list)
         texts: dict[str, Candidate] = {}
@@ -190,7 +159,7 @@ class Planner:
         plan.counts.blind = {kind: blind.to_json() for kind, blind in rewriter.blind.items()}
         return found
 
-    def _variants(self, asks: Sequence[_Ask]) -> Iterator[Variant]:
+    def _variants(self, asks: Sequence[Ask]) -> Iterator[Variant]:
         """Yield for each query the photo's other captions, and the query without each grain that can be dropped."""
         for some in parts_of(asks, _CHUNK):
             tried = [(ask, grain, text) for ask in some for grain, text in self._degrained(ask)]
@@ -203,13 +172,13 @@ class Planner:
                 if set(verdict.types(KEPT)) == {g.type for g in verdict.grains} - {grain.type}:
                     yield Variant(ask.caption.id, "degrained", grain.type, ask.photo.name, text=text)
 
-    def _degrained(self, ask: _Ask) -> Iterator[tuple[TextGrain, str]]:
+    def _degrained(self, ask: Ask) -> Iterator[tuple[TextGrain, str]]:
         for grain in ask.grains:
             text = without(ask.caption.text, grain, self.grains[ask.caption.text])
             if text:
                 yield grain, text
 
-    def _close(self, plan: TaskPlan, judged: Judged, positive: str, query: Query, ask: _Ask) -> None:
+    def _close(self, plan: TaskPlan, judged: Judged, positive: str, query: Query, ask: Ask) -> None:
         plan.queries.append(query)
         plan.judgements += judged.judgements()
         ladder = judged.ladder(positive)
@@ -218,48 +187,69 @@ class Planner:
         plan.counts.queries[ask.asked] += 1
         plan.counts.grains.update(grain.type for grain in (*stated(ask.grains), *ask.columns))
 
-    def _asking_captions(self, counts: Counts) -> Iterator[_Ask]:
-        """Yield the captions that ask for two grains or more.
+    def _asking_captions(self, counts: Counts) -> Iterator[Ask]:
+        """Yield the captions that are queries, in the order of a hash; none is judged beyond the number wanted."""
+        pairs = [(photo, caption) for photo in self.photos for caption in photo.captions]
+        pairs.sort(key=lambda pair: self._place(pair[1].id))
+        yield from self._first(self._asks(pairs, counts), len(pairs), counts)
+
+    def _asking_photos(self, counts: Counts) -> Iterator[Ask]:
+        """Yield photos in the order of a hash, each with the caption that its other captions say most of."""
+        photos = sorted(self.photos, key=lambda photo: self._place(photo.name))
+        yield from self._first(self._best(photos, counts), len(photos), counts)
+
+    def _best(self, photos: Sequence[Photo], counts: Counts) -> Iterator[Ask | None]:
+        for some in parts_of(photos, _CHUNK):
+            found: dict[str, Ask] = {}
+            for ask in self._asks([(photo, caption) for photo in some for caption in photo.captions], Counts()):
+                if ask is not None and ask.better_than(found.get(ask.photo.name)):
+                    found[ask.photo.name] = ask
+            for photo in some:
+                if photo.name not in found:
+                    counts.left_out["photos without a fit caption"] += 1
+                yield found.get(photo.name)
+
+    def _first(self, asks: Iterator[Ask | None], number: int, counts: Counts) -> Iterator[Ask]:
+        """Yield as many queries as are wanted, and count what was not looked at."""
+        left = self._most
+        for ask in asks:
+            number -= 1
+            if ask is None:
+                continue
+            yield ask
+            left = None if left is None else left - 1
+            if left == 0:
+                break
+        if number:
+            counts.left_out["beyond the number of queries asked for"] += number
+
+    def _asks(self, pairs: Sequence[tuple[Photo, Caption]], counts: Counts) -> Iterator[Ask | None]:
+        """Yield a query for every caption that asks for two grains or more, None for the others.
 
         A grain that another caption of the photo contradicts is not asked for: people disagree, or the judge errs.
         """
-        pairs = [(photo, caption) for photo in self.photos for caption in photo.captions]
         others = ((c.text, tuple(text for text in p.texts if text != c.text)) for p, c in pairs)
         for (photo, caption), verdict in zip(pairs, self._verdicts(others), strict=True):
             why = why_no_query(verdict.grains)
             if why is not None:
                 counts.left_out[why] += 1
+                yield None
                 continue
             fit = [(g, answer) for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer != VIOLATED]
             counts.disputed.update(verdict.types(VIOLATED))
             if len(fit) < LEAST:
                 counts.left_out["less than two grains that no other caption contradicts"] += 1
+                yield None
             else:
-                yield _Ask(photo, caption, tuple(g for g, _ in fit), sum(answer == KEPT for _, answer in fit))
+                alone = all(text == caption.text for text in photo.texts)
+                backed = frozenset(grain.type for grain, answer in fit if alone or answer == KEPT)
+                yield Ask(photo, caption, tuple(grain for grain, _ in fit), backed)
 
-    def _asking_photos(self, counts: Counts) -> Iterator[_Ask]:
-        """Yield photos with the caption whose grains the other captions say most often."""
-        best: dict[str, tuple[tuple[int, int, str], _Ask]] = {}
-        for ask in self._asking_captions(Counts()):
-            key = (-ask.said, -len(ask.grains), ask.caption.id)
-            if ask.photo.name not in best or key < best[ask.photo.name][0]:
-                best[ask.photo.name] = (key, ask)
-        for photo in self.photos:
-            if photo.name in best:
-                yield best[photo.name][1]
-            else:
-                counts.left_out["photos without a fit caption"] += 1
-
-    def _chosen(self, asks: list[_Ask], counts: Counts) -> list[_Ask]:
-        """Return the queries that are kept, in the order of a hash."""
-        asks.sort(key=lambda ask: hashed_id(str(self._seed), ask.caption.id))
-        if self._most is not None and len(asks) > self._most:
-            counts.left_out["beyond the number of queries asked for"] += len(asks) - self._most
-            return asks[: self._most]
-        return asks
+    def _place(self, name: str) -> str:
+        return hashed_id(str(self._seed), name)
 
     def _judged(
-        self, asks: list[_Ask], nearest: Iterator[Any], candidates: Sequence[Any], pairs_of: Any
+        self, asks: list[Ask], nearest: Iterator[Any], candidates: Sequence[Any], pairs_of: Any
     ) -> Iterator[Any]:
         """Yield each query with its shortlist, the hardest first, and the verdicts on each member."""
         bar = tqdm(
@@ -275,7 +265,10 @@ class Planner:
                     yield ask, [(candidate, next(groups)) for candidate in found]
                 bar.update(len(some))
 
-    def _others(self, ask: _Ask, candidates: list[Any]) -> list[Any]:
+    def _side(self, texts: Sequence[str]) -> Side:
+        return Side(texts, [grain for text in texts for grain in self.grains[text]])
+
+    def _others(self, ask: Ask, candidates: list[Any]) -> list[Any]:
         """Return the candidates that are not of the query's photo or of its near-duplicates."""
         own = {ask.photo.name, *ask.photo.twins}
         names = (candidate.name if isinstance(candidate, Photo) else candidate.photo for candidate in candidates)
@@ -286,70 +279,16 @@ class Planner:
             yield from self._judge.judge(some)
 
     @staticmethod
-    def _caption_against_photo(ask: _Ask, photo: Photo) -> list[tuple[str, tuple[str, ...]]]:
+    def _caption_against_photo(ask: Ask, photo: Photo) -> list[tuple[str, tuple[str, ...]]]:
         return [(ask.caption.text, photo.texts)]
 
     @staticmethod
-    def _photo_against_caption(ask: _Ask, caption: Caption) -> list[tuple[str, tuple[str, ...]]]:
+    def _photo_against_caption(ask: Ask, caption: Caption) -> list[tuple[str, tuple[str, ...]]]:
         return [(ask.caption.text, (caption.text,)), (caption.text, ask.photo.texts)]
-
-    @staticmethod
-    def _text_query(ask: _Ask) -> Query:
-        grains = (*stated(ask.grains), *ask.columns)
-        return Query(ask.caption.id, "t2i", _INSTRUCTIONS["t2i"], grains, text=ask.caption.text, cluster=ask.photo.name)
 
 
 def _rewritten_id(text: str) -> str:
     return hashed_id("", plain(text))
-
-
-def _photo_query(ask: _Ask) -> Query:
-    grains = tuple(Grain(g.type, g.value) for g in ask.grains)
-    photo = ask.photo
-    return Query(photo.name, "i2t", _INSTRUCTIONS["i2t"], grains, image=photo.image, cluster=photo.name)
-
-
-def _with_columns(ask: _Ask) -> _Ask:
-    """Return a query that asks for what the photo's columns and its caption both say."""
-    found = []
-    for column in ask.photo.columns:
-        place = re.search(rf"(?<!\w){re.escape(column.value)}(?!\w)", ask.caption.text, re.IGNORECASE)
-        if place:
-            found.append(replace(column, start=place.start(), end=place.end()))
-    kept = tuple(grain for grain in ask.grains if not _replaced(grain, found))
-    return replace(ask, grains=kept, columns=tuple(found)) if len(kept) + len(found) >= LEAST else ask
-
-
-def _replaced(grain: TextGrain, columns: Sequence[Grain]) -> bool:
-    """Whether a column says what a grain says: of the same name, or in the same words."""
-    return any(
-        grain.type == column.type or (grain.start, grain.end) == (column.start, column.end) for column in columns
-    )
-
-
-def with_columns(verdict: Verdict, asked: Sequence[Grain], shown: Sequence[Grain]) -> Verdict:
-    """Return a verdict with what the columns of a photo say: another value violates, an empty cell leaves open.
-
-    Args:
-        verdict: On the captions.
-        asked: Grains of the query that come from columns.
-        shown: What the candidate's columns say.
-    """
-    if not asked:
-        return verdict
-    values = {grain.type: grain.value for grain in shown}
-    pairs = [p for p in zip(verdict.grains, verdict.answers, strict=True) if not _replaced(p[0], asked)]
-    for grain in asked:
-        said = values.get(grain.type)
-        answer = UNKNOWN if said is None else KEPT if said == grain.value else VIOLATED
-        made = TextGrain(grain.type, grain.value, grain.start or 0, grain.end or 0, grain.type, ())
-        pairs.append((made, answer))
-    return Verdict(tuple(grain for grain, _ in pairs), tuple(answer for _, answer in pairs))
-
-
-def stated(grains: Sequence[TextGrain]) -> tuple[Grain, ...]:
-    """Return the grains that a text states, as a benchmark holds them."""
-    return tuple(Grain(g.type, g.value, g.start, g.end) for g in grains)
 
 
 def parts_of(values: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -1,9 +1,9 @@
 """Captions with one grain changed, such that a model that sees no photo cannot tell which caption is true.
 
 The filler comes from the same data and is of the same kind and form. The judge checks it: the changed grain is
-violated, the others stand, and the photo's captions contradict the change. Of the fillers that pass, one language model
-chooses; a second one, which learned from other photos, sets how it chooses; a third one, from other photos again,
-attacks the result.
+violated, the others stand, and two of the photo's captions contradict the change. Of the fillers that pass, one
+language model chooses; a second one, which learned from other photos, sets how it chooses; a third one, from other
+photos again, attacks the result.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mrbench.build.captions.language import NGrams, words_of
+from mrbench.build.captions.losses import VOTES
 from mrbench.build.captions.words import with_articles
 from mrbench.grains import Grain, wordnet
 from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
@@ -86,6 +87,8 @@ def slot_of(text: str, grain: Grain, grains: Sequence[Grain]) -> Slot | None:
         if not words or text[start:end] != " ".join(words) or (grain.kind == "relation" and not inside):
             return None
     said = text[start:end]
+    if grain.kind == "action" and " " in grain.value:  # "cutting a wave": what is done to a thing has many names
+        return None
     if grain.kind not in KINDS or not said.replace(" ", "").isalpha() or said != said.lower():
         return None
     if grain.kind in ("entity", "scene"):
@@ -192,7 +195,7 @@ class Rewriter:
                 accepted = []
                 for text, at, margin in found:
                     changed, true = next(verdicts), next(verdicts)
-                    if _changes_one(item, changed) and _contradicted(true, at):
+                    if _changes_one(item, changed) and _contradicted(true, at, len(item.texts)):
                         accepted.append(Rewritten(item, text, true.grains, margin))
                 yield accepted
 
@@ -232,10 +235,13 @@ def _changes_one(item: Item, verdict: Verdict) -> bool:
     return True
 
 
-def _contradicted(verdict: Verdict, at: int) -> bool:
-    """Whether the photo's captions contradict what the changed words say."""
-    changed = [answer for g, answer in zip(verdict.grains, verdict.answers, strict=True) if abs(g.start - at) <= 1]
-    return VIOLATED in changed and KEPT not in changed
+def _contradicted(verdict: Verdict, at: int, texts: int) -> bool:
+    """Whether the photo's captions contradict what the changed words say: two of them, where there are as many."""
+    changed = [n for n, grain in enumerate(verdict.grains) if abs(grain.start - at) <= 1]
+    answers = {verdict.answers[n] for n in changed}
+    if VIOLATED not in answers or KEPT in answers:
+        return False
+    return verdict.votes is None or max(verdict.votes[n][1] for n in changed) >= min(VOTES, texts)
 
 
 def _part(photo: str) -> int:

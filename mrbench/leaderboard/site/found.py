@@ -13,7 +13,7 @@ import pyarrow as pa
 from mrbench.arrays import Bools, Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.pools import TaskPool
-from mrbench.results import Result
+from mrbench.results import Result, model_key
 from mrbench.runs import read_header, read_table
 
 SHOWN = 10
@@ -44,7 +44,7 @@ def contestant_of(result: Result) -> tuple[Any, ...]:
 def _key(model: dict[str, Any], benchmark: dict[str, Any], limit: int | None, seed: int) -> tuple[Any, ...]:
     about = tuple(benchmark[part] for part in ("digest", "split", "pool"))
     cut = (limit, benchmark.get("distractors"), seed) if limit is not None else ()
-    return (*about, *cut, model["name"], model["revision"], model.get("dtype", ""))
+    return (*about, *cut, *model_key(model))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from mrbench.benchmark import Manifest
 from mrbench.leaderboard.data import Board, Row, TaskHead
 from mrbench.leaderboard.reported import Reported
 from mrbench.leaderboard.tasks import lower_is_better
-from mrbench.results import Result
+from mrbench.results import Result, model_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,10 @@ def _view(number: int, board: Board, results: Sequence[Result], explored: Sequen
 
 
 def slug(result: Result) -> str:
-    """Return a name for the page of a model: ASCII, and another one for another revision or number format."""
-    name, rest = result.model["name"], (result.model["revision"], str(result.model.get("dtype", "")))
-    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    digest = hashlib.sha256(repr((name, *rest)).encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{stem or 'model'}-{digest}".strip("-")
+    """Return a name for the page of a model: ASCII, and another one for whatever makes it another model."""
+    stem = re.sub(r"[^a-z0-9]+", "-", result.model["name"].lower()).strip("-")[:40]
+    key = repr(model_key(result.model)).encode("utf-8", "surrogatepass")
+    return f"{stem or 'model'}-{hashlib.sha256(key).hexdigest()[:8]}"
 
 
 def _kind(row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ class Mean:
 
 class Other(Mean):
     revision = "2"
+
+class Sized(Mean):
+    def __init__(self, dtype="float32"):
+        self.dtype = dtype
 
 class Faulty(Mean):
     name = "faulty"
@@ -93,6 +98,23 @@ def test_a_name_in_results_and_folder(run: Any) -> None:
     assert list(results()) == ["my-mean"]
     assert results()["my-mean"]["name"] == "my mean"
     assert "--name 'my mean'" in results()["my-mean"]["command"]
+
+
+def test_two_dtypes_under_one_name_have_folders_of_their_own(run: Any) -> None:
+    words = ("-m", "py:own.py:Sized", "--name", "mean")
+    for dtype in ((), ("--dtype", "bfloat16"), ("--dtype", "float16")):
+        code, _, err = run(*words, *dtype)
+        assert code == 0, err
+    assert {name: said["dtype"] for name, said in results().items()} == {
+        "mean": "float32",
+        "mean-bfloat16": "bfloat16",
+        "mean-float16": "float16",
+    }
+    with pytest.raises(SystemExit):
+        main(["leaderboard", "results", "--output", "board"])
+    with Path("board/leaderboard.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {(row["model"], row["dtype"]) for row in rows} == {("mean", f) for f in ("float32", "float16", "bfloat16")}
 
 
 def test_another_model_is_not_replaced(run: Any) -> None:

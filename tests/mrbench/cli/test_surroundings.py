@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tiny_benchmark import QUERIES, queries, write_tiny
 
+from mrbench.benchmark import Benchmark
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="closes streams as a POSIX shell does")
 MRBENCH = shlex.join([sys.executable, "-m", "mrbench"])
 Shell = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -154,3 +156,32 @@ def test_an_audit_of_links_says_at_once_where_its_report_can_go(place: Path) -> 
     assert (run.returncode, run.stdout) == (2, b"")
     assert run.stderr.startswith(b"error: the data card is a link; where: l/README.md; next: --output DIR")
     assert sorted(path.name for path in (place / "l").iterdir()) == ["README.md", "data", "manifest.json"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS is Linux's")
+@pytest.mark.parametrize("megabytes", [300, 700, 1100])
+@pytest.mark.parametrize("command", ["models", "validate", "leaderboard"])
+def test_a_limit_of_memory_is_one_line(command: str, megabytes: int, tiny: Benchmark, tmp_path: Path) -> None:
+    words = {"models": ["models", "--json"], "validate": ["validate", str(tiny.folder)]}.get(command, ["leaderboard"])
+    program = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({megabytes << 20}, {megabytes << 20}))\n"
+        f"from mrbench.cli.app import main; main({words!r})"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
+    )
+    if done.returncode != 0:
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert done.stderr.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("model", ["constant", "minilm"])
+def test_without_docstrings_it_works_or_says_so_in_one_line(model: str, place: Path, tmp_path: Path) -> None:
+    words = f"{MRBENCH} evaluate {place / 'b'} --task t2i --model {model} --output {tmp_path / 'r'}"
+    done = shell(words, tmp_path, PYTHONOPTIMIZE="2")
+    if done.returncode != 0:
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert b"transformers reads docstrings" in done.stderr.splitlines()[-1]
+    assert model == "minilm" or done.returncode == 0

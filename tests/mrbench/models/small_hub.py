@@ -15,8 +15,19 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OLDER = "76543210fedcba9876543210fedcba9876543210"
 
 
-def cached(home: Path, folder: Path, *, repository: str = "org/tiny", commit: str = COMMIT, refs: str = "main") -> Path:
-    """Put a checkpoint into a cache of the hub, links to blobs, and return its snapshot."""
+def cached(
+    home: Path,
+    folder: Path,
+    *,
+    repository: str = "org/tiny",
+    commit: str = COMMIT,
+    refs: str = "main",
+    git: bool = False,
+) -> Path:
+    """Put a checkpoint into a cache of the hub, links to blobs, and return its snapshot.
+
+    Blobs are named by SHA-256, as those of Git LFS, or by Git's own hash, as all others.
+    """
     storage = home / "hub" / f"models--{repository.replace('/', '--')}"
     snapshot = storage / "snapshots" / commit
     for part in (storage / "blobs", snapshot, storage / "refs"):
@@ -24,7 +35,8 @@ def cached(home: Path, folder: Path, *, repository: str = "org/tiny", commit: st
     for ref in refs.split():
         (storage / "refs" / ref).write_text(commit)
     for path in folder.iterdir():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes()
+        digest = (hashlib.sha1(b"blob %d\0" % len(content) + content) if git else hashlib.sha256(content)).hexdigest()
         (storage / "blobs" / digest).write_bytes(path.read_bytes())
         (snapshot / path.name).symlink_to(Path(os.path.relpath(storage / "blobs" / digest, snapshot)))
     return snapshot

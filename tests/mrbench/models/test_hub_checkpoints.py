@@ -1,27 +1,29 @@
 """Models named by hub id: from a cache as the hub's library lays it out, and from a server that answers as the hub."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import huggingface_hub.constants
 import numpy as np
 import pytest
 from small_hub import COMMIT, OLDER, cached, serving
-from tiny_towers import copied, pictures, write_clip
+from tiny_towers import changed, copied, pictures, write_clip
 from transformers import CLIPModel
 
 from mrbench.errors import InputError, ModelError
+from mrbench.models import hub_cache
+from mrbench.models.checkpoint_folders import find_checkpoint, find_whole_checkpoint
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.models.hub import find_checkpoint
 from mrbench.models.protocol import Item
-from mrbench.models.snapshot import find_snapshot
 from mrbench.models.zoo import load_model
 
-FINDERS = ("hub import find_checkpoint", "snapshot import find_snapshot")
+FINDERS = ("find_checkpoint", "find_whole_checkpoint")
 SECONDS = 20  # the hub's library by itself would retry for longer
 
 
@@ -61,6 +63,83 @@ def test_a_snapshot_named_by_its_path_is_the_model_of_the_hub(clip: Path, home: 
     for path in (snapshot, tmp_path / "mine"):
         model = DualEncoder(str(path), device="cpu")
         assert (model.name, model.revision) == ("org/tiny", COMMIT)
+
+
+@pytest.mark.parametrize("finder", [find_checkpoint, find_whole_checkpoint])
+def test_a_short_commit_is_found_in_the_cache(finder: Callable, clip: Path, home: Path) -> None:
+    cached(home, clip)
+    cached(home, clip, commit=OLDER, refs="0123")
+    assert finder(f"org/tiny@{COMMIT[:7]}").commit == COMMIT
+    assert finder(f"org/tiny@{OLDER[:4]}").commit == OLDER
+    assert finder("org/tiny@0123").commit == OLDER  # a branch of this name comes first
+    cached(home, clip, commit=f"{COMMIT[:39]}f", refs="")
+    with pytest.raises(
+        ModelError, match=f"several commits in the cache begin with this one; .*{COMMIT}, {COMMIT[:39]}f"
+    ):
+        finder(f"org/tiny@{COMMIT[:7]}")
+    for absent in ("012", "fedc", COMMIT[1:8]):
+        with pytest.raises(ModelError, match="it is not in the cache, and HF_HUB_OFFLINE is set"):
+            finder(f"org/tiny@{absent}")
+
+
+EDITS: dict[str, Callable[[Path], object]] = {
+    "blob": lambda path: path.write_text(path.read_text().replace("3", "4")),
+    "link": lambda path: (text := path.read_text(), path.unlink(), path.write_text(text + " ")),
+    "other link": lambda path: (
+        path.unlink(),
+        (path.parent / "mine").write_text("{}"),
+        path.symlink_to(path.parent / "mine"),
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("git", [False, True])
+def test_an_edited_snapshot_is_not_its_commit(edit: str, git: bool, clip: Path, home: Path) -> None:
+    snapshot = cached(home, clip, git=git)
+    for path in (snapshot, "org/tiny", f"org/tiny@{COMMIT}"):
+        assert find_checkpoint(str(path)).commit == COMMIT
+    EDITS[edit](snapshot / "preprocessor_config.json")
+    for path in (snapshot, "org/tiny", f"org/tiny@{COMMIT}"):
+        found = find_checkpoint(str(path))
+        assert (found.name, found.commit) == ("org/tiny", None)
+    assert find_whole_checkpoint("org/tiny").commit is None
+
+
+def test_the_revision_of_an_edited_snapshot_is_a_digest(clip: Path, home: Path) -> None:
+    snapshot = cached(home, clip)
+    changed(snapshot, "preprocessor_config.json", image_mean=[0.0] * 3)  # through the link, into the blob
+    model = DualEncoder("org/tiny", device="cpu")
+    assert (model.name, model.revision_is_digest) == ("org/tiny", True)
+    assert model.revision.startswith("sha256:")
+
+
+def test_large_files_are_hashed_where_they_are_younger_than_their_link(
+    clip: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = cached(home, clip)
+    monkeypatch.setattr(hub_cache, "_SMALL", 10_000)
+    blob = (snapshot / "model.safetensors").resolve()
+    assert blob.stat().st_size > hub_cache._SMALL
+    then = os.lstat(snapshot / "model.safetensors").st_mtime
+    blob.write_bytes(blob.read_bytes()[:-1] + b"x")
+    os.utime(blob, (then - 5, then - 5))
+    assert find_checkpoint("org/tiny").commit == COMMIT  # as hub_cache says: written anew with its old time
+    os.utime(blob, (then + 5, then + 5))
+    assert find_checkpoint("org/tiny").commit is None
+
+
+def test_a_cache_without_links_or_copied_with_their_content_keeps_its_commit(
+    clip: Path, home: Path, tmp_path: Path
+) -> None:
+    snapshot = cached(home, clip)
+    for path in snapshot.iterdir():
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    assert find_checkpoint("org/tiny").commit == COMMIT
+    shutil.rmtree(home / "hub" / "models--org--tiny" / "blobs")
+    assert find_checkpoint("org/tiny").commit == COMMIT
 
 
 def test_a_folder_that_only_looks_like_a_snapshot_has_no_commit(clip: Path, home: Path, tmp_path: Path) -> None:
@@ -109,13 +188,13 @@ def test_a_cache_that_lacks_a_part_says_which(clip: Path, home: Path) -> None:
 def test_a_ref_may_end_in_a_newline(clip: Path, home: Path) -> None:
     cached(home, clip)
     (home / "hub" / "models--org--tiny" / "refs" / "main").write_text(f"{COMMIT}\n")
-    assert find_checkpoint("org/tiny").commit == find_snapshot("org/tiny").commit == COMMIT
+    assert find_checkpoint("org/tiny").commit == find_whole_checkpoint("org/tiny").commit == COMMIT
 
 
 @pytest.mark.parametrize(
     "name", ["org/dash--es", "org/a..b", "org/x-", "org/x.git", "org/x.git@main", "o/" + "x" * 300]
 )
-@pytest.mark.parametrize("finder", [find_checkpoint, find_snapshot])
+@pytest.mark.parametrize("finder", [find_checkpoint, find_whole_checkpoint])
 def test_a_name_that_the_hub_refuses_is_one_line(name: str, finder: Callable[[str], object]) -> None:
     with pytest.raises(InputError, match="the hub does not allow such a name") as caught:
         finder(name)
@@ -163,7 +242,8 @@ def find(spec: str, home: Path, *, finder: str = FINDERS[0], **environment: str)
     Returns what was found, what was written on stderr, and the seconds that it took.
     """
     code = (
-        f"import sys, time; from mrbench.errors import MRBenchError; from mrbench.models.{finder} as find\n"
+        "import sys, time; from mrbench.errors import MRBenchError\n"
+        f"from mrbench.models.checkpoint_folders import {finder} as find\n"
         f"start = time.monotonic()\ntry: found = find({spec!r}); print(found.name, found.commit, end='')\n"
         "except MRBenchError as error: print(error, file=sys.stderr)\n"
         "print(f'|{time.monotonic() - start}')"
@@ -195,6 +275,17 @@ def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path)
         assert asked == []
     for spec in ("org/tiny", "org/tiny@v1", f"org/tiny@{COMMIT}"):  # as on a node without a network
         assert find(spec, home, HF_HUB_OFFLINE="1")[:2] == (f"org/tiny {COMMIT}", "")
+
+
+def test_two_processes_may_load_one_id_at_once(clip: Path, tmp_path: Path) -> None:
+    folder, home = copied(clip, tmp_path), tmp_path / "home"
+    with serving(folder) as (address, _), ThreadPoolExecutor(2) as both:
+        told = list(both.map(lambda _: find("org/tiny", home, HF_ENDPOINT=address)[:2], range(2)))
+    assert told == [(f"org/tiny {COMMIT}", "")] * 2
+    snapshot = home / "hub" / "models--org--tiny" / "snapshots" / COMMIT
+    assert {path.name: path.read_bytes() for path in snapshot.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
 
 
 @pytest.mark.parametrize(

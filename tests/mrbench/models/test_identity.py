@@ -82,6 +82,11 @@ def put_files_beside(folder: Path) -> None:
     (folder / "README.md").write_text("read by nobody")
     write_file(folder, "open_clip_config.json", model_cfg={})
     write_file(folder, "generation_config.json", max_length=3)
+    for name in ("vocab.txt", "spiece.model", "sentencepiece.bpe.model"):
+        (folder / name).write_text("read by tokenizers of other kinds")
+    for name in ("preprocessor_config.json", "tokenizer_config.json"):
+        changed(folder, name, processor_class="CLIPProcessor")
+    write_file(folder, "processor_config.json", processor_class="CLIPProcessor")
     (folder / "onnx").mkdir()
     write_file(folder / "onnx", "config.json", model_type="other")
 
@@ -124,6 +129,30 @@ def test_weights_that_only_another_library_reads_are_refused(clip: Path, tmp_pat
     copy = copied(clip, tmp_path)
     (copy / "model.safetensors").rename(copy / "open_clip_model.safetensors")
     with pytest.raises(ModelError, match=r"no safetensors weights by the name .* got: 'open_clip_model.safetensors'"):
+        load(copy)
+
+
+@pytest.mark.parametrize("place", ["mine.safetensors", "below/mine.safetensors"])
+def test_weights_that_the_configuration_names_are_those_that_count(place: str, clip: Path, tmp_path: Path) -> None:
+    copy = copied(clip, tmp_path)
+    changed(copy, "config.json", transformers_weights=place)
+    before = copy / "model.safetensors"
+    (copy / place).parent.mkdir(exist_ok=True)
+    (copy / place).write_bytes(before.read_bytes())
+    scale_weights(copy)  # of the file that nobody reads
+    item = [Item(text="a dog")]
+    assert (load(copy).embed_candidates(item) == load(clip).embed_candidates(item)).all()
+    revision = load(copy).revision
+    before.unlink()
+    assert load(copy).revision == revision
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "../x.safetensors", "/x.safetensors", ""])
+def test_a_configuration_that_names_absent_weights_is_one_line(name: str, clip: Path, tmp_path: Path) -> None:
+    copy = copied(clip, tmp_path)
+    (tmp_path / "x.safetensors").write_bytes((copy / "model.safetensors").read_bytes())
+    changed(copy, "config.json", transformers_weights=name)
+    with pytest.raises(ModelError, match=r"names a file of weights that is not there; where: .*transformers_weights"):
         load(copy)
 
 

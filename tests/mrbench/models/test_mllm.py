@@ -24,6 +24,7 @@ from vectors_alike import cosines
 from mrbench.encode.store import fingerprint
 from mrbench.errors import InputError, ModelError
 from mrbench.models.check import check_model
+from mrbench.models.mllm import _scaled
 from mrbench.models.mllm_checkpoint import split_template
 from mrbench.models.protocol import Item
 from mrbench.models.template_files import load_template, template_names
@@ -279,7 +280,7 @@ def test_a_picture_too_narrow_for_its_processor_is_widened(gme: Path, image: str
 
 
 def test_the_template_of_a_known_checkpoint_needs_no_name(gme: Path) -> None:
-    assert load_model(f"mllm:{gme}", device="cpu").template.name == "gme"
+    assert load_model(f"mllm:{gme}", device="cpu").template == "gme"
 
 
 def test_a_checkpoint_that_does_not_tell_is_one_line_with_the_templates(written: Callable[[str], Path]) -> None:
@@ -304,7 +305,7 @@ def test_a_hub_id_tells_the_template_and_may_have_a_revision(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for spec in ("royokong/e5-v", "royokong/e5-v@main", "royokong/e5-v@main@e5-v"):
         model = load_model(f"mllm:{spec}", device="cpu")
-        assert (model.name, model.revision, model.template.name) == ("royokong/e5-v", commit, "e5-v")
+        assert (model.name, model.revision, model.template) == ("royokong/e5-v", commit, "e5-v")
     assert split_template("org/model@v1.0") == ("org/model@v1.0", None)
 
 
@@ -511,7 +512,7 @@ def test_code_of_a_checkpoint_runs_with_leave_alone(tmp_path: Path, monkeypatch:
     model = load_model(f"mllm:{folder}", device="cpu", trust_remote_code=True)
     assert canary.exists()
     assert model.remote_code
-    assert model.template.name == "jina-v4"
+    assert model.template == "jina-v4"
     image = as_given(pictures()["noise"])
     found = model.embed_queries([Item("a dog"), Item(None, image), Item("a dog", image)], INSTRUCTION)
     with torch.no_grad():
@@ -539,8 +540,23 @@ def test_no_file_but_those_of_the_checkpoint_counts_for_its_identity(tmp_path: P
     assert fingerprint(one) == fingerprint(other)
     mine = tmp_path / "mine.yaml"
     mine.write_text((Path(load_template.__code__.co_filename).parent / "templates" / "gme.yaml").read_text())
-    assert load_model(f"mllm:{copy}@{mine}", device="cpu").template.digest == one.template.digest
+    assert load_model(f"mllm:{copy}@{mine}", device="cpu").how.digest == one.how.digest
     mine.write_text(mine.read_text().replace("max_length: 1800", "max_length: 1801"))
     changed = load_model(f"mllm:{copy}@{mine}", device="cpu")
-    assert changed.template.name == "mine"
+    assert changed.template == "mine"
     assert fingerprint(changed) != fingerprint(one)
+
+
+@pytest.mark.parametrize(("family", "template"), [("qwen2_5_vl", "lamra-ret"), ("llava_next", "e5-v")])
+def test_pictures_wait_as_bytes_and_are_scaled_a_pass_at_a_time(
+    written: Callable[[str], Path], family: str, template: str
+) -> None:
+    """A batch of the engine waits in memory: as float32 its largest pictures would take gigabytes."""
+    model = load_model(f"mllm:{written(family)}@{template}", device="cpu", dtype="float32")
+    image = as_given(pictures()["noise"])
+    ready = model.prepare(image).arrays["pixel_values"]
+    assert ready.dtype == np.uint8
+    model.prepare.scales = True
+    expected = model.prepare(image).arrays["pixel_values"]
+    assert (expected.dtype, expected.nbytes) == (np.float32, 4 * ready.nbytes)
+    np.testing.assert_array_equal(_scaled(torch.from_numpy(ready), model._scaling).numpy(), expected)

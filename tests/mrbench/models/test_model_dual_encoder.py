@@ -26,8 +26,8 @@ from transformers import (
 
 from mrbench.encode.batches import fetch
 from mrbench.errors import InputError
-from mrbench.models import dual_encoder
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.families import fills_up
 from mrbench.models.protocol import EmbeddingModel, Item
 from mrbench.models.zoo import load_model
 
@@ -212,8 +212,9 @@ def test_texts_are_not_padded_where_the_tokenizer_does_not_end_them(clip: Path, 
     write_word_tokenizer(tmp_path)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     assert tokenizer.pad_token_id <= tokenizer.eos_token_id
-    assert not dual_encoder._ends_before_padding(tokenizer)
-    assert dual_encoder._ends_before_padding(DualEncoder(str(clip), device="cpu")._tokenizer)
+    model = DualEncoder(str(clip), device="cpu")
+    assert not fills_up(model.module.config, tokenizer)
+    assert fills_up(model.module.config, model._tokenizer)
 
 
 def test_a_processor_that_scales_in_another_way_is_left_to_it(clip: Path, tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
+from small_hub import COMMIT, OLDER, cached, serving
 from tiny_towers import TEXTS, pictures
 from transformers import CLIPModel, CLIPTokenizer
 from vectors_alike import cosines
@@ -109,3 +113,65 @@ def test_a_missing_or_unexpected_key_is_an_error(adapter: Path, tmp_path: Path) 
     (copy / WEIGHTS).rename(copy / "adapter_model.bin")
     with pytest.raises(ModelError, match=r"no safetensors weights.*adapter_model\.bin"):
         load_model(f"hf:{copy}")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the hub, and no network."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path / "home"
+
+
+def naming(adapter: Path, copy: Path, **said: object) -> Path:
+    """A copy of an adapter that names another base."""
+    shutil.copytree(adapter, copy)
+    config = json.loads((copy / "adapter_config.json").read_text())
+    (copy / "adapter_config.json").write_text(json.dumps(config | said))
+    return copy
+
+
+def test_a_base_of_the_hub_comes_from_its_cache(clip: Path, adapter: Path, home: Path, tmp_path: Path) -> None:
+    cached(home, clip, repository="org/base", commit=OLDER, refs="v1")
+    copy = naming(adapter, tmp_path / "lora", base_model_name_or_path="org/base", revision="v1")
+    model, same = load_model(f"hf:{copy}", device="cpu"), load_model(f"hf:{adapter}", device="cpu")
+    items = [Item(text) for text in TEXTS] + [Item(image=image) for image in pictures()]
+    np.testing.assert_array_equal(model.embed_candidates(items), same.embed_candidates(items))
+    assert model.revision.startswith("sha256:")
+    other = load_model(f"hf:{naming(adapter, tmp_path / 'other', base_model_name_or_path='org/base', revision=OLDER)}")
+    assert other.revision == model.revision  # a tag and its commit are one
+    copy = naming(adapter, tmp_path / "gone", base_model_name_or_path="org/base", revision="v2")
+    with pytest.raises(ModelError, match=r"base of the adapter is not there: .*not in the cache, and HF_HUB_OFFLINE"):
+        load_model(f"hf:{copy}")
+
+
+def test_an_adapter_of_the_hub_is_merged_into_its_base(clip: Path, adapter: Path, home: Path, tmp_path: Path) -> None:
+    cached(home, clip, repository="org/base", commit=OLDER)
+    cached(home, naming(adapter, tmp_path / "lora", base_model_name_or_path="org/base"), repository="org/lora")
+    same = load_model(f"hf:{adapter}", device="cpu")
+    items = [Item(text) for text in TEXTS]
+    for spec in ("org/lora", "org/lora@main", f"org/lora@{COMMIT}", f"org/lora?base={clip}"):
+        model = load_model(f"hf:{spec}", device="cpu")
+        np.testing.assert_array_equal(model.embed_candidates(items), same.embed_candidates(items))
+        assert model.name == "org/lora"
+        if "?" not in spec:
+            assert model.revision == f"{COMMIT} on {OLDER}"
+            assert fingerprint(model) == fingerprint(load_model("hf:org/lora"))
+    assert model.revision == same.revision  # of a base in a folder there is no commit
+
+
+def test_a_download_of_an_adapter_takes_what_is_read(clip: Path, adapter: Path, tmp_path: Path) -> None:
+    """From a server that answers as the hub does, and its pickle is left there."""
+    folder = naming(adapter, tmp_path / "lora", base_model_name_or_path=str(clip))
+    (folder / "adapter_model.bin").write_bytes(b"not to be read")
+    code = (
+        "from mrbench.models.peft_adapter import find_parts as find; p = find('org/tiny'); print(p.name, p.base.name)"
+    )
+    with serving(folder) as (address, _):
+        hub = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": address}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | hub, timeout=90
+        )
+    assert done.stdout.startswith("org/tiny Checkpoint("), done.stderr
+    snapshot = tmp_path / "home" / "hub" / "models--org--tiny" / "snapshots" / COMMIT
+    assert {path.name for path in snapshot.iterdir()} == {"adapter_config.json", WEIGHTS}

@@ -204,3 +204,21 @@ def test_an_installed_plugin_adds_models_to_the_command_line(installed: Path, ti
         done = run(installed, "evaluate", str(tiny.folder), "--model", spec, "--output", str(tmp_path / name))
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{name} on Tiny")
+
+
+@pytest.mark.parametrize("kind", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()"])
+def test_code_that_ends_the_program_is_one_line(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "ends.py"
+    path.write_text(f"import sys\n\nraise {kind}\n")
+    with pytest.raises(ModelError, match=rf"the code of the model raises {kind.partition('(')[0]}.*; where: .*:3$"):
+        load_model(f"py:{path}:Model")
+    path.write_text(f"def Model():\n    raise {kind}\n")
+    with pytest.raises(ModelError, match=rf"the code of the model raises {kind.partition('(')[0]}.*:2$"):
+        load_model(f"py:{path}:Model")
+
+
+def test_a_signal_while_code_of_a_model_runs_passes(tmp_path: Path) -> None:
+    path = tmp_path / "slow.py"
+    path.write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_model(f"py:{path}:Model")

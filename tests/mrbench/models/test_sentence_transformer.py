@@ -167,6 +167,8 @@ def test_what_decides_vectors_decides_the_cache(folders: dict[str, Path], tmp_pa
     settings["prompts"]["query"] = "dog "
     (copy / "config_sentence_transformers.json").write_text(json.dumps(settings))
     assert said(f"st:{copy}") != before
+    assert load_model(f"st:{copy}").revision != before["revision"]
+    before = said(f"st:{copy}")
     dense = next(copy.glob("2_Dense/*.safetensors"))
     weights = load_file(dense)
     save_file({name: tensor * 1.01 for name, tensor in weights.items()}, dense)

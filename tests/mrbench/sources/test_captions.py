@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import ImageFile
 from mrbench.sources.convert import convert
+from mrbench.validate import Report, check_contents
 
 CAPTIONS = {"a.png": ["a red cat", "a cat"], "b.png": ["two dogs", 'a "big" dog, asleep']}
 
@@ -324,7 +326,7 @@ def test_a_root_with_dots_or_a_link_still_refuses_what_lies_beside_it(tmp_path: 
 
 @pytest.mark.parametrize("name", ["jsonl", "csv", "token", "coco"])
 def test_absolute_and_relative_names_give_one_set_of_ids(tmp_path: Path, name: str) -> None:
-    digests = set()
+    digests, sources = set(), set()
     for how in ("relative", "absolute"):
         path = layout(tmp_path / how, name)
         images = tmp_path / how / "images"
@@ -333,10 +335,52 @@ def test_absolute_and_relative_names_give_one_set_of_ids(tmp_path: Path, name: s
         benchmark = opened("captions", path, image_root=images)
         assert [photo.id for photo in benchmark.corpus("image", "test")] == ["a.png", "b.png"]
         assert [photo.image.name for photo in benchmark.corpus("image", "test")] == ["a.png", "b.png"]
+        sources.add(benchmark.digest)
         digests.add(convert(benchmark, tmp_path / how / "out", images="reference").content_sha256)
         for file in (tmp_path / how / "out" / "data").rglob("*.parquet"):
             assert str(tmp_path) not in str(pq.read_table(file).to_pylist())
-    assert len(digests) == 1
+    assert len(digests) == len(sources) == 1
+
+
+def test_the_digest_is_over_what_is_read(tmp_path: Path) -> None:
+    rows = [{"image": "a.png", "caption": "one"}, {"image": "b.png", "caption": "two", "price": 3}]
+
+    def digest(name: str, made: list[dict[str, object]], options: str = "") -> str:
+        return opened("captions", write_jsonl(tmp_path / name / f"{name}.jsonl", made), options).digest
+
+    before = digest("first", rows)
+    assert digest("second", [{"caption": "one", "image": "a.png"}, rows[1] | {"price": 4}]) == before
+    table = write_csv(tmp_path / "t.csv", ("caption", "image"), ("one", "a.png"), ("two", "b.png"))
+    assert opened("captions", table).digest == before
+    for changed in (rows[:1], rows[::-1], [rows[0] | {"caption": "One"}, rows[1]], [rows[0] | {"image": "c"}, rows[1]]):
+        assert digest("third", changed) != before
+    assert digest("fourth", rows, "equal=ignore") != before
+
+
+def test_links_below_the_image_root_are_followed_wherever_they_lead(tmp_path: Path) -> None:
+    """As in the cache of the hub, DVC and git-annex: who made the links is who made the folder."""
+    store = write_photos(tmp_path / "elsewhere" / "store", "blob.png")
+    path = write_jsonl(tmp_path / "data" / "c.jsonl", [{"image": "photos/a.png", "caption": "x"}])
+    (tmp_path / "data" / "photos").mkdir()
+    (tmp_path / "data" / "photos" / "a.png").symlink_to("../../elsewhere/store/blob.png")
+    assert opened("captions", path).corpus("image", "test")[0].image.data == (store / "blob.png").read_bytes()
+    report = Report()
+    check_contents(opened("captions", path), report, decode=True)
+    assert report.problems == []
+
+
+@pytest.mark.parametrize(("said", "stored"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+def test_names_are_found_in_either_form_of_unicode(said: str, stored: str, tmp_path: Path) -> None:
+    name = "über/café.png"
+    photos = write_photos(tmp_path / "photos", unicodedata.normalize(stored, name))
+    rows = [{"image": unicodedata.normalize(said, name), "caption": "a café"}]
+    benchmark = opened("captions", write_jsonl(tmp_path / "c.jsonl", rows), image_root=photos)
+    photo = benchmark.corpus("image", "test")[0]
+    assert photo.image.data == next(photos.rglob("*.png")).read_bytes()
+    assert photo.id == rows[0]["image"]
+    converted = convert(benchmark, tmp_path / "out", images="reference")
+    assert converted.counts["test"]["corpus"]["image"] == 1
+    assert Benchmark(tmp_path / "out", image_root=photos).corpus("image", "test")[0].image.data == photo.image.data
 
 
 def test_a_photo_named_absolutely_and_relatively_is_one(tmp_path: Path) -> None:

@@ -56,6 +56,18 @@ def test_an_absolute_name_is_stored_relative_to_the_image_root(tmp_path: Path) -
     query = benchmark.queries("i2t", "test")[0]
     assert (query.image.name, query.cluster) == ("a.png", "a.png")
     assert query.image.data == (photos / "a.png").read_bytes()
+    relative = write_jsonl(tmp_path / "elsewhere" / "x.jsonl", [row | {"image": "a.png"}])
+    assert opened("pairs", relative, image_root=photos).digest == benchmark.digest
+    other = write_jsonl(tmp_path / "elsewhere" / "y.jsonl", [row | {"image": "a.png", "kind": ["swap_obj"]}])
+    assert opened("pairs", other, image_root=photos).digest != benchmark.digest
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/passwd", "a/../../b.png", "C:\\a.png"])
+def test_a_path_that_leaves_the_image_root_names_file_and_line(tmp_path: Path, name: str) -> None:
+    row = {"image": "a.png", "true": "a red cat", "false": "a blue cat", "kind": "swap_att"}
+    path = write_jsonl(tmp_path / "in" / "p.jsonl", [row, row | {"image": name}])
+    with pytest.raises(BenchmarkError, match=r"leaves the image folder.*--image-root.*named in: .*p.jsonl:2"):
+        opened("pairs", path)
 
 
 def test_a_missing_image_is_reported_with_the_line_that_names_it(tmp_path: Path) -> None:

@@ -106,3 +106,49 @@ def test_an_image_that_is_not_in_the_search_space_is_counted(tmp_path: Path) -> 
         open_benchmark(f"visdial:{path}?corpus={tmp_path / 'no.json'}")
     with pytest.raises(InputError, match="unknown option"):
         open_benchmark(f"visdial:{path}?rounds=3")
+
+
+def own_layout(**changes: object) -> dict:
+    dialogs = [
+        {"image_id": 7, "caption": "a dog", "dialog": [{"question": 0, "answer": 1}, {"question": 1}]},
+        {"image_id": 185565, "caption": "a cat", "dialog": [{"question": 0, "answer": 0}]},
+    ]
+    texts = {"questions": ["is it big", "is it wet ?"], "answers": ["yes", "no"]}
+    return {"version": "1.0", "split": "val2018", "data": {**texts, "dialogs": dialogs}} | changes
+
+
+@pytest.mark.parametrize("folder", ["", "VisualDialog_val2018/"])
+def test_the_data_sets_own_json_is_read(folder: str, tmp_path: Path) -> None:
+    names = [f"{folder}VisualDialog_val2018_{number:012d}.jpg" for number in (7, 185565)]
+    paint(tmp_path, *names)
+    benchmark = open_benchmark(f"visdial:{write_json(tmp_path / 'visdial_1.0_val.json', own_layout())}")
+    assert benchmark.task_names == ("round0", "round1", "round2")
+    assert [query.text for query in benchmark.queries("round2", "test")] == [
+        "a dog, is it big? no, is it wet?",
+        "a cat, is it big? yes",
+    ]
+    assert [candidate.id for candidate in benchmark.corpus("image", "test")] == names
+    assert all(candidate.image.data for candidate in benchmark.corpus("image", "test"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"split": "train"}, "a split whose images are not known.*'train'.*val or test"),
+        ({"data": []}, "another type; where: .*data"),
+        ({"data": {"questions": [], "answers": [], "dialogs": [{"image_id": "x"}]}}, "another type.*image_id"),
+        (
+            {
+                "data": {
+                    "questions": [],
+                    "answers": [],
+                    "dialogs": [{"image_id": 1, "caption": "a", "dialog": [{"question": 3}]}],
+                }
+            },
+            r"no such question; where: .*, dialogue 0; got: 3",
+        ),
+    ],
+)
+def test_faults_of_the_own_json_are_one_line(changes: dict, said: str, tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match=said):
+        open_benchmark(f"visdial:{write_json(tmp_path / 'v.json', own_layout(**changes))}")

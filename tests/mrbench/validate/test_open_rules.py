@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -39,6 +40,7 @@ from mrbench.records import (
 )
 from mrbench.sources.convert import convert
 from mrbench.validate import Report, check_contents, validate_open
+from mrbench.validate.open_world import _is_in
 
 T2I = Task("find", "text → image", "text", "image", judgements="partial")
 I2T = Task("tell", "image → text", "image", "text", judgements="partial", pool="lists")
@@ -473,3 +475,12 @@ def rules_of(*modules: str) -> Iterator[str]:
                 place = {"problem": 0, "expect": 1}.get(node.func.attr)
                 if place is not None and len(node.args) > place and isinstance(node.args[place], ast.Constant):
                     yield node.args[place].value
+
+
+@pytest.mark.parametrize("known", [0, 1, 7, 500])
+def test_membership_is_that_of_numpy(known: int) -> None:
+    drawn = np.random.default_rng(known)
+    held = np.sort(drawn.integers(0, 900, known).astype(np.uint64))
+    for size in (0, 1, 4, 300):
+        values = drawn.integers(0, 1000, size).astype(np.uint64)
+        assert (_is_in(values, held) == np.isin(values, held)).all()

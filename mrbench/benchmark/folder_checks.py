@@ -1,0 +1,90 @@
+"""Checks of a benchmark folder when it is opened: its manifest against itself, and its files against the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Container
+from pathlib import Path
+
+from mrbench.benchmark.image_root import ImageRoot
+from mrbench.benchmark.manifest import MANIFEST, Manifest
+from mrbench.errors import BenchmarkError
+from mrbench.files import FETCH, absent_content, canonical_json, sha256_file
+
+
+def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> ImageRoot:
+    """Return where images lie: where the user says, else where the manifest says if that is in the folder."""
+    if named is not None:
+        if not named.is_dir():
+            raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
+        return ImageRoot.below(named)
+    if manifest.image_root is None:
+        return ImageRoot()
+    path = Path(os.path.normpath(folder.absolute() / manifest.image_root))
+    return ImageRoot(path, path.is_relative_to(folder.absolute()))
+
+
+def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) -> None:
+    """Compare what the manifest says with itself: its digest with those of its tables, its counts with its files.
+
+    Args:
+        folder: The benchmark.
+        manifest: Its manifest.
+        kinds: The kinds of tables that the format knows.
+
+    Raises:
+        BenchmarkError: They disagree.
+    """
+    where = folder / MANIFEST
+    digest = hashlib.sha256(canonical_json(manifest.tables).encode()).hexdigest()
+    if digest != manifest.content_sha256:
+        got, hint = manifest.content_sha256, "mrbench validate DIR"
+        raise BenchmarkError(
+            "content_sha256 is not the digest of tables", where=where, got=got, accepted=digest, hint=hint
+        )
+    tasks = [task.name for task in manifest.tasks]
+    rows: Counter[str] = Counter()
+    for name, entry in manifest.files.items():
+        _, kind, leaf = (*name.split("/"), "", "")[:3]
+        if kind in kinds and kind != "corpus" and leaf.split("-")[0] not in tasks:
+            raise BenchmarkError(
+                "no task of the manifest has this table",
+                where=where,
+                got=name,
+                accepted=", ".join(tasks) or "a task in tasks",
+            )
+        rows[name.removeprefix("data/").rpartition("-")[0]] += entry.rows
+    for split, counts in manifest.counts.items():
+        for kind, stems in counts.items():
+            for stem, stated in stems.items():
+                found = rows.pop(table := f"{kind}/{stem}-{split}", 0)
+                if kind in kinds and stated != found:
+                    raise BenchmarkError(
+                        f"counts and files disagree on the rows of {table}",
+                        where=where,
+                        got=f"{stated} in counts",
+                        accepted=f"{found}, the sum over files",
+                        hint="mrbench validate DIR",
+                    )
+    for table, found in rows.items():
+        if found:
+            raise BenchmarkError(
+                f"counts lacks {table}", where=where, accepted=f"{found} rows", hint="mrbench validate DIR"
+            )
+
+
+def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
+    """Compare the data files with the manifest. Links are followed, as hub caches, DVC and git-annex lay data out."""
+    for name, entry in manifest.files.items():
+        path = folder / name
+        if absent := absent_content(path):
+            raise BenchmarkError(absent, where=path, hint=FETCH)
+        if not path.is_file():
+            raise BenchmarkError("a data file is missing", where=path, hint="build the benchmark again")
+        size = path.stat().st_size
+        if size != entry.bytes:
+            raise BenchmarkError("a data file has another size", where=path, got=size, accepted=f"{entry.bytes} bytes")
+        if verify and (found := sha256_file(path)) != entry.sha256:
+            raise BenchmarkError("a data file was altered", where=path, got=found, accepted=entry.sha256)
