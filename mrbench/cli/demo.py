@@ -39,10 +39,12 @@ def demo(
         _validate(folder)
     results = [_evaluate(folder, output, name, seed) for folder in folders for name in _models()]
 
-    from mrbench.leaderboard import boards, publish, read_results, terminal
+    from mrbench.benchmark import Benchmark
+    from mrbench.leaderboard import boards, find_runs, publish, read_results, terminal
 
     read = read_results(results)
-    published = publish(read, output / "leaderboard", overwrite=True)
+    opened = [Benchmark(folder, verify=False) for folder in folders]  # checked when they were evaluated
+    published = publish(read, output / "leaderboard", overwrite=True, benchmarks=opened, runs=find_runs(results))
     note(f"demo finished in {time.perf_counter() - start:.0f} s")
     if as_json:
         print_json({name: str(path) for name, path in published.items()})

@@ -27,17 +27,39 @@ def build(
     allow_limited: Annotated[
         bool, typer.Option("--allow-limited", help="Take results that were cut with --limit, and mark them.")
     ] = False,
+    benchmarks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--benchmarks",
+            metavar="BENCHMARK",
+            help="A benchmark of these results, whose queries the site then shows with what each run found; may be "
+            "repeated. [default: no queries]",
+            show_default=False,
+        ),
+    ] = None,
+    pictures: Annotated[int, typer.Option("--pictures", min=0, help="Most pictures to write for a benchmark.")] = 4000,
+    image_root: ImageRootOption = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Turn result files into Markdown, CSV and a page that opens without a server.
+    """Turn result files into Markdown, CSV, LaTeX and a site that opens without a server.
 
     Example: mrbench leaderboard build results --output leaderboard
     """
-    from mrbench.leaderboard import boards, publish, read_results, terminal
+    from mrbench.leaderboard import boards, find_runs, publish, read_reported, read_results, terminal
+    from mrbench.sources.open import open_benchmark
 
     read = read_results(results)
-    published = publish(read, output, overwrite=overwrite, allow_limited=allow_limited)
+    published = publish(
+        read,
+        output,
+        overwrite=overwrite,
+        allow_limited=allow_limited,
+        benchmarks=[open_benchmark(spec, image_root=image_root) for spec in benchmarks or []],
+        runs=find_runs(results) if benchmarks else [],
+        reported=read_reported(results),
+        pictures=pictures,
+    )
     if as_json:
         print_json({name: str(path) for name, path in published.items()})
         return

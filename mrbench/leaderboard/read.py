@@ -60,6 +60,13 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
     return results
 
 
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Return the folders that hold a run, among some folders and all below them; of a file, the folder it lies in."""
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    found = [file.parent for folder in folders for file in walk_files(folder) if file.name == "run.json"]
+    return sorted(dict.fromkeys(found))
+
+
 def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         if absent := absent_content(path):
