@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrbench.arrays import Bools, Embeddings, Ints, row_ends
+from mrbench.arrays import Bools, Embeddings, Ints, Rows, row_ends
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingStore, ModelSource
 from mrbench.errors import InputError
