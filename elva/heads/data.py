@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mrbench.arrays import Bools, Embeddings, Ints, row_ends
+from mrbench.arrays import Bools, Embeddings, Ints, Rows, row_ends
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingStore, ModelSource
 from mrbench.errors import InputError
@@ -248,8 +248,9 @@ class _Reader:
         modality = self._benchmark.corpora[name]
         return self._add(modality, self._source(modality).corpus(name, rows))
 
-    def _add(self, part: Modality, vectors: Embeddings) -> Ints:
+    def _add(self, part: Modality, vectors: Rows) -> Ints:
         """Add vectors to the table of a part, and return their rows in it."""
+        assert isinstance(vectors, np.ndarray)  # noqa: S101 - encoders have one vector an item, see load_encoder
         rows = np.full((len(vectors), len(PARTS)), -1, dtype=np.int64)
         rows[:, PARTS.index(part)] = np.arange(len(vectors)) + sum(map(len, self._tables[part]))
         self._tables[part].append(vectors)

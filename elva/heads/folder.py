@@ -16,7 +16,7 @@ from elva.heads.train import Plan, Trained
 from mrbench.errors import InputError, ModelError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.folders import FolderKind
-from mrbench.models.protocol import EmbeddingModel
+from mrbench.models.protocol import EmbeddingModel, is_multi_vector
 from mrbench.models.vectors import VectorFolder
 from mrbench.models.zoo import load_model
 from mrbench.records import Modality
@@ -40,9 +40,12 @@ def load_encoder(spec: str, takes: Modality | None = None, *, device: str = "aut
         ModelError: It embeds nothing, or not this.
     """
     model = load_model(spec, device=device, **options)
-    if isinstance(model, VectorFolder):
+    if isinstance(model, VectorFolder) or is_multi_vector(model):
         raise ModelError(
-            "not an encoder", where=spec, got=type(model).__name__, accepted="a model that embeds texts or images"
+            "not an encoder with one vector an item",
+            where=spec,
+            got=type(model).__name__,
+            accepted="a model that embeds texts or images as one vector each",
         )
     if takes is not None and takes not in model.modalities:
         raise ModelError(

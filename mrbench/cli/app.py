@@ -19,6 +19,7 @@ from mrbench.cli import (
     audit,
     build,
     cache,
+    compare,
     convert,
     datasets,
     demo,
@@ -33,6 +34,7 @@ from mrbench.cli import (
     review,
     show,
     validate,
+    worst,
 )
 from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
@@ -92,8 +94,10 @@ app.command("grade")(grade.grade)
 app.add_typer(judge.app, name="judge")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
+app.command("compare")(compare.compare)
+app.command("worst")(worst.worst)
 app.add_typer(cache.app, name="cache")
-app.command("leaderboard")(leaderboard.leaderboard)
+app.add_typer(leaderboard.app, name="leaderboard")
 app.command("demo")(demo.demo)
 
 

@@ -1,13 +1,15 @@
-"""From result files to tables and pages.
+"""From result files to tables and a site.
 
 ``read`` finds result files, ``standings`` decides what is shown (grouping, order, ranks, what is missing) and puts it
-into the records of ``data``, and the renderers (``terminal``, ``markdown``, ``csv_file``, ``html``) only format those.
+into the records of ``data``, and the renderers (``terminal``, ``markdown``, ``csv_file``, ``latex``, ``site``) only
+format those.
 """
 
 from mrbench.leaderboard.data import Board
 from mrbench.leaderboard.publish import publish
-from mrbench.leaderboard.read import read_results
+from mrbench.leaderboard.read import find_runs, read_results
+from mrbench.leaderboard.reported import read_reported
 from mrbench.leaderboard.standings import boards
 from mrbench.leaderboard.terminal import terminal
 
-__all__ = ["Board", "boards", "publish", "read_results", "terminal"]
+__all__ = ["Board", "boards", "find_runs", "publish", "read_reported", "read_results", "terminal"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
-from scipy.stats import binomtest
+from scipy.special import betaincinv
 
 from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
 from mrbench.results import GrainScore, TaskResult
@@ -63,11 +63,22 @@ def _sides(
 def _bounds(pair: GrainScore, level: float) -> tuple[float, float]:
     """Return the interval of a pair accuracy at a level: its own stretched, else the exact one of its pairs."""
     if pair.interval is None:
-        exact = binomtest(round(pair.score * pair.count), pair.count).proportion_ci(level)
-        return float(exact.low), float(exact.high)
+        return _exact(round(pair.score * pair.count), pair.count, level)
     normal = NormalDist()
     wider = normal.inv_cdf((1 + level) / 2) / normal.inv_cdf(0.975)
     low, high = (pair.score + wider * (bound - pair.score) for bound in pair.interval)
+    return low, high
+
+
+def _exact(right: int, count: int, level: float) -> tuple[float, float]:
+    """Return the exact binomial interval of a share (Clopper and Pearson, Biometrika 1934).
+
+    >>> [round(bound, 4) for bound in _exact(8, 10, 0.95)]
+    [0.4439, 0.9748]
+    """
+    tail = (1 - level) / 2
+    low = float(betaincinv(right, count - right + 1, tail)) if right else 0.0
+    high = float(betaincinv(right + 1, count - right, 1 - tail)) if right < count else 1.0
     return low, high
 
 

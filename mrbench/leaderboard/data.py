@@ -89,6 +89,23 @@ class TaskHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model stands on one task.
+
+    Attributes:
+        rank: 1 is best; None for controls and models without a score.
+        ranks: 95 % interval of the rank, or None.
+        group: Letters; models that share one cannot be told apart on this task.
+        interval: 95 % interval of the score, or None.
+    """
+
+    rank: int | None = None
+    ranks: tuple[int, int] | None = None
+    group: str = ""
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A model on the board.
 
@@ -104,6 +121,7 @@ class Row:
         ranks: 95 % interval of the rank, or None.
         group: Letters; models that share one cannot be told apart.
         cut: How many texts it did not read to their end, a sentence for each task with any.
+        places: Its place on each task.
         dtype: The number format of its weights, empty where the result does not say it.
     """
 
@@ -120,6 +138,7 @@ class Row:
     ranks: tuple[int, int] | None = None
     group: str = ""
     cut: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
     dtype: str = ""
 
 

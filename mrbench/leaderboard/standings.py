@@ -20,6 +20,7 @@ from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.composed_shortcuts import one_part
 from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, one_line
+from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
 from mrbench.results import Result, TaskResult, model_key
@@ -27,11 +28,19 @@ from mrbench.results import Result, TaskResult, model_key
 
 def contestant(result: Result) -> tuple[str | int, ...]:
     """Return what only one result may have: benchmark, split, pool, cut, and which model made it."""
-    return (*_group(result), *model_key(result.model))
+    return (*result.setting, *model_key(result.model))
 
 
 def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Board]:
     """Return the boards of these results, sorted by title, split and pool; their order does not matter.
+
+    See :func:`boards_with_results`.
+    """
+    return [board for board, _ in boards_with_results(results, allow_limited=allow_limited)]
+
+
+def boards_with_results(results: Sequence[Result], *, allow_limited: bool = False) -> list[tuple[Board, list[Result]]]:
+    """Return the boards of these results, each with the results of its rows in the order of the rows.
 
     Args:
         results: One or more.
@@ -57,18 +66,17 @@ def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Bo
         if contestant(result) in seen:
             raise ResultError("two results of one model on one benchmark", where=where)
         seen.add(contestant(result))
-        groups.setdefault(_group(result), []).append(result)
+        groups.setdefault(result.setting, []).append(result)
     made = [_board(sorted(group, key=contestant)) for group in groups.values()]
-    return sorted(made, key=lambda b: (b.title, b.name, b.split, b.pool, b.limit or 0, b.digest))
+
+    def key(pair: tuple[Board, list[Result]]) -> tuple[Any, ...]:
+        board = pair[0]
+        return board.title, board.name, board.split, board.pool, board.limit or 0, board.digest
+
+    return sorted(made, key=key)
 
 
-def _group(result: Result) -> tuple[str | int, ...]:
-    benchmark = result.benchmark
-    cut = () if result.limit is None else (result.limit, benchmark.get("distractors", 0), result.seed)
-    return benchmark["digest"], benchmark["split"], benchmark["pool"], *cut
-
-
-def _board(group: list[Result]) -> Board:
+def _board(group: list[Result]) -> tuple[Board, list[Result]]:
     benchmark = group[0].benchmark
     heads = task_heads(group)
     names = [head.name for head in heads]
@@ -89,11 +97,12 @@ def _board(group: list[Result]) -> Board:
     order, rows = _ranked(made, lower=main is not None and lower_is_better(main))
     parts = [parts[i] for i in order]
     rows = _with_certainty(rows, parts, names, main)
+    rows = [replace(row, places=found) for row, found in zip(rows, places(rows, parts, heads), strict=True)]
     with_pairs = [head.name for head in paired]
     whole = "mean over all tasks" if len(paired) == len(heads) else "mean over all tasks with pairs"
     panels = [panel("all", whole, with_pairs, rows, parts, grains)] if len(paired) > 1 else []
     panels += [panel(head.name, head.title, [head.name], rows, parts, grains) for head in paired]
-    return Board(
+    board = Board(
         name=one_line(benchmark["name"]),
         title=one_line(benchmark.get("title") or benchmark["name"]),
         digest=one_line(benchmark["digest"]),
@@ -111,6 +120,7 @@ def _board(group: list[Result]) -> Board:
         main=main,
         noun=noun,
     )
+    return board, [group[i] for i in order]
 
 
 def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
@@ -118,13 +128,17 @@ def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
 
 
 def _label(result: Result, group: list[Result]) -> str:
-    """Return the name of a model, with what others of its name differ in: revision, number format, length of texts."""
+    """Return the name of a model, with what others of its name differ in: revision, number format, length of texts.
+
+    A result that lies in the repository, and was not measured with the others, is marked.
+    """
     name, revision, dtype, length = model_key(result.model)
     others = [model_key(other.model)[1:] for other in group if other.model["name"] == name]
     label = f"{one_line(name)} @ {one_line(revision)}" if len({other[0] for other in others}) > 1 else one_line(name)
     same = [other[1:] for other in others if other[0] == revision]
     said = [one_line(dtype) or "number format unknown"] if len({other[0] for other in same}) > 1 else []
     said += [f"texts of {length} tokens" if length else "whole texts"] if len({other[1] for other in same}) > 1 else []
+    said += ["committed"] if result.model.get("committed") else []
     return f"{label} ({', '.join(said)})" if said else label
 
 

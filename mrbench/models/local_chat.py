@@ -15,10 +15,10 @@ import transformers
 from mrbench.errors import MissingExtraError, ModelError, MRBenchError, out_of_memory
 from mrbench.judge.chat import Message, Reply
 from mrbench.models.checkpoint import weights_of
+from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import files_digest, tensors_digest
 from mrbench.models.guard import guarded
-from mrbench.models.hub import find_checkpoint
-from mrbench.models.mllm_prompt import PlainText
+from mrbench.models.plain_text import PlainText
 from mrbench.models.pretrained import check_keys, load_error, loading, quiet, resolve_device
 
 _MOST_TOKENS = 512

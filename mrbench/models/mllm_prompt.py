@@ -85,26 +85,6 @@ class PictureReader:
         return widened(image) if self._counter is None else image
 
 
-class PlainText:
-    """Makes texts such that none of them becomes a special token.
-
-    Where one spells such a token, as ``<|im_end|>``, a space is put after its first sign.
-
-    Args:
-        tokenizer: A tokenizer of transformers.
-    """
-
-    def __init__(self, tokenizer: Any) -> None:
-        spelt = sorted({str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens))
-        self._spelt = re.compile("|".join(re.escape(token) for token in spelt if token.strip()) or r"(?!)")
-
-    def __call__(self, text: str) -> str:
-        """Return the text without special tokens."""
-        while (plain := self._spelt.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
-            text = plain
-        return text
-
-
 class PromptTokens:
     """Builds the tokens of prompts. No text or instruction becomes a special token.
 

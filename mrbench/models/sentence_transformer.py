@@ -113,6 +113,28 @@ class SentenceTransformerModel:
         self.preprocessing = self._describe_preprocessing(snapshot, weights, cut, max_length)
         self.dimension = self._try(source, cut)
 
+    @classmethod
+    def around(
+        cls, module: SentenceTransformer, *, name: str, batch_size: int = _CPU_BATCH
+    ) -> SentenceTransformerModel:
+        """Return a model that is in memory, as one in training is; its revision says nothing of its weights.
+
+        Args:
+            module: The model of the library, with its prompts.
+            name: What to call it.
+            batch_size: Items per forward pass at most.
+        """
+        self = cls.__new__(cls)
+        self.module, self.name, self.revision, self.remote_code = module, name, "in memory", False
+        self._prompts, self._batch_size = {"query": None, "candidate": None}, batch_size
+        self.device = str(module.device)
+        self.dtype = str(module.dtype or "float32").removeprefix("torch.")
+        self.modalities = modalities_of(module)
+        self.additive = "image,text" in self.modalities and not module.supports(("image", "text"))
+        self.symmetric = self._is_symmetric()
+        self.dimension = self._try(name, None)
+        return self
+
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
         prompt = self._prompts["query"]

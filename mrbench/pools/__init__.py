@@ -1,8 +1,9 @@
 """The pool of a task: its queries, its candidates, and what each candidate is worth to each query."""
 
 from mrbench.pools.corpora import pool_corpora, pool_modalities
+from mrbench.pools.judgements import Listed
 from mrbench.pools.load import load_pool
 from mrbench.pools.narrow import DISTRACTORS
 from mrbench.pools.pool import POOLS, TaskPool
 
-__all__ = ["DISTRACTORS", "POOLS", "TaskPool", "load_pool", "pool_corpora", "pool_modalities"]
+__all__ = ["DISTRACTORS", "POOLS", "Listed", "TaskPool", "load_pool", "pool_corpora", "pool_modalities"]

@@ -65,6 +65,10 @@ class Judgements(Protocol):
         """Return how many grains each pair keeps and how many were asked, ``(num_pairs,)``; -1 where not known."""
         ...
 
+    def violates_of(self, query: Ints, position: Ints) -> Ints:
+        """Return the grain types that each pair violates as a bit mask over the pool's types, ``(num_pairs,)``."""
+        ...
+
     def pairs(self, ladder_query: Ints, ladder_position: Ints, positives: Ints) -> LadderPairs:
         """Return the ladder members that differ from their query's positive in one grain alone.
 
@@ -127,6 +131,14 @@ class FromGrains:
     def kept_of(self, query: Ints, position: Ints) -> tuple[Ints, Ints]:
         """Return the grade of each pair, and the number of its query's grains."""
         return self.gains_of(query, position), (self.query_grains[query] != NONE).sum(axis=1)
+
+    def violates_of(self, query: Ints, position: Ints) -> Ints:
+        """Return the types of its query's grains that each pair does not keep."""
+        found = np.zeros(len(query), dtype=np.int64)
+        for kind, (have, want) in enumerate(zip(self.candidate_grains, self.query_grains.T, strict=True)):
+            asked = want[query]
+            found |= ((asked != NONE) & (have[position] != asked)).astype(np.int64) << kind
+        return found
 
     def grades(self, query: int) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Return how many grains of one query each candidate keeps, shape ``(num_candidates,)``."""
@@ -236,6 +248,11 @@ class Listed:
         if not len(self.grade):
             return row, row
         return np.where(row < 0, UNKNOWN, self.grade[row]), np.where(row < 0, UNKNOWN, self.asked[row])
+
+    def violates_of(self, query: Ints, position: Ints) -> Ints:
+        """Return the types that each pair violates as listed, 0 where none is known."""
+        row = self._row_of(query, position)
+        return np.where(row < 0, 0, self.violates[row] if len(self.violates) else 0)
 
     def pairs(self, ladder_query: Ints, ladder_position: Ints, positives: Ints) -> LadderPairs:
         """Return the members that are judged not relevant and violate exactly one type of grain.

@@ -220,22 +220,44 @@ def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:
     return {"instruction": {str(k): str(v) for k, v in said.items()} if isinstance(said, dict) else str(said)}
 
 
+def read_header(folder: Path) -> dict[str, Any]:
+    """Return what ``run.json`` says: model, benchmark, limit, tasks, and the digests of the tables.
+
+    Raises:
+        ResultError: Not a run.
+        FormatVersionError: Written by a newer version of MRBench.
+    """
+    return read_versioned_json(folder / RUN, what="run", name=FORMAT, newest=FORMAT_VERSION, error=ResultError)
+
+
+def read_table(folder: Path, task: str, table: str, digests: dict[str, str]) -> pa.Table:
+    """Read one table of a task, checked against the digests that the run states.
+
+    Raises:
+        ResultError: The table is missing, altered or malformed.
+    """
+    schema = TABLES[table]
+    path = _path(folder, task, table)
+    _check_digest(path, digests)
+    try:
+        found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))
+        found = _as_version_2(found, table)
+        found = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
+        found.validate(full=True)  # names that are not UTF-8
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
+    if any(column.null_count for column in found.columns):
+        raise ResultError("a table of a run has empty cells", where=path)
+    return found
+
+
 def _read_task(folder: Path, task: str, said: dict[str, Any], digests: dict[str, str]) -> TaskRun:
     tables = {}
-    for table, schema in TABLES.items():
+    for table in TABLES:
         path = _path(folder, task, table)
         if table in OPTIONAL and not path.exists() and path.name not in digests:
             continue
-        _check_digest(path, digests)
-        try:
-            found = pq.read_table(path, partitioning=None, read_dictionary=_names(schema))
-            found = _as_version_2(found, table)
-            tables[table] = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
-            tables[table].validate(full=True)  # names that are not UTF-8
-        except (OSError, KeyError, pa.ArrowException) as error:
-            raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
-        if any(column.null_count for column in tables[table].columns):
-            raise ResultError("a table of a run has empty cells", where=path)
+        tables[table] = read_table(folder, task, table, digests)
     return TaskRun(
         **tables,
         seconds={step: float(value) for step, value in said["seconds"].items()},

@@ -42,15 +42,16 @@ def paired_p_values(
     if not pairs:
         return {}
     number = int(clusters.max()) + 1
-    differences = np.zeros((number, len(pairs)))
-    for column, (one, other) in enumerate(pairs):
-        differences[:, column] = np.bincount(clusters, weights=scores[one] - scores[other], minlength=number)
-    observed = np.abs(differences.sum(axis=0)) - 1e-9  # what is equal but for rounding counts as large
+    sums = np.stack([np.bincount(clusters, weights=row, minlength=number) for row in scores], axis=1)
+    one, other = np.array(pairs).T
+    total = sums.sum(axis=0)
+    observed = np.abs(total[one] - total[other]) - 1e-9  # what is equal but for rounding counts as large
     rng = np.random.default_rng(seed)
     larger = np.zeros(len(pairs))
     for start in range(0, resamples, _BLOCK):
         signs = rng.integers(0, 2, size=(min(_BLOCK, resamples - start), number)) * 2.0 - 1.0
-        larger += (np.abs(signs @ differences) >= observed).sum(axis=0)
+        drawn = signs @ sums  # by model: the difference of a pair is that of its two columns
+        larger += (np.abs(drawn[:, one] - drawn[:, other]) >= observed).sum(axis=0)
     return {pair: float(p) for pair, p in zip(pairs, (1 + larger) / (1 + resamples), strict=True)}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from mrbench.leaderboard.html import render_html
 from result_samples import result, task
 
 from mrbench.leaderboard import Board, boards, terminal
-from mrbench.leaderboard.html import render_html
 from mrbench.leaderboard.markdown import render_markdown
 from mrbench.results import GrainScore, TaskResult
 from mrbench.statistics import share_interval

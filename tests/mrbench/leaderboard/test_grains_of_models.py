@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mrbench.leaderboard.html import render_html
 from result_samples import result, task
 
 from mrbench.errors import ResultError
 from mrbench.leaderboard import boards, publish
 from mrbench.leaderboard.csv_file import render_csv
-from mrbench.leaderboard.html import render_html
 from mrbench.leaderboard.markdown import render_markdown
 from mrbench.results import GrainScore, Result, TaskResult, read_result, write_result
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mrbench.leaderboard.html import render_html
 from open_benchmarks import write_open
 
 from mrbench.errors import ResultError
 from mrbench.evaluation import evaluate, rescore
 from mrbench.leaderboard import Board, boards, publish, read_results, terminal
 from mrbench.leaderboard.csv_file import render_csv
-from mrbench.leaderboard.html import render_html
 from mrbench.leaderboard.markdown import render_markdown
 from mrbench.models.zoo import load_model
 from mrbench.results import GrainScore, Result
