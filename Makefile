@@ -39,7 +39,7 @@ entries: $(READY)
 	  folder=$${file%/result.json}; model=$${folder##*/}; suite=$${folder%/*}; suite=$${suite##*/}; \
 	  cp "$$file" "leaderboards/entries/$$suite-$$model.json"; \
 	done
-	$(BIN)/mrbench leaderboard leaderboards/entries --output demo/board --overwrite
+	$(BIN)/mrbench leaderboard build leaderboards/entries --output demo/board --overwrite
 	cp demo/board/leaderboard.md leaderboards/README.md
 	for suite in emoji scenes; do $(BIN)/mrbench audit demo/$$suite --output docs/audit/$$suite; done
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
 from mrbench.build.captions.plan import Planner, TaskPlan
-from mrbench.cli.grade import rules
+from mrbench.cli.judges import rules
 from mrbench.records import ImageData
 
 WHO = (

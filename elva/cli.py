@@ -1,4 +1,4 @@
-"""``mrbench train elva``: train a retriever by a recipe. Joins the command line of MRBench as a plugin."""
+"""``mrbench train``: a retriever by a recipe, or heads on encoders. Joins the command line of MRBench as a plugin."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from elva.heads import commands as heads
 from mrbench.cli.common import Json, command_line, note, print_json
 
 app = typer.Typer(help="Train a retriever.", no_args_is_help=True, rich_markup_mode=None)
@@ -16,6 +17,9 @@ app = typer.Typer(help="Train a retriever.", no_args_is_help=True, rich_markup_m
 def train() -> None:
     """Train a retriever."""
 
+
+app.command("head")(heads.head)
+app.command("mend")(heads.mend)
 
 Data = Annotated[
     list[Path],

@@ -18,6 +18,13 @@ MODELS = [
         _ALL,
     ),
     Entry(
+        "head:DIR",
+        "linear heads on encoders that `mrbench train head` or `mend` wrote",
+        "elva.heads.model:HeadModel",
+        "models",
+        _ALL,
+    ),
+    Entry(
         "elva:PATH", "a folder that `mrbench train elva` wrote, such as RUN/stage3", "elva.zoo:ElvaModel", "elva", _ALL
     ),
 ]

@@ -1,7 +1,9 @@
-"""The array types that measures, search and scoring exchange, and two helpers for arrays of runs of rows."""
+"""The array types that encoding, search and scoring exchange, and helpers for arrays of runs of rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,3 +43,58 @@ def run_starts(*columns: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bo
     new = np.ones(len(columns[0]), dtype=np.bool_)
     new[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     return new
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ragged:
+    """Several vectors an item, as a multi-vector model returns them: one for each token.
+
+    Attributes:
+        flat: The vectors of all items, one item after the other, float32, shape ``(num_vectors, dimension)``; may be
+            memory-mapped.
+        ends: Where each item begins in it, and where the last ends, shape ``(num_items + 1,)``, rising from 0.
+
+    >>> rows = Ragged.of_counts(np.float32([[1, 0], [0, 1], [0.6, 0.8]]), np.array([2, 1]))
+    >>> len(rows), rows[1].flat, rows[[1, 0]].counts
+    (2, array([[0.6, 0.8]], dtype=float32), array([1, 2]))
+    """
+
+    flat: Embeddings
+    ends: Ints
+
+    @classmethod
+    def of_counts(cls, flat: Embeddings, counts: Ints) -> Ragged:
+        """Return items from the number of vectors of each."""
+        return cls(flat, row_ends(counts).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    @property
+    def counts(self) -> Ints:
+        """Number of vectors of each item, shape ``(num_items,)``."""
+        return np.diff(self.ends)
+
+    def __getitem__(self, rows: int | slice | Sequence[int] | Ints) -> Ragged:
+        """Return some items: of a number or a slice without a step a view, of a list a copy."""
+        if isinstance(rows, int):
+            rows = slice(rows, rows + 1)
+        if isinstance(rows, slice) and rows.step is None:
+            start, stop, _ = rows.indices(len(self))
+            ends = self.ends[start : max(start, stop) + 1]
+            return Ragged(self.flat[ends[0] : ends[-1]], ends - ends[0])
+        at = np.arange(len(self))[rows]
+        counts = self.counts[at]
+        return Ragged.of_counts(self.flat[ranges(self.ends[at], counts)], counts)
+
+
+Rows = Embeddings | Ragged
+"""The embeddings of some items: one vector each, or several."""
+
+
+def joined(parts: Sequence[Any]) -> Any:
+    """Return one array of several, or one :class:`Ragged` of several."""
+    if not isinstance(parts[0], Ragged):
+        return np.concatenate(parts)
+    counts = np.concatenate([part.counts for part in parts])
+    return Ragged.of_counts(np.concatenate([part.flat for part in parts]), counts)

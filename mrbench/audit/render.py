@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
-from importlib.resources import files
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from mrbench.audit.findings import Check, Report, Row
 from mrbench.errors import OutputError
 from mrbench.files import write_atomic
+from mrbench.pages import asset, environment, policy
 
 FILES = {"markdown": "report.md", "json": "report.json", "html": "report.html"}
 _HEADING = "## Audit"
@@ -89,21 +85,11 @@ def render_markdown(report: Report) -> str:
 
 def render_html(report: Report) -> str:
     """Return the report as one page that opens without a server, with the worst pairs as pictures."""
-    environment = Environment(
-        loader=PackageLoader("mrbench.audit"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(picture=_picture, shown=_shown)
-    style = (files("mrbench.audit") / "templates" / "style.css").read_text(encoding="utf-8")
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        style=Markup(style),  # noqa: S704 - a file of this package
-        policy=f"default-src 'none'; style-src 'sha256-{allowed}'; img-src data:; base-uri 'none'; form-action 'none'",
+    style = asset("mrbench.audit", "style.css")
+    return (
+        environment("mrbench.audit", picture=_picture, shown=_shown)
+        .get_template("report.html.j2")
+        .render(report=report, style=style, policy=policy(style, None, "img-src data:"))
     )
 
 

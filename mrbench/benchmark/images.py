@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import warnings
@@ -134,3 +135,22 @@ def encode_png(image: Image.Image) -> ImageData:
     buffer = io.BytesIO()
     rgb.save(buffer, "PNG", compress_level=6)
     return ImageData(buffer.getvalue(), pixel_sha256(rgb))
+
+
+def data_uri(image: Image.Image, *, quality: int | None = None) -> str:
+    """Return a picture as a data URI.
+
+    Args:
+        image: The picture.
+        quality: 1 to 95 for JPEG; None for PNG, which loses nothing.
+
+    >>> data_uri(Image.new("RGB", (1, 1)))[:25], data_uri(Image.new("RGB", (1, 1)), quality=80)[:26]
+    ('data:image/png;base64,iVB', 'data:image/jpeg;base64,/9j')
+    """
+    stream = io.BytesIO()
+    if quality is None:
+        image.save(stream, "PNG", compress_level=1)
+    else:
+        image.convert("RGB").save(stream, "JPEG", quality=quality)
+    kind = "png" if quality is None else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -147,6 +147,10 @@ class Benchmark:
         """The splits it holds."""
         return tuple(self.manifest.counts)
 
+    def __repr__(self) -> str:
+        title = "".join(character if character.isprintable() else " " for character in self.manifest.title)
+        return f"Benchmark({title}; tasks {', '.join(self.task_names)}; splits {', '.join(self.splits)})"
+
     @property
     def default_split(self) -> str:
         """The split that is evaluated where none is named: ``test``, else ``validation``, else ``train``."""

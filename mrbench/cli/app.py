@@ -19,6 +19,7 @@ from mrbench.cli import (
     audit,
     build,
     cache,
+    compare,
     convert,
     datasets,
     demo,
@@ -30,8 +31,10 @@ from mrbench.cli import (
     leaderboard,
     models,
     rescore,
+    review,
     show,
     validate,
+    worst,
 )
 from mrbench.cli.streams import finish, note, prepare, say
 from mrbench.errors import InputError, MRBenchError
@@ -78,6 +81,7 @@ def root(
 
 
 app.add_typer(build.app, name="build")
+app.add_typer(review.app, name="review")
 app.command("validate")(validate.validate)
 app.command("audit")(audit.audit)
 app.command("show")(show.show)
@@ -90,8 +94,10 @@ app.command("grade")(grade.grade)
 app.add_typer(judge.app, name="judge")
 app.command("evaluate")(evaluate.evaluate)
 app.command("rescore")(rescore.rescore)
+app.command("compare")(compare.compare)
+app.command("worst")(worst.worst)
 app.add_typer(cache.app, name="cache")
-app.command("leaderboard")(leaderboard.leaderboard)
+app.add_typer(leaderboard.app, name="leaderboard")
 app.command("demo")(demo.demo)
 
 

@@ -11,6 +11,7 @@ import typer
 
 from mrbench.cli.build_paper import paper
 from mrbench.cli.common import WORKERS, ImageRootOption, Json, Overwrite, Seed, Workers, print_json
+from mrbench.cli.judges import JudgeSpec, PriceIn, PriceOut, TrustJudge, Verdicts, judging
 from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
 
@@ -126,6 +127,11 @@ def captions(
             show_default=False,
         ),
     ] = None,
+    judge: JudgeSpec = "rules",
+    verdicts: Verdicts = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    trust_remote_code: TrustJudge = False,
     image_root: ImageRootOption = None,
     seed: Seed = 0,
     workers: Workers = WORKERS,
@@ -137,7 +143,6 @@ def captions(
     Example: mrbench build captions captions:photos/captions.jsonl --output my-benchmark
     """
     from mrbench.build.captions import CaptionsConfig, build_captions
-    from mrbench.cli.grade import rules
     from mrbench.sources.open import open_benchmark
 
     config = CaptionsConfig(names(tasks), _shares(shares), images, queries, shortlist)  # type: ignore[arg-type]
@@ -146,14 +151,17 @@ def captions(
     benchmark = open_benchmark(spec, image_root=image_root)
     for remark in benchmark.notes():
         note(remark)
-    judge = rules(soft=False, keep=True)
+    # Beside the folder: it appears only when everything is in it.
+    file = verdicts or output.with_name(f"{output.name}.verdicts.jsonl")
+    chosen = judging(judge, file, prices=(price_in, price_out), trust_remote_code=trust_remote_code, keep=True)
+    with chosen as one:
 
-    def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
-        manifest = build_captions(benchmark, judge, output, config, **options)
-        _audit(output, image_root)
-        return manifest
+        def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
+            manifest = build_captions(benchmark, one, output, config, **options)
+            _audit(output, image_root)
+            return manifest
 
-    report(build, output, config, seed, workers, overwrite, as_json)
+        report(build, output, config, seed, workers, overwrite, as_json)
 
 
 def _audit(output: Path, image_root: Path | None) -> None:

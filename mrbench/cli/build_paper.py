@@ -51,7 +51,7 @@ def paper(
     """
     from mrbench.build.paper import TASKS, PaperConfig, build_paper
     from mrbench.cli.build import names, report
-    from mrbench.cli.grade import rules
+    from mrbench.cli.judges import rules
     from mrbench.sources.open import open_benchmark
 
     if not root.startswith("mbeir:"):

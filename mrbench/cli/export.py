@@ -1,4 +1,4 @@
-"""``mrbench export``: benchmarks for other harnesses."""
+"""``mrbench export``: benchmarks for other harnesses, and results for elsewhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from mrbench.cli import export_results
 from mrbench.cli.common import Json, Overwrite, print_json
 from mrbench.cli.streams import say
 
-app = typer.Typer(help="Write a benchmark for another harness.", no_args_is_help=True)
+app = typer.Typer(help="Write results, or a benchmark, for elsewhere.", no_args_is_help=True)
 
 
 @app.command("mteb-task")
@@ -39,3 +40,15 @@ def mteb_task(
     for task, said in found.items():
         say(f"{task}: {said}")
     say(f"written: {output}")
+
+
+for _command in (
+    export_results.mteb,
+    export_results.hub,
+    export_results.eee,
+    export_results.trec,
+    export_results.latex,
+    export_results.markdown,
+    export_results.csv,
+):
+    app.command(_command.__name__)(_command)

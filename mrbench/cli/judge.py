@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mrbench.cli.common import Json, note, print_json
-from mrbench.cli.grade import rules
+from mrbench.cli.judges import JudgeSpec, PriceIn, PriceOut, TrustJudge, Verdicts, judging, rules
 from mrbench.errors import InputError
 
 app = typer.Typer(help="Measure the judges of captions.", no_args_is_help=True, rich_markup_mode=None)
@@ -38,9 +38,14 @@ def check(
         Path | None,
         typer.Option("--flickr8k", metavar="DIR", help="ExpertAnnotations.txt and captions-all.jsonl.gz of Flickr8k."),
     ] = None,
+    judge: JudgeSpec = "rules",
+    verdicts: Verdicts = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    trust_remote_code: TrustJudge = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the judge `rules` where the truth is known. Rules are tuned on one half of the photos; both are printed.
+    """Measure a judge where the truth is known. The rules are tuned on one half of the photos; both are printed.
 
     Suites: a text that differs in one grain must violate something, a paraphrase nothing. SugarCrepe: the negative
     must violate a grain of the labelled kind, an added grain must not be kept, a second caption must violate nothing.
@@ -54,7 +59,15 @@ def check(
     if not suite and not any(folders.values()):
         accepted = "--suite DIR, --data DIR, --sugarcrepe DIR, --sugarcrepe-pp DIR or --flickr8k DIR"
         raise InputError("nothing to measure", where=data or "mrbench judge check", accepted=accepted)
-    report = _measure(suite or [], folders)
+    chosen = judging(
+        judge,
+        verdicts or Path("verdicts.jsonl"),
+        prices=(price_in, price_out),
+        trust_remote_code=trust_remote_code,
+        soft=folders["flickr8k"] is not None,
+    )
+    with chosen as one:
+        report = _measure(one, suite or [], folders)
     if as_json:
         print_json(report)
     else:
@@ -65,7 +78,7 @@ def _inside(data: Path, name: str) -> Path | None:
     return data / name if (data / name).is_dir() else None
 
 
-def _measure(suites: list[Path], folders: dict[str, Path | None]) -> dict[str, Any]:
+def _measure(judge: Any, suites: list[Path], folders: dict[str, Path | None]) -> dict[str, Any]:
     from mrbench.benchmark import Benchmark
     from mrbench.judge.check import mean_row, rows
     from mrbench.judge.flickr8k import check_flickr8k
@@ -73,14 +86,14 @@ def _measure(suites: list[Path], folders: dict[str, Path | None]) -> dict[str, A
     from mrbench.judge.suites import check_suite
 
     benchmarks = [Benchmark(folder) for folder in suites]
-    judge = rules(soft=folders["flickr8k"] is not None)
     report: dict[str, Any] = {"judge": judge.name, "versions": judge.versions, "suites": {}}
     for benchmark in benchmarks:
         note(f"judging the texts of {benchmark.folder} ...")
         report["suites"][benchmark.name] = [row.to_json() for row in rows(check_suite(judge, benchmark))]
     if folders["sugarcrepe"] or folders["sugarcrepe_pp"]:
         note("judging SugarCrepe ...")
-        found = rows(check_sugarcrepe(rules(soft=False), folders["sugarcrepe"], folders["sugarcrepe_pp"]))
+        hard = rules() if judge.name == "rules" else judge  # without support, which takes longer and is not read here
+        found = rows(check_sugarcrepe(hard, folders["sugarcrepe"], folders["sugarcrepe_pp"]))
         changed = [row for row in found if row.kind not in ADDITIONS]
         means = [mean for half in ("tune", "report") if (mean := mean_row(changed, half)) is not None]
         report["sugarcrepe"] = [row.to_json() for row in [*found, *means]]

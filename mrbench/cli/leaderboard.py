@@ -1,17 +1,25 @@
-"""``mrbench leaderboard``: turn result files into tables and a page."""
+"""``mrbench leaderboard``: turn result files into tables and a page, and check an entry."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mrbench.cli.common import ImageRootOption, Json, Overwrite, print_json
-from mrbench.cli.streams import say
+from mrbench.cli.streams import note, say
+from mrbench.errors import MRBenchError
+
+if TYPE_CHECKING:
+    from mrbench.benchmark import Benchmark
+    from mrbench.results import Result
+
+app = typer.Typer(help="Publish results, and check an entry before it is published.", no_args_is_help=True)
 
 
-def leaderboard(
+@app.command("build")
+def build(
     results: Annotated[
         list[Path], typer.Argument(metavar="RESULT...", help="Result files, or folders that hold them.")
     ],
@@ -36,7 +44,7 @@ def leaderboard(
 ) -> None:
     """Turn result files into Markdown, CSV, LaTeX and a site that opens without a server.
 
-    Example: mrbench leaderboard results --output leaderboard
+    Example: mrbench leaderboard build results --output leaderboard
     """
     from mrbench.leaderboard import boards, find_runs, publish, read_reported, read_results, terminal
     from mrbench.sources.open import open_benchmark
@@ -58,3 +66,50 @@ def leaderboard(
     for board in boards(read, allow_limited=allow_limited):
         say(terminal(board))
     say(f"page: {published['html'].absolute()}")
+
+
+@app.command("check")
+def check(
+    entries: Annotated[list[Path], typer.Argument(metavar="ENTRY...", help="Folders of `evaluate`, or result files.")],
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--benchmark",
+            metavar="BENCHMARK",
+            help="The benchmark of the entries, to compute every score from the run; may be repeated. "
+            "[default: runs are checked and not scored]",
+            show_default=False,
+        ),
+    ] = None,
+    image_root: ImageRootOption = None,
+    as_json: Json = False,
+) -> None:
+    """Check entries: the file, the run, and every score from the run; an entry without a run is self-reported.
+
+    The exit code is 2 where an entry fails.
+
+    Example: mrbench leaderboard check results/scenes/conse --benchmark scenes
+    """
+    from mrbench.evaluation import check_entry
+    from mrbench.sources.open import open_benchmark
+
+    opened = [open_benchmark(spec, image_root=image_root) for spec in benchmark or []]
+
+    def benchmark_of(result: Result) -> Benchmark | None:
+        return next((one for one in opened if one.digest == result.benchmark["digest"]), None)
+
+    found, failed = [], []
+    for path in entries:
+        try:
+            found.append(check_entry(path, benchmark_of))
+        except MRBenchError as error:
+            failed.append({"path": str(path), "status": "failed", "error": str(error)})
+    if as_json:
+        print_json([*(entry.to_json() for entry in found), *failed])
+    else:
+        for entry in found:
+            say(f"{entry.path}: {entry.says}")
+    for failure in failed:
+        note(f"error: {failure['path']}: {failure['error']}")
+    if failed:
+        raise typer.Exit(2)

@@ -10,7 +10,7 @@ from functools import cache, partial
 from itertools import chain
 from typing import Any, TypeVar
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Rows
 from mrbench.benchmark import decode, header_pixels
 from mrbench.errors import ModelError, WorkerError, out_of_memory
 from mrbench.models.protocol import Item
@@ -102,13 +102,13 @@ def in_order(texts: Sequence[str | None]) -> list[int]:
     return sorted(range(len(texts)), key=lambda row: len(texts[row] or ""))
 
 
-Pending = Callable[[], Embeddings]
+Pending = Callable[[], Any]
 """What waits for vectors that are being embedded, and returns them."""
 Embed = Callable[[Sequence[Any], Sequence[Item]], Pending]
 """Starts to embed records, given with their items."""
 
 
-def fetch(raw: Any, check: Callable[[Any], Embeddings]) -> Pending:
+def fetch(raw: Any, check: Callable[[Any], Rows]) -> Pending:
     """Begin to bring what a model returned here, where it is on a GPU, and return what waits for it and checks it.
 
     What is here already is checked at once: a model may use the place again.
@@ -118,7 +118,7 @@ def fetch(raw: Any, check: Callable[[Any], Embeddings]) -> Pending:
         return lambda: found
     here, wait = _start_copy(raw)
 
-    def finish() -> Embeddings:
+    def finish() -> Rows:
         wait()
         return check(here)
 

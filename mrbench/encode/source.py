@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mrbench.arrays import Embeddings, Ints
+from mrbench.arrays import Ints, Rows
 from mrbench.benchmark import Benchmark
 from mrbench.encode.cut_texts import CutCounter
+from mrbench.encode.ragged_store import open_store
 from mrbench.encode.store import EmbeddingStore
 from mrbench.encode.task_inputs import (
     corpus_label,
@@ -29,7 +30,7 @@ AVERAGED = "mean of the normalised embeddings of the single images"
 
 @dataclass(frozen=True)
 class TaskEmbeddings:
-    """Unit vectors of everything in a task.
+    """Unit vectors of everything in a task: one vector an item, or several (:class:`mrbench.arrays.Ragged`).
 
     Attributes:
         candidates: Shape ``(num_candidates, dimension)``, stacked as ``pool.row`` has it.
@@ -38,28 +39,28 @@ class TaskEmbeddings:
         parts: Of composed queries the ``image`` and the ``text`` alone, where the model takes them; as ``queries``.
     """
 
-    candidates: Embeddings
-    queries: Embeddings
-    variants: Embeddings
-    parts: Mapping[str, Embeddings] = field(default_factory=dict)
+    candidates: Rows
+    queries: Rows
+    variants: Rows
+    parts: Mapping[str, Rows] = field(default_factory=dict)
 
 
 class EmbeddingSource(Protocol):
-    """Embeds the records of one split of a benchmark: unit vectors, float32."""
+    """Embeds the records of one split of a benchmark: unit vectors, float32, one an item or several."""
 
-    def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:
+    def corpus(self, name: str, rows: Ints | None = None) -> Rows:
         """Return the vectors of the candidates of one corpus, or of some rows of it, in the order of the file."""
         ...
 
-    def queries(self, pool: TaskPool) -> Embeddings:
+    def queries(self, pool: TaskPool) -> Rows:
         """Return the vectors of a task's queries."""
         ...
 
-    def variants(self, pool: TaskPool) -> Embeddings:
+    def variants(self, pool: TaskPool) -> Rows:
         """Return the vectors of the variants of a task's queries."""
         ...
 
-    def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
+    def parts(self, pool: TaskPool) -> Mapping[str, Rows]:
         """Return the vectors of the parts of composed queries, where they can be had; nothing for other tasks."""
         ...
 
@@ -92,25 +93,28 @@ class ModelSource:
         instruction: str | Mapping[str, str] | None = None,
     ) -> None:
         self._model, self._benchmark, self._split, self._instruction = model, benchmark, split, instruction
-        self._store = EmbeddingStore(model) if store is None else store
+        self._store = open_store(model) if store is None else store
         self._cut = CutCounter(model, benchmark, split)
 
-    def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:
+    def corpus(self, name: str, rows: Ints | None = None) -> Rows:
         """Embed the candidates of one corpus, or those in some rows, ascending."""
-        return encode_corpus(self._model, self._benchmark, name, self._split, self._store, rows)
+        found: Rows = encode_corpus(self._model, self._benchmark, name, self._split, self._store, rows)
+        return found
 
-    def queries(self, pool: TaskPool) -> Embeddings:
+    def queries(self, pool: TaskPool) -> Rows:
         """Embed the queries of a task."""
         ids = pool.query_ids.tolist()
-        return encode_queries(
-            self._model, self._benchmark, pool.task, self._split, ids, self._store, self._said(pool.task)
-        )
+        said = self._said(pool.task)
+        found: Rows = encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store, said)
+        return found
 
-    def variants(self, pool: TaskPool) -> Embeddings:
+    def variants(self, pool: TaskPool) -> Rows:
         """Embed the variants of a task's queries."""
-        return encode_variants(self._model, self._benchmark, pool, self._split, self._store, self._said(pool.task))
+        said = self._said(pool.task)
+        found: Rows = encode_variants(self._model, self._benchmark, pool, self._split, self._store, said)
+        return found
 
-    def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
+    def parts(self, pool: TaskPool) -> Mapping[str, Rows]:
         """Embed image and text of composed queries alone, as far as the model takes them alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":
             return {}

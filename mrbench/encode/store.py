@@ -29,7 +29,7 @@ from mrbench.models.protocol import EmbeddingModel
 
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
 _MAGIC = b"MRBEMB04"  # another one where items are given to models in another way, such as images decoded anew
-_KEY, _DIGEST, _SUFFIX = 32, 32, ".unit"
+KEY, DIGEST, _SUFFIX = 32, 32, ".unit"  # bytes of a key and of the digest of a unit
 _ABANDONED = 3600.0  # seconds after which nobody writes a temporary file any more
 _POLL = 0.05
 UNKNOWN = "unknown"
@@ -90,7 +90,7 @@ def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
     }
 
 
-class _LostError(Exception):
+class LostError(Exception):  # it is caught where vectors are gathered
     """A unit is not there any more."""
 
 
@@ -149,7 +149,7 @@ class EmbeddingStore:
             self._add(keys, vectors)
             return
         path = self._folder / unit_name(keys)
-        write_atomic(path, _pack(keys, vectors, self._model))
+        write_atomic(path, self._packed(keys, vectors))
         self._name()  # again, where the cache was cleared meanwhile
         self._take(path)
 
@@ -171,7 +171,7 @@ class EmbeddingStore:
                 found[at] = vectors
             for at, vectors in self._look_up([key for _, key in more]):
                 found[rows[at]] += vectors
-        except _LostError:
+        except LostError:
             self._forget_lost()
             return None
         return found
@@ -181,7 +181,7 @@ class EmbeddingStore:
         try:
             places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
         except KeyError as error:
-            raise _LostError from error
+            raise LostError from error
         order = np.argsort(places[:, 0], kind="stable")
         for at in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
             if len(at):
@@ -193,8 +193,11 @@ class EmbeddingStore:
             return part
         unit = self._unit(part)
         if unit is None:
-            raise _LostError
+            raise LostError
         return unit[1]
+
+    def _packed(self, keys: Sequence[bytes], vectors: Embeddings) -> bytes:
+        return _pack(keys, vectors, self._model)
 
     def _unit(self, path: Path) -> tuple[list[bytes], Embeddings] | None:
         return _unpack(path, self._dimension, self._model)
@@ -275,8 +278,13 @@ def _pack(keys: Sequence[bytes], vectors: Embeddings, model: bytes) -> bytes:
     return data + hashlib.sha256(data + model).digest()
 
 
-def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embeddings] | None:
-    """Return keys and vectors of a unit; None where it is not there, not whole, or not what it was.
+def whole_unit(path: Path, magic: bytes, model: bytes) -> memoryview | None:
+    """Return the bytes of a unit; None where it is not there, not whole, or not what it was.
+
+    Args:
+        path: The file.
+        magic: What it has to begin with.
+        model: Digest of the model that it is of.
 
     Raises:
         OutputError: It cannot be read, which is no reason to take it for a broken one.
@@ -287,19 +295,25 @@ def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embe
         return None
     except OSError as error:
         raise OutputError(f"cannot read the cache: {error.strerror or error}", where=path) from error
+    if len(raw) < len(magic) + DIGEST or raw[: len(magic)] != magic:
+        return None
+    digest = hashlib.sha256(raw[:-DIGEST])
+    digest.update(model)
+    return raw if digest.digest() == raw[-DIGEST:] else None
+
+
+def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embeddings] | None:
+    """Return keys and vectors of a unit; None where it is not a whole one of the model."""
+    raw = whole_unit(path, _MAGIC, model)
     header = len(_MAGIC) + 16
-    if len(raw) < header + _DIGEST or raw[: len(_MAGIC)] != _MAGIC:
+    if raw is None or len(raw) < header + DIGEST:
         return None
     rows, length = np.frombuffer(raw, "<u8", 2, len(_MAGIC)).tolist()
-    ends = header + rows * _KEY, header + rows * (_KEY + 4 * length)
-    if length != dimension or len(raw) != ends[1] + _DIGEST:
-        return None
-    digest = hashlib.sha256(raw[: ends[1]])
-    digest.update(model)
-    if digest.digest() != raw[ends[1] :]:
+    ends = header + rows * KEY, header + rows * (KEY + 4 * length)
+    if length != dimension or len(raw) != ends[1] + DIGEST:
         return None
     vectors = np.frombuffer(raw, "<f4", rows * length, ends[0]).reshape(rows, length)
-    return [bytes(raw[at : at + _KEY]) for at in range(header, ends[0], _KEY)], vectors
+    return [bytes(raw[at : at + KEY]) for at in range(header, ends[0], KEY)], vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mrbench.arrays import Embeddings, Ints
+from mrbench.arrays import Ints, joined
 from mrbench.benchmark import Benchmark
 from mrbench.encode.batches import Embed, Pending, fetch
 from mrbench.encode.store import EmbeddingStore
 from mrbench.encode.units import encode_records
-from mrbench.models.protocol import EmbeddingModel, Item
+from mrbench.models.protocol import EmbeddingModel, Item, is_multi_vector
 from mrbench.pools.pool import TaskPool
 from mrbench.records import Candidate, Query
-from mrbench.search.vectors import checked
+from mrbench.search.vectors import checked, checked_ragged
 
 
 def encode_queries(
@@ -29,7 +29,7 @@ def encode_queries(
     ids: Sequence[str],
     store: EmbeddingStore | None = None,
     instruction: str | None = None,
-) -> Embeddings:
+) -> Any:
     """Embed queries of a task.
 
     Args:
@@ -66,7 +66,7 @@ def encode_variants(
     split: str,
     store: EmbeddingStore | None = None,
     instruction: str | None = None,
-) -> Embeddings:
+) -> Any:
     """Embed the variants of a task's queries, each under the instruction of its query.
 
     Returns:
@@ -99,7 +99,7 @@ def encode_part(
     part: Literal["image", "text"],
     store: EmbeddingStore | None = None,
     instruction: str | None = None,
-) -> Embeddings:
+) -> Any:
     """Embed one part of each composed query: its image alone or its text alone.
 
     Returns:
@@ -128,7 +128,7 @@ def encode_corpus(
     split: str,
     store: EmbeddingStore | None = None,
     rows: Ints | None = None,
-) -> Embeddings:
+) -> Any:
     """Embed the candidates of one corpus.
 
     Args:
@@ -181,10 +181,11 @@ def _query_embedder(model: EmbeddingModel) -> Embed:
             chosen = list(group)
             part = model.embed_queries([items[index] for index in chosen], instruction)
             parts.append(_fetch(model, part, [f"query {batch[index].id}" for index in chosen]))
-        return lambda: np.concatenate([part() for part in parts])[np.argsort(order)]
+        return lambda: joined([part() for part in parts])[np.argsort(order)]
 
     return embed
 
 
 def _fetch(model: EmbeddingModel, raw: Any, names: Sequence[str]) -> Pending:
-    return fetch(raw, partial(checked, dimension=model.dimension, names=names, where=model.name))
+    check = checked_ragged if is_multi_vector(model) else checked
+    return fetch(raw, partial(check, dimension=model.dimension, names=names, where=model.name))

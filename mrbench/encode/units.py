@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import joined
 from mrbench.encode.batches import (
     GPU_TEXTS,
     TEXTS,
@@ -26,11 +26,12 @@ from mrbench.encode.batches import (
     in_order,
     read_ahead,
 )
+from mrbench.encode.ragged_store import open_store
 from mrbench.encode.store import EmbeddingStore, unit_name
-from mrbench.errors import BenchmarkError, OutputError
-from mrbench.models.protocol import EmbeddingModel, on_gpu, takes_several_images
+from mrbench.errors import BenchmarkError, ModelError, OutputError
+from mrbench.models.protocol import EmbeddingModel, is_multi_vector, on_gpu, takes_several_images
 from mrbench.records import Candidate, Query
-from mrbench.search.vectors import unit_vectors
+from mrbench.search.vectors import unit_rows, unit_vectors
 
 WINDOW = 16_384  # parts of records whose texts are sorted together, at most, and
 WINDOW_BYTES = 1 << 26  # of their images
@@ -39,6 +40,7 @@ AHEAD = 2  # batches that a model may still be embedding when it is given the ne
 TOGETHER = -1  # marks a record with several images that a model takes together
 _TRIES = 3  # to make what a cache lost meanwhile: somebody may clear it, but not again and again
 _FROZEN = 10_000  # objects; Python itself sets some hundred aside as it starts
+SEVERAL = 32  # parts with images that are one unit of a cache where each becomes several vectors: a thousand, it may be
 UNIT = 256  # parts that are one unit of a cache, TEXTS or GPU_TEXTS: what a process embeds before another has its turn
 Record = TypeVar("Record", Query, Candidate)
 
@@ -50,7 +52,7 @@ def encode_records(
     label: str,
     embed: Embed,
     store: EmbeddingStore | None,
-) -> tuple[list[str], Embeddings]:
+) -> tuple[list[str], Any]:
     """Embed records that the store does not hold, unit by unit.
 
     The store keeps what the model returned. Where a model adds up image and text, each of the two is embedded by
@@ -68,14 +70,14 @@ def encode_records(
         store: Where vectors are kept; None forgets them.
 
     Returns:
-        The ids, and the unit vectors of all, shape ``(total, model.dimension)``.
+        The ids, and the unit vectors of all, shape ``(total, model.dimension)``; or :class:`mrbench.arrays.Ragged`.
 
     Raises:
         BenchmarkError: There are fewer or more records, or an image cannot be decoded.
         ModelError: The model returned what cannot be scored.
         OutputError: The cache cannot be read or written, or loses what it is given.
     """
-    store = EmbeddingStore(model) if store is None else store
+    store = open_store(model) if store is None else store
     turn = store.turn
     single, sizes = [], []  # type: tuple[list[int], list[int]]
     ids, keys = [], []  # type: tuple[list[str], list[bytes]]
@@ -109,7 +111,7 @@ def encode_records(
             if any(number != 1 for number in single):
                 store.several.add(label)
             ids = [ids[start] for start in starts]
-            return _averaged(ids, unit_vectors(found, ids, model.name), single, model.name)
+            return _averaged(ids, unit_rows(found, ids, model.name), single, model.name)
     raise OutputError(
         "the cache does not keep what is written there", where=label, accepted="another folder for --cache"
     )
@@ -143,12 +145,16 @@ def _single(model: EmbeddingModel, records: Iterator[Record], single: list[int])
             single.append(1 if len(images) < 2 else TOGETHER)
             yield record
             continue
+        if is_multi_vector(model):
+            where = f"{model.name}, {record.id}"
+            what = "an item has several images, and a multi-vector model takes one: vectors of several have no mean"
+            raise ModelError(what, where=where, got=f"{len(images)} images", accepted="one image an item")
         single.append(len(images))
         for image in images:
             yield replace(record, image=image, more_images=())
 
 
-def _averaged(ids: list[str], vectors: Embeddings, single: list[int], name: str) -> tuple[list[str], Embeddings]:
+def _averaged(ids: list[str], vectors: Any, single: list[int], name: str) -> tuple[list[str], Any]:
     """Return ids and unit vectors of records: of one with several rows the mean of them, brought to length 1.
 
     Raises:
@@ -214,7 +220,8 @@ def _units(
         rows = [rows[at] for at in in_order(texts)]
         start = 0
         while start < len(rows):
-            size = UNIT if window[rows[start]].image is not None else GPU_TEXTS if on_gpu(model) else TEXTS
+            pictures = SEVERAL if is_multi_vector(model) else UNIT
+            size = pictures if window[rows[start]].image is not None else GPU_TEXTS if on_gpu(model) else TEXTS
             lacking = [row for row in rows[start : start + size] if mine[row] not in store]
             if lacking:
                 yield _Unit(store.turn, [window[row] for row in lacking], [mine[row] for row in lacking])
@@ -267,14 +274,14 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
             yield from batches(unit.records, gpu=on_gpu(model))
 
     fitting = WithinMemory(embed, store.fits)
-    vectors: list[Embeddings] = []
+    vectors: list[Any] = []
 
     def finish(ahead: int) -> None:
         """Wait for the vectors of all batches but the last few, and keep whole units."""
         while len(pending) > ahead:
             vectors.append(pending.popleft()())
             if sum(map(len, vectors)) == len(waiting[0].records):
-                store.put(waiting.popleft().keys, np.concatenate(vectors))
+                store.put(waiting.popleft().keys, joined(vectors))
                 vectors.clear()
 
     prepare, prepare_texts = (getattr(model, name, None) for name in ("prepare", "prepare_texts"))

@@ -1,5 +1,6 @@
 """One model on one benchmark: embed, search, score, and write the run and the result."""
 
-from mrbench.evaluation.evaluation import RESULT, embed, evaluate, rescore
+from mrbench.evaluation.entry import EntryCheck, check_entry
+from mrbench.evaluation.evaluation import RESULT, check_together, embed, evaluate, rescore
 
-__all__ = ["RESULT", "embed", "evaluate", "rescore"]
+__all__ = ["RESULT", "EntryCheck", "check_entry", "check_together", "embed", "evaluate", "rescore"]

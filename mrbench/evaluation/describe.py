@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mrbench.models.protocol import EmbeddingModel
+from mrbench.models.protocol import EmbeddingModel, is_multi_vector
 
 _TEXTS = ("licence", "template", "image_size")
 _NUMBERS = ("parameter_count", "max_text_length", "text_limit")
@@ -18,6 +18,7 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
         and where the model states them ``parameter_count``, ``max_text_length`` (tokens), ``text_limit`` (the same,
         where the user gave it), ``image_size`` (pixels, as ``"224x224"``), ``licence`` and ``template``, under the
         names of :class:`EmbeddingModel`'s attributes.
+        ``multi_vector`` of a model that returns several vectors an item; ``dimension`` is then that of each.
     """
     stated: dict[str, Any] = {}
     for name in _NUMBERS:
@@ -35,6 +36,7 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
         "modalities": sorted(model.modalities),
         "device": str(model.device),
         "dtype": str(model.dtype),
+        **({"multi_vector": True} if is_multi_vector(model) else {}),
         **stated,
         "remote_code": getattr(model, "remote_code", False) is True,
         "control": getattr(model, "control", False) is True,

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from mrbench.benchmark import Benchmark
-from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource
+from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource, open_store
 from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
 from mrbench.evaluation.describe import describe
 from mrbench.evaluation.environment import environment
+from mrbench.evaluation.specs import loaded, opened
 from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
-from mrbench.models.protocol import EmbeddingModel, on_gpu
+from mrbench.models.protocol import EmbeddingModel, is_multi_vector, on_gpu
 from mrbench.models.vectors import VectorFolder
 from mrbench.pools import DISTRACTORS, TaskPool, load_pool, pool_modalities
 from mrbench.pools.overlay import Overlay, OverlayPairs
@@ -37,12 +38,12 @@ FOLDER = FolderKind(RESULT, rf"{re.escape(RESULT)}|{RUN_FILES}")
 
 
 def evaluate(
-    benchmark: Benchmark,
-    model: EmbeddingModel,
-    output: Path,
+    benchmark: Benchmark | str | Path,
+    model: EmbeddingModel | str,
+    output: str | Path,
     *,
     tasks: Sequence[str] | None = None,
-    split: str = "test",
+    split: str | None = None,
     pool: str = "task",
     limit: int | None = None,
     seed: int = 0,
@@ -60,11 +61,11 @@ def evaluate(
     The scores are computed from the run alone, as :func:`rescore` does it.
 
     Args:
-        benchmark: The benchmark.
-        model: The model.
+        benchmark: The benchmark, or its spec: a folder, or ``SOURCE:PLACE``.
+        model: The model, or its spec, as ``mrbench models`` lists them.
         output: The folder to write: ``result.json``, ``run.json`` and the tables of the run.
         tasks: Some of the benchmark's tasks; None takes all. A task that the model cannot take is "not supported".
-        split: One of the benchmark's splits.
+        split: One of the benchmark's splits; None takes test, else validation, else train.
         pool: ``task``: candidates of the task's modality; ``union``: of all modalities.
         limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. The pool is cut with it:
             to the candidates that these queries need, and ``DISTRACTORS`` of the others. None takes all.
@@ -91,6 +92,8 @@ def evaluate(
     """
     started, clock = datetime.now(UTC), perf_counter()
     output, cache = Path(output), None if cache is None else Path(cache)
+    benchmark, model = opened(benchmark), loaded(model, seed)
+    split = split or benchmark.default_split
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     for option, value in (("limit", limit), ("depth", depth)):
         if value is not None and (not isinstance(value, int) or value < 1):
@@ -102,7 +105,7 @@ def evaluate(
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     laid = _laid(overlay, pools)
-    source = _source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction)
+    source = _source(model, benchmark, split, open_store(model, cache, share), instruction)
     run = Run(
         model=describe(model) | ({"name": name} if name else {}),
         benchmark={
@@ -226,7 +229,7 @@ def embed(
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(_source(model, benchmark, split, EmbeddingStore(model, cache, share), instruction), pools)
+    embed_tasks(_source(model, benchmark, split, open_store(model, cache, share), instruction), pools)
 
 
 def _source(
@@ -264,12 +267,12 @@ def _pools(
     return reasons, {task: load(task) for task in able}
 
 
-def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = None) -> Result:
+def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: Overlay | None = None) -> Result:
     """Compute the scores of an evaluation again from its run, without the model.
 
     Args:
         folder: What :func:`evaluate` wrote.
-        benchmark: The benchmark that it was made on.
+        benchmark: The benchmark that it was made on, or its spec.
         overlay: Judgements to lay over those of the benchmark; None takes those that it was evaluated with, if any.
 
     Returns:
@@ -281,19 +284,9 @@ def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = Non
             the run lacks the scores of some of the overlay's pairs.
         InputError: The overlay concerns no task, or a task whose judgements are complete.
     """
+    folder, benchmark = Path(folder), opened(benchmark)
     written, run = read_result(folder / RESULT), read_run(folder)
-    for name in ("model", "benchmark", "seed", "limit"):
-        if getattr(written, name) != getattr(run, name):
-            raise ResultError(
-                f"the run and the result are of two evaluations: another {name}",
-                where=folder,
-                got=getattr(written, name),
-                accepted=getattr(run, name),
-            )
-    for name, task in written.tasks.items():
-        has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
-        if has != task.status:
-            raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
+    check_together(folder, written, run)
     split, pool = run.benchmark["split"], run.benchmark["pool"]
     known = set(benchmark.task_names) if run.benchmark["digest"] == benchmark.digest else set()
     pools = {
@@ -318,10 +311,38 @@ def rescore(folder: Path, benchmark: Benchmark, *, overlay: Overlay | None = Non
     return replace(written, tasks=scored)
 
 
+def check_together(folder: Path, written: Result, run: Run) -> None:
+    """Raise where a result and a run are not of one evaluation.
+
+    Args:
+        folder: Where both are, for messages.
+        written: The result.
+        run: The run.
+
+    Raises:
+        ResultError: They name another model, benchmark, seed or limit, or other tasks.
+    """
+    for name in ("model", "benchmark", "seed", "limit"):
+        if getattr(written, name) != getattr(run, name):
+            raise ResultError(
+                f"the run and the result are of two evaluations: another {name}",
+                where=folder,
+                got=getattr(written, name),
+                accepted=getattr(run, name),
+            )
+    for name, task in written.tasks.items():
+        has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
+        if has != task.status:
+            raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
+
+
 def _check_model(model: EmbeddingModel) -> None:
     """Raise :class:`ModelError` where a model is none, or says of itself what cannot be."""
     if not isinstance(model, EmbeddingModel):
         raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
+    if is_multi_vector(model) and getattr(model, "additive", False):
+        what = "a model of several vectors an item cannot be additive: such vectors are not added up"
+        raise ModelError(what, where=model.name, got="additive = True", accepted="False")
     if not isinstance(model.dimension, int | np.integer) or model.dimension < 1:
         raise ModelError("malformed dimension", where=model.name, got=model.dimension, accepted="1 or more")
     if isinstance(model.modalities, str) or not set(model.modalities) <= set(MODALITIES):

@@ -28,6 +28,7 @@ class Rules:
     """
 
     name = "rules"
+    sees_photos = False
 
     def __init__(self, encoder: TextEncoder | None, *, soft: bool = False, keep: bool = False) -> None:
         self._kept: dict[str, Description] | None = {} if keep else None

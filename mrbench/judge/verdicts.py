@@ -75,16 +75,19 @@ class Judge(Protocol):
     Attributes:
         name: How a user names it, for example ``rules``.
         versions: Everything that its verdicts depend on, by name.
+        sees_photos: Whether it looks at the photo of a candidate that has one, beside its texts.
     """
 
     name: str
     versions: dict[str, str]
+    sees_photos: bool
 
     def judge(self, pairs: Sequence[tuple[str, Sequence[str]]]) -> list[Verdict]:
         """Judge queries against candidates.
 
         Args:
-            pairs: A query and all texts of its candidate, which are read together.
+            pairs: A query and all texts of its candidate, which are read together;
+                :class:`mrbench.judge.pictured.Pictured` where the candidate has a photo too.
 
         Returns:
             A verdict for each pair, in order.

@@ -62,7 +62,7 @@ def _board(board: Board) -> Iterable[str]:
             for panel in board.sensitivity
             for line in panel.lines
         ]
-        yield from _table(["task", "model", *map(escape, board.grains)], moved, texts=2)
+        yield from table(["task", "model", *map(escape, board.grains)], moved, texts=2)
     for part in board.one_part:
         yield from (escape(one_part(part)), "")
     if text := cut_texts(board):
@@ -76,7 +76,7 @@ def _board(board: Board) -> Iterable[str]:
             for table in board.confusion
             for asked, cells in table.lines
         ]
-        yield from _table(["model", "asked", *(f"loses {escape(grain)}" for grain in board.grains)], lost, texts=2)
+        yield from table(["model", "asked", *(f"loses {escape(grain)}" for grain in board.grains)], lost, texts=2)
     yield from ("### All measures", "")
     measure_rows = [
         [head.name, _name(row.label, row.control), *map(_score, cells)]
@@ -84,11 +84,11 @@ def _board(board: Board) -> Iterable[str]:
         for row, cells in ((row, row.measures[i]) for row in board.rows)
         if any(cell.score is not None for cell in cells)
     ]
-    yield from _table(["task", "model", *(escape(measure(name)) for name in board.measures)], measure_rows, texts=2)
+    yield from table(["task", "model", *(escape(measure(name)) for name in board.measures)], measure_rows, texts=2)
     yield from ("### How it was measured", "")
     names = [name for name, _ in board.rows[0].facts]
     facts = [[escape(row.label), *(escape(value) for _, value in row.facts)] for row in board.rows]
-    yield from _table(["model", *names], facts, texts=1 + len(names))
+    yield from table(["model", *names], facts, texts=1 + len(names))
     reasons = [
         f"- {escape(row.label)}, {head.name}: {escape(cell.reason)}"
         for row in board.rows
@@ -116,7 +116,7 @@ def _ranking(board: Board) -> Iterable[str]:
     if chance := chances(board):
         rows.append([*("" for _ in rank), "*a random order gives*", *("" for _ in sure), *chance])
     titles = [escape(head.title) + ("" if board.main else f", {measure(head.main)}") for head in board.tasks]
-    yield from _table([*rank, "model", *sure, *titles], rows, texts=1 + len(rank))
+    yield from table([*rank, "model", *sure, *titles], rows, texts=1 + len(rank))
 
 
 def _main(head: TaskHead, cell: Cell) -> str:
@@ -135,10 +135,10 @@ def _pairs(board: Board) -> Iterable[str]:
         for panel in board.panels
         for line in panel.lines
     ]
-    yield from _table(["task", "model", *map(escape, board.grains)], grain_rows, texts=2)
+    yield from table(["task", "model", *map(escape, board.grains)], grain_rows, texts=2)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> Iterable[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int) -> Iterable[str]:
     """Yield a table whose first columns are text and whose other columns are numbers."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(' --- ' if i < texts else ' ---: ' for i in range(len(head)))}|"

@@ -40,7 +40,7 @@ PICTURES = 4000
 
 def publish(
     results: Sequence[Result],
-    output: Path,
+    output: str | Path,
     *,
     overwrite: bool = False,
     allow_limited: bool = False,
@@ -70,6 +70,7 @@ def publish(
     """
     from mrbench.leaderboard.site.write import write_site  # jinja2 only when pages are written
 
+    output = Path(output)
     made = boards_with_results(results, allow_limited=allow_limited)
     boards = [board for board, _ in made]
     texts = {

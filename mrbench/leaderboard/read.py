@@ -10,17 +10,20 @@ from pathlib import Path
 from mrbench.errors import ResultError
 from mrbench.files import FETCH, absent_content, walk_files
 from mrbench.leaderboard.standings import contestant
-from mrbench.results import FORMAT, Result, model_key, read_result
+from mrbench.results import FORMAT, Results, model_key, read_result
 
 _OF_NO_RESULT = (".parquet", ".trec")  # the tables of a run, which no leaderboard reads
 
 
-def read_results(paths: Sequence[Path]) -> list[Result]:
+def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
     """Read result files, and every result file below the folders.
 
     In a folder, ``result.json`` has to be a result, and so has every other ``*.json`` that cannot be parsed or that
     says it is one; JSON of other kinds and hidden files are passed over. Links are followed. A file that is named
     twice is read once.
+
+    Args:
+        paths: A file or folder, or several.
 
     Returns:
         The results, in the order of the paths, those of a folder in the order of their names.
@@ -31,10 +34,11 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
             benchmark, split and pool.
         FormatVersionError: A file was written by a newer version of MRBench.
     """
-    results: list[Result] = []
+    named = [paths] if isinstance(paths, str | Path) else paths
+    results = Results()
     seen: set[str] = set()
     holders: dict[tuple[str | int, ...], Path] = {}
-    for file in (file for path in paths for file in _files(path)):
+    for file in (file for path in named for file in _files(Path(path))):
         real = os.path.realpath(file)
         if real in seen:
             continue
@@ -51,7 +55,7 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
         results.append(result)
     if not results:
         raise ResultError(
-            "no result file found", where=", ".join(map(str, paths)) or None, hint="mrbench evaluate DIR --model NAME"
+            "no result file found", where=", ".join(map(str, named)) or None, hint="mrbench evaluate DIR --model NAME"
         )
     return results
 

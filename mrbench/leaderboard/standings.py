@@ -28,7 +28,7 @@ from mrbench.results import Result, TaskResult, model_key
 
 def contestant(result: Result) -> tuple[str | int, ...]:
     """Return what only one result may have: benchmark, split, pool, cut, and which model made it."""
-    return (*_group(result), *model_key(result.model))
+    return (*result.setting, *model_key(result.model))
 
 
 def boards(results: Sequence[Result], *, allow_limited: bool = False) -> list[Board]:
@@ -66,7 +66,7 @@ def boards_with_results(results: Sequence[Result], *, allow_limited: bool = Fals
         if contestant(result) in seen:
             raise ResultError("two results of one model on one benchmark", where=where)
         seen.add(contestant(result))
-        groups.setdefault(_group(result), []).append(result)
+        groups.setdefault(result.setting, []).append(result)
     made = [_board(sorted(group, key=contestant)) for group in groups.values()]
 
     def key(pair: tuple[Board, list[Result]]) -> tuple[Any, ...]:
@@ -74,12 +74,6 @@ def boards_with_results(results: Sequence[Result], *, allow_limited: bool = Fals
         return board.title, board.name, board.split, board.pool, board.limit or 0, board.digest
 
     return sorted(made, key=key)
-
-
-def _group(result: Result) -> tuple[str | int, ...]:
-    benchmark = result.benchmark
-    cut = () if result.limit is None else (result.limit, benchmark.get("distractors", 0), result.seed)
-    return benchmark["digest"], benchmark["split"], benchmark["pool"], *cut
 
 
 def _board(group: list[Result]) -> tuple[Board, list[Result]]:

@@ -30,17 +30,17 @@ def terminal(board: Board) -> str:
     lines = [board.title, about(board), *open_tasks(board), ""]
     main = board.main or mains(board)
     sure = "; one letter in group: not told apart" if any(row.group for row in board.rows) else ""
-    lines += [f"{main}: {overall(board)}; {MISSING} is no score{sure}", *_columns(_ranking(board), 1), ""]
+    lines += [f"{main}: {overall(board)}; {MISSING} is no score{sure}", *columns(_ranking(board), 1), ""]
     if board.grains:
         grains = [["model", "task", *board.grains]]
         for panel, line in _lines(board):
             grains.append([_name(line.label, line.control), panel.task, *map(_grain, line.cells)])
         about_pairs = f"{CHANCE:.2f} is chance; * marks the blindest {board.noun}"
-        lines += [f"pair accuracy by {board.noun}: {about_pairs}", *_columns(grains, 0, 1), ""]
-        lines += [*_columns([[_name(row.label, row.control), row.reading] for row in board.rows], 0, 1), ""]
+        lines += [f"pair accuracy by {board.noun}: {about_pairs}", *columns(grains, 0, 1), ""]
+        lines += [*columns([[_name(row.label, row.control), row.reading] for row in board.rows], 0, 1), ""]
     if said := cut_texts(board):
         cut = [[_name(row.label, row.control), text] for row in board.rows for text in row.cut]
-        lines += [said, *_columns(cut, 0, 1), ""]
+        lines += [said, *columns(cut, 0, 1), ""]
     return "\n".join(lines)
 
 
@@ -86,7 +86,7 @@ def _width(text: str) -> int:
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
-def _columns(rows: Sequence[Sequence[str]], *texts: int) -> list[str]:
+def columns(rows: Sequence[Sequence[str]], *texts: int) -> list[str]:
     """Return aligned lines: the columns in ``texts`` to the left, the others to the right."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []

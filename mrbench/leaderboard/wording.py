@@ -27,6 +27,15 @@ def interval(bounds: tuple[float, float] | None) -> str:
     return "" if bounds is None else f"{bounds[0]:.3f} to {bounds[1]:.3f}"
 
 
+def signed_interval(bounds: tuple[float, float] | None) -> str:
+    """Return an interval of a difference, or nothing.
+
+    >>> signed_interval((-0.1, 0.25))
+    '-0.100 to +0.250'
+    """
+    return "" if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
+
+
 def span(ranks: tuple[int, int] | None) -> str:
     """Return an interval of ranks, or nothing.
 

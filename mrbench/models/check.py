@@ -14,11 +14,18 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Rows, joined
 from mrbench.benchmark import decode
-from mrbench.errors import ModelError, MRBenchError, out_of_memory
-from mrbench.models.common import as_array
-from mrbench.models.protocol import EmbeddingModel, Item
+from mrbench.errors import MRBenchError, out_of_memory
+from mrbench.models.checked_vectors import (
+    cosines,
+    described,
+    embedded,
+    lengths_in_words,
+    maxsim_difference,
+    shape_in_words,
+)
+from mrbench.models.protocol import EmbeddingModel, Item, is_multi_vector
 from mrbench.records import ImageData, Modality
 
 INSTRUCTIONS = ("Find a picture that shows this.", "Retrieve a sentence that contradicts the query.")
@@ -118,13 +125,15 @@ def compare(model: EmbeddingModel, other: EmbeddingModel) -> list[Finding]:
 
 
 def _compared(model: EmbeddingModel, other: EmbeddingModel, items: Sequence[Item], side: str) -> tuple[Status, str]:
-    a, b = (_embed(one, items, side, INSTRUCTIONS[0]) for one in (model, other))
-    if a.shape != b.shape:
-        return "FAIL", f"dimension {a.shape[1]} against {b.shape[1]}"
-    cosine = _cosines(a, b)
+    a, b = (embedded(one, items, side, INSTRUCTIONS[0]) for one in (model, other))
+    if is_multi_vector(model) != is_multi_vector(other):
+        return "FAIL", "one vector an item against several"
+    if model.dimension != other.dimension:
+        return "FAIL", f"dimension {model.dimension} against {other.dimension}"
+    cosine = cosines(a, b)
     limit = min(_limit(model), _limit(other))
     least = int(np.argmin(cosine))
-    detail = f"cosine {cosine.min():.6f} to {cosine.max():.6f} over {len(items)}; least: {_described(items[least])}"
+    detail = f"cosine {cosine.min():.6f} to {cosine.max():.6f} over {len(items)}; least: {described(items[least])}"
     return ("PASS" if cosine.min() >= limit else "FAIL"), detail
 
 
@@ -154,10 +163,8 @@ class _Checks:
     def _add(self, name: str, check: Callable[[], tuple[Status, str]]) -> None:
         self.found.append(_guarded(name, check))
 
-    def _vectors(
-        self, items: Sequence[Item], side: str = "candidates", instruction: str = INSTRUCTIONS[0]
-    ) -> Embeddings:
-        return _embed(self._model, items, side, instruction)
+    def _vectors(self, items: Sequence[Item], side: str = "candidates", instruction: str = INSTRUCTIONS[0]) -> Any:
+        return embedded(self._model, items, side, instruction)
 
     def modality(self, modality: Modality) -> None:
         """Whether vectors are there, repeatable, and those of the item alone."""
@@ -165,13 +172,13 @@ class _Checks:
 
         def shape() -> tuple[Status, str]:
             vectors = self._vectors(items)
-            return "PASS", f"{len(vectors)} vectors of dimension {vectors.shape[1]}, length {_lengths(vectors)}"
+            return "PASS", shape_in_words(vectors)
 
         def again() -> tuple[Status, str]:
             return _alike(self._vectors(items), self._vectors(items), _limit(self._model), "twice")
 
         def alone() -> tuple[Status, str]:
-            each = np.concatenate([self._vectors([item]) for item in items])
+            each = joined([self._vectors([item]) for item in items])
             return _alike(self._vectors(items), each, _limit(self._model), "in a batch and alone")
 
         def order() -> tuple[Status, str]:
@@ -179,7 +186,8 @@ class _Checks:
             return _alike(self._vectors(items), back, _limit(self._model), "in another order")
 
         def apart() -> tuple[Status, str]:
-            cosine = _cosines(*np.split(self._vectors(items[:2]), 2))
+            pair = self._vectors(items[:2])
+            cosine = cosines(pair[:1], pair[1:])
             return ("PASS" if cosine.max() < _MOVED else "FAIL"), f"cosine {cosine.max():.4f} of two that differ"
 
         for what, check in (
@@ -190,12 +198,21 @@ class _Checks:
             ("content changes the vector", apart),
         ):
             self._add(f"{name}: {what}", check)
+        if is_multi_vector(self._model):
+
+            def scores() -> tuple[Status, str]:
+                each = joined([self._vectors([item]) for item in items])
+                moved = maxsim_difference(self._vectors(items), each)
+                status: Status = "PASS" if moved <= 1 - _limit(self._model) else "FAIL"
+                return status, f"{moved:.1e} of a score for each vector of a query, at most"
+
+            self._add(f"{name}: MaxSim in a batch and alone", scores)
 
     def texts(self) -> None:
         """Texts that are empty, long, or in other scripts."""
 
         def empty() -> tuple[Status, str]:
-            return "PASS", f"length {_lengths(self._vectors([Item('')]))}"
+            return "PASS", f"length {lengths_in_words(self._vectors([Item('')]))}"
 
         def long() -> tuple[Status, str]:
             seen = self._words_seen()
@@ -205,7 +222,7 @@ class _Checks:
             names = ("Cyrillic", "Chinese", "Arabic", "emoji")
             one = self._vectors([Item(text) for text in TEXTS[3:7]])
             other = self._vectors([Item(text) for text in ("кот", "猫", "قطة", "🐈")])
-            unknown = [name for name, cosine in zip(names, _cosines(one, other), strict=True) if cosine >= _MOVED]
+            unknown = [name for name, cosine in zip(names, cosines(one, other), strict=True) if cosine >= _MOVED]
             return ("NOTE", f"no difference within {', '.join(unknown)}") if unknown else ("PASS", ", ".join(names))
 
         self._add("text: empty", empty)
@@ -217,7 +234,7 @@ class _Checks:
 
         def seen(words: int) -> bool:
             text = "dog " * (words - 1)
-            return bool(_cosines(self._vectors([Item(text + "dog")]), self._vectors([Item(text + "moon")]))[0] < _MOVED)
+            return bool(cosines(self._vectors([Item(text + "dog")]), self._vectors([Item(text + "moon")]))[0] < _MOVED)
 
         if seen(_LONG):
             return None
@@ -232,7 +249,7 @@ class _Checks:
         for name, image in pictures().items():
 
             def embedded(image: Image.Image = image) -> tuple[Status, str]:
-                return "PASS", f"length {_lengths(self._vectors([Item(image=image)]))}"
+                return "PASS", f"length {lengths_in_words(self._vectors([Item(image=image)]))}"
 
             self._add(f"image: {name}", embedded)
         prepare = getattr(self._model, "prepare", None)
@@ -252,12 +269,12 @@ class _Checks:
 
         def text() -> tuple[Status, str]:
             pair = self._vectors([Item(TEXTS[0], one), Item(TEXTS[1], one)])
-            cosine = float(_cosines(pair[:1], pair[1:])[0])
+            cosine = float(cosines(pair[:1], pair[1:])[0])
             return ("PASS" if cosine < _MOVED else "FAIL"), f"cosine {cosine:.4f} with another text"
 
         def image() -> tuple[Status, str]:
             pair = self._vectors([Item(TEXTS[0], one), Item(TEXTS[0], other)])
-            cosine = float(_cosines(pair[:1], pair[1:])[0])
+            cosine = float(cosines(pair[:1], pair[1:])[0])
             return ("PASS" if cosine < _MOVED else "FAIL"), f"cosine {cosine:.4f} with another picture"
 
         def sums() -> tuple[Status, str]:
@@ -277,11 +294,11 @@ class _Checks:
 
         def instruction() -> tuple[Status, str]:
             one, other = (self._vectors(items, "queries", words) for words in INSTRUCTIONS)
-            return self._difference(_cosines(one, other), symmetric, "the instruction")
+            return self._difference(cosines(one, other), symmetric, "the instruction")
 
         def side() -> tuple[Status, str]:
             one, other = self._vectors(items, "queries"), self._vectors(items)
-            return self._difference(_cosines(one, other), symmetric, "the side")
+            return self._difference(cosines(one, other), symmetric, "the side")
 
         self._add("queries: the instruction changes the vector", instruction)
         self._add("queries and candidates differ", side)
@@ -332,53 +349,13 @@ def _guarded(name: str, check: Callable[[], tuple[Status, str]]) -> Finding:
     return Finding(name, status, detail)
 
 
-def _embed(model: EmbeddingModel, items: Sequence[Item], side: str, instruction: str) -> Embeddings:
-    """Return checked vectors of items, float32.
-
-    Raises:
-        ModelError: Another shape, or a vector with NaN or infinity, or of length 0.
-    """
-    raw = model.embed_queries(items, instruction) if side == "queries" else model.embed_candidates(items)
-    vectors: Embeddings = np.array(as_array(raw.float() if hasattr(raw, "float") else raw), dtype=np.float32)
-    _check_vectors(model, items, vectors)
-    return vectors
-
-
-def _check_vectors(model: EmbeddingModel, items: Sequence[Item], vectors: Embeddings) -> None:
-    if vectors.shape != (len(items), model.dimension):
-        accepted = (len(items), model.dimension)
-        raise ModelError("the embeddings have another shape", where=model.name, got=vectors.shape, accepted=accepted)
-    with np.errstate(all="ignore"):
-        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    for what, bad in (("has NaN or infinity", ~np.isfinite(lengths)), ("is all zeros", lengths == 0)):
-        if bad.any():
-            raise ModelError(f"an embedding {what}", where=f"{model.name}, {_described(items[int(np.argmax(bad))])}")
-
-
-def _cosines(a: Embeddings, b: Embeddings) -> Any:
-    one, other = a.astype(np.float64), b.astype(np.float64)
-    return (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
-
-
-def _alike(a: Embeddings, b: Embeddings, limit: float, how: str) -> tuple[Status, str]:
-    cosine = _cosines(a, b)
+def _alike(a: Rows, b: Rows, limit: float, how: str) -> tuple[Status, str]:
+    cosine = cosines(a, b)
     return ("PASS" if cosine.min() >= limit else "FAIL"), f"cosine {cosine.min():.6f} or more, {how}"
 
 
 def _limit(model: EmbeddingModel) -> float:
     return _SAME_16 if str(model.dtype).removeprefix("torch.") in ("float16", "bfloat16") else _SAME
-
-
-def _lengths(vectors: Embeddings) -> str:
-    lengths = np.linalg.norm(vectors, axis=1)
-    least, most = f"{lengths.min():.4g}", f"{lengths.max():.4g}"
-    return least if least == most else f"{least} to {most}"
-
-
-def _described(item: Item) -> str:
-    said = [] if item.text is None else [f"text {item.text[:20]!r}"]
-    size = getattr(item.image, "size", None)
-    return " and ".join([*said, *([f"picture {size}"] if item.image is not None else [])])
 
 
 def _memory() -> str:

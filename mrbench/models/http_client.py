@@ -87,6 +87,16 @@ def check_url(url: str) -> str:
     return url.rstrip("/")
 
 
+class RefusedError(ModelError):
+    """The server refuses a request; another try would not cure it.
+
+    Attributes:
+        status: Status of the answer.
+    """
+
+    status = 0
+
+
 class JsonClient:
     """Posts JSON to one server and returns the JSON of its answers. It may be used by several threads.
 
@@ -101,6 +111,7 @@ class JsonClient:
         timeout: Seconds without an answer after which it is sent again.
         connections: Connections that are kept open.
         first_wait: Seconds before the second try.
+        kept: What a user has to know who runs it again, for messages.
     """
 
     def __init__(
@@ -112,9 +123,11 @@ class JsonClient:
         timeout: float = 120.0,
         connections: int = 8,
         first_wait: float = 0.5,
+        kept: str = "embeddings in --cache are kept",
     ) -> None:
         self.url, self._key = url, key
         self._tries, self._timeout, self._first_wait = tries, timeout, first_wait
+        self._kept = kept
         self._stopped = threading.Event()
         self._session = requests.Session()
         self._session.auth = key  # beside it, no password of a .netrc file is sent
@@ -129,8 +142,8 @@ class JsonClient:
             tries: Times that it is sent; None takes those of the client. An answer that is not JSON is asked for twice.
 
         Raises:
-            ModelError: The server refuses the request, answers with something else than JSON, or cannot be reached, as
-                often as it is tried.
+            RefusedError: The server refuses the request.
+            ModelError: The server answers with something else than JSON, or cannot be reached, as often as it is tried.
         """
         fault, wait, garbled, number = "", self._first_wait, 0, 0
         most = tries or self._tries
@@ -160,7 +173,7 @@ class JsonClient:
         raise ModelError(
             f"the server did not answer as it should, {number} times: {fault}",
             where=self.url,
-            hint="check the server and its URL; embeddings in --cache are kept",
+            hint=f"check the server and its URL; {self._kept}",
         )
 
     def stop(self, stopped: bool = True) -> None:
@@ -189,7 +202,7 @@ class JsonClient:
             return "no connection"
         return self._shortened(f"{type(error).__name__}: {error}")
 
-    def _refused(self, status: int, text: str) -> ModelError:
+    def _refused(self, status: int, text: str) -> RefusedError:
         hint = None
         if status in (401, 403):
             hint = f"set the key in {self._key.variable}, or name another variable with ?key=NAME"
@@ -198,7 +211,9 @@ class JsonClient:
         elif 300 <= status < 400:
             hint = "give the URL that it redirects to"
         what = f"the server refuses the request with status {status}: {self._message(text)}"
-        return ModelError(what, where=self.url, hint=hint)
+        error = RefusedError(what, where=self.url, hint=hint)
+        error.status = status
+        return error
 
     def _message(self, text: str) -> str:
         """Return what an answer says of an error, as far as one line shows it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from mrbench.errors import ModelError
+from mrbench.models.pixels import widened
+from mrbench.models.plain_text import PlainText, first_tokens
 from mrbench.models.template import Pictures, Side, Template
-
-MOST_NARROW = 200  # times as long as wide: the processors of the Qwen2-VL kind refuse more
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +82,11 @@ class PictureReader:
             return image.resize((how.resize[0], how.resize[1]), Image.Resampling.BICUBIC)
         if how.smallest_side is not None and min(image.size) < how.smallest_side[0]:
             return image.resize((how.smallest_side[1],) * 2, Image.Resampling.BICUBIC)
-        least = math.ceil(max(image.size) / MOST_NARROW)
-        if self._counter is None and min(image.size) < least:
-            return image.resize((max(image.width, least), max(image.height, least)), Image.Resampling.BICUBIC)
-        return image
+        return widened(image) if self._counter is None else image
 
 
 class PromptTokens:
-    """Builds the tokens of prompts.
-
-    No text or instruction becomes a special token: where one spells such a token, as ``<|im_end|>``, a space is put
-    after its first sign.
+    """Builds the tokens of prompts. No text or instruction becomes a special token.
 
     Args:
         tokenizer: A fast tokenizer of transformers.
@@ -110,8 +102,7 @@ class PromptTokens:
         self._tokenizer, self._template = tokenizer, template
         self._image_id, self._image = image_token, tokenizer.convert_ids_to_tokens(image_token)
         self.max_length, self.max_text = template.max_length, template.max_text
-        spelt = sorted({str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens))
-        self._spelt = re.compile("|".join(re.escape(token) for token in spelt if token.strip()) or r"(?!)")
+        self._plain = PlainText(tokenizer)
         for name in (token for token in ("[RET]",) if token in template.frame):
             if name not in tokenizer.get_vocab():
                 raise ModelError("the vocabulary lacks a token of the template", where=template.name, got=name)
@@ -133,20 +124,16 @@ class PromptTokens:
         pieces = [(self._plain(piece) if users else piece, users) for piece, users in pieces]
         text = self._plain(text or "")
         if self.max_text is not None:
-            text = self._cut(text, self.max_text)
+            text = first_tokens(self._tokenizer, text, self.max_text)
         ids = self._fill(pieces, text, image_tokens)
         while self.max_length is not None and len(ids) > self.max_length and text:
-            text = self._cut(text, len(self._tokens(text)) - (len(ids) - self.max_length))
+            left = len(self._tokens(text)) - (len(ids) - self.max_length)
+            text = first_tokens(self._tokenizer, text, left)
             ids = self._fill(pieces, text, image_tokens)
         if ids.count(self._image_id) != image_tokens:
             got = f"{ids.count(self._image_id)} instead of {image_tokens}"
             raise ModelError("the tokenizer does not take the tokens of a picture as such", got=got)
         return ids or [self._tokenizer.eos_token_id or 0]  # an empty text, and no prompt around it
-
-    def _plain(self, text: str) -> str:
-        while (plain := self._spelt.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)) != text:
-            text = plain
-        return text
 
     def _fill(self, pieces: list[tuple[str, bool]], text: str, image_tokens: int) -> list[int]:
         filled = {"{text}": text, "{image}": self._image * image_tokens}
@@ -159,13 +146,6 @@ class PromptTokens:
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
-
-    def _cut(self, text: str, number: int) -> str:
-        """Return the signs of a text whose tokens are whole among the first ones."""
-        if number < 1:
-            return ""
-        spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return text if len(spans) <= number else text[: min(spans[number - 1][1], spans[number][0])]
 
 
 def span_of(template: Template, ids: list[int], image_token: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from mrbench.errors import ModelError
 
 Pixels = dict[str, np.ndarray[Any, Any]]
+MOST_NARROW = 200  # times as long as wide: the image processors of the Qwen2-VL kind refuse more
 TRIAL = Image.fromarray(np.random.default_rng(0).integers(256, size=(90, 70, 3), dtype=np.uint8))
 """An image to try a checkpoint with: higher than wide, as images are."""
 
@@ -27,6 +29,14 @@ def pixels_of(processor: Any, image: Image.Image, *, scaled: bool) -> Pixels:
     options = {} if scaled else {"do_rescale": False, "do_normalize": False}
     found = processor(images=image.convert("RGB"), return_tensors="np", **options)
     return {name: array[0] for name, array in found.items()}
+
+
+def widened(image: Image.Image) -> Image.Image:
+    """Return an image that is at most :data:`MOST_NARROW` times as long as wide."""
+    least = math.ceil(max(image.size) / MOST_NARROW)
+    if min(image.size) >= least:
+        return image
+    return image.resize((max(image.width, least), max(image.height, least)), Image.Resampling.BICUBIC)
 
 
 class Scaling:

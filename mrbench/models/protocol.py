@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Rows
 from mrbench.errors import ModelError
 from mrbench.records import Modality, Task
 
@@ -62,6 +62,8 @@ class EmbeddingModel(Protocol):
     item with several images (frames of a video, turns of a dialogue) comes whole, in ``Item.images``; other models get
     each image by itself, with the item's text where it has one, and the mean of the normalised embeddings stands for
     the item. ``preprocessing`` and ``seed``: what else decides a vector beside the revision; caches are keyed by them.
+    ``multi_vector``, true: an item becomes several vectors of length ``dimension``, one a token; methods return
+    :class:`mrbench.arrays.Ragged`, and scores are MaxSim.
     ``control``, true: the model is there to show what chance gives;
     leaderboards list it without a rank. ``parameter_count``, ``max_text_length`` (tokens), ``image_size``
     (``"224x224"``), ``licence``, ``template`` (its name, or what stands around a text) and ``remote_code`` (whether
@@ -76,11 +78,11 @@ class EmbeddingModel(Protocol):
     device: str
     dtype: str
 
-    def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
+    def embed_queries(self, items: Sequence[Item], instruction: str) -> Rows:
         """Embed queries, shape ``(len(items), dimension)``; a model without instructions ignores them."""
         ...
 
-    def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
+    def embed_candidates(self, items: Sequence[Item]) -> Rows:
         """Embed candidates, shape ``(len(items), dimension)``."""
         ...
 
@@ -105,6 +107,11 @@ def supports(model: EmbeddingModel, task: Task) -> bool:
 def on_gpu(model: EmbeddingModel) -> bool:
     """Whether a model says that it computes on a GPU."""
     return str(model.device).startswith("cuda")
+
+
+def is_multi_vector(model: EmbeddingModel) -> bool:
+    """Whether a model says that it returns several vectors an item."""
+    return getattr(model, "multi_vector", False) is True
 
 
 def takes_several_images(model: EmbeddingModel) -> bool:

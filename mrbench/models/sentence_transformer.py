@@ -80,19 +80,19 @@ class SentenceTransformerModel:
         source, options = split_options("st", spec, OPTIONS)
         on = resolve_device(device)
         snapshot = find_whole_checkpoint(source)
-        _check_modules(snapshot, trust_remote_code)
+        check_modules(snapshot, trust_remote_code)
         if set(re.findall(r"\{\w*\}", options.get("query", ""))) - {"{instruction}"}:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
         cut = whole_number("st", options, "dimension")
-        with loading(source), guarded(source, trusted=trust_remote_code) as code, _checked_keys(source):
+        with loading(source), guarded(source, trusted=trust_remote_code) as code, checked_keys(source):
             self.module = SentenceTransformer(
                 str(snapshot.folder),
                 device=str(on),
                 local_files_only=True,
                 trust_remote_code=trust_remote_code,
                 truncate_dim=cut,
-                model_kwargs={"use_safetensors": True} | ({"dtype": _dtype(dtype)} if dtype else {}),
+                model_kwargs={"use_safetensors": True} | ({"dtype": dtype_of(dtype)} if dtype else {}),
             )
         if max_length is not None:
             limit_texts(self.module, max_length, where=source)
@@ -107,11 +107,33 @@ class SentenceTransformerModel:
         self.revision_is_digest = snapshot.commit is None
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
         self.max_text_length = self.module.max_seq_length
-        self.modalities: frozenset[Modality] = _modalities(self.module)
+        self.modalities: frozenset[Modality] = modalities_of(self.module)
         self.additive = "image,text" in self.modalities and not self.module.supports(("image", "text"))
         self.symmetric = self._is_symmetric()
         self.preprocessing = self._describe_preprocessing(snapshot, weights, cut, max_length)
         self.dimension = self._try(source, cut)
+
+    @classmethod
+    def around(
+        cls, module: SentenceTransformer, *, name: str, batch_size: int = _CPU_BATCH
+    ) -> SentenceTransformerModel:
+        """Return a model that is in memory, as one in training is; its revision says nothing of its weights.
+
+        Args:
+            module: The model of the library, with its prompts.
+            name: What to call it.
+            batch_size: Items per forward pass at most.
+        """
+        self = cls.__new__(cls)
+        self.module, self.name, self.revision, self.remote_code = module, name, "in memory", False
+        self._prompts, self._batch_size = {"query": None, "candidate": None}, batch_size
+        self.device = str(module.device)
+        self.dtype = str(module.dtype or "float32").removeprefix("torch.")
+        self.modalities = modalities_of(module)
+        self.additive = "image,text" in self.modalities and not module.supports(("image", "text"))
+        self.symmetric = self._is_symmetric()
+        self.dimension = self._try(name, None)
+        return self
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -197,14 +219,16 @@ class SentenceTransformerModel:
         return " ".join(parts)
 
 
-def _dtype(name: str) -> torch.dtype:
+def dtype_of(name: str) -> torch.dtype:
+    """Return a number format of torch by its name."""
     known = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
     if name not in known:
         raise InputError("unknown dtype", where="dtype", got=name, accepted=", ".join(known))
     return known[name]
 
 
-def _modalities(model: SentenceTransformer) -> frozenset[Modality]:
+def modalities_of(model: Any) -> frozenset[Modality]:
+    """Return what a model of the library takes."""
     found: set[Modality] = {name for name in ("text", "image") if model.supports(name)}
     if len(found) == 2:
         found.add("image,text")  # in one input, or as a sum
@@ -222,8 +246,14 @@ def _image_size(module: SentenceTransformer) -> str:
     return ""
 
 
-def _check_modules(snapshot: Checkpoint, trusted: bool) -> None:
-    """Refuse a folder that is no model of the library, or whose modules are code of its own."""
+def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()) -> None:
+    """Refuse a folder that is no model of the library, or whose modules are code of its own.
+
+    Args:
+        snapshot: The folder.
+        trusted: Whether its code may run.
+        known: Names of modules that the library replaces by its own.
+    """
     path = snapshot.folder / "modules.json"
     if not path.is_file():
         raise ModelError(
@@ -236,7 +266,7 @@ def _check_modules(snapshot: Checkpoint, trusted: bool) -> None:
         types = [str(module["type"]) for module in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ModelError("malformed modules.json", where=path, got=f"{type(error).__name__}: {error}") from error
-    foreign = [name for name in types if not name.startswith("sentence_transformers.")]
+    foreign = [name for name in types if not name.startswith("sentence_transformers.") and name not in known]
     if foreign and not trusted:
         raise ModelError(
             "the model comes with code of its own, which nobody allowed to run",
@@ -279,7 +309,7 @@ def _cuts_texts(module: Any) -> bool:
 
 
 @contextmanager
-def _checked_keys(source: str) -> Iterator[None]:
+def checked_keys(source: str) -> Iterator[None]:
     """Have transformers tell what it loads inside of a block, and raise where keys are missing or unexpected.
 
     The library asks transformers for the network alone, and a network of which a part stays random runs all the same.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -14,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mrbench.arrays import Embeddings
+from mrbench.benchmark import data_uri
 from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches
 from mrbench.models.http_client import JsonClient, Key, check_url
@@ -127,7 +126,7 @@ class ServedModel:
         text = None
         if item.text is not None:
             text = _filled(self._templates[side], item.text, instruction)
-        return text, None if item.image is None else _data_uri(item.image)
+        return text, None if item.image is None else data_uri(item.image)
 
     def _system(self, instruction: str) -> str:
         return _filled(self._templates["system"], "", instruction)
@@ -225,12 +224,6 @@ def _messages(text: str | None, uri: str | None, system: str) -> list[dict[str, 
     content += [] if text is None else [{"type": "text", "text": text}]
     said = [{"role": "system", "content": [{"type": "text", "text": system}]}] if system else []
     return [*said, {"role": "user", "content": content}]
-
-
-def _data_uri(image: Image.Image) -> str:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _digest(*parts: object) -> str:

@@ -60,6 +60,13 @@ ZOO = Registry(
             _ALL,
         ),
         Entry(
+            "late:ID_OR_PATH",
+            "multi-vector models: ColPali, ColQwen2; ColBERT in the format of sentence-transformers or PyLate",
+            "mrbench.models.late:load_late",
+            "models",
+            (("modalities", "text, image"),),
+        ),
+        Entry(
             "open_clip:ARCH/WEIGHTS",
             "models of open_clip; or open_clip:PATH, open_clip:hf-hub:ORG/NAME",
             "mrbench.models.open_clip_model:OpenClipModel",

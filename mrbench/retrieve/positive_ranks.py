@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mrbench.arrays import Embeddings, Floats, Ints, Scores
+from mrbench.arrays import Floats, Ints, Rows, Scores
 from mrbench.encode.source import TaskEmbeddings
 from mrbench.pools.pool import TaskPool
 from mrbench.pools.unrelated import has_unrelated, unrelated_queries
+from mrbench.search.distances import distances_to, row_distances
 from mrbench.search.requests import ScoreRequest
 from mrbench.workers import ordered_map
 
@@ -54,7 +55,6 @@ def rank_tables(
         places = {"score": score[part], "above": above[part], "tied": tied[part]}
         return pa.table({"query-id": ids.take(pa.array(query)), **columns, **places})
 
-    moved = (embeddings.variants.astype(np.float64) - embeddings.queries[variants.query]) ** 2
     parts = list(embeddings.parts)
     every = np.arange(number)
     return {
@@ -65,8 +65,7 @@ def rank_tables(
             kind=pa.array(variants.kind.tolist(), pa.string()),
             grain=pa.array(variants.grain.tolist(), pa.string()),
             number=variants.number,
-            # Half the squared chord of unit vectors is 1 - cosine, and exactly 0 for equals.
-            distance=moved.sum(axis=1) / 2,
+            distance=row_distances(embeddings.variants, embeddings.queries[variants.query]),
             target=targets,
         ),
         "parts": table(
@@ -77,23 +76,22 @@ def rank_tables(
     }
 
 
-def unrelated(queries: Embeddings, pool: TaskPool, executor: Executor | int = 1) -> Floats:
-    """Return each query's mean cosine distance to the queries that share no grain with it, NaN where there is none.
+def unrelated(queries: Rows, pool: TaskPool, executor: Executor | int = 1) -> Floats:
+    """Return each query's mean distance to the queries that share no grain with it, NaN where there is none.
 
     Args:
-        queries: Unit vectors, shape ``(num_queries, dimension)``.
+        queries: Unit vectors.
         pool: The task.
         executor: Threads to use; 1 uses none.
     """
     if not has_unrelated(pool).any():
         return np.full(len(pool.query_ids), np.nan)
-    vectors = queries.astype(np.float64)
+    distances = distances_to(queries)
 
     def mean(item: tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]) -> Floats:
         block, strangers = item
-        distance = np.maximum(1 - vectors[block] @ vectors.T, 0)  # rounding may leave -1e-8
         with np.errstate(invalid="ignore"):
-            found: Floats = np.einsum("ij,ij->i", distance, strangers) / strangers.sum(axis=1)
+            found: Floats = np.einsum("ij,ij->i", distances(block), strangers) / strangers.sum(axis=1)
         return found
 
     return np.concatenate(list(ordered_map(mean, unrelated_queries(pool), executor, chunk=1, in_flight=4)))

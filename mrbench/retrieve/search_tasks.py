@@ -15,17 +15,18 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from mrbench.arrays import Embeddings, Ints
+from mrbench.arrays import Ints, Ragged, Rows
+from mrbench.encode.ragged_store import stacked
 from mrbench.encode.source import EmbeddingSource, TaskEmbeddings
-from mrbench.encode.store import room
 from mrbench.pools.overlay import OverlayPairs
 from mrbench.pools.pool import TaskPool
 from mrbench.retrieve.positive_ranks import rank_tables, ranks_of_positives, unrelated
 from mrbench.retrieve.top_results import first_results
-from mrbench.runs.run import TaskRun
+from mrbench.runs.run import CANDIDATE_VECTORS, QUERY_VECTORS, TaskRun
 from mrbench.search.distinct import Vectors
 from mrbench.search.excluding_searcher import ExcludingSearcher
 from mrbench.search.list_searcher import ListSearcher
+from mrbench.search.maxsim_searcher import MaxSimSearcher
 from mrbench.search.pairs import PairList
 from mrbench.search.products import one_thread
 from mrbench.search.requests import ScoreRequest
@@ -57,12 +58,9 @@ def run_tasks(
     runs = {}
     for task, pool in pools.items():
         clock = [perf_counter()]
-        stacked = corpora.of(pool)
+        parts_of_pool = corpora.of(pool)
         clock.append(perf_counter())  # 0 where an earlier task embedded them
-        candidates = stacked[0]
-        if len(stacked) > 1:
-            candidates = room(sum(map(len, stacked)), candidates.shape[1], folder)
-            np.concatenate(stacked, out=candidates)
+        candidates = stacked(parts_of_pool, folder)
         queries = source.queries(pool)
         clock.append(perf_counter())
         variants, parts = source.variants(pool), source.parts(pool)
@@ -76,7 +74,8 @@ def run_tasks(
         steps = ("embed candidates", "embed queries", "embed variants", "find cut texts", "search")
         seconds = {step: round(b - a, 3) for step, (a, b) in zip(steps, pairwise(clock), strict=True)}
         table = None if cut is None else cut.to_table(pool)
-        runs[task] = replace(run, seconds=seconds, setting=source.setting(pool), cut=table)
+        setting = source.setting(pool) | _vectors_per_item(embedded)
+        runs[task] = replace(run, seconds=seconds, setting=setting, cut=table)
     return runs
 
 
@@ -90,14 +89,20 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
         source.parts(pool)
 
 
+def _vectors_per_item(embedded: TaskEmbeddings) -> dict[str, str]:
+    """Return the mean number of vectors of a query and of a candidate, where a model returns several."""
+    sides = {QUERY_VECTORS: embedded.queries, CANDIDATE_VECTORS: embedded.candidates}
+    return {name: f"{rows.counts.mean():.1f}" for name, rows in sides.items() if isinstance(rows, Ragged)}
+
+
 class _Corpora:
     """The vectors of corpora: each is embedded once, or the rows of it that pools have."""
 
     def __init__(self, source: EmbeddingSource) -> None:
         self._source = source
-        self._found: dict[tuple[str, bytes | None], Embeddings] = {}
+        self._found: dict[tuple[str, bytes | None], Rows] = {}
 
-    def of(self, pool: TaskPool) -> list[Embeddings]:
+    def of(self, pool: TaskPool) -> list[Rows]:
         """Return the vectors of each corpus of a pool, without rows that are not in the pool."""
         found = []
         for name in pool.corpora:
@@ -122,7 +127,8 @@ def search_task(
     """Search every query, variant and part in the whole pool, and count who stands above whom.
 
     A score is the exact sum of the products of two float32 unit vectors, rounded to float64 and then to float32
-    (:mod:`mrbench.search.exact`): nothing else shows in it. Scores are computed for those that are asked for; of the
+    (:mod:`mrbench.search.exact`): nothing else shows in it. Of items with several vectors it is their MaxSim
+    (:mod:`mrbench.search.maxsim`). Scores are computed for those that are asked for; of the
     others it is counted how many are higher (:mod:`mrbench.search.counts`).
 
     Args:
@@ -188,23 +194,26 @@ def search_task(
 
 
 def _searcher(
-    candidates: Embeddings,
+    candidates: Rows,
     pool: TaskPool,
     executor: ThreadPoolExecutor,
     threads: int,
     block: int | None,
     progress: Any,
     device: str,
-) -> PoolSearcher:
+) -> PoolSearcher[Any]:
     """Return what searches the whole pool, all of it but some candidates, or a list for each query."""
+    lists, excluded = (
+        None if pairs is None else PairList(pairs.query, pairs.position) for pairs in (pool.lists, pool.excluded)
+    )
+    if isinstance(candidates, Ragged):
+        among: Any = {"lists": lists, "excluded": excluded, "threads": threads, "block": block}
+        return MaxSimSearcher(candidates, pool.row, executor, progress, **among)
     vectors = Vectors(candidates, pool.row)
-    if pool.lists is not None:
-        lists = PairList(pool.lists.query, pool.lists.position)
+    if lists is not None:
         return ListSearcher(vectors, lists, executor, progress, threads=threads, block=block, device=device)
     searcher = Searcher(vectors, executor, threads, block, progress, device)
-    if pool.excluded is None:
-        return searcher
-    return ExcludingSearcher(searcher, PairList(pool.excluded.query, pool.excluded.position))
+    return searcher if excluded is None else ExcludingSearcher(searcher, excluded)
 
 
 @contextmanager

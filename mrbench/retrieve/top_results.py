@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.arrays import Embeddings, Floats, Ints, Scores, run_starts
+from mrbench.arrays import Floats, Ints, Rows, Scores, run_starts
 from mrbench.pools.pool import CUTOFF, TaskPool
 from mrbench.search.searcher import PoolSearcher
 
@@ -33,13 +33,13 @@ class First:
     only: Floats
 
 
-def first_results(pool: TaskPool, searcher: PoolSearcher, queries: Embeddings, top: Ints, scores: Scores) -> First:
+def first_results(pool: TaskPool, searcher: PoolSearcher[Any], queries: Rows, top: Ints, scores: Scores) -> First:
     """Look at the first results of each query, and at all that are tied with the last of them.
 
     Args:
         pool: The task.
         searcher: Finds tied candidates that are not among the best.
-        queries: Shape ``(num_queries, dimension)``.
+        queries: Of the kind that the searcher takes.
         top: The best candidates of each query, more than ``pool.cutoff`` where there are as many, shape
             ``(num_queries, num_best)``; -1 where a query has fewer.
         scores: Their scores, falling; minus infinity where there is no candidate.

@@ -1,6 +1,6 @@
 """The run: what is kept of a search, written and read."""
 
 from mrbench.runs.run import FILES as RUN_FILES
-from mrbench.runs.run import Run, TaskRun, read_header, read_run, read_table, write_run
+from mrbench.runs.run import RUN, Run, TaskRun, read_header, read_run, read_table, write_run
 
-__all__ = ["RUN_FILES", "Run", "TaskRun", "read_header", "read_run", "read_table", "write_run"]
+__all__ = ["RUN", "RUN_FILES", "Run", "TaskRun", "read_header", "read_run", "read_table", "write_run"]

@@ -18,6 +18,8 @@ from mrbench.files import read_versioned_json, sha256_file, write_json_atomic
 FORMAT = "mrbench-run"
 FORMAT_VERSION = 2
 RUN = "run.json"
+QUERY_VECTORS, CANDIDATE_VECTORS = "vectors per query", "vectors per candidate"
+"""Settings that a task of a multi-vector model has: the mean numbers. Its scores are not limited to -1 to 1."""
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,99}")
 _TREC_ROWS = 1 << 16  # that are put into words at a time
 

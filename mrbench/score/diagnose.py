@@ -13,7 +13,7 @@ from mrbench.errors import ResultError
 from mrbench.pools.cut_texts import CutTexts
 from mrbench.pools.pool import TaskPool
 from mrbench.records import PARTS
-from mrbench.results import GrainScore
+from mrbench.results import GrainScore, PairCounts
 from mrbench.score.consistency import Rows
 from mrbench.score.findings import Diagnosis, scores_of
 from mrbench.score.kinds import interval_over_kinds
@@ -103,6 +103,7 @@ def _pairs(
         name: GrainScore(value, count, _interval(pairs.right[grain == name], clusters[query[grain == name]]))
         for name, (value, count) in by_grain.items()
     }
+    found.pair_counts = {name: _counts(pairs, name) for name in by_grain}
     found.leave_out("pair_accuracy", len(without))
     found.add_queries("all_grains_accuracy", lambda: _all_grains(pairs, without))
     found.scores["pair_accuracy"] = float(np.mean([value for value, _ in by_grain.values()]))  # every type the same
@@ -117,6 +118,14 @@ def _pairs(
         "margin", lambda: measures.margins(grain, positive, other, deviation), query, deviation
     )
     found.leave_out("margin", len(without))
+
+
+def _counts(pairs: measures.Pairs, grain: str) -> PairCounts:
+    """Return by query how many pairs of a grain type there are, and how many are right."""
+    of = pairs.grain == grain
+    total = np.bincount(pairs.query[of], minlength=pairs.num_queries)
+    right = np.bincount(pairs.query[of & pairs.right], minlength=pairs.num_queries)
+    return PairCounts(tuple(right.tolist()), tuple(total.tolist()))
 
 
 def _all_grains(pairs: measures.Pairs, without: Ints) -> Floats:

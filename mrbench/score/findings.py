@@ -10,7 +10,7 @@ import numpy as np
 from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
 from mrbench.measures import ByGrain
-from mrbench.results import GrainScore
+from mrbench.results import GrainScore, PairCounts
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Diagnosis:
     missing: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     cut_pairs: dict[str, int] = field(default_factory=dict)
+    pair_counts: dict[str, PairCounts] = field(default_factory=dict)
 
     def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
         """Compute a measure by grain, or say why it cannot be had."""

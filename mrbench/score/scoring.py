@@ -118,6 +118,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         chance=chance_levels(ranked, pool),
         cut_texts={} if cut is None else cut.counts,
         cut_pairs=found.cut_pairs,
+        pair_counts=found.pair_counts,
     )
 
 

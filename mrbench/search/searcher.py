@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,8 +23,13 @@ Ties = Iterator[tuple[Ints, Ints, Ints]]
 """Groups of queries: their indices; for each tied candidate the index of its query in the group, and its position."""
 
 
-class PoolSearcher(Protocol):
+Q = TypeVar("Q", contravariant=True)
+
+
+class PoolSearcher(Protocol[Q]):
     """What searches queries among candidates: all of the pool, all but some, or a list for each query.
+
+    ``Q`` is what queries are: an array with a vector each, or :class:`mrbench.arrays.Ragged` with several.
 
     In every method row ``n`` of ``queries`` is searched among the candidates of query ``of[n]``: a variant or a part of
     a query shares the list or the exclusions of that query. None stands for ``n`` itself.
@@ -33,11 +38,11 @@ class PoolSearcher(Protocol):
     def sizes(self, num_queries: int) -> Ints:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def spread(self, queries: Q, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over its candidates; NaN where it has none."""
 
     def search(
-        self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
+        self, queries: Q, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
     ) -> tuple[Ints, Scores]:
         """Fill in the answers of requests; return positions and scores of the best, ``(num_queries, length)``.
 
@@ -45,7 +50,7 @@ class PoolSearcher(Protocol):
         row ends with position -1 and score minus infinity.
         """
 
-    def tied(self, queries: Embeddings, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
+    def tied(self, queries: Q, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
         """Yield groups of the queries ``some``, with every candidate that scores a given value for its query."""
 
 

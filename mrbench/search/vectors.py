@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mrbench.arrays import Embeddings
+from mrbench.arrays import Embeddings, Ragged, Rows
 from mrbench.errors import InputError, ModelError
 from mrbench.workers import cores
 
@@ -54,11 +54,11 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
     return vectors
 
 
-def check_units(**named: Embeddings) -> None:
+def check_units(**named: Rows) -> None:
     """Raise unless all are float32 unit vectors of one dimension.
 
     Args:
-        named: By what to call them in an error, each of shape ``(number, dimension)``.
+        named: By what to call them in an error, each of shape ``(number, dimension)`` or with several vectors an item.
 
     Raises:
         InputError: Another type or number format, another number of axes, or two dimensions that differ.
@@ -67,7 +67,8 @@ def check_units(**named: Embeddings) -> None:
     >>> check_units(query=np.float32([[0, 1]]), candidate=np.float32([[1, 0], [0.6, 0.8]]))
     """
     dimension = None
-    for name, vectors in named.items():
+    for name, rows in named.items():
+        vectors = rows.flat if isinstance(rows, Ragged) else rows
         if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32 or vectors.ndim != 2:
             shape, kind = getattr(vectors, "shape", ""), getattr(vectors, "dtype", type(vectors).__name__)
             raise InputError(
@@ -81,7 +82,11 @@ def check_units(**named: Embeddings) -> None:
         dimension = vectors.shape[1]
         for part, wrong in enumerate(map_rows(_first_wrong, vectors)):
             if wrong is not None:
-                raise ModelError("a vector is not of length 1", where=f"{name} {part * ROWS + wrong}")
+                raise ModelError("a vector is not of length 1", where=f"{name} {_item_of(part * ROWS + wrong, rows)}")
+
+
+def _item_of(row: int, rows: Rows) -> int:
+    return int(np.searchsorted(rows.ends, row, side="right")) - 1 if isinstance(rows, Ragged) else row
 
 
 def map_rows(work: Callable[[Embeddings], Any], vectors: Embeddings) -> list[Any]:
@@ -102,6 +107,42 @@ def map_rows(work: Callable[[Embeddings], Any], vectors: Embeddings) -> list[Any
 def _first_wrong(vectors: Embeddings) -> int | None:
     wrong = ~(np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 1e-3)  # NaN is wrong too
     return int(np.argmax(wrong)) if wrong.any() else None
+
+
+def checked_ragged(raw: Any, dimension: int, names: Sequence[str], where: str) -> Ragged:
+    """Return a batch of embeddings with several vectors each as float32; otherwise as :func:`checked`.
+
+    Raises:
+        ModelError: Another number of items, an item without a vector, or as :func:`checked`.
+    """
+    if not isinstance(raw, Ragged) or len(raw) != len(names):
+        got = f"{len(raw)} items" if isinstance(raw, Ragged) else type(raw).__name__
+        accepted = f"mrbench.arrays.Ragged of {len(names)} items, since the model says multi_vector"
+        raise ModelError("the embeddings are not several vectors an item", where=where, got=got, accepted=accepted)
+    empty = np.flatnonzero(raw.counts < 1)
+    if len(empty):
+        raise ModelError("an item has no vector", where=f"{where}, {names[int(empty[0])]}")
+    return Ragged(checked(raw.flat, dimension, _VectorNames(raw, names), where), raw.ends)
+
+
+class _VectorNames(Sequence[str]):
+    """The name of the item of each vector: looked up where it is asked for, since vectors are many."""
+
+    def __init__(self, rows: Ragged, names: Sequence[str]) -> None:
+        self._rows, self._names = rows, names
+
+    def __len__(self) -> int:
+        return len(self._rows.flat)
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._names[_item_of(row, self._rows)]
+
+
+def unit_rows(rows: Any, names: Sequence[str], where: str) -> Any:
+    """Divide each vector by its length, as :func:`unit_vectors` does, of one or several an item."""
+    if isinstance(rows, Ragged):
+        return Ragged(unit_vectors(rows.flat, _VectorNames(rows, names), where), rows.ends)
+    return unit_vectors(rows, names, where)
 
 
 def unit_vectors(vectors: Embeddings, names: Sequence[str], where: str) -> Embeddings:

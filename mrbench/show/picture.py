@@ -39,23 +39,31 @@ def draw(shown: Shown) -> bytes:
     Args:
         shown: The query with its ladder.
     """
-    types = [grain.type for grain in shown.query.grains]
-    tints = {kind: TINTS[number % len(TINTS)] for number, kind in enumerate(types)}
+    tints = tints_of(grain.type for grain in shown.query.grains)
     rows = -(-len(shown.steps) // COLUMNS)
     columns = -(-len(shown.steps) // rows)
     width = MARGIN + QUERY + 2 * GAP + columns * (CELL + GAP) - GAP + MARGIN
-    sheet = _Sheet(width, tints)
+    sheet = Sheet(width, tints)
     bottom = max(_query(sheet, shown), _ladder(sheet, shown, columns))
-    buffer = io.BytesIO()
-    sheet.image.crop((0, 0, width, min(bottom + MARGIN, TALLEST))).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return sheet.png(bottom + MARGIN)
 
 
-class _Sheet:
-    """A sheet to write on. Every method returns the y below what it wrote."""
+def tints_of(types: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each grain type."""
+    return {kind: TINTS[number % len(TINTS)] for number, kind in enumerate(types)}
 
-    def __init__(self, width: int, tints: Tints) -> None:
-        self.image = Image.new("RGB", (width, TALLEST), PAPER)
+
+class Sheet:
+    """A sheet to write on. Every method returns the y below what it wrote.
+
+    Args:
+        width: In pixels.
+        tints: The colour behind each grain type.
+        height: In pixels.
+    """
+
+    def __init__(self, width: int, tints: Tints, height: int = TALLEST) -> None:
+        self.image = Image.new("RGB", (width, height), PAPER)
         self.pen = ImageDraw.Draw(self.image)
         self.tints = tints
 
@@ -110,6 +118,12 @@ class _Sheet:
         self.frame(at, side, frame, thick)
         return y + side
 
+    def png(self, height: int) -> bytes:
+        """Return the sheet down to a height as PNG bytes."""
+        buffer = io.BytesIO()
+        self.image.crop((0, 0, self.image.width, min(height, self.image.height))).save(buffer, "PNG", optimize=True)
+        return buffer.getvalue()
+
     def frame(self, at: tuple[int, int], side: int, colour: str, thick: int) -> None:
         """Draw a frame around a square, outside of it."""
         (x, y), t = at, thick + 1
@@ -129,7 +143,7 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[tuple[
     return [*lines, (start, end)]
 
 
-def _query(sheet: _Sheet, shown: Shown) -> int:
+def _query(sheet: Sheet, shown: Shown) -> int:
     query, x, y = shown.query, MARGIN, MARGIN
     y = sheet.text((x, y), f"Query, {shown.task.title}", QUERY, size=24, face="-Bold")
     y = sheet.text((x, y + 2), query.instruction, QUERY, size=17, colour=GREY) + 14
@@ -150,7 +164,7 @@ def _query(sheet: _Sheet, shown: Shown) -> int:
     return y
 
 
-def _variants(sheet: _Sheet, shown: Shown, title: str, variants: list[Variant], y: int) -> int:
+def _variants(sheet: Sheet, shown: Shown, title: str, variants: list[Variant], y: int) -> int:
     x = MARGIN
     y = sheet.text((x, y), title, QUERY, size=18, face="-Bold") + 6
     pictures = [v for v in variants if v.image is not None and v.text == shown.query.text]
@@ -173,7 +187,7 @@ def _variants(sheet: _Sheet, shown: Shown, title: str, variants: list[Variant], 
     return bottom
 
 
-def _ladder(sheet: _Sheet, shown: Shown, columns: int) -> int:
+def _ladder(sheet: Sheet, shown: Shown, columns: int) -> int:
     left, top = MARGIN + QUERY + 2 * GAP, MARGIN
     sheet.pen.line((left - GAP, MARGIN, left - GAP, TALLEST), fill=LINE, width=2)
     room = columns * (CELL + GAP) - GAP
@@ -188,13 +202,31 @@ def _ladder(sheet: _Sheet, shown: Shown, columns: int) -> int:
             top, bottom = bottom + GAP - 6, bottom
         corner = (left + column * (CELL + GAP), top)
         positive = candidate.id == shown.positive_id if shown.ladder else judgement.relevance > 0
-        bottom = max(bottom, _member(sheet, corner, candidate, judgement, positive, len(shown.query.grains)))
+        bottom = max(bottom, draw_candidate(sheet, corner, candidate, judgement, positive, len(shown.query.grains)))
     return bottom
 
 
-def _member(
-    sheet: _Sheet, corner: tuple[int, int], candidate: Candidate, judgement: Judgement, positive: bool, total: int
+def draw_candidate(
+    sheet: Sheet,
+    corner: tuple[int, int],
+    candidate: Candidate,
+    judgement: Judgement,
+    positive: bool,
+    total: int,
+    *,
+    label: str | None = None,
 ) -> int:
+    """Draw a candidate with what it is worth, and return the y below.
+
+    Args:
+        sheet: Where to.
+        corner: Left and top.
+        candidate: The candidate.
+        judgement: What it is worth.
+        positive: Whether it is a right answer.
+        total: Number of grains of the query.
+        label: What to write in place of a judgement without a grade.
+    """
     frame, thick = (GREEN, 5) if positive else (LINE, 2)
     if candidate.image is not None:
         sheet.picture(corner, candidate.image, CELL, frame, thick, candidate.id)
@@ -207,7 +239,7 @@ def _member(
     x, y = corner[0], corner[1] + CELL + 14
     if judgement.grade is None:
         colour = GREEN if judgement.relevance > 0 else RED
-        says = caption(None, None, list(judgement.violates or ()), judgement.relevance)
+        says = label or caption(None, None, list(judgement.violates or ()), judgement.relevance)
         return sheet.text((x, y), says, CELL, size=18, face="-Bold", colour=colour)
     grade = f"{judgement.grade}/{total}"
     if not judgement.violates:

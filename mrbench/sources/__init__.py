@@ -2,4 +2,7 @@
 
 from mrbench.sources.open import SOURCES, open_benchmark, parse_spec
 
-__all__ = ["SOURCES", "open_benchmark", "parse_spec"]
+load_benchmark = open_benchmark
+"""The public name of :func:`open_benchmark`."""
+
+__all__ = ["SOURCES", "load_benchmark", "open_benchmark", "parse_spec"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -21,11 +24,31 @@ def test_a_name_that_is_not_there() -> None:
         mrbench.nothing  # noqa: B018
 
 
+def test_what_the_readme_promises_is_public() -> None:
+    promised = (
+        *("load_benchmark", "load_model", "evaluate", "rescore", "read_results", "compare", "publish"),
+        *("write_benchmark", "plot_ladder", "plot_heat_map", "plot_sensitivity", "__version__"),
+    )
+    assert set(promised) <= set(mrbench.__all__)
+    assert mrbench.__version__ == version("mrbench")
+
+
+def test_every_public_name_is_declared_for_type_checkers() -> None:
+    tree = ast.parse(Path(mrbench.__file__).read_text(encoding="utf-8"))
+    (checking,) = [node for node in tree.body if isinstance(node, ast.If)]
+    imported = {alias.name for node in checking.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported | {"__version__"} == set(mrbench.__all__)
+
+
 def test_functions_stay_functions_once_their_modules_are_imported() -> None:
-    code = "import mrbench.evaluation, mrbench.sources; from mrbench import evaluate; assert callable(evaluate)"
+    code = (
+        "import mrbench.evaluation, mrbench.sources, mrbench.comparison, mrbench.leaderboard.publish\n"
+        "from mrbench import compare, evaluate, publish; assert all(map(callable, (compare, evaluate, publish)))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    code = "import sys, mrbench; assert not {'torch', 'transformers', 'pyarrow', 'pandas'} & set(sys.modules)"
+    heavy = "{'torch', 'transformers', 'pyarrow', 'pandas', 'matplotlib'}"
+    code = f"import sys, mrbench; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

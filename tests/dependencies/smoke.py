@@ -44,7 +44,7 @@ def main() -> None:
             "evaluate", "scenes", "--model", model, "--output", f"results/{model}", "--limit", "1", "--cache", "cache"
         )
     mrbench("rescore", "results/minilm", "scenes")
-    mrbench("leaderboard", "results", "--allow-limited", "--output", "board")
+    mrbench("leaderboard", "build", "results", "--allow-limited", "--output", "board")
     board = json.loads(Path("board/leaderboard.json").read_text(encoding="utf-8"))["boards"][0]
     assert len(board["rows"]) == 5, board
     print("the usual way works")

@@ -22,7 +22,7 @@ def description(source: Manifest, judge: Judge, measured: dict[str, Any]) -> str
         f"Built by `mrbench build captions` from {source.title} (digest `{source.content_sha256}`).",
         "The photos and captions belong to their owners; this benchmark gives no right to them.",
         "",
-        f"Grains and judgements come from the judge `{judge.name}` ({versions}). It reads captions, not pixels.",
+        f"Grains and judgements come from the judge `{judge.name}` ({versions}). {_reads(judge)}",
         "A photo keeps a grain where one of its captions says it, and violates it where none does and one contradicts",
         "it; anything else is unknown, and unknown is no judgement. A member of a ladder contradicts one, two or more",
         "grains and keeps all others. The judge errs: docs/reference/grains.md has measured rates.",
@@ -35,6 +35,12 @@ def description(source: Manifest, judge: Judge, measured: dict[str, Any]) -> str
             if task in facts:
                 lines += ["", f"**{task}**", "", *_counts(facts[task])]
     return "\n".join(lines)
+
+
+def _reads(judge: Judge) -> str:
+    if judge.sees_photos:
+        return "It looks at a photo and reads its captions; grains are those that the parser finds in a caption."
+    return "It reads captions, not pixels."
 
 
 def _counts(counts: dict[str, Any]) -> list[str]:

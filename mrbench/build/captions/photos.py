@@ -16,6 +16,7 @@ from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark, decode, pixel_sha256
 from mrbench.build.splits import Shares
 from mrbench.errors import InputError
+from mrbench.judge import Pictured
 from mrbench.records import SPLITS, AnyImage, Candidate, Grain, ImageData
 from mrbench.workers import Workers, ordered_map
 
@@ -58,6 +59,15 @@ class Photo:
     def texts(self) -> tuple[str, ...]:
         """The texts of all captions."""
         return tuple(caption.text for caption in self.captions)
+
+    @property
+    def shown(self) -> Pictured:
+        """What a judge is shown of the photo: all captions, and the picture."""
+        return Pictured(self.name, self.texts, self.image)
+
+    def shown_without(self, text: str) -> Pictured:
+        """Return what a judge is shown of the photo to judge one of its captions: the other ones, and the picture."""
+        return Pictured(self.name, tuple(other for other in self.texts if other != text), self.image)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class Planner:
         photo_of = {caption.text: caption.photo for caption in reversed(self.captions)}
         rewriter = Rewriter(self.grains, photo_of, self._judge)
         items = [
-            Item(ask.photo.name, ask.caption.text, ask.photo.texts, self.grains[ask.caption.text], grain)
+            Item(ask.photo.name, ask.caption.text, ask.photo.shown, self.grains[ask.caption.text], grain)
             for ask in asks
             for grain in ask.grains
             if grain.type in ask.backed
@@ -228,7 +228,7 @@ class Planner:
 
         A grain that another caption of the photo contradicts is not asked for: people disagree, or the judge errs.
         """
-        others = ((c.text, tuple(text for text in p.texts if text != c.text)) for p, c in pairs)
+        others = ((c.text, p.shown_without(c.text)) for p, c in pairs)
         for (photo, caption), verdict in zip(pairs, self._verdicts(others), strict=True):
             why = why_no_query(verdict.grains)
             if why is not None:
@@ -279,12 +279,12 @@ class Planner:
             yield from self._judge.judge(some)
 
     @staticmethod
-    def _caption_against_photo(ask: Ask, photo: Photo) -> list[tuple[str, tuple[str, ...]]]:
-        return [(ask.caption.text, photo.texts)]
+    def _caption_against_photo(ask: Ask, photo: Photo) -> list[tuple[str, Sequence[str]]]:
+        return [(ask.caption.text, photo.shown)]
 
     @staticmethod
-    def _photo_against_caption(ask: Ask, caption: Caption) -> list[tuple[str, tuple[str, ...]]]:
-        return [(ask.caption.text, (caption.text,)), (caption.text, ask.photo.texts)]
+    def _photo_against_caption(ask: Ask, caption: Caption) -> list[tuple[str, Sequence[str]]]:
+        return [(ask.caption.text, (caption.text,)), (caption.text, ask.photo.shown)]
 
 
 def _rewritten_id(text: str) -> str:

@@ -45,7 +45,7 @@ class Item:
 
     photo: str
     text: str
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     grains: tuple[Grain, ...]
     grain: Grain
 

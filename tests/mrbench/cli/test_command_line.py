@@ -38,7 +38,7 @@ def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProc
         (["show", "no-such-folder", "q"], "no-such-folder"),
         (["evaluate", "no-such-folder", "--model", "random"], "no-such-folder"),
         (["rescore", "no-such-folder", "no-such-benchmark"], "no-such-benchmark"),
-        (["leaderboard", "no-such-folder"], "no-such-folder"),
+        (["leaderboard", "build", "no-such-folder"], "no-such-folder"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(words: list[str], said: str, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_evaluate_prints_json_and_publishes(tiny: Benchmark, tmp_path: Path) -> 
     run = mrbench("evaluate", tiny.folder, "--model", "constant", "--output", tmp_path / "r", "--json")
     assert run.returncode == 0
     assert json.loads(run.stdout)["model"]["name"] == "constant"
-    board = mrbench("leaderboard", tmp_path / "r", "--output", tmp_path / "board")
+    board = mrbench("leaderboard", "build", tmp_path / "r", "--output", tmp_path / "board")
     assert board.returncode == 0
     assert "constant" in board.stdout
     assert (tmp_path / "board/index.html").is_file()

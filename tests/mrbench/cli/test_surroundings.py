@@ -43,7 +43,7 @@ def shell(words: str, cwd: Path, **environment: str) -> subprocess.CompletedProc
 QUERY = queries(next(iter(QUERIES)))[0].id
 COMMANDS = {
     "evaluate": "evaluate b --model constant --output out --overwrite",
-    "leaderboard": "leaderboard r2 --output board --overwrite",
+    "leaderboard": "leaderboard build r2 --output board --overwrite",
     "show": f"show b {QUERY}",
     "audit": "audit b --output audit",
     "validate": "validate b",

@@ -35,7 +35,7 @@ def test_two_checkpoints_of_one_name_stand_on_one_board(tiny: Benchmark, tmp_pat
         assert result["model"]["name"] == "random"
         assert result["model"]["control"] is False
         assert folder.name == f"random-{result['model']['revision'].removeprefix('sha256:')[:8]}"
-    board = mrbench(tmp_path, "leaderboard", "results")
+    board = mrbench(tmp_path, "leaderboard", "build", "results")
     assert board.returncode == 0, board.stderr
     shown = (tmp_path / "leaderboard" / "index.html").read_text()
     for result in results:
@@ -95,7 +95,7 @@ def test_two_number_formats_stand_on_one_board(tiny: Benchmark, tmp_path: Path) 
         words = ("--task", "i2i", "--model", spec, "--device", "cpu", "--dtype", dtype)
         run = mrbench(tmp_path, "evaluate", tiny.folder, *words)
         assert run.returncode == 0, run.stderr
-    board = mrbench(tmp_path, "leaderboard", "results")
+    board = mrbench(tmp_path, "leaderboard", "build", "results")
     assert board.returncode == 0, board.stderr
     shown = (tmp_path / "leaderboard" / "index.html").read_text()
     assert "tower (float32)" in shown

@@ -1,148 +1,21 @@
-"""The result file: scores of one model on one benchmark, and everything needed to believe them."""
+"""The result file: written, read and checked, and compared with what its run says."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mrbench.benchmark.manifest import STEM, task_from_json
 from mrbench.errors import ResultError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.measures import find_measure
-from mrbench.records import Task
+from mrbench.results.records import FORMAT, FORMAT_VERSION, GrainScore, PairCounts, Result, TaskResult
 
-FORMAT = "mrbench-result"
-FORMAT_VERSION = 2
 LONGEST_NAME = 200
 _NOT_SCORES = ("seconds", "task", "setting", "chance")  # which results of earlier versions lack
+_LATER = ("pair_counts",)  # what results of earlier versions lack, and others are compared in
 _ROUNDED = 1e-6  # values of single queries have six digits
-
-
-@dataclass(frozen=True, slots=True)
-class GrainScore:
-    """The score of a measure on one grain type, or on one step of the ladder.
-
-    Attributes:
-        score: In the range of the measure.
-        count: Number of pairs, probes or candidates behind it.
-        interval: 95 % interval, where there is one.
-    """
-
-    score: float
-    count: int
-    interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskResult:
-    """Scores of one task, or the word that there are none.
-
-    Attributes:
-        status: ``scored``, or ``not supported`` where the model cannot take the task: never a score of 0.
-        reason: Why there are no scores; empty when scored.
-        queries: Number of queries.
-        candidates: Size of the pool.
-        scores: Score by measure; :func:`mrbench.measures.declared` says what each name means.
-        by_grain: By measure, the score on each grain type.
-        by_loss: By measure, the score on candidates that lose 0, 1, 2, ... of the query's grains.
-        confusion: Share of the queries with two grain types whose first result loses the second, with their number,
-            ``{asked: {lost: share}}``.
-        intervals: 95 % interval of a score, by measure.
-        missing: Measures that cannot be had, with the reason; ``measure[grain type]`` where it is one type's.
-        left_out: By measure, the number of queries on which it is not defined, so that its score is without them.
-        per_query: By measure one value per query, in the order of the benchmark's file, for tests between models.
-        clusters: What each query is about: queries with the same word share art and are not independent.
-        seconds: Wall time by step.
-        task: What the benchmark says of the task: category, title, corpora, judgements, pool, measures, protocol.
-        setting: What else the scores depend on: corpora, exclusions, who judged.
-        chance: Exact expected value of a random order, by rank measure.
-        overlay: What further judgements laid over those of the data set change; empty where there are none. Of the
-            overlay ``name``, ``sha256``, ``rows``; of them ``pairs`` in this pool, and ``changed``: pairs that become
-            relevant or are it no more; ``scores``, ``intervals`` and ``chance`` over ``queries`` queries, without the
-            ``without_relevant`` that have no relevant candidate any more; and ``judged_queries``: the scores ``with``
-            and ``without`` over the ``queries`` that the overlay judges candidates of.
-        cut_texts: Number of ``queries``, ``candidates`` and ``variants`` whose text the model did not read to its end;
-            empty where the model does not say, and in results of before.
-        cut_pairs: Number of pairs with such a text, which no measure of grains counts, by grain type.
-    """
-
-    status: Literal["scored", "not supported"]
-    reason: str = ""
-    queries: int = 0
-    candidates: int = 0
-    scores: dict[str, float] = field(default_factory=dict)
-    by_grain: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    by_loss: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    confusion: dict[str, dict[str, GrainScore]] = field(default_factory=dict)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
-    per_query: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    clusters: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-    task: dict[str, Any] = field(default_factory=dict)
-    setting: dict[str, Any] = field(default_factory=dict)
-    chance: dict[str, float] = field(default_factory=dict)
-    overlay: dict[str, Any] = field(default_factory=dict)
-    cut_texts: dict[str, int] = field(default_factory=dict)
-    cut_pairs: dict[str, int] = field(default_factory=dict)
-
-    def definition(self, name: str) -> Task:
-        """Return the task of this name; results of format version 1 say no more than the name of one of ours.
-
-        Raises:
-            ResultError: They do not say what it is.
-        """
-        try:
-            return task_from_json(self.task or name)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ResultError("a result does not describe its task", where=name, got=str(error)) from error
-
-    @property
-    def pair_accuracy(self) -> dict[str, GrainScore]:
-        """Pair accuracy by grain type."""
-        return self.by_grain.get("pair_accuracy", {})
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One model on one split of one benchmark.
-
-    Attributes:
-        model: ``{"name", "revision", "dimension", "modalities", "device", "dtype", "control"}`` and other facts;
-            results of before say no ``control``.
-        benchmark: ``{"name", "title", "digest", "split", "pool", "tasks"}``, of a cut result ``distractors`` too:
-            candidates kept beside those that the queries need. Tasks are all that it has. Pool is
-            ``task`` (candidates of the task's modality) or ``union`` (all modalities).
-        limit: Number of queries per task it was cut to, or None. A cut result is no leaderboard entry.
-        environment: Versions and platform.
-        started: UTC time, ISO 8601.
-    """
-
-    model: dict[str, Any]
-    benchmark: dict[str, Any]
-    tasks: dict[str, TaskResult]
-    seed: int
-    limit: int | None
-    environment: dict[str, str]
-    command: str
-    started: str
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as it is written."""
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
-
-
-def model_key(model: Mapping[str, Any]) -> tuple[str, str, str, int]:
-    """Return what tells a model of a result from others: name, revision, number format, and where texts were cut.
-
-    The number format is empty where a result of before does not say it. The last is 0 where the user gave no length.
-    """
-    return str(model["name"]), str(model["revision"]), str(model.get("dtype", "")), int(model.get("text_limit") or 0)
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -177,7 +50,8 @@ def difference(written: Result, computed: Result, *, overlay: bool = True) -> st
     while pairs:
         one, other, name = pairs.pop()
         if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-            pairs += [(one[key], other[key], f"{name}.{key}") for key in reversed(one) if key not in ignored]
+            compared = (key for key in reversed(one) if key not in ignored and (one[key] or key not in _LATER))
+            pairs += [(one[key], other[key], f"{name}.{key}") for key in compared]
         elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
             pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
         elif isinstance(one, float) and isinstance(other, float):
@@ -240,7 +114,9 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         overlay=_overlay(part.get("overlay", {})),
         cut_texts={_text(what): _count(number) for what, number in part.get("cut_texts", {}).items()},
         cut_pairs={_text(grain): _count(number) for grain, number in part.get("cut_pairs", {}).items()},
+        pair_counts={_text(grain): _pair_counts(counts) for grain, counts in part.get("pair_counts", {}).items()},
     )
+    _check_pair_counts(task)
     for measure, values in task.per_query.items():
         if not len(values) == len(task.clusters) == queries:
             raise ValueError(f"{measure} has {len(values)} values and {len(task.clusters)} clusters, {queries} queries")
@@ -250,6 +126,21 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         if averaged and score is not None and abs(mean - score) > _ROUNDED:
             raise ValueError(f"{measure} is {score:g}, and the mean of its queries {mean:g}")
     return task
+
+
+def _pair_counts(part: dict[str, Any]) -> PairCounts:
+    return PairCounts(tuple(map(_count, part["right"])), tuple(map(_count, part["total"])))
+
+
+def _check_pair_counts(task: TaskResult) -> None:
+    for grain, counts in task.pair_counts.items():
+        if not len(counts.right) == len(counts.total) == task.queries:
+            raise ValueError(f"pairs of {grain} for {len(counts.total)} queries, {task.queries} queries")
+        if any(right > total for right, total in zip(counts.right, counts.total, strict=True)):
+            raise ValueError(f"more pairs of {grain} are right than there are")
+        score, number = task.pair_accuracy.get(grain), sum(counts.total)
+        if score is None or score.count != number or abs(sum(counts.right) / max(1, number) - score.score) > _ROUNDED:
+            raise ValueError(f"the pair accuracy of {grain} is not that of its pairs")
 
 
 def _overlay(part: dict[str, Any]) -> dict[str, Any]:

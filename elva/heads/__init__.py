@@ -1,0 +1,1 @@
+"""Linear heads on frozen encoders: trained on cached embeddings, in minutes on a CPU."""

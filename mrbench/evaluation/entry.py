@@ -1,0 +1,84 @@
+"""Check an entry of a leaderboard: is it a sound result, and does its run say the same?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mrbench.benchmark import Benchmark
+from mrbench.errors import ResultError
+from mrbench.evaluation.evaluation import RESULT, check_together, rescore
+from mrbench.results import Result, difference, read_result
+from mrbench.runs import RUN, read_run
+
+Status = Literal["recomputed", "run not scored", "self-reported"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCheck:
+    """What is known of an entry.
+
+    Attributes:
+        path: The entry.
+        model: Name of the model.
+        benchmark: Title of the benchmark.
+        status: ``recomputed``: every score was computed again from the run and is the same; ``run not scored``: the run
+            is there and whole, and nobody gave the benchmark that it takes to score it; ``self-reported``: no run.
+        scores: Number of scores that were computed again, over all tasks.
+    """
+
+    path: str
+    model: str
+    benchmark: str
+    status: Status
+    scores: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as ``--json`` prints it."""
+        return asdict(self)
+
+    @property
+    def says(self) -> str:
+        """What the status means, in a phrase."""
+        if self.status == "recomputed":
+            return f"recomputed: {self.scores:,} scores are those of the run"
+        if self.status == "self-reported":
+            return "self-reported: no run beside the result"
+        return "the run is whole and belongs to the result; --benchmark computes the scores from it"
+
+
+def check_entry(path: Path, benchmark: Callable[[Result], Benchmark | None]) -> EntryCheck:
+    """Check a result, and the run beside it where there is one.
+
+    Args:
+        path: A folder of ``evaluate``, or a result file. A run counts as beside a file only where the file is
+            ``result.json``.
+        benchmark: Returns the benchmark of a result, or None where it is not at hand.
+
+    Raises:
+        ResultError: The result is malformed or was cut, a table of the run was altered or lacks, the two do not belong
+            together, or the run gives another score.
+    """
+    file = path / RESULT if path.is_dir() else path
+    result = read_result(file)
+    if result.limit is not None:
+        got = f"{result.limit} queries per task"
+        raise ResultError("a result that was cut with --limit is no leaderboard entry", where=file, got=got)
+    about = str(path), str(result.model["name"]), str(result.benchmark["title"])
+    if file.name != RESULT or not (file.parent / RUN).exists():
+        return EntryCheck(*about, "self-reported")
+    opened = benchmark(result)
+    if opened is None:
+        check_together(file.parent, result, read_run(file.parent))
+        return EntryCheck(*about, "run not scored")
+    computed = rescore(file.parent, opened)
+    if differs := difference(result, computed):
+        raise ResultError("a score is not that of the run", where=file, got=differs)
+    return EntryCheck(*about, "recomputed", sum(map(_number_of_scores, computed.to_json()["tasks"].values())))
+
+
+def _number_of_scores(task: dict[str, Any]) -> int:
+    tables = (task["by_grain"], task["by_loss"], task["confusion"])
+    return len(task["scores"]) + sum(len(part) for table in tables for part in table.values())
