@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 .PHONY: demo test lint type unit demo-small test-lowest entries clean
 
 demo: $(READY)
-	$(BIN)/mrbench demo --output demo
+	$(BIN)/mrbench demo --output demo --entries leaderboards/entries
 
 test: lint type unit demo-small
 

@@ -39,6 +39,8 @@ COMMANDS = (
     "models show",
     "train",
     "train elva",
+    "train head",
+    "train mend",
     "train plug-in",
     "grains",
     "grade",

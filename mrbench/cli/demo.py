@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +15,26 @@ from mrbench.errors import BenchmarkError
 from mrbench.files import write_json_atomic
 from mrbench.folders import FolderKind, check_replaceable
 
+if TYPE_CHECKING:
+    from mrbench.results import Result
+
 FOLDER = FolderKind("demo.json", holds=".*")
+_PICTURES = 400  # of a benchmark, on the pages
 
 
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("demo"),
     small: Annotated[bool, typer.Option("--small", help="A few queries only, to see that everything works.")] = False,
+    entries: Annotated[
+        Path | None,
+        typer.Option(
+            "--entries",
+            metavar="DIR",
+            help="Results of models that take too long for a demo. Those on the same benchmarks join the leaderboard, "
+            "marked as committed; nothing is measured of them.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Seed = 0,
     workers: Workers = WORKERS,
     as_json: Json = False,
@@ -38,20 +53,43 @@ def demo(
     for folder in folders:
         _validate(folder)
     results = [_evaluate(folder, output, name, seed) for folder in folders for name in _models()]
-
-    from mrbench.benchmark import Benchmark
-    from mrbench.leaderboard import boards, find_runs, publish, read_results, terminal
-
-    read = read_results(results)
-    opened = [Benchmark(folder, verify=False) for folder in folders]  # checked when they were evaluated
-    published = publish(read, output / "leaderboard", overwrite=True, benchmarks=opened, runs=find_runs(results))
+    read = _read(results, entries)
+    published = _publish(read, output / "leaderboard", folders, results)
     note(f"demo finished in {time.perf_counter() - start:.0f} s")
     if as_json:
         print_json({name: str(path) for name, path in published.items()})
         return
+    from mrbench.leaderboard import boards, terminal
+
     for board in boards(read):
         say(terminal(board))
     say(f"page: {published['html'].absolute()}")
+
+
+def _read(measured: list[Path], entries: Path | None) -> list[Result]:
+    """Return what was measured, and of committed results those on the same benchmarks of other models, so marked."""
+    from mrbench.leaderboard import read_results
+
+    found = list(read_results(measured))
+    if entries is None:
+        return found
+    settings = {result.setting for result in found}
+    known = {(result.setting, result.model["name"]) for result in found}
+    return found + [
+        replace(result, model={**result.model, "committed": True})
+        for result in read_results(entries)
+        if result.setting in settings and (result.setting, result.model["name"]) not in known
+    ]
+
+
+def _publish(read: list[Result], board: Path, folders: list[Path], results: list[Path]) -> dict[str, Path]:
+    from mrbench.benchmark import Benchmark
+    from mrbench.leaderboard import find_runs, publish
+
+    note(f"publishing {board}")
+    opened = [Benchmark(folder, verify=False) for folder in folders]  # checked when they were evaluated
+    runs = find_runs(results)
+    return publish(read, board, overwrite=True, benchmarks=opened, runs=runs, pictures=_PICTURES)
 
 
 def _build(output: Path, small: bool, seed: int, workers: int) -> list[Path]:

@@ -1,0 +1,31 @@
+"""The demo's leaderboard: committed results stand beside measured ones, marked, and only where they belong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tiny_benchmark import write_tiny
+
+from mrbench.cli.demo import _read
+from mrbench.evaluation import evaluate
+from mrbench.leaderboard import boards
+from mrbench.models.zoo import load_model
+from mrbench.results import read_result, write_result
+
+
+def test_committed_results_of_other_models_on_the_same_benchmark_are_marked(tmp_path: Path) -> None:
+    tiny = write_tiny(tmp_path / "tiny")
+    measured = tmp_path / "results/random/result.json"
+    evaluate(tiny, load_model("random"), measured.parent)
+    made = read_result(measured)
+    slow = replace(made, model={**made.model, "name": "slow", "revision": "1"})
+    elsewhere = replace(slow, benchmark={**made.benchmark, "digest": "0" * 64})
+    for name, result in (("again", made), ("slow", slow), ("elsewhere", elsewhere)):
+        (tmp_path / "entries").mkdir(exist_ok=True)
+        write_result(tmp_path / f"entries/{name}.json", result)
+    read = _read([measured], tmp_path / "entries")
+    assert len(read) == 2
+    (board,) = boards(read)
+    assert sorted(row.label for row in board.rows) == ["random", "slow (committed)"]
+    assert len(_read([measured], None)) == 1
