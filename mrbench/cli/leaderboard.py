@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mrbench.cli.common import ImageRootOption, Json, Overwrite, print_json
 from mrbench.cli.streams import note, say
@@ -15,7 +16,20 @@ if TYPE_CHECKING:
     from mrbench.benchmark import Benchmark
     from mrbench.results import Result
 
-app = typer.Typer(help="Publish results, and check an entry before it is published.", no_args_is_help=True)
+
+class BuildByDefault(TyperGroup):
+    """Takes ``mrbench leaderboard RESULT...`` for ``mrbench leaderboard build RESULT...``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the command in front of words that name none."""
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    help="Publish results, and check an entry before it is published.", no_args_is_help=True, cls=BuildByDefault
+)
 
 
 @app.command("build")

@@ -301,3 +301,12 @@ def test_a_manifest_that_lies_is_one_line(
     assert run.stderr.count("\n") == 1
     assert said in run.stderr
     assert not (tmp_path / "results").exists()
+
+
+def test_leaderboard_builds_where_no_command_is_named(tmp_path: Path) -> None:
+    entries = Path(__file__).parents[3] / "leaderboards/entries"
+    short = mrbench("leaderboard", entries, "--output", tmp_path / "short")
+    long = mrbench("leaderboard", "build", entries, "--output", tmp_path / "long")
+    assert short.returncode == long.returncode == 0, short.stderr
+    assert short.stdout.replace("short", "long") == long.stdout
+    assert "Usage" in mrbench("leaderboard", "--help").stdout

@@ -191,9 +191,9 @@ def test_choices(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("- a\n- {model: b, dtype: float32}")
     found = chosen(["c"], tmp_path / "m.yaml", dtype="bfloat16", device="cpu")
     assert found == [
-        ModelChoice("c", None, "bfloat16", "cpu"),
-        ModelChoice("a", None, "bfloat16", "cpu"),
-        ModelChoice("b", None, "float32", "cpu"),
+        ModelChoice("c", dtype="bfloat16", device="cpu"),
+        ModelChoice("a", dtype="bfloat16", device="cpu"),
+        ModelChoice("b", dtype="float32", device="cpu"),
     ]
     for words, name, message in (
         ([], None, "no model"),
