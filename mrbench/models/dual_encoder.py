@@ -31,6 +31,7 @@ from mrbench.models.families import (
     vision_settings,
 )
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
+from mrbench.models.other_adapter import check_adapter
 from mrbench.models.peft_adapter import find_parts, merged
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
 from mrbench.models.pretrained import loading, resolve_device, writing_weights
@@ -105,6 +106,7 @@ class DualEncoder:
         parts = find_parts(source)
         found = parts.base
         source = str(found.folder)
+        check_adapter("hf", found.folder)
         weights = weights_of(found.folder)
         config = config_of(found.folder)
         self._kind, self._family = config.model_type, FAMILIES[config.model_type]

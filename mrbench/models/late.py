@@ -23,6 +23,7 @@ from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches
 from mrbench.models.hub import Checkpoint
 from mrbench.models.mllm_checkpoint import check_loaded, raw_config
+from mrbench.models.other_adapter import check_adapter
 from mrbench.models.pixels import TRIAL, widened
 from mrbench.models.plain_text import PlainText, first_tokens
 from mrbench.models.pretrained import loading, resolve_device
@@ -82,6 +83,7 @@ def load_late(
         raise InputError("unknown dtype", where="dtype", got=dtype, accepted=", ".join(DTYPES))
     is_folder = os.path.isdir(os.path.expanduser(spec))  # noqa: PTH111, PTH112 - Path.is_dir raises on long names
     found = find_checkpoint(spec) if is_folder else find_whole_checkpoint(spec)
+    check_adapter("late", found.folder)
     config = raw_config(found.folder) if (found.folder / "config.json").is_file() else {}
     if config.get("model_type") not in FAMILIES and (found.folder / "modules.json").is_file():
         from mrbench.models.late_sentence_transformer import LateSentenceTransformer

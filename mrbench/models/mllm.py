@@ -20,6 +20,7 @@ from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches
 from mrbench.models.mllm_checkpoint import choose_template, hub_ids, load_parts, raw_config, split_template
 from mrbench.models.mllm_prompt import Picture, PictureReader, PromptTokens, span_of
+from mrbench.models.other_adapter import check_adapter
 from mrbench.models.peft_adapter import find_parts
 from mrbench.models.pixels import TRIAL, Scaling
 from mrbench.models.pretrained import loading, resolve_device
@@ -122,6 +123,7 @@ class Mllm:
         self._device = resolve_device(device)
         parts = find_parts(source)
         folder = parts.base.folder
+        check_adapter("mllm", folder)
         weights = weights_of(folder)
         config = raw_config(folder)
         self.how: Template = choose_template(named, hub_ids(parts), folder, config)

@@ -22,6 +22,7 @@ from mrbench.models.common import files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.guard import guarded
 from mrbench.models.hub import Checkpoint
+from mrbench.models.other_adapter import check_adapter
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
 from mrbench.models.spec_options import split_options, whole_number
@@ -254,6 +255,7 @@ def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()
         trusted: Whether its code may run.
         known: Names of modules that the library replaces by its own.
     """
+    check_adapter("late" if known else "st", snapshot.folder)
     path = snapshot.folder / "modules.json"
     if not path.is_file():
         raise ModelError(

@@ -201,9 +201,9 @@ def test_a_missing_key_a_pickle_and_a_foreign_type_are_refused(kind, folders, tm
     with pytest.raises(ModelError, match="pickled ones can run code"):
         load_model(f"late:{pickled}")
     other = shutil.copytree(folders[kind], tmp_path / "other")
-    (other / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    (other / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(
-        ModelError, match=r"no adapter for this type of model; .*got: 'clip'; accepted: colpali, colqwen2"
+        ModelError, match=r"no adapter for this type of model; .*got: 'bert'; accepted: colpali, colqwen2"
     ):
         load_model(f"late:{other}")
 
