@@ -61,7 +61,7 @@ def main() -> None:
     for name, value in (("models", 50), ("tasks", 8), ("queries", 8000)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--keep", type=Path, help="folder to write to, and keep")
-    parser.add_argument("command", nargs="*", default=["leaderboard"], help="the command that publishes")
+    parser.add_argument("command", nargs="*", default=["leaderboard", "build"], help="the command that publishes")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
         folder = options.keep or Path(made)

@@ -70,14 +70,27 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.ends) - 1
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        """Refuse to become one array, for which NumPy would read item after item without end.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("items have different numbers of vectors: read .flat and .counts, or [i].flat")
+
     @property
     def counts(self) -> Ints:
         """Number of vectors of each item, shape ``(num_items,)``."""
         return np.diff(self.ends)
 
     def __getitem__(self, rows: int | slice | Sequence[int] | Ints) -> Ragged:
-        """Return some items: of a number or a slice without a step a view, of a list a copy."""
+        """Return some items: of a number or a slice without a step a view, of a list a copy.
+
+        Raises:
+            IndexError: There is no item of this number.
+        """
         if isinstance(rows, int):
+            rows = range(len(self))[rows]
             rows = slice(rows, rows + 1)
         if isinstance(rows, slice) and rows.step is None:
             start, stop, _ = rows.indices(len(self))

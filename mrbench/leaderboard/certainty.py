@@ -62,8 +62,14 @@ def certainty(
     sizes = [len(models[0][task].clusters) for task in tasks]
     task_of = np.repeat(np.arange(len(tasks)), sizes)
     values = np.array([[value for task in tasks for value in parts[task].per_query[measure]] for parts in models])
-    inside = (task_of[:, None] == np.arange(len(tasks))).astype(float)
-    columns = np.concatenate([inside, *(inside * row[:, None] for row in values)], axis=1)
+    number = int(codes.max()) + 1
+    # Sums by cluster: how many queries of each task, then the values of each model on each task.
+    columns = np.zeros((number, len(models) + 1, len(tasks)))
+    for task in range(len(tasks)):
+        some = task_of == task
+        columns[:, 0, task] = np.bincount(codes[some], minlength=number)
+        for model, row in enumerate(values, start=1):
+            columns[:, model, task] = np.bincount(codes[some], weights=row[some], minlength=number)
 
     def overall(sums: Any) -> Any:
         by_task = sums.reshape(len(sums), len(models) + 1, len(tasks))
@@ -71,8 +77,8 @@ def certainty(
         return np.nanmean(by_task[:, 1:] / drawn, axis=2)
 
     better = -1.0 if lower_is_better else 1.0
-    drawn = statistics.bootstrap(columns, codes, overall, resamples=RESAMPLES)
-    intervals = [statistics.bootstrap_interval(column, int(codes.max()) + 1) for column in drawn.T]
+    drawn = statistics.bootstrap(columns.reshape(number, -1), np.arange(number), overall, resamples=RESAMPLES)
+    intervals = [statistics.bootstrap_interval(column, number) for column in drawn.T]
     ranked = np.flatnonzero(~np.array(controls, dtype=bool))
     weighted = values / np.repeat(sizes, sizes)  # so that the sum over queries is the sum of the tasks' means
     ranks, groups = {}, {}

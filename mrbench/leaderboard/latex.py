@@ -1,52 +1,74 @@
-"""The rankings as LaTeX tables, with the package booktabs."""
+"""The leaderboard as tables of LaTeX, for a paper."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from mrbench.leaderboard.data import Board
-from mrbench.leaderboard.wording import decimal, measure
+from mrbench.leaderboard.data import CHANCE, Board, Cell, one_line
+from mrbench.leaderboard.wording import MISSING, about, decimal, measure
 
-_ESCAPES = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "→": r"$\rightarrow$",
-    "—": "--",
-}
+HEAD = "% Written by mrbench export latex."
+"""The first line, by which a file of ours is known."""
+_SYMBOLS = {"→": r"$\rightarrow$", "—": "---", "±": r"$\pm$"}
 
 
 def render_latex(boards: Sequence[Board]) -> str:
-    """Return one table a board: the main measure of each model on each task, controls below a rule."""
-    head = "% \\usepackage{booktabs}\n"
-    return head + "\n".join("\n".join(_table(board)) + "\n" for board in boards)
+    """Return a table of models for each board, and one of pair accuracy by grain; they need ``booktabs``."""
+    parts = [HEAD, r"% Needs \usepackage{booktabs}; names in other scripts need LuaLaTeX or XeLaTeX.", ""]
+    for board in boards:
+        parts += [f"% {one_line(board.title)}: {about(board)}", _tabular(*_ranking(board), 1), ""]
+        if board.grains:
+            parts += [f"% Pair accuracy by {board.noun}, {CHANCE:.2f} is chance.", _tabular(*grain_rows(board), 2), ""]
+    return "\n".join(parts)
 
 
-def escape(text: str) -> str:
-    r"""Return LaTeX that shows the text as it is.
+def grain_rows(board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the pair accuracies: a line for each task and model, a column for each grain type."""
+    head = ["task", "model", *board.grains]
+    rows = [
+        [panel.title, with_kind(line.label, line.control), *(_score(cell, 2) for cell in line.cells)]
+        for panel in board.panels
+        for line in panel.lines
+    ]
+    return head, rows
 
-    >>> escape("a_b & 100%")
-    'a\\_b \\& 100\\%'
-    """
-    return re.sub(r"[&%$#_{}\\~^→—]", lambda match: _ESCAPES[match[0]], text)
+
+def with_kind(label: str, control: bool) -> str:
+    """Return the name of a row, and that it is a control where it is one."""
+    return f"{label} (control)" if control else label
 
 
-def _table(board: Board) -> Iterator[str]:
-    overall = ["overall"] if board.main else []
-    yield f"\\begin{{tabular}}{{l{'r' * (len(overall) + len(board.tasks))}}}"
-    yield "\\toprule"
-    titles = [head.title if board.main else f"{head.title}, {measure(head.main)}" for head in board.tasks]
-    yield " & ".join(["model", *overall, *map(escape, titles)]) + " \\\\"
-    yield "\\midrule"
-    for control in (False, True):
-        rows = [row for row in board.rows if row.control == control]
-        if control and rows:
-            yield "\\midrule"
-        for row in rows:
-            cells = [*([row.overall] if overall else []), *row.tasks]
-            yield " & ".join([escape(row.label), *(escape(decimal(cell.score)) for cell in cells)]) + " \\\\"
-    yield "\\bottomrule"
-    yield "\\end{tabular}"
-    yield f"% {escape(board.title)}, {escape(board.split)}, digest {escape(board.digest[:12])}"
+def _ranking(board: Board) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of the main measures: a column for each task, and the mean where there is one."""
+    overall = ["overall"] if board.main and len(board.tasks) > 1 else []
+    mains = {head.main for head in board.tasks}
+    head = [
+        "model",
+        *overall,
+        *(f"{h.title}" + ("" if len(mains) == 1 else f", {measure(h.main)}") for h in board.tasks),
+    ]
+    rows = [
+        [with_kind(row.label, row.control), *([_score(row.overall)] if overall else []), *map(_score, row.tasks)]
+        for row in board.rows
+    ]
+    chance = [MISSING if h.chance is None else decimal(h.chance) for h in board.tasks]
+    return head, [*rows, ["a random order", *(MISSING for _ in overall), *chance]]
+
+
+def _score(cell: Cell, digits: int = 3) -> str:
+    """Return a score with half the width of its interval."""
+    text = decimal(cell.score, digits)
+    half = 0 if cell.interval is None else (cell.interval[1] - cell.interval[0]) / 2
+    return f"{text} ±{half:.{digits}f}" if half else text
+
+
+def _tabular(head: list[str], rows: list[list[str]], texts: int) -> str:
+    """Return a tabular; pandas escapes the texts."""
+    import pandas as pd
+
+    columns = "l" * texts + "r" * (len(head) - texts)
+    frame = pd.DataFrame(rows, columns=head, dtype=str)
+    text = frame.to_latex(index=False, escape=True, column_format=columns)
+    for character, command in _SYMBOLS.items():
+        text = text.replace(character, command)
+    return str(text).rstrip()

@@ -105,10 +105,7 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         intervals={_text(measure): _interval(value) for measure, value in part["intervals"].items()},
         missing={_text(measure): _text(reason) for measure, reason in part["missing"].items()},
         left_out={_text(measure): _count(number) for measure, number in part.get("left_out", {}).items()},
-        per_query={
-            _text(measure): tuple(_score(measure, value) for value in values)
-            for measure, values in part["per_query"].items()
-        },
+        per_query={_text(measure): _values(measure, values) for measure, values in part["per_query"].items()},
         clusters=tuple(_text(name) for name in part["clusters"]),
         seconds={k: float(v) for k, v in part["seconds"].items()},
         task=dict(part.get("task", {})),
@@ -212,6 +209,16 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError(f"a score is not a number: {value!r}")
     return float(value)
+
+
+def _values(measure: str, values: list[Any]) -> tuple[float, ...]:
+    """Return the values of single queries; equal ones are one object, since most are 0 or 1 and there are millions."""
+    checked: dict[Any, float] = {}
+    for value in set(values):
+        checked[value] = _score(measure, value)
+    if not {type(value) for value in values} <= {int, float}:
+        raise TypeError("a score is not a number")  # True equals 1
+    return tuple(checked[value] for value in values)
 
 
 def _score(measure: str, value: Any) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mrbench.errors import ResultError
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 1000
+_KEPT = 1 << 25  # numbers of a draw that are kept for the next one, 64 MiB
 
 
 def cluster_codes(names: Sequence[str]) -> Array:
@@ -55,12 +57,22 @@ def bootstrap(
     number = int(clusters.max()) + 1
     sums = np.zeros((number, columns.shape[1]))
     np.add.at(sums, clusters, columns)
+    keep = number * resamples <= _KEPT  # tasks of one benchmark have as many clusters, and are drawn alike
+    drawn = _kept_draws(number, resamples, seed) if keep else _draws(number, resamples, seed)
+    return np.concatenate([function(weights @ sums) for weights in drawn])
+
+
+def _draws(number: int, resamples: int, seed: int) -> Iterator[Array]:
+    """Yield how often each cluster is drawn, some resamples at a time, shape ``(resamples, number)``."""
     rng = np.random.default_rng(seed)
-    values = []
     for start in range(0, resamples, _BLOCK):
-        weights = rng.multinomial(number, np.full(number, 1 / number), size=min(_BLOCK, resamples - start))
-        values.append(function(weights @ sums))
-    return np.concatenate(values)
+        yield rng.multinomial(number, np.full(number, 1 / number), size=min(_BLOCK, resamples - start))
+
+
+@lru_cache(maxsize=1)
+def _kept_draws(number: int, resamples: int, seed: int) -> list[Array]:
+    smallest = np.uint16 if number < 1 << 16 else np.uint32
+    return [weights.astype(smallest) for weights in _draws(number, resamples, seed)]
 
 
 def bootstrap_interval(values: Array, number_of_clusters: int, *, level: float = 0.95) -> tuple[float, float]:

@@ -6,7 +6,7 @@ Candidates are numbered as queries name them, ladders first, so that one query n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +154,7 @@ def _write_queries(
     row_of = {query_id: row for row, query_id in enumerate(pool.query_ids.tolist())}
     texts = [""] * len(row_of)
     asks: list[list[int]] = [[] for _ in row_of]
+    steps = _steps(pool, ladder, number_of)
     instructions: dict[str, int] = {}
     shard: dict[int, list[Any]] = {}
     for query in benchmark.queries(pool.task, split):
@@ -166,7 +167,7 @@ def _write_queries(
             [[_number(types, g.type), clean(g.value)] for g in query.grains],
             instruction,
             art.address(query.image),
-            _steps(pool, row, ladder[row], number_of),
+            steps[row],
         ]
         texts[row] = _short(query)
         asks[row] = [_number(types, grain.type) for grain in query.grains]
@@ -182,16 +183,20 @@ def _short(query: Query) -> str:
     return clean(said)[:90]
 
 
-def _steps(pool: TaskPool, row: int, members: Ints, number_of: Ints) -> list[list[Any]]:
-    """Return each member of a ladder: candidate, grade, grains asked, whether it is relevant, the types it violates."""
-    query = np.full(len(members), row, dtype=np.int64)
+def _steps(pool: TaskPool, ladder: Sequence[Ints], number_of: Ints) -> list[list[list[Any]]]:
+    """Return the members of each ladder: candidate, grade, grains asked, whether relevant, the types it violates."""
+    sizes = list(map(len, ladder))
+    query, members = np.repeat(np.arange(len(ladder)), sizes), np.concatenate(ladder)
     kept, asked = pool.judgements.kept_of(query, members)
-    violates = pool.judgements.violates_of(query, members)
-    relevant = is_relevant(pool, query, members)
-    return [
-        [int(number_of[at]), int(kept[i]), int(asked[i]), int(relevant[i]), _bits(int(violates[i]))]
-        for i, at in enumerate(members)
-    ]
+    columns = (
+        number_of[members],
+        kept,
+        asked,
+        is_relevant(pool, query, members).astype(int),
+        pool.judgements.violates_of(query, members),
+    )
+    rows = iter(zip(*(column.tolist() for column in columns), strict=True))
+    return [[[*cells, _bits(mask)] for *cells, mask in islice(rows, size)] for size in sizes]
 
 
 def _write_candidates(

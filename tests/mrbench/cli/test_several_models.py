@@ -111,7 +111,7 @@ def test_two_dtypes_under_one_name_have_folders_of_their_own(run: Any) -> None:
         "mean-float16": "float16",
     }
     with pytest.raises(SystemExit):
-        main(["leaderboard", "results", "--output", "board"])
+        main(["leaderboard", "build", "results", "--output", "board"])
     with Path("board/leaderboard.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {(row["model"], row["dtype"]) for row in rows} == {("mean", f) for f in ("float32", "float16", "bfloat16")}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from mrbench.leaderboard import Board
+from mrbench.leaderboard.site.pages import pages
+from mrbench.leaderboard.site.view import Site, views
 from mrbench.results import GrainScore, Result, TaskResult
 
 GRAINS = {"activity": 0.81, "direction": 0.47, "gender": 0.74, "hair": 0.66, "skin tone": 0.52}
@@ -81,6 +85,12 @@ def samples(**changes: object) -> list[Result]:
             **changes,
         ),
     ]
+
+
+def site_text(boards: Sequence[Board]) -> str:
+    """All pages of some boards that show them without a script, one after the other."""
+    made = [(b, [result(row.model, {}, revision=row.revision) for row in b.rows]) for b in boards]
+    return "\n".join(text for _, text in pages(Site(views(made))))
 
 
 HOSTILE = (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from mrbench.leaderboard.html import render_html
-from result_samples import result, task
+from result_samples import result, site_text, task
 
 from mrbench.leaderboard import Board, boards, terminal
 from mrbench.leaderboard.markdown import render_markdown
@@ -33,7 +32,7 @@ def test_at_chance_on_every_grain_is_said_and_nothing_is_marked() -> None:
     made = board(scored({"count": (0.52, (0.45, 0.59)), "relation": (0.46, (0.39, 0.53)), "size": (0.5, (0.4, 0.6))}))
     assert made.rows[0].reading == "at chance on every grain (0.46 to 0.52, chance 0.50)"
     assert not marked(made)
-    for text in (terminal(made), render_markdown([made]), render_html([made])):
+    for text in (terminal(made), render_markdown([made]), site_text([made])):
         assert "at chance on every grain" in text
         assert "sharpest" not in text
         assert "blindest grain: " not in text

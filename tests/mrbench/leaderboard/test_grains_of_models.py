@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mrbench.leaderboard.html import render_html
-from result_samples import result, task
+from result_samples import result, site_text, task
 
 from mrbench.errors import ResultError
 from mrbench.leaderboard import boards, publish
@@ -64,7 +63,7 @@ def test_the_line_is_shown_everywhere(tmp_path: Path) -> None:
     results = [composed("a", halves({0, 5}, {1}))]
     board = boards(results)[0]
     line = "30.0% of 10 queries"
-    assert line in render_html([board])
+    assert line in site_text([board])
     assert line in render_markdown([board]).replace("\\", "")
     paths = publish(results, tmp_path / "out")
     assert json.loads(paths["json"].read_text())["boards"][0]["one_part"][0]["share"] == pytest.approx(0.3)
@@ -92,7 +91,7 @@ def test_sensitivity_has_a_heat_map_that_says_what_is_missing() -> None:
     )
     assert cells["hair"].reason == "not scored: no two queries share no grain"
     assert {cell.score for cell in panel.lines[1].cells} == {None}
-    page = render_html([board])
+    page = site_text([board])
     assert 'class="h14" data-value="0.42" title="40 queries without it, 95 %: 0.320 to 0.520"' in page
     assert 'class="h0" data-value="-1.7"' in page
     assert 'title="not scored: the benchmark has no &lt;degrained&gt; queries"' in page
@@ -105,7 +104,7 @@ def test_sensitivity_has_a_heat_map_that_says_what_is_missing() -> None:
 def test_no_sensitivity_no_map() -> None:
     board = boards([result("a", {"t2i": task(0.5)})])[0]
     assert board.sensitivity == ()
-    assert "Calibrated" not in render_html([board]) + render_markdown([board])
+    assert "Calibrated" not in site_text([board]) + render_markdown([board])
 
 
 def test_confusion_without_counts_is_read_as_none(tmp_path: Path) -> None:
@@ -140,8 +139,8 @@ def test_what_first_results_lose_is_a_mean_over_tasks_weighted_by_queries() -> N
     assert (board.rows[table.row].label, table.tasks) == ("m", "t2i, i2t")
     found = {asked: [(cell.score, cell.count) for cell in cells] for asked, cells in table.lines}
     assert found == {"a": [(0.125, 40), (1.0, 4)], "b|": [(0.25, 4), (0.5, 4)]}
-    page = render_html([board])
-    assert "<summary>What the first result loses</summary>" in page
+    page = site_text([board])
+    assert "<h3>What the first result loses</h3>" in page
     assert '<td title="40 queries">0.12</td>' in page
     assert "| m | b\\| | 0.25 | 0.50 |" in render_markdown([board])
 
@@ -149,7 +148,7 @@ def test_what_first_results_lose_is_a_mean_over_tasks_weighted_by_queries() -> N
 def test_no_table_where_no_result_tells_what_is_lost() -> None:
     board = boards([result("m", {"t2i": task(0.5)})])[0]
     assert board.confusion == ()
-    assert "first result loses" not in render_html([board])
+    assert "first result loses" not in site_text([board])
     assert "first result loses" not in render_markdown([board])
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from mrbench.leaderboard.html import render_html
 from open_benchmarks import write_open
+from result_samples import site_text
 
 from mrbench.errors import ResultError
 from mrbench.evaluation import evaluate, rescore
@@ -44,7 +44,7 @@ def board(results: list[Result]) -> Board:
 
 
 def renderings(made: Board) -> dict[str, str]:
-    return {"terminal": terminal(made), "markdown": render_markdown([made]), "html": render_html([made])}
+    return {"terminal": terminal(made), "markdown": render_markdown([made]), "html": site_text([made])}
 
 
 def test_a_task_is_ranked_by_its_own_measure(results: dict[str, list[Result]]) -> None:
@@ -109,7 +109,7 @@ def test_tasks_of_different_measures_have_no_mean(results: dict[str, list[Result
     for text in renderings(made).values():
         assert "different" in text
         assert "nDCG@10" in text
-    assert "Overall" not in render_html([made])
+    assert "Overall" not in site_text([made])
     assert "overall |" not in render_markdown([made])
     rows = list(csv.DictReader(io.StringIO(render_csv([made]))))
     assert {(r["measure"], r["score"]) for r in rows if r["task"] == "all"} == {("", "")}
@@ -126,7 +126,7 @@ def test_low_ranks_are_good_where_the_main_measure_is_a_rank(results: dict[str, 
     scores = [row.overall.score for row in made.rows if row.overall.score is not None]
     assert scores == sorted(scores)
     assert scores[0] < scores[-1]
-    page = render_html([made])
+    page = site_text([made])
     assert "lower is better" in page
     assert 'aria-sort="ascending"' in page
     assert '<rect class="bar"' not in page  # a bar is a share

@@ -33,5 +33,5 @@ def test_every_command_takes_a_late_model(tiny: Benchmark, tmp_path: Path, monke
     assert "tiny-colpali" in mrbench("cache", "info", "--cache", "kept")
     again = json.loads(mrbench("rescore", "out", tiny.folder, "--json"))
     assert again["tasks"]["t2i"]["scores"] == written["tasks"]["t2i"]["scores"]
-    mrbench("leaderboard", "out", "--output", "board")
+    mrbench("leaderboard", "build", "out", "--output", "board")
     assert "tiny-colpali" in Path("board/leaderboard.md").read_text()

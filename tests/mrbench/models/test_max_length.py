@@ -179,7 +179,7 @@ def test_the_commands_take_it_and_two_lengths_are_two_models(
     results = [read_result(folder / "result.json") for folder in folders]
     assert sorted(result.model.get("text_limit", 0) for result in results) == [0, 6, 9]
     assert ["--max-length 6" in result.command for result in results].count(True) == 1
-    assert run("leaderboard", "out", "--output", "board") == 0
+    assert run("leaderboard", "build", "out", "--output", "board") == 0
     capfd.readouterr()
     said = Path("board/leaderboard.md").read_text()
     assert {part in said for part in ("texts of 6 tokens", "texts of 9 tokens", "whole texts")} == {True}

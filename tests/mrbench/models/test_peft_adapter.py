@@ -172,6 +172,6 @@ def test_a_download_of_an_adapter_takes_what_is_read(clip: Path, adapter: Path, 
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | hub, timeout=90
         )
-    assert done.stdout.startswith("org/tiny Checkpoint("), done.stderr
+    assert done.stdout == "org/tiny tiny-clip\n", done.stderr
     snapshot = tmp_path / "home" / "hub" / "models--org--tiny" / "snapshots" / COMMIT
     assert {path.name for path in snapshot.iterdir()} == {"adapter_config.json", WEIGHTS}
