@@ -168,7 +168,7 @@ def grid(objective: str, *, identity: bool = False, rate: float | None = None) -
     """
     rates = (1e-4, 1e-3) if identity else (1e-3, 3e-3)
     if objective != "infonce":
-        settings = [Setting(tau, 3e-4 if identity else 1e-3, weight) for tau in (0.05, 0.1) for weight in (0.3, 1.0)]
+        settings = [Setting(0.05, step, weight) for step in rates for weight in (0.3, 1.0)]
     else:
         settings = [Setting(tau, step) for tau in (0.05, 0.1) for step in rates]
     if rate is None:
