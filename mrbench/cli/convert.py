@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import WORKERS, BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
-from mrbench.cli.streams import say
+from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
+from mrbench.words import one_line
 
 
 def convert(
@@ -34,6 +35,10 @@ def convert(
         raise InputError("unknown way to keep images", where="--images", got=images, accepted="copy, reference")
     benchmark = open_benchmark(spec, image_root=image_root)
     manifest = run(benchmark, output, images=images, workers=workers, overwrite=overwrite)  # type: ignore[arg-type]
+    most = max((len(benchmark.instructions(task)) for task in benchmark.task_names), default=0)
+    if most > 1:
+        source = one_line(spec)
+        note(f"note: of {most} wordings of an instruction each query keeps one; evaluate {source} with the others")
     if as_json:
         print_json({"folder": str(output), "digest": manifest.content_sha256, "counts": manifest.counts})
         return
