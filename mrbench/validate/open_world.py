@@ -61,7 +61,7 @@ def check_measures(tasks: Iterable[Task], report: Report) -> None:
     """Check that the measures that tasks name can be computed."""
     for task in tasks:
         for refused in refused_names(task):
-            report.problem("unknown measure", f"measures and main of {task.name}", refused)
+            report.problem("unknown measure", f"measures and main of {task.name}: {refused}")
 
 
 def hashes_of(column: Any) -> Hashes:
