@@ -63,7 +63,8 @@ def _details(part: TaskResult, task: Task) -> Iterator[str]:
         yield "  ".join(f"{name} {share:.3f}" for name, share in judged.items())
     yield from _overlay(part)
     if part.pair_accuracy:
-        yield f"pair accuracy: {_by_grain(part.pair_accuracy, counts=task.pool == 'lists')}"
+        some = task.judgements == "partial" or task.pool == "lists"  # pairs for some grains of some queries
+        yield f"pair accuracy: {_by_grain(part.pair_accuracy, counts=some)}"
     if every := part.by_grain.get("all_positives_accuracy"):
         yield f"all-positives accuracy: {_by_grain(every, counts=True)}"
     if heard := part.by_grain.get("grain_sensitivity"):
