@@ -10,7 +10,7 @@ import typer
 from mrbench.cli.common import WORKERS, BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
 from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
-from mrbench.words import one_line
+from mrbench.words import counted, one_line
 
 
 def convert(
@@ -43,6 +43,6 @@ def convert(
         print_json({"folder": str(output), "digest": manifest.content_sha256, "counts": manifest.counts})
         return
     rows = sum(n for split in manifest.counts.values() for part in split.values() for n in part.values())
-    say(f"{output}: {rows:,} rows, digest {manifest.content_sha256}")
+    say(f"{output}: {counted(rows, 'row')}, digest {manifest.content_sha256}")
     if manifest.image_root:
         say(f"images stay in {manifest.image_root}: name it with --image-root")

@@ -192,3 +192,19 @@ def test_a_pipe_named_as_an_image_is_one_line_and_nothing_waits(tmp_path: Path) 
         assert run.returncode == 2
         assert "an image is not a regular file; where: " in run.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_one_of_a_thing_is_in_the_singular(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "c.csv").write_text("image,caption\nbad.png,one\n")
+    run = mrbench("datasets", "check", f"captions:{tmp_path}/c.csv", "--images")
+    assert "corpus image: 1 candidate, image; 1 image; 1 faulty image\n" in run.stderr
+    assert "1 query in 1 cluster, 1 judgement;" in run.stderr
+    Image.new("RGB", (4, 4)).save(tmp_path / "bad.png")
+    assert mrbench("convert", f"captions:{tmp_path}/c.csv", "--output", tmp_path / "out").returncode == 0
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    manifest["tasks"][0]["main"] = "bogus"
+    (tmp_path / "out/manifest.json").write_text(json.dumps(manifest))
+    run = mrbench("validate", tmp_path / "out")
+    assert run.returncode == 2
+    assert "got: '1 problem'" in run.stderr
