@@ -15,6 +15,8 @@ are ours):
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +148,9 @@ class ImageData:
         return len(self.data)
 
 
+_CHECK = "mrbench datasets check SPEC lists all of them; --image-root says where images lie"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image that lies in a file of its own, read when it is asked for.
@@ -165,9 +170,10 @@ class ImageFile:
         """The encoded bytes, read now.
 
         Raises:
-            BenchmarkError: The file is missing or cannot be read.
+            BenchmarkError: The file is missing, cannot be read, or is none, such as a pipe, which would never end.
         """
         try:
+            self._regular()
             return self.path.read_bytes()
         except OSError as error:
             raise self._unreadable(error) from error
@@ -177,12 +183,18 @@ class ImageFile:
         """Number of encoded bytes.
 
         Raises:
-            BenchmarkError: The file is missing or cannot be read.
+            BenchmarkError: The file is missing, cannot be read, or is none.
         """
         try:
-            return self.path.stat().st_size
+            return self._regular().st_size
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def _regular(self) -> os.stat_result:
+        found = self.path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise BenchmarkError("an image is not a regular file", where=self.path, hint=_CHECK)
+        return found
 
     def _unreadable(self, error: OSError) -> BenchmarkError:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
@@ -190,7 +202,7 @@ class ImageFile:
             "an image file is missing" if missing else "an image file cannot be read",
             where=self.path,
             got=None if missing else error.strerror,
-            hint="mrbench datasets check SPEC lists all of them; --image-root says where images lie",
+            hint=_CHECK,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -79,11 +80,13 @@ class ImageRoot:
                 "the images lie outside the benchmark folder",
                 where=self.path,
                 got=name,
-                hint=f"--image-root {self.path}",
+                hint=f"--image-root {shlex.quote(str(self.path))}",
             )
         if "\x00" in name:
             raise BenchmarkError("an image path holds a zero byte", got=name)
         below = self.relative(name)
+        if ".." in PurePosixPath(below).parts:
+            below = os.path.normpath(below)  # `sub/../a.png` stays in the folder
         absolute = Path(below).is_absolute() or PureWindowsPath(below).is_absolute()
         if absolute or ".." in PurePosixPath(below).parts:
             raise BenchmarkError("an image path leaves the image folder", where=self.path, got=name, hint=hint)

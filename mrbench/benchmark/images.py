@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mrbench.errors import BenchmarkError
 from mrbench.files import FETCH, absent_bytes
-from mrbench.records import AnyImage, ImageData
+from mrbench.records import AnyImage, ImageData, ImageFile
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64_000_000
@@ -127,6 +127,25 @@ def pixel_sha256(image: Image.Image) -> str:
     """
     rgb = image.convert("RGB")
     return hashlib.sha256(f"{rgb.width}x{rgb.height}:RGB:".encode() + rgb.tobytes()).hexdigest()
+
+
+def check_pixels(picture: Image.Image, image: AnyImage, *, where: object) -> str:
+    """Return the digest of a decoded image.
+
+    Args:
+        picture: What the image shows, decoded.
+        image: The image, with the digest that its pixels should have, or none.
+        where: What to name in the error, for example the record's id.
+
+    Raises:
+        BenchmarkError: The image states another digest.
+    """
+    digest = pixel_sha256(picture)
+    if image.sha256 and image.sha256 != digest:
+        named = f"{where}, {image.path}" if isinstance(image, ImageFile) else where
+        hint = "mrbench validate DIR --image-root FOLDER lists all such images"
+        raise BenchmarkError("an image has other pixels than its digest says", where=named, got=digest, hint=hint)
+    return digest
 
 
 def encode_png(image: Image.Image) -> ImageData:

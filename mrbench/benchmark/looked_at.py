@@ -9,8 +9,7 @@ from typing import Literal, TypeVar, cast
 
 from tqdm import tqdm
 
-from mrbench.benchmark.images import decode, pixel_sha256
-from mrbench.errors import BenchmarkError
+from mrbench.benchmark.images import check_pixels, decode
 from mrbench.records import AnyImage, Candidate, ImageData, ImageFile, Query, Variant
 from mrbench.workers import Workers, ordered_map
 
@@ -69,9 +68,7 @@ def _looked_at(record: Shown, *, copy: bool) -> Shown:
 def _with_digest(image: AnyImage, where: str, copy: bool) -> AnyImage:
     data = image.data
     named = f"{where}, {image.path}" if isinstance(image, ImageFile) else where
-    digest = pixel_sha256(decode(ImageData(data, ""), where=named))
-    if image.sha256 and image.sha256 != digest:
-        raise BenchmarkError("an image has other pixels than its digest says", where=named, got=digest)
+    digest = check_pixels(decode(ImageData(data, ""), where=named), image, where=where)
     if copy or not isinstance(image, ImageFile):
         return ImageData(data, digest)
     return replace(image, sha256=digest)

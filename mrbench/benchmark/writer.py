@@ -22,6 +22,7 @@ from mrbench.benchmark.manifest import MANIFEST, STEM, FileEntry, Manifest, Sour
 from mrbench.errors import BenchmarkError
 from mrbench.files import canonical_json, sha256_file, write_json_atomic
 from mrbench.folders import FolderKind, replaced_folder
+from mrbench.measures import refused_names
 from mrbench.records import (
     SPLITS,
     TASKS,
@@ -157,6 +158,9 @@ class BenchmarkWriter:
         for name in (*self._tasks, *self._corpora):
             if not STEM.fullmatch(name):
                 raise BenchmarkError("malformed name", got=name, accepted="letters, digits, '_' and '.'")
+        for task in tasks:
+            for refused in refused_names(task):
+                raise BenchmarkError(f"measures and main of {task.name}: {refused}") from refused
 
     def add_candidates(self, split: str, candidates: Iterable[Candidate], *, corpus: str | None = None) -> None:
         """Append candidates to a corpus of a split; None takes the corpus named like their modality.
@@ -340,7 +344,8 @@ def write_benchmark(
 
     Raises:
         OutputError: The folder exists and may not be replaced, or the disk is full.
-        BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`, or a name is malformed.
+        BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`, or a name is malformed, or a measure
+            of a task cannot be computed.
     """
     with replaced_folder(Path(folder), FOLDER, overwrite=overwrite) as temporary:
         writer = BenchmarkWriter(temporary, tasks, corpora)

@@ -11,6 +11,7 @@ import typer
 from mrbench.cli.common import Cache, Json, print_json
 from mrbench.cli.streams import say
 from mrbench.errors import InputError
+from mrbench.words import counted
 
 if TYPE_CHECKING:
     from mrbench.encode.store import Cached
@@ -32,7 +33,7 @@ def info(cache: Cache = None, model: Model = None, as_json: Json = False) -> Non
     for entry in entries:
         told = f"{entry.model['name']} ({entry.model['revision']}, {entry.model['dtype']})"
         say(f"{told}: {entry.units} units, {entry.bytes / 2**20:.1f} MiB, {entry.folder}")
-    say(f"{len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
+    say(f"{counted(len(entries), 'model')}, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
 
 
 @app.command("clear")
@@ -46,7 +47,7 @@ def clear(cache: Cache = None, model: Model = None) -> None:
     entries = _entries(cache, model)
     for entry in entries:
         clear_entry(entry)
-    say(f"removed {len(entries)} models, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
+    say(f"removed {counted(len(entries), 'model')}, {sum(entry.bytes for entry in entries) / 2**20:.1f} MiB")
 
 
 def _entries(cache: Path | None, model: str | None) -> list[Cached]:

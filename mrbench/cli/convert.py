@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from mrbench.cli.common import WORKERS, BenchmarkSpec, ImageRootOption, Json, Overwrite, print_json
-from mrbench.cli.streams import say
+from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
+from mrbench.words import counted, one_line
 
 
 def convert(
@@ -34,10 +35,14 @@ def convert(
         raise InputError("unknown way to keep images", where="--images", got=images, accepted="copy, reference")
     benchmark = open_benchmark(spec, image_root=image_root)
     manifest = run(benchmark, output, images=images, workers=workers, overwrite=overwrite)  # type: ignore[arg-type]
+    most = max((len(benchmark.instructions(task)) for task in benchmark.task_names), default=0)
+    if most > 1:
+        source = one_line(spec)
+        note(f"note: of {most} wordings of an instruction each query keeps one; evaluate {source} with the others")
     if as_json:
         print_json({"folder": str(output), "digest": manifest.content_sha256, "counts": manifest.counts})
         return
     rows = sum(n for split in manifest.counts.values() for part in split.values() for n in part.values())
-    say(f"{output}: {rows:,} rows, digest {manifest.content_sha256}")
+    say(f"{output}: {counted(rows, 'row')}, digest {manifest.content_sha256}")
     if manifest.image_root:
         say(f"images stay in {manifest.image_root}: name it with --image-root")

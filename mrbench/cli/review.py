@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from mrbench.cli.common import ImageRootOption, Json, Overwrite, print_json
 from mrbench.cli.streams import note, say
 from mrbench.errors import InputError
+from mrbench.words import counted
 
 
 class _Reviews(TyperGroup):
@@ -75,7 +76,7 @@ def sheet(
     benchmark = Benchmark(folder, image_root=image_root)
     found = claims(benchmark, sample, [kind.strip() for kind in kinds.split(",") if kind.strip()])
     write_atomic(output, render_sheet(benchmark, found, output, images=images))  # type: ignore[arg-type]
-    say(f"{output}: {len(found)} judgements to review")
+    say(f"{output}: {counted(len(found), 'judgement')} to review")
     note(f"open it in a browser, vote, download the votes; then: mrbench review apply {folder} VOTES... --output DIR2")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from mrbench.words import counted
+
 if TYPE_CHECKING:
     from mrbench.records import Task
     from mrbench.results import GrainScore, Result, TaskResult
@@ -51,8 +53,8 @@ def _scores(part: TaskResult, task: Task) -> str:
 def _size(part: TaskResult, task: Task) -> str:
     if task.pool == "lists":
         each = part.setting.get("candidates per query", "")
-        return f"{part.queries} queries" + (f", {each} candidates each" if each else "")
-    return f"{part.queries} queries, {part.candidates:,} candidates"
+        return counted(part.queries, "query", "queries") + (f", {each} candidates each" if each else "")
+    return f"{counted(part.queries, 'query', 'queries')}, {counted(part.candidates, 'candidate')}"
 
 
 def _details(part: TaskResult, task: Task) -> Iterator[str]:
@@ -63,7 +65,8 @@ def _details(part: TaskResult, task: Task) -> Iterator[str]:
         yield "  ".join(f"{name} {share:.3f}" for name, share in judged.items())
     yield from _overlay(part)
     if part.pair_accuracy:
-        yield f"pair accuracy: {_by_grain(part.pair_accuracy, counts=task.pool == 'lists')}"
+        some = task.judgements == "partial" or task.pool == "lists"  # pairs for some grains of some queries
+        yield f"pair accuracy: {_by_grain(part.pair_accuracy, counts=some)}"
     if every := part.by_grain.get("all_positives_accuracy"):
         yield f"all-positives accuracy: {_by_grain(every, counts=True)}"
     if heard := part.by_grain.get("grain_sensitivity"):
@@ -79,7 +82,7 @@ def _overlay(part: TaskResult) -> Iterator[str]:
     if not over:
         return
     gone = over["without_relevant"]
-    left = f"; {gone:,} queries have no relevant candidate any more" if gone else ""
+    left = f"; {counted(gone, 'query has', 'queries have')} no relevant candidate any more" if gone else ""
     yield f"with {over['name']} (without): {over['changed']:,} of {over['pairs']:,} pairs change{left}"
     yield f"  all {over['queries']:,} queries: {_compared(over['scores'], part.scores)}"
     judged = over["judged_queries"]

@@ -12,6 +12,7 @@ from mrbench.cli.common import BenchmarkSpec, ImageRootOption, Json, Workers, pr
 from mrbench.cli.datasets import run_check
 from mrbench.cli.streams import note, say
 from mrbench.errors import BenchmarkError
+from mrbench.words import counted
 
 if TYPE_CHECKING:
     from mrbench.validate import Report
@@ -68,7 +69,7 @@ def _say(spec: str, report: Report, as_json: bool) -> None:
     if problems:
         for problem in report.problems[:20]:
             note(f"problem: {problem}")
-        raise BenchmarkError("the benchmark is not valid", where=spec, got=f"{problems} problems")
+        raise BenchmarkError("the benchmark is not valid", where=spec, got=counted(problems, "problem"))
     if not as_json:
         checked = ", ".join(f"{n:,} {what}" for what, n in report.checked.items())
         say(f"valid: {spec} ({checked})")

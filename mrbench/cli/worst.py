@@ -37,8 +37,8 @@ def worst(
     Example: mrbench worst results/scenes/conse scenes --grain count --sheet worst.png
     """
     from mrbench.files import write_atomic
-    from mrbench.leaderboard.data import one_line
     from mrbench.sources.open import open_benchmark
+    from mrbench.words import one_line
     from mrbench.worst import draw_sheet, worst_queries, worst_text
 
     if sheet is not None and sheet.suffix.lower() != ".png":

@@ -12,9 +12,9 @@ import numpy as np
 from mrbench import statistics
 from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
-from mrbench.leaderboard.data import one_line
 from mrbench.measures import find_measure, in_order
 from mrbench.results import Result, TaskResult
+from mrbench.words import one_line
 
 if TYPE_CHECKING:
     import pandas as pd

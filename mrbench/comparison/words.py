@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from mrbench.comparison.changed import ChangedQuery
 from mrbench.comparison.paired import LEVEL, Comparison, Difference
-from mrbench.leaderboard.data import one_line
 from mrbench.leaderboard.terminal import columns
 from mrbench.leaderboard.wording import signed_interval
+from mrbench.words import one_line
 
 
 def comparison_text(comparison: Comparison, changed: Sequence[ChangedQuery] | None = None) -> str:

@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from mrbench.arrays import Rows
-from mrbench.benchmark import decode, header_pixels
+from mrbench.benchmark import check_pixels, decode, header_pixels
 from mrbench.errors import ModelError, WorkerError, out_of_memory
 from mrbench.models.protocol import Item
-from mrbench.records import AnyImage, Candidate, Query
+from mrbench.records import AnyImage, Candidate, ImageFile, Query
 from mrbench.workers import is_of_script, ordered_map, processes
 
 BATCH = 256  # images at a time, and
@@ -194,6 +194,8 @@ def images_of(record: Query | Candidate) -> tuple[AnyImage, ...]:
 
 def _image(prepare: Prepare | None, image: AnyImage, where: str) -> Any:
     decoded = decode(image, where=where)
+    if isinstance(image, ImageFile) and image.sha256:  # bytes in a table have the digest of their file
+        check_pixels(decoded, image, where=where)
     return decoded if prepare is None else prepare(decoded)
 
 

@@ -15,9 +15,9 @@ import yaml
 from mrbench.errors import InputError, ResultError
 from mrbench.export.mteb_results import score_name
 from mrbench.export.targets import check_whole, exported_folder, hub_name, safe_name
-from mrbench.leaderboard.data import one_line
 from mrbench.leaderboard.wording import is_share, measure
 from mrbench.results import GrainScore, Result, TaskResult
+from mrbench.words import one_line
 
 HOLDS = r"models/[^/]+/\.eval_results/[^/]+\.yaml|dataset/eval\.yaml"
 FRAMEWORK = "mrbench"

@@ -9,8 +9,9 @@ from statistics import NormalDist
 
 from scipy.special import betaincinv
 
-from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead, one_line
+from mrbench.leaderboard.data import CHANCE, Cell, Confusion, Line, Panel, Row, TaskHead
 from mrbench.results import GrainScore, TaskResult
+from mrbench.words import one_line
 
 FAR = 0.15
 """A pair accuracy so far from chance that may still be chance is of too few pairs."""

@@ -31,15 +31,6 @@ def is_control(model: Mapping[str, Any]) -> bool:
     return (model["name"], model["revision"]) in CONTROLS
 
 
-def one_line(text: object) -> str:
-    """Return text in one line that cannot steer a terminal: what is not printable becomes a space.
-
-    >>> one_line("a\\n\\tb\\x1b[31m")
-    'a b [31m'
-    """
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-
-
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A score, or why there is none.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrbench.leaderboard.data import CHANCE, Board, Cell, one_line
+from mrbench.leaderboard.data import CHANCE, Board, Cell
 from mrbench.leaderboard.wording import MISSING, about, decimal, measure
+from mrbench.words import one_line
 
 HEAD = "% Written by mrbench export latex."
 """The first line, by which a file of ours is known."""

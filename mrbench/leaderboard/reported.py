@@ -11,7 +11,7 @@ from typing import Any
 
 from mrbench.errors import ResultError
 from mrbench.files import read_versioned_json, walk_files
-from mrbench.leaderboard.data import one_line
+from mrbench.words import one_line
 
 FORMAT = "mrbench-reported"
 FORMAT_VERSION = 1

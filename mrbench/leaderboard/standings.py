@@ -19,11 +19,12 @@ from mrbench.errors import ResultError
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.composed_shortcuts import one_part
-from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, one_line
+from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control
 from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
 from mrbench.results import Result, TaskResult, model_key
+from mrbench.words import one_line
 
 
 def contestant(result: Result) -> tuple[str | int, ...]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mrbench.benchmark.manifest import STEM
 from mrbench.errors import ResultError
-from mrbench.leaderboard.data import TaskHead, one_line
+from mrbench.leaderboard.data import TaskHead
 from mrbench.measures import find_measure, in_order, parse_name
 from mrbench.records import TASKS, Task
 from mrbench.results import Result, TaskResult
+from mrbench.words import one_line
 
 
 def scored(result: Result) -> dict[str, TaskResult]:

@@ -17,6 +17,7 @@ from mrbench.pools.ids import Names, find
 from mrbench.pools.judgements import UNKNOWN, Listed
 from mrbench.pools.pool import Pairs
 from mrbench.records import Task
+from mrbench.words import counted
 
 _HINT = "mrbench datasets check SPEC"
 _MOST_TYPES = 62  # bits of a mask
@@ -244,7 +245,7 @@ def _known(column: Any, ids: Names, where: str, what: str) -> Ints:
     if (at < 0).any():
         lost = np.unique(wanted[at < 0])
         raise BenchmarkError(
-            f"{len(lost)} ids of a {what} are not there",
+            f"{counted(len(lost), f'id of a {what} is', f'ids of a {what} are')} not there",
             where=where,
             got=str(lost[0]),
             accepted=f"ids of the {'queries' if what == 'query' else 'pool'}",

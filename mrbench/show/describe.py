@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mrbench.words import one_line
+
 
 def describe(shown: dict[str, Any]) -> str:
     """Return what :func:`mrbench.show.show` found as lines of text.
@@ -11,6 +13,7 @@ def describe(shown: dict[str, Any]) -> str:
     Args:
         shown: The description that ``show`` returned.
     """
+    shown = _plain(shown)
     query = shown["query"]
     picture = "; its picture shows " + _values(query["image_grains"]) if query["image_grains"] else ""
     lines = [
@@ -45,6 +48,15 @@ def caption(grade: int | None, of: int | None, violates: list[str], relevance: i
         worth = f"relevant ({relevance})" if relevance > 1 else "relevant" if relevance else "not relevant"
         return f"{worth}: {', '.join(violates)}" if violates else worth
     return f"{grade}/{of} not: {', '.join(violates)}" if violates else f"{grade}/{of} relevant"
+
+
+def _plain(value: Any) -> Any:
+    """Return a description whose texts are lines that cannot steer a terminal."""
+    if isinstance(value, dict):
+        return {one_line(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return one_line(value) if isinstance(value, str) else value
 
 
 def _grain(grain: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -80,11 +81,13 @@ class Sheet:
     ) -> int:
         """Write wrapped text, the spans of grains on their tints."""
         font, (x, y), step = _font(size, face), at, round(size * 1.5)
+        said, text = text, _drawable(text)
         for start, end in _wrapped(text, font, width):
             for grain in marked:
                 if grain.start is None or grain.end is None:
                     continue
-                first, last = max(start, grain.start), min(end, grain.end)
+                span = (len(_drawable(said[:index])) for index in (grain.start, grain.end))
+                first, last = max(start, next(span)), min(end, next(span))
                 if first < last:
                     left, right = (x + font.getlength(text[start:index]) for index in (first, last))
                     box = (left - 3, y - size * 0.14, right + 3, y + size * 1.26)
@@ -97,11 +100,11 @@ class Sheet:
         """Write grain types on their tints, as many on a line as fit."""
         font, (left, y), x = _font(size), at, at[0] + indent
         for label in labels:
-            length = round(font.getlength(label)) + 14
+            length = round(_length(label, font)) + 14
             if x > left and x + length > left + width:
                 x, y = left, y + size + 14
             self.pen.rounded_rectangle((x, y, x + length, y + size + 9), 8, fill=self.tints.get(label, TINTS[-1]))
-            self.pen.text((x + 7, y + 3), label, font=font, fill=INK)
+            self.pen.text((x + 7, y + 3), _drawable(label), font=font, fill=INK)
             x += length + 6
         return y + size + 14
 
@@ -130,6 +133,16 @@ class Sheet:
         self.pen.rounded_rectangle((x - t, y - t, x + side + t, y + side + t), 8, outline=colour, width=thick)
 
 
+def _drawable(text: str) -> str:
+    """Return a text with spaces for all white space, and without controls and halves of characters."""
+    spaced = (" " if character.isspace() else character for character in text)
+    return "".join(character for character in spaced if unicodedata.category(character) not in ("Cc", "Cs"))
+
+
+def _length(text: str, font: ImageFont.FreeTypeFont) -> float:
+    return font.getlength(_drawable(text))
+
+
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[tuple[int, int]]:
     """First and one past the last character of every line."""
     lines: list[tuple[int, int]] = []
@@ -153,7 +166,7 @@ def _query(sheet: Sheet, shown: Shown) -> int:
         y = sheet.text((x, y), query.text, QUERY, size=26, marked=query.grains) + 14
     if query.grains:
         y = sheet.text((x, y + 4), "Grains", QUERY, size=18, face="-Bold") + 4
-    indent = max((round(_font(16).getlength(grain.type)) for grain in query.grains), default=0) + 34
+    indent = max((round(_length(grain.type, _font(16))) for grain in query.grains), default=0) + 34
     for grain in query.grains:
         sheet.pills((x, y), [grain.type], QUERY)
         y = max(y + 32, sheet.text((x + indent, y + 3), grain.value, QUERY - indent, size=17))
@@ -168,7 +181,7 @@ def _variants(sheet: Sheet, shown: Shown, title: str, variants: list[Variant], y
     x = MARGIN
     y = sheet.text((x, y), title, QUERY, size=18, face="-Bold") + 6
     pictures = [v for v in variants if v.image is not None and v.text == shown.query.text]
-    indent = max(round(_font(16).getlength(v.grain)) for v in variants) + 28 if variants[0].grain else 0
+    indent = max(round(_length(v.grain, _font(16))) for v in variants) + 28 if variants[0].grain else 0
     for variant in variants:
         if variant not in pictures and variant.text is not None:
             if variant.grain:
@@ -253,4 +266,4 @@ def draw_candidate(
 
 
 def _fits(text: str, size: int) -> bool:
-    return len(_wrapped(text, _font(size), CELL - 24)) * round(size * 1.5) <= CELL - 20
+    return len(_wrapped(_drawable(text), _font(size), CELL - 24)) * round(size * 1.5) <= CELL - 20

@@ -18,6 +18,7 @@ from mrbench.sources.open import check_options
 from mrbench.sources.options import choice, whole_number
 from mrbench.sources.rows import found_below, set_name
 from mrbench.sources.splits import assign_splits, in_order
+from mrbench.words import counted
 
 OPTIONS = {
     "split": "the one split to read, as the data set names it, or all",
@@ -134,7 +135,8 @@ class Captions(Contents):
             if shared:
                 count = sum(map(len, shared))
                 does = "all their photos are relevant" if self._equal else "only a caption's own photo is relevant"
-                notes.append(f"{split}: {count} captions stand at several photos word for word; {does}")
+                said = counted(count, "caption stands", "captions stand")
+                notes.append(f"{split}: {said} at several photos word for word; {does}")
         return notes
 
     def place(self, image: str) -> str | None:

@@ -61,7 +61,7 @@ def caption_texts(path: Path, wanted: Iterable[int]) -> dict[int, str]:
     lost = [key for key in lacking if key not in found]
     if lost:
         raise BenchmarkError(
-            f"{len(lost)} of {len(lacking)} captions have no text",
+            f"{len(lost)} of {len(lacking)} captions {'has' if len(lost) == 1 else 'have'} no text",
             where=path,
             got=lost[:_NAMED],
             accepted="a captions JSON of COCO that holds them all: captions_val2014.json",

@@ -11,6 +11,7 @@ from mrbench.benchmark import Contents, ImageRoot
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import Modality, Split, Task
 from mrbench.sources.files import files_digest, images_below, read_json
+from mrbench.words import counted
 
 _MOST_NAMED = 3  # ids in an error
 
@@ -67,7 +68,8 @@ class References:
         """
         if self._lost:
             raise BenchmarkError(
-                f"{len(self._lost)} images that the annotations name are not listed",
+                counted(len(self._lost), "image that the annotations name is", "images that the annotations name are")
+                + " not listed",
                 where=next(iter(self._lost.values())),
                 got=", ".join(list(self._lost)[:_MOST_NAMED]),
                 accepted=f"ids of {self._accepted}",

@@ -20,6 +20,7 @@ from mrbench.sources.image_names import image_file
 from mrbench.sources.image_text import RECALL, file_in, folder_of, image_to_text, text_to_image
 from mrbench.sources.open import check_options
 from mrbench.sources.options import choice
+from mrbench.words import counted
 
 OPTIONS = {
     "captions": CAPTIONS,
@@ -205,5 +206,8 @@ def _expect_known(numbers: object, known: object, path: Path, what: str) -> None
     lost = sorted({number for number in numbers if number not in known})  # type: ignore[attr-defined, operator]
     if lost:
         raise BenchmarkError(
-            f"{len(lost)} numbers of a {what} are not among those of the test photos", where=path, got=lost[:3]
+            counted(len(lost), f"number of a {what} is", f"numbers of a {what} are")
+            + " not among those of the test photos",
+            where=path,
+            got=lost[:3],
         )

@@ -182,7 +182,10 @@ def read_table(
                 raise BenchmarkError(what, where=where, got=len(cells), accepted=len(names))
             yield where, dict(zip(names, cells, strict=True))
     except csv.Error as error:
-        raise BenchmarkError("a table cannot be read", where=f"{path}:{rows.line_num}", got=str(error)) from error
+        accepted = 'a cell that begins with a quote ends with one, and quotes in it are doubled: """quoted"" word"'
+        raise BenchmarkError(
+            "a table cannot be read", where=f"{path}:{rows.line_num}", got=str(error), accepted=accepted
+        ) from error
 
 
 def field(row: Mapping[str, Any], name: str, where: str, *, kind: type | tuple[type, ...] = str) -> Any:

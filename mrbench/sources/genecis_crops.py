@@ -21,6 +21,7 @@ from mrbench.files import write_atomic
 from mrbench.records import ImageData, ImageFile
 from mrbench.sources.composed import find_file, read_items
 from mrbench.sources.genecis import CROPS, crop_id
+from mrbench.words import counted
 
 _LARGER = 0.7
 _FOLDERS = ("", "VG_100K", "VG_100K_2", "images")
@@ -65,7 +66,9 @@ def write_crops(root: Path, photos: Path) -> int:
     places = {number: _photo(photos, number) for number, _ in wanted.values()}
     missing = [number for number, place in places.items() if place is None]
     if missing:
-        raise BenchmarkError(f"{len(missing)} photos are missing", where=photos, got=f"{missing[0]}.jpg")
+        raise BenchmarkError(
+            counted(len(missing), "photo is missing", "photos are missing"), where=photos, got=f"{missing[0]}.jpg"
+        )
     by_photo = sorted(wanted.items(), key=lambda item: item[1][0])
     opened: tuple[str, Image.Image] | None = None
     written = 0

@@ -14,6 +14,7 @@ from mrbench.errors import BenchmarkError
 from mrbench.records import CandidateList
 from mrbench.sources.hub_tables import columns_of, rows_of_file
 from mrbench.sources.rows import checked_id, kind_of
+from mrbench.words import counted
 
 _QUERY = ("query-id", "query_id", "qid")
 _CANDIDATE = ("corpus-id", "corpus_id", "doc_id", "docid")
@@ -67,7 +68,9 @@ def read_qrels(paths: Sequence[Path], query_ids: pa.Array, corpus_ids: pa.Array,
     found = [(what, *_unknown(table[column], ids)) for column, ids, what in unknown]
     if not drop_unknown and any(len(names) for _, _, names in found):
         faults = [
-            (f"{rows} judgements name unknown {what} ({len(names)})", names) for what, rows, names in found if rows
+            (f"{counted(rows, 'judgement names', 'judgements name')} unknown {what} ({len(names)})", names)
+            for what, rows, names in found
+            if rows
         ]
         raise BenchmarkError(
             " and ".join(fault for fault, _ in faults),

@@ -19,6 +19,7 @@ from mrbench.sources.mbeir_layout import DATASETS, HELD_OUT, SUB_TASKS, Layout, 
 from mrbench.sources.mbeir_pools import Part, other_modalities, pool_chunks, pool_rows
 from mrbench.sources.mbeir_queries import Prompts, RawQuery, read_instructions, read_qrels, read_queries
 from mrbench.sources.open import check_options
+from mrbench.words import counted
 
 OPTIONS = {
     "datasets": "names with commas between, for example mscoco,nights",
@@ -267,7 +268,7 @@ class MBeir(Contents):
         ]
         if lost:
             raise BenchmarkError(
-                f"{len(lost)} relevant candidates are in no pool",
+                counted(len(lost), "relevant candidate is", "relevant candidates are") + " in no pool",
                 where=relevance[lost[0]][1],
                 got=", ".join(did for _, did in lost[:_MOST_NAMED]),
                 accepted=f"ids of {', '.join(self._corpora_of(sub_task))}",
@@ -291,7 +292,7 @@ class MBeir(Contents):
                 raise BenchmarkError("two judgements of one pair differ", where=f"{where}, {query} {did}", got=got)
         if unknown:
             raise BenchmarkError(
-                f"{len(unknown)} judgements name a query that is not there",
+                counted(len(unknown), "judgement names", "judgements name") + " a query that is not there",
                 where=unknown[0][0],
                 got=", ".join(query for _, query in unknown[:_MOST_NAMED]),
                 accepted=f"ids of {self._queries[task.name, split].path}",

@@ -20,6 +20,7 @@ from mrbench.sources.rows import (
     rows_of,
     texts_of,
 )
+from mrbench.words import counted
 
 LAYOUTS = (
     "a CSV, TSV or JSON lines file with the columns image, true, false and kind, or the JSON of SugarCrepe, "
@@ -203,7 +204,7 @@ def _kinds(row: Mapping[str, Any], number: int, stem: str, where: str) -> list[s
         return [f"{value}_{subtype}" if isinstance(subtype, str) and subtype else value] * number
     if isinstance(value, list) and len(value) == number and all(isinstance(kind, str) and kind for kind in value):
         return list(value)
-    accepted = f"a text, or a list of {number} texts, one for each false text"
+    accepted = f"a text, or a list of {counted(number, 'text')}, one for each false text"
     raise BenchmarkError("a malformed kind", where=f"{where}, {key}", got=value, accepted=accepted)
 
 

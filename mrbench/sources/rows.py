@@ -72,7 +72,7 @@ def image_name(row: Mapping[str, Any], where: str, keys: Sequence[str] = IMAGE_K
     """
     key = next((key for key in keys if key in row), None)
     if key is None:
-        accepted = f"one of the columns {', '.join(keys)}"
+        accepted = f"one of the columns {', '.join(keys)}, in small letters"
         raise BenchmarkError("no column names the picture", where=where, got=sorted(row)[:20], accepted=accepted)
     value = row[key]
     if not isinstance(value, str) or not value.strip():

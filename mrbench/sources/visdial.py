@@ -19,6 +19,7 @@ from mrbench.sources.files import field, files_digest, images_below, need_file, 
 from mrbench.sources.image_names import check_name, image_file
 from mrbench.sources.image_text import text_of, text_to_image
 from mrbench.sources.open import check_options
+from mrbench.words import counted
 
 OPTIONS = {
     "corpus": "the search space, a JSON list of paths (Search_Space_val_50k.json); the images asked for by default",
@@ -121,7 +122,8 @@ class VisDial(Contents):
         lost = [name for name in dict.fromkeys(asked) if name not in names]
         if lost:
             raise BenchmarkError(
-                f"{len(lost)} images that dialogues ask for are not in the search space",
+                counted(len(lost), "image that dialogues ask for is", "images that dialogues ask for are")
+                + " not in the search space",
                 where=self._corpus,
                 got=lost[0],
             )

@@ -18,6 +18,7 @@ from mrbench.records import Task
 from mrbench.validate.images import ImageCheck
 from mrbench.validate.report import Report
 from mrbench.validate.support import support
+from mrbench.words import counted
 
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 Facts = dict[str, Any]
@@ -61,7 +62,7 @@ def check_measures(tasks: Iterable[Task], report: Report) -> None:
     """Check that the measures that tasks name can be computed."""
     for task in tasks:
         for refused in refused_names(task):
-            report.problem("unknown measure", f"measures and main of {task.name}", refused)
+            report.problem("unknown measure", f"measures and main of {task.name}: {refused}")
 
 
 def hashes_of(column: Any) -> Hashes:
@@ -260,7 +261,7 @@ class _TaskCheck:
         self._check_known(records, "corpus-id", candidates, self._pool, "candidate", where)
         negative = int((scores < 0).sum())
         if negative:
-            report.problem("negative relevance", where, f"{negative} judgements", "0 or more")
+            report.problem("negative relevance", where, counted(negative, "judgement"), "0 or more")
         pairs = pair_hashes(queries, candidates)
         self._check_pairs(pairs, scores, where)
         if len(self._queries) and not np.isin(candidates, self._pool).any():
@@ -292,7 +293,8 @@ class _TaskCheck:
         if len(unknown):
             distinct = np.unique(unknown)
             named = ", ".join(list(self._named(records, distinct[:5], column)))
-            got = f"{len(unknown):,} of {len(values):,} rows name {len(distinct):,} unknown ids: {named}"
+            ids = counted(len(distinct), "unknown id")
+            got = f"{len(unknown):,} of {counted(len(values), 'row')} name {ids}: {named}"
             self._report.problem(f"unknown {what} in judgements", where, got)
 
     def _check_pairs(self, pairs: Hashes, scores: Any, where: str) -> None:
@@ -300,9 +302,9 @@ class _TaskCheck:
         same = pairs[order][1:] == pairs[order][:-1]
         differ = same & (scores[order][1:] != scores[order][:-1])
         if differ.any():
-            self._report.problem("different judgements of one pair", where, f"{int(differ.sum())} pairs", "one")
+            self._report.problem("different judgements of one pair", where, counted(int(differ.sum()), "pair"), "one")
         elif same.any():
-            self._report.problem("a judgement is there twice", where, f"{int(same.sum())} pairs", "once")
+            self._report.problem("a judgement is there twice", where, counted(int(same.sum()), "pair"), "once")
 
     def _check_lists(self, judged: Hashes) -> None:
         task, report = self._task, self._report
@@ -386,20 +388,24 @@ def summary(benchmark: Benchmark, facts: Facts) -> list[str]:
         lines.append(split)
         for name, corpus in part["corpora"].items():
             more = [
-                f"{corpus[key]:,} {key.replace('_', ' ')}" for key in corpus if key not in ("modality", "candidates")
+                counted(corpus[key], key.replace("_", " ").removesuffix("s"))
+                for key in corpus
+                if key not in ("modality", "candidates")
             ]
-            said = f"  corpus {name}: {corpus['candidates']:,} candidates, {corpus['modality']}"
+            said = f"  corpus {name}: {counted(corpus['candidates'], 'candidate')}, {corpus['modality']}"
             lines.append("; ".join([said, *(words for words in more if not words.startswith("0 "))]))
         for name, task in part["tasks"].items():
             spread, pool = task["relevant_per_query"], "own lists" if task["pool"] == "lists" else "the corpus"
             lines.append(
-                f"  task {name} ({task['category']}, among {pool}): {task['queries']:,} queries in "
-                f"{task['clusters']:,} clusters, {task['judgements']:,} judgements; relevant candidates a query "
+                f"  task {name} ({task['category']}, among {pool}): {counted(task['queries'], 'query', 'queries')} in "
+                f"{counted(task['clusters'], 'cluster')}, {counted(task['judgements'], 'judgement')}; "
+                "relevant candidates a query "
                 f"{spread['min']} / {spread['median']:g} / {spread['max']} (min / median / max)"
             )
             lines.append(f"    measures: {', '.join(task['supported'])}")
             first = Counter(why.partition("; ")[0] for why in task["not_supported"].values())
             if first:
                 reasons = ", ".join(f"{reason} ({number})" for reason, number in first.most_common())
-                lines.append(f"    {first.total()} other measures lack something: {reasons}; --json names them")
+                lacking = counted(first.total(), "other measure lacks", "other measures lack")
+                lines.append(f"    {lacking} something: {reasons}; --json names them")
     return lines

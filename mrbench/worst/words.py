@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrbench.leaderboard.data import one_line
+from mrbench.words import one_line
 from mrbench.worst.find import Above, WorstQuery
 
 

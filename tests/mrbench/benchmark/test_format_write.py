@@ -18,7 +18,7 @@ from tiny_benchmark import write_tiny
 
 from mrbench.benchmark import Benchmark, encode_png, write_benchmark
 from mrbench.errors import BenchmarkError, OutputError
-from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Variant
+from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task, Variant
 
 CAT = (Grain("entity", "cat"),)
 
@@ -243,3 +243,15 @@ def test_a_full_disk_is_one_line_and_loses_nothing(small_disk: Path) -> None:
     assert [path.name for path in small_disk.iterdir()] == ["out"]
     assert contents(small_disk / "out") == old
     assert Benchmark(small_disk / "out").name == "tiny"
+
+
+@pytest.mark.parametrize("named", [{"measures": ("judged@5",)}, {"measures": ("hit_rate@0",)}, {"main": "bogus"}])
+def test_a_measure_that_cannot_be_computed_is_refused_by_the_writer(tmp_path: Path, named: dict) -> None:
+    task = Task("find", "Find", "text", "text", judgements="partial")
+    said = r"measures and main of find: [^:]*; got: '[a-z_@\d]+'; accepted: [^:]*$"
+    with (
+        pytest.raises(BenchmarkError, match=said),
+        write_benchmark(tmp_path / "out", tasks=[replace(task, **named)]),
+    ):
+        pytest.fail("a writer was given")
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,12 @@ from mrbench.benchmark import Benchmark
 
 def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mrbench", *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd
+        [sys.executable, "-m", "mrbench", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        timeout=120,
     )
 
 
@@ -165,3 +172,39 @@ def test_check_reads_a_suite_of_ours(tiny: Benchmark) -> None:
     tasks = json.loads(run.stdout)["splits"]["test"]["tasks"]
     assert {"grain_sensitivity", "pair_accuracy", "kendall_tau"} <= set(tasks["t2i"]["supported"])
     assert "solved_by_one_part" in tasks["it2i"]["supported"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_named_as_an_image_is_one_line_and_nothing_waits(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(tmp_path / "b.png"))  # its whole path may be too long for a socket
+    (tmp_path / "c.csv").write_text("image,caption\na.png,one\nb.png,two\n")
+    spec = f"captions:{tmp_path}/c.csv"
+    for images in ((), ("--images",)):
+        run = mrbench("datasets", "check", spec, *images)
+        assert run.returncode == 2
+        for line, name in ((2, "a.png"), (3, "b.png")):
+            said = rf"named in {tmp_path}/c.csv:{line}; got: an image is not a regular file; where: {tmp_path}/{name}"
+            assert re.search(said, run.stderr), run.stderr
+    for words in (("evaluate", spec, "--model", "random"), ("convert", spec)):
+        run = mrbench(*words, "--output", tmp_path / "out")
+        assert run.returncode == 2
+        assert "an image is not a regular file; where: " in run.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_of_a_thing_is_in_the_singular(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "c.csv").write_text("image,caption\nbad.png,one\n")
+    run = mrbench("datasets", "check", f"captions:{tmp_path}/c.csv", "--images")
+    assert "corpus image: 1 candidate, image; 1 image; 1 faulty image\n" in run.stderr
+    assert "1 query in 1 cluster, 1 judgement;" in run.stderr
+    Image.new("RGB", (4, 4)).save(tmp_path / "bad.png")
+    assert mrbench("convert", f"captions:{tmp_path}/c.csv", "--output", tmp_path / "out").returncode == 0
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    manifest["tasks"][0]["main"] = "bogus"
+    (tmp_path / "out/manifest.json").write_text(json.dumps(manifest))
+    run = mrbench("validate", tmp_path / "out")
+    assert run.returncode == 2
+    assert "got: '1 problem'" in run.stderr

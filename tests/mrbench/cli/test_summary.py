@@ -9,10 +9,11 @@ import pytest
 from open_benchmarks import write_open
 from tiny_benchmark import Guess, Oracle
 
-from mrbench.benchmark import Benchmark
+from mrbench.benchmark import Benchmark, write_benchmark
 from mrbench.cli.summary import summary
 from mrbench.evaluation import evaluate
 from mrbench.models.zoo import load_model
+from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task
 
 
 def lines(benchmark: Benchmark, model: object, folder: Path) -> list[str]:
@@ -62,3 +63,17 @@ def test_cut_texts_are_counted(tiny: Benchmark, tmp_path: Path) -> None:
         for line in found
     )
     assert any(line.startswith("texts cut by the model: 36 of 36 candidates") for line in found)
+
+
+def test_ladders_over_some_grains_say_their_number_of_pairs(tmp_path: Path) -> None:
+    with write_benchmark(tmp_path / "b", tasks=[Task("t2t", "t", "text", "text", judgements="partial")]) as writer:
+        colour, thing = Grain("colour", "red"), Grain("thing", "dog")
+        writer.add_candidates("test", [Candidate("right", (colour, thing), "a red dog"), Candidate("wrong", (), "x")])
+        for n in range(3):
+            writer.add_queries("test", [Query(f"q{n}", "t2t", "", (colour, thing), f"red dog {n}")])
+            wrong = Judgement(f"q{n}", "wrong", 0, 1, ("colour",), 2)
+            writer.add_judgements("test", "t2t", [Judgement(f"q{n}", "right", 1, 2, (), 2), wrong])
+            writer.add_ladders("test", "t2t", [Ladder(f"q{n}", "right", ("right", "wrong"))])
+        writer.finish(name="b", title="B")
+    found = lines(Benchmark(tmp_path / "b"), load_model("constant"), tmp_path / "r")
+    assert "pair accuracy: colour 0.000 (3)" in found

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from result_samples import HOSTILE, hostile, result, samples, task, unsupported
 
-from mrbench.leaderboard.data import one_line
 from mrbench.leaderboard.reported import read_reported
 from mrbench.leaderboard.site.pages import assets, pages
 from mrbench.leaderboard.site.view import Site, views
 from mrbench.leaderboard.standings import boards_with_results
 from mrbench.results import Result
+from mrbench.words import one_line
 
 REPORTED = Path(__file__).parents[3] / "leaderboards/reported"
 

@@ -14,7 +14,7 @@ import pytest
 from photos import chance, opened, relevant, texts, write_csv, write_json, write_jsonl, write_photos
 from realdata import realdata
 
-from mrbench.benchmark import Benchmark
+from mrbench.benchmark import Benchmark, ImageRoot
 from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import ImageFile
@@ -456,3 +456,31 @@ def test_an_image_that_is_a_pointer_of_git_lfs_is_said_to_be_one(tmp_path: Path)
     (photo,) = [image for image in images if isinstance(image, ImageFile) and image.name == "a.png"]
     with pytest.raises(BenchmarkError, match=r"a pointer without its content; where: .*a\.png; next: .*git lfs pull"):
         decode(photo, where=photo.path)
+
+
+def test_a_path_that_goes_up_and_stays_in_the_folder_is_followed(tmp_path: Path) -> None:
+    write_photos(tmp_path, "a b.png", "sub/c.png")
+    path = write_csv(tmp_path / "c.csv", ("image", "caption"), ("sub/../a b.png", "one"), ("sub/c.png", "two"))
+    images = [candidate.image for candidate in opened("captions", path).corpus("image", "test")]
+    assert [image.path for image in images] == [tmp_path / "a b.png", tmp_path / "sub/c.png"]
+    path = write_csv(tmp_path / "c.csv", ("image", "caption"), ("sub/../../a b.png", "one"))
+    with pytest.raises(BenchmarkError, match="leaves the image folder"):
+        list(opened("captions", path).corpus("image", "test"))
+
+
+def test_a_header_in_capitals_and_a_lone_quote_say_what_is_expected(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "c.csv", ("Image", "Caption"), ("a.png", "one"))
+    with pytest.raises(BenchmarkError, match=r"got: .*'Image'.*one of the columns image, .*in small letters"):
+        opened("captions", path)
+    path = tmp_path / "c.tsv"
+    path.write_text('image\tcaption\na.png\t"quoted" word\n')
+    with pytest.raises(BenchmarkError, match=r'c\.tsv:2; .*quotes in it are doubled: """quoted"" word"'):
+        opened("captions", path)
+    path.write_text('image\tcaption\na.png\t"""quoted"" word"\n')
+    assert set(texts(opened("captions", path), "text").values()) == {'"quoted" word'}
+
+
+def test_the_hint_of_an_image_root_can_be_pasted(tmp_path: Path) -> None:
+    root = tmp_path / "ph ö#1"
+    with pytest.raises(BenchmarkError, match=f"next: --image-root '{root}'"):
+        ImageRoot(root, allowed=False).resolve("a.png")

@@ -9,7 +9,10 @@ from photos import opened, write_json, write_jsonl, write_photos
 from test_hub import write_mixed
 
 from mrbench.benchmark import Benchmark
+from mrbench.encode.batches import read_ahead
 from mrbench.errors import BenchmarkError, InputError, OutputError
+from mrbench.evaluation import evaluate
+from mrbench.models.zoo import load_model
 from mrbench.records import ImageData, ImageFile
 from mrbench.sources.convert import convert
 from mrbench.validate import validate_open
@@ -111,3 +114,20 @@ def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
     convert(benchmark, tmp_path / "out", overwrite=True)
     with pytest.raises(InputError, match="the output is the benchmark itself"):
         convert(Benchmark(tmp_path / "out"), tmp_path / "out", overwrite=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_photo_that_changed_is_not_scored_under_the_old_digest(tmp_path: Path, workers: int) -> None:
+    convert(captions(tmp_path / "photos"), tmp_path / "out", images="reference")
+    write_photos(tmp_path / "photos", "b.jpg")  # the colour of another
+    changed = Benchmark(tmp_path / "out", image_root=tmp_path / "photos")
+    batch = list(changed.corpus("image", "test"))
+    named = r"other pixels than its digest says; where: b\.jpg, .*photos/b\.jpg; .*next: mrbench validate"
+    with pytest.raises(BenchmarkError, match=named):
+        list(read_ahead([batch], workers=workers))
+    with pytest.raises(BenchmarkError, match=named):
+        evaluate(changed, load_model("random"), tmp_path / "r")
+    with pytest.raises(BenchmarkError, match=named):
+        convert(changed, tmp_path / "again")
+    same = [record for record in batch if record.id != "b.jpg"]
+    assert len(next(read_ahead([same]))[1]) == 2

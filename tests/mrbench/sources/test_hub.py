@@ -238,9 +238,9 @@ def test_judgements_in_a_data_set_of_their_own(tmp_path: Path) -> None:
         ),
         (
             "q 1\td/1\t1\nq9\tx1\t1\nq8\td/1\t1\n",
-            r"2 judgements name unknown queries \(2\) and 1 judgements name unknown candidates \(1\); .*'q9, q8; x1'",
+            r"2 judgements name unknown queries \(2\) and 1 judgement names unknown candidates \(1\); .*'q9, q8; x1'",
         ),
-        ("q 1\td/1\t1\nq9\td/1\t1\n", r"1 judgements name unknown queries \(1\).*q9"),
+        ("q 1\td/1\t1\nq9\td/1\t1\n", r"1 judgement names unknown queries \(1\).*q9"),
         ("q 1\td/1\t-1\n", r"negative relevance; where: .*test.tsv:2"),
         ("q 1\td/1\t1\nq2\td/1\t0.5\n", r"relevance is no whole number; where: .*test.tsv:3"),
         ("q 1\td/1\t99999999999\n", r"relevance is too large; where: .*test.tsv:2"),

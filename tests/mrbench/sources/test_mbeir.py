@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import shutil
 from collections import Counter
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from realdata import realdata
 
 from mrbench.benchmark import Benchmark
+from mrbench.cli.app import main
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.records import Judgement, Query
 from mrbench.sources import mbeir_pools, open_benchmark
@@ -418,3 +421,20 @@ def test_real_instructions_cover_all_sub_tasks() -> None:
     assert sum(map(len, found.values())) == 63
     assert {len(wordings) for wordings in found.values()} == {3, 4}
     assert all(wording == wording.strip() for wordings in found.values() for wording in wordings)
+
+
+def test_convert_says_that_it_keeps_one_wording(own_tree: Path, tmp_path: Path, capsys: Any) -> None:
+    for options, said in (("datasets=cirr", True), ("datasets=cirr&instructions=none", False)):
+        spec = f"mbeir:{own_tree}?{options}"
+        benchmark = open_benchmark(spec)
+        for split in benchmark.splits:
+            tables = [benchmark.corpus(name, split) for name in benchmark.corpora]
+            tables += [benchmark.queries(task, split) for task in benchmark.task_names]
+            for path in {record.image.path for table in tables for record in table if record.image}:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (2, 2)).save(path)
+        with pytest.raises(SystemExit, match="0"):
+            main(["convert", spec, "--output", str(tmp_path / options), "--workers", "1"])
+        notes = re.findall(r"^note: of \d wordings of an instruction .*", capsys.readouterr().err, re.MULTILINE)
+        assert len(notes) == said
+        assert all(note.endswith(f"each query keeps one; evaluate {spec} with the others") for note in notes)

@@ -446,6 +446,7 @@ def test_an_unknown_measure_is_refused_before_anything_is_read(folder: Path, nam
     with pytest.raises(BenchmarkError, match="measures and main of find"):
         load_pool(Benchmark(folder), "find", "test")
     assert validated(folder).rules == {"unknown measure"}
+    assert str(validated(folder).problems[0]).count("got: ") == 1
 
 
 def test_a_table_that_is_not_there_is_named(folder: Path) -> None:
