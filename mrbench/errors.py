@@ -6,6 +6,25 @@ The command line turns every :class:`MRBenchError` into that line on stderr and 
 
 from __future__ import annotations
 
+import os
+import re
+
+HIDDEN = "[hidden]"
+_USERS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))[^\s@]*)@")
+_SECRETS = re.compile(r"([?&][\w-]*(?:key|token|secret|passw(?:or)?d|auth)[\w-]*=)([^&\s;'\"#]+)", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """Return a text without what may be a secret in a URL or a spec: user and password, and values of keys.
+
+    The name of an environment variable that is set is no secret.
+
+    >>> redacted("openai:http://bob:pass@host/v1#m@2?api_key=sk-1&batch=8")
+    'openai:http://[hidden]@host/v1#m@2?api_key=[hidden]&batch=8'
+    """
+    text = _USERS.sub(f"{HIDDEN}@", text)
+    return _SECRETS.sub(lambda found: found[0] if found[2] in os.environ else found[1] + HIDDEN, text)
+
 
 class MRBenchError(Exception):
     """Base of all errors that MRBench raises on purpose.
@@ -36,13 +55,13 @@ class MRBenchError(Exception):
         if where is not None:
             parts.append(f"where: {where}")
         if got is not None:
-            shown = repr(got)
+            shown = redacted(repr(got))
             parts.append(f"got: {shown if len(shown) <= 200 else shown[:197] + '...'}")
         if accepted is not None:
             parts.append(f"accepted: {accepted}")
         if hint is not None:
             parts.append(f"next: {hint}")
-        line = " ".join("; ".join(parts).split())
+        line = redacted(" ".join("; ".join(parts).split()))
         super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
 
 

@@ -7,12 +7,13 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mrbench.cli.common import command_line
 from mrbench.cli.model_choices import ModelChoice
-from mrbench.errors import MRBenchError, OutputError, out_of_memory
+from mrbench.errors import MRBenchError, OutputError, out_of_memory, redacted
 from mrbench.files import short_name
 from mrbench.workers import cores
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mrbench.models.protocol import EmbeddingModel
     from mrbench.results import Result
 
-LONGEST_FOLDER, REVISION_DIGITS = 100, 8  # bytes, and digits
+LONGEST_FOLDER, REVISION_DIGITS, OPTION_DIGITS = 100, 8, 6  # bytes, and digits
 MOST_WORKERS = 16  # by default: what one process can take from others
 
 
@@ -47,7 +48,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `--json` prints it for several models."""
-        found: dict[str, Any] = {"model": self.choice.model, "status": self.status}
+        found: dict[str, Any] = {"model": redacted(self.choice.model), "status": self.status}
         found |= {"folder": str(self.target)} if self.target else {}
         found |= {"error": self.error} if self.error else {}
         return found | ({"result": self.result.to_json()} if self.result else {})
@@ -115,7 +116,11 @@ class Jobs:
             return Outcome(choice, "embedded")
         target = self._target(choice, model)
         if target in self.written:
-            raise OutputError("two models have one folder of results", where=target, hint="give one another --name")
+            raise OutputError(
+                "two models have one folder of results",
+                where=target,
+                hint="give one another --name, or name: in the file of models",
+            )
         if self.skip_existing and self._is_there(target, choice, model):
             return Outcome(choice, "skipped", target)
         if not self.overwrite:
@@ -159,7 +164,7 @@ class Jobs:
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
         """Say whether a folder holds this evaluation of this model."""
         from mrbench.pools import DISTRACTORS
-        from mrbench.results import model_key, read_result
+        from mrbench.results import read_result
 
         try:
             held = read_result(target / "result.json")
@@ -169,7 +174,7 @@ class Jobs:
         benchmark = {"digest": self.benchmark.digest, "split": asked["split"], "pool": asked["pool"]}
         tasks = asked["tasks"] or self.benchmark.task_names
         return (
-            model_key(held.model) == _key(model, choice.name)
+            _held_key(held.model, model) == _key(model, choice.name)
             and {name: held.benchmark[name] for name in benchmark} == benchmark
             and set(held.tasks) == set(tasks)
             and held.benchmark.get("instruction") == asked["instruction"]
@@ -207,7 +212,8 @@ def decoding_workers(model: EmbeddingModel) -> int:
 def folder_name(spec: str, model: EmbeddingModel, *, dtype: str | None = None, max_length: int | None = None) -> str:
     """Return the name of a model's folder of results: its name, its revision where a path names the model, its options.
 
-    Any number of checkpoints lie in folders of one name; a name of ours, or of a plugin, is one model's.
+    Any number of checkpoints lie in folders of one name; a name of ours, or of a plugin, is one model's. Options of
+    the spec that decide vectors are there as a short digest.
 
     Args:
         spec: What was asked for, such as ``conse`` or ``hf:PATH``.
@@ -220,19 +226,21 @@ def folder_name(spec: str, model: EmbeddingModel, *, dtype: str | None = None, m
     name = short_name(plain(str(model.name)).strip("-."), LONGEST_FOLDER) or "model"
     revision = "" if spec in ZOO else plain(str(model.revision).rpartition(":")[2])[:REVISION_DIGITS].strip("-.")
     length = f"{max_length}-tokens" if max_length else ""
-    return "-".join(part for part in (name, revision, plain(dtype or ""), length) if part)
+    variant = str(getattr(model, "variant", "") or "")
+    options = sha256(variant.encode()).hexdigest()[:OPTION_DIGITS] if variant else ""
+    return "-".join(part for part in (name, revision, plain(dtype or ""), length, options) if part)
 
 
 def check_no_other_model(target: Path, model: EmbeddingModel, name: str | None = None) -> None:
     """Raise :class:`OutputError` where a folder holds the result of another model: to replace it is no good advice."""
-    from mrbench.results import model_key, read_result
+    from mrbench.results import read_result
 
     try:
         held = read_result(target / "result.json").model
     except (MRBenchError, OSError):  # none, or none that can be read: what may be written there is decided later
         return
     asked = _key(model, name)
-    known = model_key({**held, "dtype": held.get("dtype") or model.dtype})  # older results do not say it
+    known = _held_key(held, model)
     if known != asked:
         got, accepted = (" ".join(str(part) for part in key if part) for key in (known, asked))
         raise OutputError(
@@ -244,12 +252,28 @@ def check_no_other_model(target: Path, model: EmbeddingModel, name: str | None =
         )
 
 
-def _key(model: EmbeddingModel, name: str | None) -> tuple[str, str, str, int]:
+def _key(model: EmbeddingModel, name: str | None) -> tuple[str, str, str, int, str]:
     """Return what tells the results of a model from those of others, as :func:`mrbench.results.model_key` does."""
     from mrbench.evaluation.describe import describe
     from mrbench.results import model_key
 
     return model_key(describe(model) | ({"name": name} if name else {}))
+
+
+def _held_key(held: dict[str, Any], model: EmbeddingModel) -> tuple[str, str, str, int, str]:
+    """Return the key of a result that is there, where one of before says less: as the model has it, unless it differs.
+
+    Such a result says no options of the spec, but it says the dimension, and some say the template.
+    """
+    from mrbench.evaluation.describe import describe
+    from mrbench.results import model_key
+
+    asked = describe(model)
+    filled = {"dtype": held.get("dtype") or asked["dtype"]}
+    of_before = "variant" not in held
+    if of_before and all(held.get(name, asked.get(name)) == asked.get(name) for name in ("dimension", "template")):
+        filled |= {name: asked[name] for name in ("variant", "seed", "source") if name in asked}
+    return model_key(held | filled)
 
 
 def plain(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mrbench.errors import InputError
+from mrbench.errors import InputError, redacted
 
 _TYPES: dict[str, type] = {
     "model": str,
@@ -44,8 +44,8 @@ class ModelChoice:
 
     @property
     def label(self) -> str:
-        """What messages call it."""
-        return self.name or self.model
+        """What messages call it; no secret that the user typed is in it."""
+        return redacted(self.name or self.model)
 
 
 def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None, **common: Any) -> list[ModelChoice]:

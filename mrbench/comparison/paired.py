@@ -12,8 +12,9 @@ import numpy as np
 from mrbench import statistics
 from mrbench.arrays import Floats, Ints
 from mrbench.errors import ResultError
+from mrbench.leaderboard.data import shown_variant
 from mrbench.measures import find_measure, in_order
-from mrbench.results import Result, TaskResult
+from mrbench.results import Result, TaskResult, model_key
 from mrbench.words import one_line
 
 if TYPE_CHECKING:
@@ -158,12 +159,15 @@ def _of(result: Result, what: str) -> str:
 
 
 def _names(results: Sequence[Result]) -> list[str]:
-    """Return the names of the models, with the revision where two have one name."""
-    names = [str(result.model["name"]) for result in results]
-    return [
-        f"{name} @ {result.model['revision']}" if names.count(name) > 1 else name
-        for name, result in zip(names, results, strict=True)
-    ]
+    """Return the names of the models, with the revision where two have one name, and the options where these differ."""
+    keys = [model_key(result.model) for result in results]
+    found = []
+    for name, revision, *_, variant in keys:
+        of_name = [key for key in keys if key[0] == name]
+        label = f"{name} @ {revision}" if len(of_name) > 1 else name
+        several = len({key[4] for key in of_name if key[1] == revision}) > 1
+        found.append(f"{label} ({shown_variant(variant)})" if several else label)
+    return found
 
 
 def _compared(one: Result, other: Result, names: tuple[str, str], resamples: int) -> Comparison:

@@ -15,6 +15,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.encode.batches import Embed, Pending, fetch
 from mrbench.encode.store import EmbeddingStore
 from mrbench.encode.units import encode_records
+from mrbench.models.model_code import embedding
 from mrbench.models.protocol import EmbeddingModel, Item, is_multi_vector
 from mrbench.pools.pool import TaskPool
 from mrbench.records import Candidate, Query
@@ -149,7 +150,9 @@ def encode_corpus(
     corpus = benchmark.corpus(name, split)
 
     def embed(batch: Sequence[Candidate], items: Sequence[Item]) -> Pending:
-        return _fetch(model, model.embed_candidates(items), [f"candidate {record.id}" for record in batch])
+        with embedding(model):
+            found = model.embed_candidates(items)
+        return _fetch(model, found, [f"candidate {record.id}" for record in batch])
 
     def candidates() -> Iterator[Candidate]:
         return iter(corpus) if rows is None else (corpus[row] for row in rows.tolist())
@@ -179,7 +182,8 @@ def _query_embedder(model: EmbeddingModel) -> Embed:
         parts: list[Pending] = []
         for instruction, group in groupby(order, key=lambda index: batch[index].instruction):
             chosen = list(group)
-            part = model.embed_queries([items[index] for index in chosen], instruction)
+            with embedding(model):
+                part = model.embed_queries([items[index] for index in chosen], instruction)
             parts.append(_fetch(model, part, [f"query {batch[index].id}" for index in chosen]))
         return lambda: joined([part() for part in parts])[np.argsort(order)]
 

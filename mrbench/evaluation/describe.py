@@ -6,7 +6,7 @@ from typing import Any
 
 from mrbench.models.protocol import EmbeddingModel, is_multi_vector
 
-_TEXTS = ("licence", "template", "image_size")
+_TEXTS = ("licence", "template", "image_size", "source")
 _NUMBERS = ("parameter_count", "max_text_length", "text_limit")
 
 
@@ -14,7 +14,9 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
     """Return the facts of a model: those that every model has, and those of the others that it states.
 
     Returns:
-        ``name``, ``revision``, ``dimension``, ``modalities``, ``device``, ``dtype``, ``remote_code`` and ``control``;
+        ``name``, ``revision``, ``dimension``, ``modalities``, ``device``, ``dtype``, ``variant`` (options of the spec
+        that decide vectors; empty without them), ``remote_code`` and ``control``;
+        ``seed`` of a model that depends on it, ``source`` (digest of the file) of a model from a Python file;
         and where the model states them ``parameter_count``, ``max_text_length`` (tokens), ``text_limit`` (the same,
         where the user gave it), ``image_size`` (pixels, as ``"224x224"``), ``licence`` and ``template``, under the
         names of :class:`EmbeddingModel`'s attributes.
@@ -29,6 +31,9 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
         value = getattr(model, name, None)
         if isinstance(value, str) and value:
             stated[name] = value
+    seed = getattr(model, "seed", None)
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        stated["seed"] = seed
     return {
         "name": str(model.name),
         "revision": str(model.revision),
@@ -36,6 +41,7 @@ def describe(model: EmbeddingModel) -> dict[str, Any]:
         "modalities": sorted(model.modalities),
         "device": str(model.device),
         "dtype": str(model.dtype),
+        "variant": str(getattr(model, "variant", "") or ""),
         **({"multi_vector": True} if is_multi_vector(model) else {}),
         **stated,
         "remote_code": getattr(model, "remote_code", False) is True,

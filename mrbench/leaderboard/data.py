@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
+from urllib.parse import unquote
 
 from mrbench.measures import fixed_chance
+from mrbench.words import one_line
 
 CONTROLS = frozenset({("random", "1"), ("constant", "1")})
 """Name and revision of the controls in results that do not say yet what they are."""
 CHANCE = fixed_chance("pair_accuracy")
+LONGEST_VARIANT = 48
 BAR = 0.05
 """Most of the composed queries, beyond chance, that one half alone may solve."""
 
@@ -29,6 +33,18 @@ def is_control(model: Mapping[str, Any]) -> bool:
     if "control" in model:
         return model["control"] is True
     return (model["name"], model["revision"]) in CONTROLS
+
+
+def shown_variant(variant: str) -> str:
+    """Return the variant of a model in few characters; a digest tells long ones apart.
+
+    >>> shown_variant("dimension=4&query=find%3A%20"), shown_variant("")
+    ('dimension=4&query=find:', 'no options')
+    """
+    text = one_line(unquote(variant)) or "no options"
+    if len(text) <= LONGEST_VARIANT:
+        return text
+    return f"{text[:LONGEST_VARIANT]}... {sha256(variant.encode()).hexdigest()[:6]}"
 
 
 @dataclass(frozen=True, slots=True)

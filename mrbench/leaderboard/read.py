@@ -30,7 +30,7 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
 
     Raises:
         ResultError: A path does not exist or cannot be read, a link leads to nothing, a file is malformed, there is no
-            result at all, or two files hold the same model, revision, dtype and length of texts on the same
+            result at all, or two files hold the same model, revision, dtype, length of texts and options on the same
             benchmark, split and pool.
         FormatVersionError: A file was written by a newer version of MRBench.
     """

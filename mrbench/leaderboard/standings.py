@@ -19,7 +19,7 @@ from mrbench.errors import ResultError
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.composed_shortcuts import one_part
-from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control
+from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, shown_variant
 from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
@@ -129,16 +129,17 @@ def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
 
 
 def _label(result: Result, group: list[Result]) -> str:
-    """Return the name of a model, with what others of its name differ in: revision, number format, length of texts.
+    """Return the name of a model, with what others of its name differ in: revision, number format, length, options.
 
     A result that lies in the repository, and was not measured with the others, is marked.
     """
-    name, revision, dtype, length = model_key(result.model)
+    name, revision, dtype, length, variant = model_key(result.model)
     others = [model_key(other.model)[1:] for other in group if other.model["name"] == name]
     label = f"{one_line(name)} @ {one_line(revision)}" if len({other[0] for other in others}) > 1 else one_line(name)
     same = [other[1:] for other in others if other[0] == revision]
     said = [one_line(dtype) or "number format unknown"] if len({other[0] for other in same}) > 1 else []
     said += [f"texts of {length} tokens" if length else "whole texts"] if len({other[1] for other in same}) > 1 else []
+    said += [shown_variant(variant)] if len({other[2] for other in same}) > 1 else []
     said += ["committed"] if result.model.get("committed") else []
     return f"{label} ({', '.join(said)})" if said else label
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Floats, Ragged, Rows
+from mrbench.models.model_code import embedding
 from mrbench.models.protocol import EmbeddingModel, Item, is_multi_vector
 from mrbench.search.maxsim import maxsim_products
 from mrbench.search.vectors import checked, checked_ragged
@@ -19,7 +20,8 @@ def embedded(model: EmbeddingModel, items: Sequence[Item], side: str, instructio
     Raises:
         ModelError: Another shape, or a vector with NaN or infinity, or of length 0.
     """
-    raw = model.embed_queries(items, instruction) if side == "queries" else model.embed_candidates(items)
+    with embedding(model):
+        raw = model.embed_queries(items, instruction) if side == "queries" else model.embed_candidates(items)
     check = checked_ragged if is_multi_vector(model) else checked
     return check(raw, model.dimension, [described(item) for item in items], model.name)
 

@@ -43,7 +43,8 @@ class Key:
         self._variable = variable
         value = os.environ.get(variable, "")
         if required and not value:
-            raise InputError("the variable of the key is not set", where="environment", got=variable)
+            accepted = "key=NAME of an environment variable that holds the key"  # not shown: it may be the key itself
+            raise InputError("the variable of the key is not set", where="environment", accepted=accepted)
         if not re.fullmatch(r"[\x21-\x7e]*", value):
             accepted = "letters, digits and signs of ASCII, without white space"
             raise InputError("the key holds what a header cannot", where=f"environment, {variable}", accepted=accepted)

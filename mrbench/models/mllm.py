@@ -79,8 +79,11 @@ def load_mllm(
             if max_length is not None:
                 what = "the model takes no --max-length: code of its own cuts texts"
                 raise InputError(what, where=source, got=max_length, hint="say it in options: of a template")
-            return remote(device=device, batch_size=batch_size, dtype=dtype)
+            found = remote(device=device, batch_size=batch_size, dtype=dtype)
+            found.variant = f"template {found.template} {found.template_digest[:8]}" if named else ""
+            return found
     model = Mllm(source, named, device=device, batch_size=batch_size, dtype=dtype)
+    model.variant = f"template {model.how.name} {model.how.digest[:8]}" if named else ""
     if max_length is not None:
         model.limit_prompts(max_length)
     return model
@@ -110,6 +113,7 @@ class Mllm:
     """
 
     modalities: frozenset[Modality] = frozenset(MODALITIES)
+    variant = ""
 
     def __init__(
         self,

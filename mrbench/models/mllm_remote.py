@@ -99,6 +99,7 @@ class RemoteMllm:
         check_loaded(source, info)
         self.module.to(on).eval()
         self.template, self._remote = template.name, remote
+        self.template_digest, self.variant = template.digest, ""
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(snapshot.folder)
         self.max_text_length = _positions(self.module.config)
         self._batch_size = min(batch_size, CPU_BATCH) if on.type == "cpu" else batch_size

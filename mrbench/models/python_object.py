@@ -7,16 +7,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
-from mrbench.foreign import ForeignExitError, foreign_code
+from mrbench.errors import InputError, ModelError
 from mrbench.models.common import weights_digest
+from mrbench.models.model_code import running
 from mrbench.models.protocol import EmbeddingModel, note
 
 _ACCEPTED = "py:MODULE:OBJECT or py:FILE.py:OBJECT"
@@ -74,7 +71,7 @@ def load_object(
 
 def _module(name: str) -> ModuleType:
     try:
-        with _running(name):
+        with running(name):
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or name
@@ -101,7 +98,7 @@ def _module_of_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module  # before it runs: dataclasses look their module up
     try:
-        with _running(str(path)):
+        with running(str(path)):
             found.loader.exec_module(module)
     except BaseException as error:
         sys.modules.pop(name)
@@ -129,7 +126,7 @@ def _call(spec: str, factory: Any, usual: dict[str, Any], more: dict[str, Any]) 
         if name not in names and not takes_all and name != "trust_remote_code":  # which is leave, not a wish
             raise InputError(f"the object takes no {name}", where=f"py:{spec}", got=value)
     options = {name: value for name, value in (usual | more).items() if takes_all or name in names}
-    with _running(f"py:{spec}"):
+    with running(f"py:{spec}"):
         return factory(**options)
 
 
@@ -147,39 +144,13 @@ def _check(spec: str, made: Any) -> None:
 
 
 def _note_source(model: Any, module: ModuleType) -> None:
-    """Add the digest of the module's file to what the model says of its preprocessing."""
+    """Note the digest of the module's file on the model, and add it to what it says of its preprocessing."""
     path = Path(getattr(module, "__file__", None) or "")
     if not path.is_file():
         return
     digest = weights_digest([path])
+    note(model, "source", digest.rpartition(":")[2][:12])
     said = str(getattr(model, "preprocessing", "") or "")
     if digest in said:
         return
     note(model, "preprocessing", f"{said} {digest}".strip())
-
-
-@contextmanager
-def _running(where: str) -> Iterator[None]:
-    """Turn what the user's code raises into one line that names the place."""
-    try:
-        with foreign_code():
-            yield
-    except ForeignExitError as error:
-        raise ModelError(
-            f"the code of the model raises {error}", where=f"{where}, {_place(error.__cause__)}"
-        ) from error
-    except (MRBenchError, ModuleNotFoundError):
-        raise
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        raised = f"{type(error).__name__}: {error}"
-        raise ModelError(f"the code of the model raises {raised}", where=f"{where}, {_place(error)}") from error
-
-
-def _place(error: BaseException | None) -> str:
-    """Return the file and line that raised, or that cannot be parsed."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}"
-    last = traceback.extract_tb(error.__traceback__ if error else None)[-1]
-    return f"{last.filename}:{last.lineno}"

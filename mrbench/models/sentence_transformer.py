@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from mrbench.models.hub import Checkpoint
 from mrbench.models.other_adapter import check_adapter
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.spec_options import split_options, whole_number
+from mrbench.models.spec_options import split_options, variant_of, whole_number
 from mrbench.records import Modality
 
 OPTIONS = {
@@ -81,7 +82,7 @@ class SentenceTransformerModel:
         source, options = split_options("st", spec, OPTIONS)
         on = resolve_device(device)
         snapshot = find_whole_checkpoint(source)
-        check_modules(snapshot, trust_remote_code)
+        foreign = check_modules(snapshot, trust_remote_code)
         if set(re.findall(r"\{\w*\}", options.get("query", ""))) - {"{instruction}"}:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
@@ -97,11 +98,12 @@ class SentenceTransformerModel:
             )
         if max_length is not None:
             limit_texts(self.module, max_length, where=source)
+        self.variant = variant_of(options)
         self._prompts = {name: options.get(name) for name in ("query", "candidate")}
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
-        self.remote_code, self.template = code.ran, self._describe_prompts()
+        self.remote_code, self.template = code.ran or bool(foreign), self._describe_prompts()
         self.image_size = _image_size(self.module)
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
         self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
@@ -247,13 +249,16 @@ def _image_size(module: SentenceTransformer) -> str:
     return ""
 
 
-def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()) -> None:
-    """Refuse a folder that is no model of the library, or whose modules are code of its own.
+def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()) -> list[str]:
+    """Refuse a folder that is no model of the library, or whose modules or activations are code of its own.
 
     Args:
         snapshot: The folder.
         trusted: Whether its code may run.
         known: Names of modules that the library replaces by its own.
+
+    Returns:
+        Names of modules and activations that are neither the library's nor of ``torch.nn``.
     """
     check_adapter("late" if known else "st", snapshot.folder)
     path = snapshot.folder / "modules.json"
@@ -269,14 +274,31 @@ def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()
     except (ValueError, TypeError, KeyError, OSError) as error:
         raise ModelError("malformed modules.json", where=path, got=f"{type(error).__name__}: {error}") from error
     foreign = [name for name in types if not name.startswith("sentence_transformers.") and name not in known]
-    if foreign and not trusted:
+    activations = dict(_foreign_activations(snapshot))
+    if (foreign or activations) and not trusted:
         raise ModelError(
             "the model comes with code of its own, which nobody allowed to run",
-            where=path,
-            got=", ".join(foreign),
+            where=path if foreign else next(iter(activations.values())),
+            got=", ".join([*foreign, *activations]),
             hint="read the code, then --trust-remote-code",
         )
     check_no_pickles(snapshot.folder)
+    return [*foreign, *activations]
+
+
+def _foreign_activations(snapshot: Checkpoint) -> Iterator[tuple[str, Path]]:
+    """Yield the activations of dense layers that are not of ``torch.nn``, each with the file that names it.
+
+    Without leave the library takes Tanh in their place, with a warning. Names without a dot are those of transformers.
+    """
+    for path in sorted(snapshot.folder.rglob("config.json")):
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError):  # the library says what is wrong with it
+            continue
+        name = said.get("activation_function") if isinstance(said, dict) else None
+        if isinstance(name, str) and "." in name and not name.startswith("torch.nn."):
+            yield name, path
 
 
 def limit_texts(module: Any, tokens: int, *, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches
 from mrbench.models.http_client import JsonClient, Key, check_url
 from mrbench.models.protocol import Item
-from mrbench.models.spec_options import split_options, whole_number
+from mrbench.models.spec_options import split_options, variant_of, whole_number
 from mrbench.records import Modality
 
 OPTIONS = {
@@ -36,6 +37,7 @@ KEY, BATCH, CONCURRENCY, TIMEOUT = "OPENAI_API_KEY", 32, 8, 120
 """Defaults. TEI refuses more than 32 items in a request unless it is told otherwise."""
 _FORMS = ("data-uri", "messages")
 _TRIES_AT_LOADING = 3
+_OF_NO_VECTOR = ("key", "batch", "concurrency", "timeout", "revision")  # the last is in the revision
 
 
 class ServedModel:
@@ -85,6 +87,7 @@ class ServedModel:
         self._client = JsonClient(self._url, key, timeout=timeout, connections=self._concurrency)
         self.revision = " ".join(filter(None, (f"{url}#{self.name}", options.get("revision"))))[:200]
         self.preprocessing = _digest(self._url, self._form, self._templates, self._cut, options.get("revision"))
+        self.variant = variant_of(options, without=_OF_NO_VECTOR)
         self.template = "; ".join(f"{name}: {text}" for name, text in self._templates.items() if text)
         self.symmetric = self._templates["query"] == self._templates["candidate"] and not self._templates["system"]
         self.modalities: frozenset[Modality] = frozenset(
@@ -170,21 +173,26 @@ class ServedModel:
         """
         answer = self._client.post(body, tries=tries)
         try:
-            rows = {int(entry["index"]): entry["embedding"] for entry in answer["data"]}
+            places = [int(entry["index"]) for entry in answer["data"]]
+            rows = dict(zip(places, (entry["embedding"] for entry in answer["data"]), strict=True))
         except (TypeError, KeyError, ValueError) as error:
             got = self._client.shown(answer)
             accepted = '{"data": [{"index": 0, "embedding": [...]}, ...]}'
             raise ModelError(
                 "the server answers in another form", where=self._url, got=got, accepted=accepted
             ) from error
-        if sorted(rows) != list(range(number)) or len(answer["data"]) != number:
+        if len(places) != number:
             what = "the server returns another number of vectors"
-            raise ModelError(what, where=self._url, got=len(answer["data"]), accepted=number)
+            raise ModelError(what, where=self._url, got=len(places), accepted=number)
+        if sorted(places) != list(range(number)):
+            what = "the server repeats an index" if len(rows) < number else "the server returns other indices"
+            accepted = f"0 to {number - 1}, each once: else nobody knows which vector is of which item"
+            raise ModelError(what, where=f"{self._url}, index of data", got=sorted(places), accepted=accepted)
         try:
             with np.errstate(over="ignore"):  # infinity is refused below
-                vectors = np.array([rows[row] for row in range(number)], dtype=np.float32)
+                vectors = np.array([_numbers(rows[row]) for row in range(number)], dtype=np.float32)
         except (TypeError, ValueError) as error:
-            accepted = "numbers, as many for each vector"
+            accepted = "numbers, as many for each vector, or base64 of float32, little-endian"
             raise ModelError("the server returns no vectors", where=self._url, accepted=accepted) from error
         if vectors.ndim != 2 or not vectors.shape[1] or vectors.shape[1] != (self.dimension or vectors.shape[1]):
             what, expected = "the server returns another dimension", self.dimension or "1 or more"
@@ -192,6 +200,17 @@ class ServedModel:
         if not np.isfinite(vectors).all():
             raise ModelError("the server returns a vector with NaN or infinity", where=self._url)
         return vectors
+
+
+def _numbers(said: Any) -> Any:
+    """Return the numbers of a vector that comes as base64, as OpenAI's servers may send it; others as they are.
+
+    Raises:
+        ValueError: The text is not base64, or not of whole numbers of 4 bytes.
+    """
+    if not isinstance(said, str):
+        return said
+    return np.frombuffer(base64.b64decode(said, validate=True), dtype="<f4")
 
 
 def _form(said: str | None) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import unquote
+from collections.abc import Collection, Mapping
+from urllib.parse import quote, unquote
 
 from mrbench.errors import InputError
 
@@ -31,11 +31,21 @@ def split_options(kind: str, rest: str, known: Mapping[str, str]) -> tuple[str, 
     for part in text.split("&") if mark else []:
         name, equals, value = part.partition("=")
         if name not in known or not equals:
-            raise InputError("unknown option in the spec of a model", where=kind, got=name, accepted=accepted)
+            got = name if equals or name in known else None  # a word alone may be a key
+            raise InputError("unknown option in the spec of a model", where=kind, got=got, accepted=accepted)
         if name in found:
             raise InputError("an option is there twice in the spec of a model", where=kind, got=name)
         found[name] = unquote(value)
     return rest, found
+
+
+def variant_of(options: Mapping[str, str], *, without: Collection[str] = ()) -> str:
+    """Return the options that decide vectors in one text, in one order.
+
+    >>> variant_of({"query": "find: ", "batch": "8", "dimension": "64"}, without=["batch"])
+    'dimension=64&query=find%3A%20'
+    """
+    return "&".join(f"{name}={quote(text)}" for name, text in sorted(options.items()) if name not in without)
 
 
 def whole_number(kind: str, options: Mapping[str, str], name: str, default: int | None = None) -> int | None:

@@ -202,9 +202,15 @@ class Results(list[Result]):
         return "\n".join([f"Results({len(self)})", *(f"  {result!r}" for result in self)])
 
 
-def model_key(model: Mapping[str, Any]) -> tuple[str, str, str, int]:
-    """Return what tells a model of a result from others: name, revision, number format, and where texts were cut.
+def model_key(model: Mapping[str, Any]) -> tuple[str, str, str, int, str]:
+    """Return what tells a model of a result from others: name, revision, number format, length of texts, and variant.
 
-    The number format is empty where a result of before does not say it. The last is 0 where the user gave no length.
+    The number format is empty where a result of before does not say it. The length is 0 where the user gave none. The
+    variant names the options of the spec, the seed, and the digest of a model's source file; it is empty without them.
+    Versions of libraries are no part of it: a result is the same model's after an upgrade.
     """
-    return str(model["name"]), str(model["revision"]), str(model.get("dtype", "")), int(model.get("text_limit") or 0)
+    parts = [str(model.get("variant") or "")]
+    parts += [f"{name} {model[name]}" for name in ("seed", "source") if model.get(name) is not None]
+    length = int(model.get("text_limit") or 0)
+    variant = ", ".join(filter(None, parts))
+    return str(model["name"]), str(model["revision"]), str(model.get("dtype", "")), length, variant

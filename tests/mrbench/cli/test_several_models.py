@@ -79,7 +79,10 @@ def test_one_that_fails_does_not_stop_the_others(run: Any) -> None:
     assert code == 2
     assert sorted(results()) == ["constant"]
     assert "error: no-such-model: unknown model" in err
-    assert "error: py:own.py:Faulty: RuntimeError: wires crossed" in err
+    line = 1 + OWN.splitlines().index('        raise RuntimeError("wires crossed")')
+    place = f"{Path('own.py').resolve()}:{line}"
+    raised = "the code of the model raises RuntimeError: wires crossed"
+    assert f"error: py:own.py:Faulty: {raised}; where: faulty, {place}" in err
     assert "Traceback" not in err
     assert "error: 2 of 3 models failed: no-such-model, py:own.py:Faulty" in err
     said = json.loads(out)
@@ -91,6 +94,22 @@ def test_a_single_model_fails_as_ever(run: Any) -> None:
     code, out, err = run("-m", "no-such-model", "--json")
     assert (code, out) == (2, "")
     assert err.startswith("error: unknown model")
+
+
+@pytest.mark.parametrize("side", ["candidates", "queries"])
+def test_the_code_of_a_single_model_that_raises(run: Any, side: str) -> None:
+    own = OWN.replace("def embed_candidates(self, items):\n        raise", "def fail(self):\n        raise")
+    own += f"    def embed_{side}(self, items{', instruction' if side == 'queries' else ''}):\n"
+    own += "        return np.broadcast_to(np.zeros(3), (2, 2))\n"
+    Path("own.py").write_text(own)
+    code, out, err = run("-m", "py:own.py:Faulty")
+    assert (code, out) == (2, "")
+    said = [line for line in err.splitlines() if line.startswith("error: ")]
+    place = f"{Path('own.py').resolve()}:{len(own.splitlines())}"  # not a line of the library that it calls
+    assert len(said) == 1
+    assert said[0].startswith("error: the code of the model raises ValueError: ")
+    assert said[0].endswith(f"; where: faulty, {place}")
+    assert "Traceback" not in err
 
 
 def test_a_name_in_results_and_folder(run: Any) -> None:
@@ -218,8 +237,9 @@ def test_one_instruction_for_all_queries(run: Any) -> None:
             "        assert instruction == 'find it', instruction\n        return self.embed_candidates(items)\n"
         )
     words = ("-m", "py:own.py:Listening", "-o", "r")
-    with pytest.raises(AssertionError, match="find i2i"):
-        run(*words)
+    code, _, err = run(*words)
+    assert code == 2
+    assert "the code of the model raises AssertionError: find i2i" in err
     assert run(*words, "--instruction", "find it")[0] == 0
     said = json.loads(Path("r/result.json").read_text())
     assert said["benchmark"]["instruction"] == "find it"

@@ -11,7 +11,7 @@ from mrbench.evaluation import evaluate
 from mrbench.evaluation.describe import describe
 from mrbench.results import read_result
 
-ALWAYS = {"name", "revision", "dimension", "modalities", "device", "dtype", "remote_code", "control"}
+ALWAYS = {"name", "revision", "dimension", "modalities", "device", "dtype", "variant", "remote_code", "control"}
 
 
 def test_a_result_holds_what_the_model_states(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def test_a_model_in_the_place_of_another_is_named(tiny: Benchmark, tmp_path: Pat
     evaluate(tiny, load_model("constant"), tmp_path / "r", tasks=["i2i"])
     check_no_other_model(tmp_path / "r", load_model("constant"))
     with pytest.raises(
-        OutputError, match=r"got: 'constant 1 float32'; accepted: that of random 1 float32, .* choose another --output"
+        OutputError,
+        match=r"got: 'constant 1 float32'; accepted: that of random 1 float32 seed 0, .* choose another --output",
     ):
         check_no_other_model(tmp_path / "r", load_model("random"))

@@ -261,6 +261,27 @@ def test_damaged_folders_are_one_line(folders: dict[str, Path], tmp_path: Path, 
     assert "\n" not in str(caught.value)
 
 
+def test_an_activation_of_other_code_runs_with_leave_alone(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(folders["plain"], tmp_path / "copy")
+    file = copy / "2_Dense" / "config.json"
+    said = json.loads(file.read_text())
+    assert said["activation_function"].startswith("torch.nn.")
+    file.write_text(json.dumps(said | {"activation_function": "squares_of_mine.Square"}))
+    code = "import torch\n\nclass Square(torch.nn.Module):\n    def forward(self, x):\n        return x * x\n"
+    (tmp_path / "squares_of_mine.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ModelError, match=r"nobody allowed to run.*2_Dense/config.json.*squares_of_mine.Square.*--trust-remote-code"
+    ):
+        load_model(f"st:{copy}", device="cpu")
+    model = load_model(f"st:{copy}", device="cpu", trust_remote_code=True)
+    assert model.remote_code is True  # type: ignore[attr-defined]
+    assert (model.embed_candidates([Item(text) for text in TEXTS]) >= 0).all()
+    assert load_model(f"st:{folders['plain']}", trust_remote_code=True).remote_code is False  # type: ignore[attr-defined]
+
+
 def test_other_faults(folders: dict[str, Path]) -> None:
     with pytest.raises(InputError, match="no such folder"):
         load_model("st:no/such/folder")

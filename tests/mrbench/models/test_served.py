@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -18,7 +20,7 @@ from tiny_towers import pictures
 from mrbench.benchmark import Benchmark
 from mrbench.cli.app import main
 from mrbench.encode.store import fingerprint
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, ModelError, redacted
 from mrbench.evaluation import evaluate
 from mrbench.models import http_client
 from mrbench.models.protocol import Item
@@ -58,6 +60,40 @@ def texts_of(vectors: Any) -> Any:
     return np.asarray(vectors, dtype=np.float32)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "openai:http://bob:PASSWORD-1@h/v1#m",
+        "openai:http://bob:PASS/PASSWORD-1@h/v1#m",
+        "openai:http://PASSWORD-1@h/v1#m",
+        "openai:http://h/v1?api_key=PASSWORD-1#m",
+        "openai:http://h/v1#m?key=PASSWORD-1",
+        "openai:http://h/v1#m?key=PASSWORD_1",
+        "openai:http://h/v1#m?PASSWORD-1",
+        "openai:http://h/v1#m?api_key=PASSWORD-1",
+        "opnai:http://bob:PASSWORD-1@h/v1#m?token=PASSWORD-1",
+    ],
+)
+@pytest.mark.parametrize("several", [False, True])
+def test_a_secret_in_a_spec_is_not_shown(
+    spec: str, several: bool, tiny: Benchmark, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["-m", spec, *(["-m", "constant", "--json"] if several else [])]
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", str(tiny.folder), "--task", "i2i", *words, "--output", str(tmp_path / "out")])
+    said = capfd.readouterr()
+    assert stopped.value.code == 2
+    assert "error: " in said.err
+    if not several or not spec.endswith("?PASSWORD-1"):  # a word alone, which a label cannot know
+        assert not re.search("PASSWORD.1", said.out + said.err)
+
+
+def test_what_is_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "value")
+    for text in ("openai:http://h:80/v1#org/m@2", "openai:http://h/v1#m?key=MY_KEY", "hf:org/m@main", "key=NAME, &"):
+        assert redacted(text) == text
+
+
 def test_texts_get_the_vectors_that_the_server_returns(server: Server) -> None:
     model = load(server)
     found = model.embed_candidates([Item(text) for text in TEXTS])
@@ -66,6 +102,18 @@ def test_texts_get_the_vectors_that_the_server_returns(server: Server) -> None:
     assert model.modalities == {"text"}
     assert model.dimension == DIMENSION
     assert model.symmetric
+
+
+def test_vectors_in_base64_are_those_in_numbers(server: Server) -> None:
+    def encode(answer: Any) -> Any:
+        for entry in answer["data"]:
+            entry["embedding"] = base64.b64encode(np.array(entry["embedding"], dtype="<f4").tobytes()).decode()
+        return answer
+
+    items = [Item(text) for text in TEXTS]
+    expected = load(server).embed_candidates(items)
+    server.change = encode
+    np.testing.assert_array_equal(load(server).embed_candidates(items), expected)
 
 
 def test_many_texts_go_in_several_requests_at_a_time_and_come_back_in_order(server: Server) -> None:
@@ -214,11 +262,13 @@ def entries(change: Callable[[dict[str, Any]], None]) -> Callable[[Any], Any]:
     ("change", "message"),
     [
         (without_last, "another number of vectors.*got: 1; accepted: 2"),
-        (entries(lambda entry: entry.update(index=0)), "another number of vectors"),
+        (entries(lambda entry: entry.update(index=0)), r"repeats an index.*got: \[0, 0\]; accepted: 0 to 1, each once"),
+        (entries(lambda entry: entry.update(index=entry["index"] + 1)), r"other indices.*got: \[1, 2\]"),
         (entries(lambda entry: entry["embedding"].pop()), rf"another dimension.*got: \(11,\); accepted: {DIMENSION}"),
         (entries(lambda entry: entry.update(embedding=[float("nan")] * DIMENSION)), "with NaN or infinity"),
         (entries(lambda entry: entry.update(embedding=[1e39] * DIMENSION)), "with NaN or infinity"),
-        (entries(lambda entry: entry.update(embedding="AAAA")), "no vectors"),
+        (entries(lambda entry: entry.update(embedding="AAAA")), "no vectors.*base64 of float32"),
+        (entries(lambda entry: entry.update(embedding="no base64!")), "no vectors.*base64 of float32"),
         (entries(lambda entry: entry.update(embedding=None)), "another dimension|no vectors"),
         (entries(lambda entry: entry.pop("embedding")), "another form"),
         (lambda answer: {"error": "out of memory"}, "another form.*out of memory"),
@@ -272,7 +322,7 @@ def test_nobody_listens() -> None:
         ("openai:http://h/v1#m?candidate={instruction} {text}", "malformed template candidate"),
         ("openai:http://h/v1#m?system={instruction}", "needs messages"),
         (f"openai:http://h/v1#m?key={KEY}", "names an environment variable"),
-        ("openai:http://h/v1#m?key=NOT_SET_AT_ALL", "is not set.*NOT_SET_AT_ALL"),
+        ("openai:http://h/v1#m?key=NOT_SET_AT_ALL", "is not set.*accepted: key=NAME"),
     ],
 )
 def test_bad_specs(spec: str, message: str) -> None:
