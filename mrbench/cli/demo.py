@@ -53,7 +53,7 @@ def demo(
     for folder in folders:
         _validate(folder)
     results = [_evaluate(folder, output, name, seed) for folder in folders for name in _models()]
-    read = _read(results, entries)
+    read = read_with_entries(results, entries)
     published = _publish(read, output / "leaderboard", folders, results)
     note(f"demo finished in {time.perf_counter() - start:.0f} s")
     if as_json:
@@ -66,7 +66,7 @@ def demo(
     say(f"page: {published['html'].absolute()}")
 
 
-def _read(measured: list[Path], entries: Path | None) -> list[Result]:
+def read_with_entries(measured: list[Path], entries: Path | None) -> list[Result]:
     """Return what was measured, and of committed results those on the same benchmarks of other models, so marked."""
     from mrbench.leaderboard import read_results
 

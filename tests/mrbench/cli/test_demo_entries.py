@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiny_benchmark import write_tiny
 
-from mrbench.cli.demo import _read
+from mrbench.cli.demo import read_with_entries
 from mrbench.evaluation import evaluate
 from mrbench.leaderboard import boards
 from mrbench.models.zoo import load_model
@@ -24,8 +24,8 @@ def test_committed_results_of_other_models_on_the_same_benchmark_are_marked(tmp_
     for name, result in (("again", made), ("slow", slow), ("elsewhere", elsewhere)):
         (tmp_path / "entries").mkdir(exist_ok=True)
         write_result(tmp_path / f"entries/{name}.json", result)
-    read = _read([measured], tmp_path / "entries")
+    read = read_with_entries([measured], tmp_path / "entries")
     assert len(read) == 2
     (board,) = boards(read)
     assert sorted(row.label for row in board.rows) == ["random", "slow (committed)"]
-    assert len(_read([measured], None)) == 1
+    assert len(read_with_entries([measured], None)) == 1
