@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from elva.heads import load_head
 from elva.heads.data import PARTS, Encoders
@@ -87,7 +87,8 @@ def _absolute(spec: str) -> str:
 
 def write_heads(folder: Path, trained: Trained, plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
     """Write weights, facts and loader into an existing folder, and return the facts."""
-    save_file(trained.heads, folder / WEIGHTS, metadata={"format": FORMAT})
+    # Not save_file, whose file only its owner may read, whatever the umask.
+    (folder / WEIGHTS).write_bytes(save(trained.heads, metadata={"format": FORMAT}))
     settings = {name: value for name, value in asdict(plan).items() if name != "grid"}
     said = {
         "format": FORMAT,

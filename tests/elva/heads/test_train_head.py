@@ -1,6 +1,7 @@
 """`mrbench train head` and `mend --head` from end to end, with small encoders."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -67,6 +68,13 @@ def test_the_head_is_a_model_of_the_zoo_with_the_scores_of_the_report(trained, p
     assert stopped.value.code == 0
     scores = json.loads(capsys.readouterr().out)["tasks"]["t2i"]["scores"]
     assert scores["hit_rate@5"] == pytest.approx(change_of(facts, "hit_rate@5", "t2i")["after"], abs=1e-6)
+
+
+def test_every_file_may_be_read_by_whom_the_umask_says(trained):
+    out, *_ = trained
+    umask = os.umask(0)
+    os.umask(umask)
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir() if path.is_file()} == {0o666 & ~umask}
 
 
 def test_the_loader_embeds_without_mrbench(trained, photos, tmp_path):
