@@ -107,7 +107,8 @@ def show(
         return
     width = max(map(len, said))
     for name, value in said.items():
-        say(f"{name:<{width}}  {'; '.join(value) if isinstance(value, list) else value}")
+        shown = "; ".join(value) if isinstance(value, list) else str(value)
+        say(f"{name:<{width}}  {shown or 'none'}")
 
 
 def _said(model: Any) -> dict[str, Any]:

@@ -124,5 +124,5 @@ def test_show_prints_what_a_result_would_hold(clip: Path, capfd: pytest.CaptureF
     shown = dict(line.split(None, 1) for line in capfd.readouterr().out.splitlines())
     said = facts(f"hf:{clip}")
     assert {name: shown[name] for name in said if name != "modalities"} == {
-        name: str(value) for name, value in said.items() if name != "modalities"
+        name: str(value) or "none" for name, value in said.items() if name != "modalities"
     }

@@ -126,7 +126,9 @@ def test_what_is_raised_is_one_line() -> None:
     def raising(sound: Any, item: Item, row: int) -> Any:
         raise ValueError("two\nlines")
 
-    assert failed(planted(raising))["text: vectors"] == "ValueError: two lines"
+    said = failed(planted(raising))["text: vectors"]
+    assert said.startswith("the code of the model raises ValueError: two lines; where: sound, ")
+    assert re.search(r"test_models_check\.py:\d+$", said)
 
 
 class Listening(Sound):
