@@ -92,7 +92,8 @@ def _of_entity(i: int, entity: Entity) -> Iterator[tuple[tuple[int, int, str, st
         yield (start, end, "negation", f"no {entity.head}"), ("negation", i, 0)
         return
     yield (entity.start, entity.end, "scene" if entity.place else "entity", entity.head), ("entity", i, 0)
-    open_mass = entity.count in ("several", "few") and not entity.plural  # "lots of food" counts nothing
+    # "lots of food" counts nothing; "a herd of sheep" does, though its noun has no plural.
+    open_mass = entity.count in ("several", "few") and not entity.plural and not _is_alive(entity)
     if entity.count is not None and entity.count_span is not None and not open_mass:
         yield (*entity.count_span, "count", entity.count), ("count", i, 0)
     for column, x in enumerate(entity.attributes):

@@ -124,7 +124,7 @@ TWO = [Entry("b", "", "json:loads"), Entry("c", "", "json:loads")]
 def test_registry_loads_lazily_and_takes_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     group = "mrbench.models"
     points = _Points([EntryPoint(n, f"test_core:{v}", group) for n, v in (("x", "PLUGIN"), ("y", "TWO"))])
-    monkeypatch.setattr(registry_module, "entry_points", points)
+    monkeypatch.setattr(registry_module, "_points", lambda group: points(group=group))
     zoo = Registry("model", [Entry("broken", "never imported", "no_such_module:x")])
     assert zoo.names() == ["broken", "plugin", "b", "c"]
     assert "plugin" in zoo

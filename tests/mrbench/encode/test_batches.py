@@ -63,7 +63,7 @@ def test_other_errors_pass_through(tiny: Benchmark) -> None:
             Wrong.calls += 1
             return super().embed_candidates(items)
 
-    with pytest.raises(ValueError, match="memory"):
+    with pytest.raises(ModelError, match="raises ValueError: CUDA out of memory"):
         encode.encode_corpus(Wrong(), tiny, "image", "test")
     assert Wrong.calls == 1
 

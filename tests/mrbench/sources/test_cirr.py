@@ -102,7 +102,7 @@ def test_a_flat_folder_and_other_splits(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"reference": "dev-99"}, r"1 images that the annotations name are not listed.*item 1.*dev-99"),
+        ({"reference": "dev-99"}, r"1 image that the annotations name is not listed.*item 1.*dev-99"),
         ({"target_hard": "dev-99", "reference": "dev-98"}, r"2 images.*item 1.*dev-98, dev-99"),
         ({"pairid": 11}, r"two queries have one id.*item 1.*'11'"),
         ({"caption": " "}, r"text is missing or empty.*item 1, caption"),

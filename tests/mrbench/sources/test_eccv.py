@@ -99,7 +99,7 @@ def test_other_names_of_photos_and_gzip(tmp_path: Path) -> None:
         (lambda root: (root / "eccv_caption_to_image.json").unlink(), "eccv_caption_to_image.json is missing"),
         (lambda root: (root / "coco_test_ids.npy").unlink(), "coco_test_ids.npy is missing"),
         (lambda root: write_json(root / "eccv_image_to_caption.json", {10: [7, 8, 9]}), "3 numbers of a candidate"),
-        (lambda root: write_json(root / "eccv_image_to_caption.json", {77: [100]}), "1 numbers of a query"),
+        (lambda root: write_json(root / "eccv_image_to_caption.json", {77: [100]}), "1 number of a query"),
         (lambda root: write_json(root / "eccv_image_to_caption.json", {10: 100}), "list of numbers; where: .*, 10"),
         (lambda root: write_json(root / "eccv_image_to_caption.json", [1]), "not a JSON object"),
         (lambda root: (root / "eccv_image_to_caption.json").write_text("{"), r"not JSON; where: .*json:1"),

@@ -76,7 +76,7 @@ def test_training_and_validation(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"target": "B99"}, r"1 images.*not listed.*item 1.*B99.*split.dress.val.json"),
+        ({"target": "B99"}, r"1 image .*not listed.*item 1.*B99.*split.dress.val.json"),
         ({"captions": "is red"}, r"another type.*item 1, captions.*'is red'.*a list of texts"),
         ({"captions": ["", " ."]}, r"missing or empty.*item 1, captions"),
         ({"captions": [1]}, r"another type.*item 1, captions"),

@@ -53,7 +53,7 @@ def test_a_query_holds_all_turns(root: Path) -> None:
         ({"reference": [["B0", ["a"]]]}, r"no turns.*item 1, reference"),
         ({"target": "B5"}, r"no target.*item 1, target"),
         ({"target": ["x", 5]}, r"id is missing or malformed.*item 1"),
-        ({"target": ["x", "B77"]}, r"1 images.*not listed.*item 1.*B77"),
+        ({"target": ["x", "B77"]}, r"1 image .*not listed.*item 1.*B77"),
         ({"reference": [["x", "text", "B0"]]}, r"another type.*item 1, turn 0"),
     ],
 )

@@ -167,7 +167,7 @@ def test_items_that_valse_s_annotators_rejected_are_left_out(tmp_path: Path) -> 
         ([{"filename": "a.png", "foil": "x"}], r"no true text.*p.jsonl:1"),
         ([{"caption": "x", "foil": "y"}], r"no column names the picture.*p.jsonl:1"),
         ([{**ITEM, "negative_caption": 3}], r"a caption is no text.*p.jsonl:1, negative_caption"),
-        ([{**ITEM, "kind": ["a", "b"]}], r"malformed kind.*list of 1 texts"),
+        ([{**ITEM, "kind": ["a", "b"]}], r"malformed kind.*list of 1 text,"),
         ([{**ITEM, "id": 1}, {**ITEM, "id": "1"}], r"item id is there twice \(1\).*p.jsonl:2"),
         ([{**ITEM, "id": 1.5}], r"neither text nor a whole number"),
         ([{**GROUPS["winoground"], "caption_1": "x"}], r"two texts of an item are equal \(1\)"),

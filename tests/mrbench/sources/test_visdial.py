@@ -100,7 +100,7 @@ def test_a_fault_is_one_line(tmp_path: Path, value: object, said: str) -> None:
 def test_an_image_that_is_not_in_the_search_space_is_counted(tmp_path: Path) -> None:
     path = write_visdial(tmp_path / "data")
     corpus = write_json(tmp_path / "data" / "few.json", ["u/1.jpg", "u/3.jpg"])
-    with pytest.raises(BenchmarkError, match=r"1 images that dialogues ask for are not.*got: 'u/2.jpg'"):
+    with pytest.raises(BenchmarkError, match=r"1 image that dialogues ask for is not.*got: 'u/2.jpg'"):
         evaluate(open_benchmark(f"visdial:{path}?corpus={corpus}"), RandomModel(), tmp_path / "r")
     with pytest.raises(BenchmarkError, match="missing"):
         open_benchmark(f"visdial:{path}?corpus={tmp_path / 'no.json'}")
