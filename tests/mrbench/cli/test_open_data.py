@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -145,7 +146,7 @@ def test_referenced_images_need_their_root(photos: Path, tmp_path: Path) -> None
     assert f"images stay in {photos}: name it with --image-root" in run.stdout
     refused = mrbench("evaluate", tmp_path / "out", "--model", "constant", "--output", tmp_path / "r")
     assert refused.returncode == 2
-    assert f"--image-root {photos}" in refused.stderr
+    assert f"--image-root {shlex.quote(str(photos))}" in refused.stderr
     words = ("--model", "constant", "--output", tmp_path / "r", "--image-root", photos)
     assert mrbench("evaluate", tmp_path / "out", *words).returncode == 0
     assert mrbench("validate", tmp_path / "out", "--image-root", photos).returncode == 0
