@@ -1,4 +1,4 @@
-"""What heads are trained for: five losses on the cosines of a step's queries with its candidates.
+"""The five training losses of heads, computed from the cosines between a step's queries and its candidates.
 
 All see the same candidates, so that they cost the same.
 """

@@ -238,7 +238,7 @@ class _Guard:
 
 
 def as_tensors(split: Split) -> Tables:
-    """Return the features of a split as tensors."""
+    """Return the frozen encoders' features of a split as tensors, a table for each kind of item."""
     return {part: torch.from_numpy(table) for part, table in split.tables.items()}
 
 

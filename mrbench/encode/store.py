@@ -303,7 +303,7 @@ def whole_unit(path: Path, magic: bytes, model: bytes) -> memoryview | None:
 
 
 def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embeddings] | None:
-    """Return keys and vectors of a unit; None where it is not a whole one of the model."""
+    """Return the keys and vectors of a cached unit; None where the file is incomplete, altered or of another model."""
     raw = whole_unit(path, _MAGIC, model)
     header = len(_MAGIC) + 16
     if raw is None or len(raw) < header + DIGEST:

@@ -162,12 +162,12 @@ def encode_corpus(
 
 
 def queries_label(task: str) -> str:
-    """Return what progress and errors call the queries of a task."""
+    """Return the label of a task's queries in progress bars and error messages."""
     return f"{task} queries"
 
 
 def corpus_label(name: str) -> str:
-    """Return what progress and errors call the candidates of a corpus."""
+    """Return the label of a corpus in progress bars and error messages."""
     return f"{name} candidates"
 
 

@@ -65,7 +65,7 @@ def shape_in_words(rows: Rows) -> str:
 
 
 def lengths_in_words(rows: Rows) -> str:
-    """Return the least and the greatest length of vectors."""
+    """Return the smallest and the largest Euclidean norm among some vectors."""
     lengths = np.linalg.norm(rows.flat if isinstance(rows, Ragged) else rows, axis=1)
     return _span(lengths.min(), lengths.max())
 

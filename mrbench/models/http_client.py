@@ -89,7 +89,7 @@ def check_url(url: str) -> str:
 
 
 class RefusedError(ModelError):
-    """The server refuses a request; another try would not cure it.
+    """The server refuses a request in a way that sending it again cannot change.
 
     Attributes:
         status: Status of the answer.

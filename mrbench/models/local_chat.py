@@ -18,13 +18,12 @@ from mrbench.models.checkpoint import weights_of
 from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import files_digest, tensors_digest
 from mrbench.models.guard import guarded
+from mrbench.models.other_adapter import QWEN_VL
 from mrbench.models.plain_text import PlainText
 from mrbench.models.pretrained import check_keys, load_error, loading, quiet, resolve_device
 
 _MOST_TOKENS = 512
 _GREEDY: dict[str, Any] = {"do_sample": False, "num_beams": 1, "temperature": None, "top_p": None, "top_k": None}
-_GRIDS = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-"""Model types whose processors need torchvision for videos alone; here they are put together without it."""
 
 
 class LocalChat:
@@ -170,7 +169,7 @@ def _network(source: str, options: dict[str, Any]) -> Any:
 
 
 def _prompt(folder: Path, kind: str, options: dict[str, Any]) -> _Prompt:
-    if kind in _GRIDS:
+    if kind in QWEN_VL:  # put together without their whole processor
         prompt: _Prompt = _GridPrompt(folder, options)
     else:
         auto: Any = transformers.AutoProcessor

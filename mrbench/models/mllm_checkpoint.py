@@ -13,14 +13,12 @@ import torch
 import transformers
 
 from mrbench.errors import InputError, ModelError
+from mrbench.models.other_adapter import MULTIMODAL, QWEN_VL
 from mrbench.models.peft_adapter import Parts, merged
 from mrbench.models.pretrained import check_keys, loading
 from mrbench.models.template import Template
 from mrbench.models.template_files import load_template, template_names
 
-FAMILIES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_next")
-"""Model types of transformers that are loaded without code of their own."""
-_GRID = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
 _HEAD = re.compile(r"(^|\.)lm_head\.")
 _OLD_NAMES = (
     (r"(?<=base_model\.model\.)model\.(?=(layers|embed_tokens|norm)\.)", "model.language_model."),
@@ -149,9 +147,12 @@ def load_parts(parts: Parts, config: dict[str, Any], dtype: torch.dtype | None) 
     """
     source = str(parts.base.folder)
     kind = str(config.get("model_type"))
-    if kind not in FAMILIES:
+    if kind not in MULTIMODAL:
         raise ModelError(
-            "no adapter for this type of model", where=f"{source}, config.json", got=kind, accepted=", ".join(FAMILIES)
+            "no adapter for this type of model",
+            where=f"{source}, config.json",
+            got=kind,
+            accepted=", ".join(MULTIMODAL),
         )
     network = _network(source, dtype)
     if parts.adapter is not None:
@@ -165,7 +166,7 @@ def load_parts(parts: Parts, config: dict[str, Any], dtype: torch.dtype | None) 
     with loading(images, "the image processor"):
         processor = auto.from_pretrained(images, backend="pil", **safe)
     counter = None
-    if kind in _GRID:
+    if kind in QWEN_VL:
         _check_patches(source, processor, network)
     else:
         with loading(source, "the processor"):

@@ -9,8 +9,10 @@ from pathlib import Path
 from mrbench.errors import ModelError
 from mrbench.models.families import FAMILIES
 
-MULTIMODAL = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "llava_next")
-"""Types of language models with pictures that ``mllm:`` takes."""
+QWEN_VL = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Types that take a picture as a grid of patches. Their whole processor needs torchvision, for videos alone."""
+MULTIMODAL = (*QWEN_VL, "llava_next")
+"""Types of language models with pictures that ``mllm:`` loads without code of their own."""
 MULTI_VECTOR = ("colpali", "colqwen2")
 """Types of models that ``late:`` takes."""
 

@@ -99,7 +99,7 @@ class Cxc(Contents):
         return (_KINDS[task], split) in self._files
 
     def digest(self) -> str:
-        """Return the digest over all files, that of the captions too, and the options."""
+        """Return a SHA-256 over all annotation files, the caption file included, and the options of the spec."""
         options = {name: value for name, value in self._options.items() if name != "captions"}
         files = [*self._files.values(), *([self._captions] if self._captions else [])]
         return files_digest(files, self.location, options)

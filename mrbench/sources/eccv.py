@@ -83,7 +83,7 @@ class Eccv(Contents):
         self.tasks: Sequence[Task] = _tasks(self._own)
 
     def digest(self) -> str:
-        """Return the digest over all files, that of the captions too, and the options."""
+        """Return a SHA-256 over all annotation files, the caption file included, and the options of the spec."""
         options = {name: value for name, value in self._options.items() if name != "captions"}
         return files_digest([*self._files.values(), self._ids, self._captions], self.location, options)
 

@@ -167,7 +167,7 @@ def task_name(path: Path) -> str:
 
 
 def _kind(path: Path) -> str:
-    """Return whether a file is one of retrieval or of questions.
+    """Return which kind of table a file holds: ``retrieval`` or ``questions``.
 
     Raises:
         BenchmarkError: Neither, or empty.

@@ -104,7 +104,7 @@ def _bits(mask: int) -> list[int]:
 
 
 def _ladder(pool: TaskPool) -> list[Ints]:
-    """Return for each query the positions of its ladder, the positive first, then by falling grade.
+    """Return the pool positions of each query's ladder: the positive first, then the others from high grade to low.
 
     Where a query has no ladder they are its judged candidates, the relevant ones first.
     """

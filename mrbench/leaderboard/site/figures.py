@@ -13,7 +13,7 @@ CURVE = "standardised_score"
 
 
 def ladders(view: BoardView) -> Iterator[Plot]:
-    """Yield for each task how the score of a candidate falls with the grains that it loses."""
+    """Yield a plot for each task: every model's mean score of candidates, by how many grains they lose."""
     for head in view.board.tasks:
         series = []
         for row, result in zip(view.board.rows, view.results, strict=True):

@@ -152,7 +152,7 @@ def test_every_eval_ever_has_intervals_and_a_row_for_each_query(
 def test_a_record_keeps_to_the_schema_of_every_eval_ever(
     folders: list[Path], results: list[Result], hostile: Result, tiny: Benchmark, tmp_path: Path
 ) -> None:
-    """Against the schemas themselves where MRBENCH_EEE_SCHEMAS names the folder of a checkout that holds them."""
+    """Validate against the published schemas, where MRBENCH_EEE_SCHEMAS names the folder that holds them."""
     place = os.environ.get("MRBENCH_EEE_SCHEMAS")
     if not place:
         pytest.skip("MRBENCH_EEE_SCHEMAS does not name every_eval_ever/schemas of a checkout")
