@@ -22,14 +22,12 @@ class BuildByDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the command in front of words that name none."""
-        if args and args[0] not in self.commands and args[0] != "--help":
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = ["build", *args]
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    help="Publish results, and check an entry before it is published.", no_args_is_help=True, cls=BuildByDefault
-)
+app = typer.Typer(help="Publish results, and check an entry before it is published.", cls=BuildByDefault)
 
 
 @app.command("build")
