@@ -19,7 +19,7 @@ from mrbench.leaderboard.wording import (
     span,
 )
 
-NAME_WIDTH = 36
+NAME_WIDTH = 34
 
 
 def terminal(board: Board) -> str:
