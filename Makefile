@@ -6,7 +6,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint type unit demo-small test-lowest entries clean
+SHIPPED := tiny tiny-contrastive
+PHOTO_MODELS := random constant colour-histogram minilm efficientnet-lite0 conse $(SHIPPED:%=elva:%)
+
+.PHONY: demo test lint type unit demo-small test-lowest entries photo-entries board clean
 
 demo: $(READY)
 	$(BIN)/mrbench demo --output demo --entries leaderboards/entries
@@ -34,17 +37,28 @@ test-lowest:
 # The committed leaderboard entries and audits: both suites at their default size, every model that needs no download.
 entries: $(READY)
 	$(BIN)/mrbench demo --output demo
-	for suite in emoji scenes; do for model in tiny tiny-contrastive; do \
+	for suite in emoji scenes; do for model in $(SHIPPED); do \
 	  $(BIN)/mrbench evaluate demo/$$suite --model elva:$$model --output demo/results/$$suite/elva-$$model --overwrite; \
 	done; done
-	mkdir -p leaderboards/entries
-	for file in demo/results/*/*/result.json; do \
-	  folder=$${file%/result.json}; model=$${folder##*/}; suite=$${folder%/*}; suite=$${suite##*/}; \
-	  cp "$$file" "leaderboards/entries/$$suite-$$model.json"; \
-	done
-	$(BIN)/mrbench leaderboard build leaderboards/entries --output demo/board --overwrite
-	cp demo/board/leaderboard.md leaderboards/README.md
+	$(BIN)/mrbench leaderboard enter demo/results/*/* --benchmark demo/emoji --benchmark demo/scenes \
+	  --output leaderboards/entries --overwrite
 	for suite in emoji scenes; do $(BIN)/mrbench audit demo/$$suite --output docs/audit/$$suite; done
+	$(MAKE) board
+
+# Entries on suites of photos, which are not in the repository: make photo-entries SUITES="coco flickr", folders of
+# `mrbench build captions` in the working folder.
+photo-entries: $(READY)
+	for suite in $(SUITES); do for model in $(PHOTO_MODELS); do \
+	  $(BIN)/mrbench evaluate $$suite --model $$model --output demo/photos/$$suite/$$(echo $$model | tr : -) --overwrite; \
+	done; done
+	$(BIN)/mrbench leaderboard enter demo/photos/*/* $(foreach suite,$(SUITES),--benchmark $(suite)) \
+	  --output leaderboards/entries --overwrite
+	$(MAKE) board
+
+# The board of the committed entries, as Markdown and as a site in demo/board.
+board: $(READY)
+	$(BIN)/mrbench leaderboard build leaderboards --output demo/board --overwrite
+	cp demo/board/leaderboard.md leaderboards/BOARD.md
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

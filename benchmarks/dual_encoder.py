@@ -26,7 +26,7 @@ from elva.prompts import RET, Input
 from elva.stages.contrastive import InfoNCE
 from elva.stages.plug_in import embed
 from elva.tokenizer import build_tokenizer
-from mrbench.files import replaced_folder
+from mrbench.folders import FolderKind, replaced_folder
 from mrbench.models.dual_encoder import DualEncoder
 
 TOWER = {"hidden_size": 128, "intermediate_size": 320, "num_attention_heads": 4}
@@ -39,8 +39,8 @@ class Towers:
     def __init__(self, encoder: DualEncoder) -> None:
         self._encoder = encoder
 
-    def forced(self, inputs: Sequence[Input], ask: str) -> tuple[None, None, torch.Tensor]:
-        """Return nothing, nothing, and embeddings under gradient."""
+    def forced(self, inputs: Sequence[Input], ask: str, *, dropout: bool) -> tuple[None, None, torch.Tensor]:
+        """Return nothing, nothing, and embeddings under gradient; the towers have no dropout."""
         return None, None, embed(self._encoder, inputs)
 
     def embed(self, inputs: Sequence[Input], how: str) -> torch.Tensor:
@@ -60,7 +60,11 @@ def build(texts: Sequence[str], folder: Path, seed: int) -> None:
     torch.manual_seed(seed)
     CLIPModel(CLIPConfig(text_config=text, vision_config=picture, projection_dim=128)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    processor = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 64}, "do_center_crop": False}
+    processor = {
+        "image_processor_type": "CLIPImageProcessor",
+        "size": {"height": 64, "width": 64},
+        "do_center_crop": False,
+    }
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
 
 
@@ -74,7 +78,7 @@ def train(start: Path, pools: Sequence[Pool], settings: Contrastive, out: Path, 
     towers: Any = Towers(encoder)
     loss = InfoNCE(towers, pools, settings, seed=seed, sampling=settings.sampling)
     run(Stage(2, settings, settings.steps, f"{settings} {seed}", out), loss, weights, resume=resume)
-    with replaced_folder(out / "model", marker="config.json", overwrite=False) as folder:
+    with replaced_folder(out / "model", FolderKind("config.json", ".*"), overwrite=False) as folder:
         encoder.save(folder)
     return out / "model"
 

@@ -56,6 +56,7 @@ COMMANDS = (
     "leaderboard",
     "leaderboard build",
     "leaderboard check",
+    "leaderboard enter",
     "demo",
 )
 

@@ -42,11 +42,11 @@ def record_schema(record: type) -> dict[str, Any]:
     hints = typing.get_type_hints(record)
     said = dict(re.findall(r"^        (\w+): ((?:.|\n(?!        \w+:|    \"))+)", _attributes(record), re.MULTILINE))
     fields = {}
-    for field in dataclasses.fields(record):
+    for field in (one for one in dataclasses.fields(record) if one.metadata.get("written", True)):
         fields[field.name] = schema_of(hints[field.name])
         if field.name in said:
             fields[field.name] |= {"description": " ".join(said[field.name].replace("``", "`").split())}
-    required = [f.name for f in dataclasses.fields(record) if f.name not in LATER]
+    required = [name for name in fields if name not in LATER]
     return {"type": "object", "properties": fields, "required": required}
 
 

@@ -30,7 +30,7 @@ def demo(
         typer.Option(
             "--entries",
             metavar="DIR",
-            help="Results of models that take too long for a demo. Those on the same benchmarks join the leaderboard, "
+            help="Results that take too long for a demo, or photos that it does not have. They join the leaderboard, "
             "marked as committed; nothing is measured of them.",
             show_default=False,
         ),
@@ -67,18 +67,24 @@ def demo(
 
 
 def read_with_entries(measured: list[Path], entries: Path | None) -> list[Result]:
-    """Return what was measured, and of committed results those on the same benchmarks of other models, so marked."""
+    """Return what was measured, and committed results beside it, so marked.
+
+    Those of models that were measured on the same benchmark are left out, and so are those on another build of a
+    benchmark of the same name.
+    """
     from mrbench.leaderboard import read_results
 
     found = list(read_results(measured))
     if entries is None:
         return found
     settings = {result.setting for result in found}
+    names = {result.benchmark["name"] for result in found}
     known = {(result.setting, result.model["name"]) for result in found}
     return found + [
-        replace(result, model={**result.model, "committed": True})
+        replace(result, committed=True)
         for result in read_results(entries)
-        if result.setting in settings and (result.setting, result.model["name"]) not in known
+        if (result.setting in settings or result.benchmark["name"] not in names)
+        and (result.setting, result.model["name"]) not in known
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,18 +99,14 @@ def check(
 ) -> None:
     """Check entries: the file, the run, and every score from the run; an entry without a run is self-reported.
 
-    The exit code is 2 where an entry fails.
+    An entry that `leaderboard enter` wrote has no run; it passes as long as nothing of it is changed. The exit code is
+    2 where an entry fails.
 
     Example: mrbench leaderboard check results/scenes/conse --benchmark scenes
     """
     from mrbench.evaluation import check_entry
-    from mrbench.sources.open import open_benchmark
 
-    opened = [open_benchmark(spec, image_root=image_root) for spec in benchmark or []]
-
-    def benchmark_of(result: Result) -> Benchmark | None:
-        return next((one for one in opened if one.digest == result.benchmark["digest"]), None)
-
+    benchmark_of = _benchmark_of(benchmark or [], image_root)
     found, failed = [], []
     for path in entries:
         try:
@@ -125,3 +122,42 @@ def check(
         note(f"error: {failure['path']}: {failure['error']}")
     if failed:
         raise typer.Exit(2)
+
+
+@app.command("enter")
+def enter(
+    evaluations: Annotated[
+        list[Path], typer.Argument(metavar="RESULT...", help="Folders of `evaluate`, with their runs.")
+    ],
+    benchmark: Annotated[
+        list[str],
+        typer.Option("--benchmark", metavar="BENCHMARK", help="The benchmark of the results; may be repeated."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of entries; others in it stay.")],
+    image_root: ImageRootOption = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write entries to commit: results without their runs, after every score was computed again from the run.
+
+    Names of clusters from open data, such as file names of photos, become numbers. `checked.jsonl` in the folder holds
+    a digest of each entry and of its run.
+
+    Example: mrbench leaderboard enter results/scenes/conse --benchmark scenes --output leaderboards/entries
+    """
+    from mrbench.evaluation import enter as write_entries
+
+    made = write_entries(evaluations, _benchmark_of(benchmark, image_root), output, overwrite=overwrite)
+    if as_json:
+        print_json([{**check.to_json(), "entry": str(file)} for check, file in made])
+        return
+    for check, file in made:
+        say(f"{file}: {check.says}")
+
+
+def _benchmark_of(specs: list[str], image_root: Path | None) -> Callable[[Result], Benchmark | None]:
+    """Return a function from a result to its benchmark, None where it is not among those that were named."""
+    from mrbench.sources.open import open_benchmark
+
+    opened = [open_benchmark(spec, image_root=image_root) for spec in specs]
+    return lambda result: next((one for one in opened if one.digest == result.benchmark["digest"]), None)

@@ -1,6 +1,7 @@
 """One model on one benchmark: embed, search, score, and write the run and the result."""
 
+from mrbench.evaluation.enter import enter
 from mrbench.evaluation.entry import EntryCheck, check_entry
 from mrbench.evaluation.evaluation import RESULT, check_together, embed, evaluate, rescore
 
-__all__ = ["RESULT", "EntryCheck", "check_entry", "check_together", "embed", "evaluate", "rescore"]
+__all__ = ["RESULT", "EntryCheck", "check_entry", "check_together", "embed", "enter", "evaluate", "rescore"]

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from mrbench.benchmark import Benchmark
 from mrbench.errors import ResultError
 from mrbench.evaluation.evaluation import RESULT, check_together, rescore
-from mrbench.results import Result, difference, read_result
+from mrbench.files import sha256_file
+from mrbench.results import Result, difference, read_checked, read_result
 from mrbench.runs import RUN, read_run
 
-Status = Literal["recomputed", "run not scored", "self-reported"]
+Status = Literal["recomputed", "run not scored", "recomputed before", "self-reported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class EntryCheck:
         model: Name of the model.
         benchmark: Title of the benchmark.
         status: ``recomputed``: every score was computed again from the run and is the same; ``run not scored``: the run
-            is there and whole, and nobody gave the benchmark that it takes to score it; ``self-reported``: no run.
+            is there and whole, and nobody gave the benchmark that it takes to score it; ``recomputed before``: no run,
+            and ``checked.jsonl`` beside it says that it was checked; it is unchanged; ``self-reported``: no run.
         scores: Number of scores that were computed again, over all tasks.
     """
 
@@ -44,6 +46,8 @@ class EntryCheck:
         """What the status means, in a phrase."""
         if self.status == "recomputed":
             return f"recomputed: {self.scores:,} scores are those of the run"
+        if self.status == "recomputed before":
+            return f"recomputed before it was committed, and unchanged since: {self.scores:,} scores"
         if self.status == "self-reported":
             return "self-reported: no run beside the result"
         return "the run is whole and belongs to the result; --benchmark computes the scores from it"
@@ -59,7 +63,7 @@ def check_entry(path: Path, benchmark: Callable[[Result], Benchmark | None]) -> 
 
     Raises:
         ResultError: The result is malformed or was cut, a table of the run was altered or lacks, the two do not belong
-            together, or the run gives another score.
+            together, the run gives another score, or the result was changed after it was checked.
     """
     file = path / RESULT if path.is_dir() else path
     result = read_result(file)
@@ -68,7 +72,7 @@ def check_entry(path: Path, benchmark: Callable[[Result], Benchmark | None]) -> 
         raise ResultError("a result that was cut with --limit is no leaderboard entry", where=file, got=got)
     about = str(path), str(result.model["name"]), str(result.benchmark["title"])
     if file.name != RESULT or not (file.parent / RUN).exists():
-        return EntryCheck(*about, "self-reported")
+        return _without_run(file, about)
     opened = benchmark(result)
     if opened is None:
         check_together(file.parent, result, read_run(file.parent))
@@ -77,6 +81,16 @@ def check_entry(path: Path, benchmark: Callable[[Result], Benchmark | None]) -> 
     if differs := difference(result, computed):
         raise ResultError("a score is not that of the run", where=file, got=differs)
     return EntryCheck(*about, "recomputed", sum(map(_number_of_scores, computed.to_json()["tasks"].values())))
+
+
+def _without_run(file: Path, about: tuple[str, str, str]) -> EntryCheck:
+    known = read_checked(file.parent).get(file.name)
+    if known is None:
+        return EntryCheck(*about, "self-reported")
+    if (got := sha256_file(file)) != known.sha256:
+        accepted = f"the file with SHA-256 {known.sha256[:12]}"
+        raise ResultError("a result was changed after it was checked", where=file, got=got[:12], accepted=accepted)
+    return EntryCheck(*about, "recomputed before", known.scores)
 
 
 def _number_of_scores(task: dict[str, Any]) -> int:

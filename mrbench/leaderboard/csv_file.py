@@ -1,11 +1,11 @@
 """The leaderboard as one tidy CSV table: a line for each score.
 
 Columns: benchmark, digest, split, pool, limit (empty when not cut), rank (empty without one), model, revision, dtype
-(empty where the result does not say it), control (yes or no), task (``all`` for the overall score and for pair accuracy
-over all tasks), measure, grain (empty unless the measure is the pair accuracy or the sensitivity of one grain type),
-score (empty when there is none), low and high (its 95 % interval, where there is one), count (queries, pairs or
-probes), candidates, reason (why there is no score). Where the tasks have different main measures, the line of ``all``
-has neither a measure nor a score.
+(empty where the result does not say it), control (yes or no), evidence (run, recomputed or self-reported), task
+(``all`` for the overall score and for pair accuracy over all tasks), measure, grain (empty unless the measure is the
+pair accuracy or the sensitivity of one grain type), score (empty when there is none), low and high (its 95 % interval,
+where there is one), count (queries, pairs or probes), candidates, reason (why there is no score). Where the tasks have
+different main measures, the line of ``all`` has neither a measure nor a score.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from mrbench.leaderboard.data import Board, Cell
 
 COLUMNS = (
-    "benchmark", "digest", "split", "pool", "limit", "rank", "model", "revision", "dtype", "control",
+    "benchmark", "digest", "split", "pool", "limit", "rank", "model", "revision", "dtype", "control", "evidence",
     "task", "measure", "grain", "score", "low", "high", "count", "candidates", "reason",
 )  # fmt: skip
 # A cell that begins so is a formula to a spreadsheet (CWE-1236); the last four are the full-width forms.
@@ -38,7 +38,8 @@ def _lines(board: Board) -> Iterator[tuple[object, ...]]:
     for i, row in enumerate(board.rows):
         cut = board.limit if board.limit is not None else ""
         about = (board.title, board.digest, board.split, board.pool, cut)
-        start = (*about, row.rank or "", row.model, row.revision, row.dtype, "yes" if row.control else "no")
+        control = "yes" if row.control else "no"
+        start = (*about, row.rank or "", row.model, row.revision, row.dtype, control, row.evidence)
         yield (*start, "all", board.main or "", "", *_score(row.overall, ""))
         for head, cells in zip(board.tasks, row.measures, strict=True):
             for measure, cell in zip(board.measures, cells, strict=True):

@@ -9,11 +9,18 @@ from typing import Any
 from urllib.parse import unquote
 
 from mrbench.measures import fixed_chance
+from mrbench.results import Evidence
 from mrbench.words import one_line
 
 CONTROLS = frozenset({("random", "1"), ("constant", "1")})
 """Name and revision of the controls in results that do not say yet what they are."""
 CHANCE = fixed_chance("pair_accuracy")
+EVIDENCE: Mapping[Evidence, str] = {
+    "run": "the run lies beside the result",
+    "recomputed": "all scores were computed again from the run before the result was committed",
+    "self-reported": "self-reported: no run lies beside the result, and nobody computed its scores again",
+}
+"""What is said of the evidence of a result."""
 LONGEST_VARIANT = 48
 BAR = 0.05
 """Most of the composed queries, beyond chance, that one half alone may solve."""
@@ -130,6 +137,7 @@ class Row:
         cut: How many texts it did not read to their end, a sentence for each task with any.
         places: Its place on each task.
         dtype: The number format of its weights, empty where the result does not say it.
+        evidence: What stands behind its scores.
     """
 
     rank: int | None
@@ -147,6 +155,7 @@ class Row:
     cut: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
     dtype: str = ""
+    evidence: Evidence = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,8 @@ def _board(board: Board) -> Iterable[str]:
     ]
     yield from table(["task", "model", *(escape(measure(name)) for name in board.measures)], measure_rows, texts=2)
     yield from ("### How it was measured", "")
-    names = [name for name, _ in board.rows[0].facts]
-    facts = [[escape(row.label), *(escape(value) for _, value in row.facts)] for row in board.rows]
+    names = list(dict.fromkeys(name for row in board.rows for name, _ in row.facts))
+    facts = [[escape(row.label), *(escape(dict(row.facts).get(name, "")) for name in names)] for row in board.rows]
     yield from table(["model", *names], facts, texts=1 + len(names))
     reasons = [
         f"- {escape(row.label)}, {head.name}: {escape(cell.reason)}"

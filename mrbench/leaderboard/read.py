@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mrbench.errors import ResultError
-from mrbench.files import FETCH, absent_content, walk_files
+from mrbench.errors import MRBenchError, ResultError
+from mrbench.files import FETCH, absent_content, sha256_file, walk_files
 from mrbench.leaderboard.standings import contestant
-from mrbench.results import FORMAT, Results, model_key, read_result
+from mrbench.results import FORMAT, Evidence, Result, Results, model_key, read_checked, read_result
+from mrbench.runs import RUN, read_header
 
 _OF_NO_RESULT = (".parquet", ".trec")  # the tables of a run, which no leaderboard reads
 
@@ -20,7 +22,7 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
 
     In a folder, ``result.json`` has to be a result, and so has every other ``*.json`` that cannot be parsed or that
     says it is one; JSON of other kinds and hidden files are passed over. Links are followed. A file that is named
-    twice is read once.
+    twice is read once. Each result says what stands behind it (:data:`mrbench.results.Evidence`).
 
     Args:
         paths: A file or folder, or several.
@@ -52,7 +54,7 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
                 got=" ".join(str(part) for part in model_key(result.model) if part),
                 hint="name only one of them",
             )
-        results.append(result)
+        results.append(replace(result, evidence=_evidence(file, result)))
     if not results:
         raise ResultError(
             "no result file found", where=", ".join(map(str, named)) or None, hint="mrbench evaluate DIR --model NAME"
@@ -65,6 +67,19 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     folders = [path if path.is_dir() else path.parent for path in paths]
     found = [file.parent for folder in folders for file in walk_files(folder) if file.name == "run.json"]
     return sorted(dict.fromkeys(found))
+
+
+def _evidence(file: Path, result: Result) -> Evidence:
+    """Return what stands behind a result: a run of the same evaluation beside it, or the word of who had the run."""
+    if file.name == "result.json" and (file.parent / RUN).is_file():
+        try:
+            header = read_header(file.parent)
+        except MRBenchError:
+            return "self-reported"
+        said = {"model": result.model, "benchmark": result.benchmark, "seed": result.seed, "limit": result.limit}
+        return "run" if all(header.get(name) == part for name, part in said.items()) else "self-reported"
+    known = read_checked(file.parent).get(file.name)
+    return "recomputed" if known is not None and known.sha256 == sha256_file(file) else "self-reported"
 
 
 def _files(path: Path) -> Iterator[Path]:

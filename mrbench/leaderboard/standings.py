@@ -19,7 +19,7 @@ from mrbench.errors import ResultError
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.composed_shortcuts import one_part
-from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, shown_variant
+from mrbench.leaderboard.data import EVIDENCE, Board, Cell, Row, TaskHead, is_control, shown_variant
 from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
@@ -131,7 +131,7 @@ def _has_pairs(name: str, parts: list[dict[str, TaskResult]]) -> bool:
 def _label(result: Result, group: list[Result]) -> str:
     """Return the name of a model, with what others of its name differ in: revision, number format, length, options.
 
-    A result that lies in the repository, and was not measured with the others, is marked.
+    A result that lies in the repository and was not measured with the others is marked, and so is one without a run.
     """
     name, revision, dtype, length, variant = model_key(result.model)
     others = [model_key(other.model)[1:] for other in group if other.model["name"] == name]
@@ -140,7 +140,8 @@ def _label(result: Result, group: list[Result]) -> str:
     said = [one_line(dtype) or "number format unknown"] if len({other[0] for other in same}) > 1 else []
     said += [f"texts of {length} tokens" if length else "whole texts"] if len({other[1] for other in same}) > 1 else []
     said += [shown_variant(variant)] if len({other[2] for other in same}) > 1 else []
-    said += ["committed"] if result.model.get("committed") else []
+    said += ["committed"] if result.committed else []
+    said += ["self-reported"] if result.evidence == "self-reported" else []
     return f"{label} ({', '.join(said)})" if said else label
 
 
@@ -173,6 +174,7 @@ def _row(result: Result, heads: list[TaskHead], measures: list[str], label: str)
         facts=tuple(_facts(result).items()),
         cut=tuple(_cut(result, names)),
         dtype=one_line(str(result.model.get("dtype", ""))),
+        evidence=result.evidence,
     )
 
 
@@ -256,6 +258,7 @@ def _facts(result: Result) -> dict[str, str]:
         "started": result.started,
         "seconds": f"{result.seconds:.0f}",
         "command": result.command,
+        **({"evidence": EVIDENCE[result.evidence]} if result.evidence else {}),
         "versions": ", ".join(f"{name} {value}" for name, value in sorted(result.environment.items())),
     }
     return {name: one_line(value) for name, value in facts.items()}

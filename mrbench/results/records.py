@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from mrbench.benchmark.manifest import task_from_json
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 FORMAT = "mrbench-result"
 FORMAT_VERSION = 2
+Evidence = Literal["", "run", "recomputed", "self-reported"]
+"""What stands behind a result: its run lies beside it; its scores were computed again from the run before it was
+committed (:mod:`mrbench.results.checked`); or nothing. Empty where the result was not read for a leaderboard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,8 @@ class Result:
         limit: Number of queries per task it was cut to, or None. A cut result is no leaderboard entry.
         environment: Versions and platform.
         started: UTC time, ISO 8601.
+        evidence: What stands behind the scores. A leaderboard looks at it; no file says it of itself.
+        committed: Whether it was measured before, and lies in the repository. No file says it of itself.
     """
 
     model: dict[str, Any]
@@ -146,10 +151,14 @@ class Result:
     command: str
     started: str
     seconds: float
+    evidence: Evidence = field(default="", metadata={"written": False})
+    committed: bool = field(default=False, metadata={"written": False})
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as it is written."""
-        return {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(self)}
+        unwritten = {one.name for one in fields(self) if not one.metadata.get("written", True)}
+        parts = {name: part for name, part in asdict(self).items() if name not in unwritten}
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **parts}
 
     @property
     def setting(self) -> tuple[str | int, ...]:

@@ -39,7 +39,7 @@ def test_the_numbers_in_the_text_are_those_of_the_results(suite: str, grain: str
 
 def test_the_leaderboard_page_is_made_from_the_committed_results(tmp_path: Path) -> None:
     published = publish(read_results([ENTRIES]), tmp_path / "board")
-    committed = (ROOT / "leaderboards/README.md").read_text(encoding="utf-8")
+    committed = (ROOT / "leaderboards/BOARD.md").read_text(encoding="utf-8")
     assert published["markdown"].read_text(encoding="utf-8") == committed
 
 

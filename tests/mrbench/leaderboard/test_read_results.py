@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from result_samples import result, samples, task
+from tiny_benchmark import Guess
 
+from mrbench.benchmark import Benchmark
 from mrbench.errors import FormatVersionError, ResultError
-from mrbench.leaderboard import read_results
+from mrbench.evaluation import evaluate
+from mrbench.leaderboard import boards, read_results
 from mrbench.results import write_result
 
 
@@ -162,3 +165,33 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         read_results([])
     with pytest.raises(ResultError, match="no such result file"):
         read_results([tmp_path / "absent"])
+
+
+def test_a_result_says_what_stands_behind_it(tiny: Benchmark, tmp_path: Path) -> None:
+    evaluate(tiny, Guess("guess"), tmp_path / "run")
+    evaluate(tiny, Guess("other"), tmp_path / "other")
+    made = (tmp_path / "run/result.json").read_text(encoding="utf-8")
+    places = {"run": "run/result.json", "alone": "alone/result.json", "another model's": "other/result.json"}
+    places |= {"another name": "run/entry.json", "not a run": "broken/result.json"}
+    found = {}
+    for name, place in places.items():
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made, encoding="utf-8")
+        if name == "not a run":
+            path.with_name("run.json").write_text("{}")
+        (result,) = read_results([path])
+        found[name] = result.evidence
+    assert found.pop("run") == "run"
+    assert set(found.values()) == {"self-reported"}
+
+
+def test_no_file_says_of_itself_what_stands_behind_it(tmp_path: Path) -> None:
+    raw = _raw() | {"evidence": "recomputed", "committed": True}
+    raw["model"] |= {"evidence": "recomputed", "committed": True}
+    (tmp_path / "entry.json").write_text(json.dumps(raw))
+    (result,) = read_results([tmp_path])
+    assert (result.evidence, result.committed) == ("self-reported", False)
+    (board,) = boards([result])
+    assert board.rows[0].label == "conse (self-reported)"
+    assert not {"evidence", "committed"} & set(result.to_json())
