@@ -6,13 +6,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-SHIPPED := tiny tiny-contrastive
+SHIPPED := tiny tiny-contrastive tiny-dual-encoder
 PHOTO_MODELS := random constant colour-histogram minilm efficientnet-lite0 conse $(SHIPPED:%=elva:%)
 
 .PHONY: demo test lint type unit demo-small test-lowest entries photo-entries board clean
 
 demo: $(READY)
-	$(BIN)/mrbench demo --output demo --entries leaderboards/entries
+	$(BIN)/mrbench demo --output demo --entries leaderboards --entries docs/audit
 
 test: lint type unit demo-small
 
@@ -57,7 +57,7 @@ photo-entries: $(READY)
 
 # The board of the committed entries, as Markdown and as a site in demo/board.
 board: $(READY)
-	$(BIN)/mrbench leaderboard build leaderboards --output demo/board --overwrite
+	$(BIN)/mrbench leaderboard build leaderboards docs/audit --output demo/board --overwrite
 	cp demo/board/leaderboard.md leaderboards/BOARD.md
 
 $(READY): pyproject.toml constraints.txt

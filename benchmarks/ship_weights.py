@@ -1,4 +1,4 @@
-"""Put two trained tiny models into the package, as float16, and write where they come from.
+"""Put trained tiny models into the package, as float16, and write where they come from.
 
 python benchmarks/ship_weights.py OUT --seed 0     # after grain_blindness.py data and train
 """
@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from dual_encoder import PRETRAINING
 from grain_blindness import SUITES, model_of
 from safetensors.torch import load_file, save_file
 
@@ -21,7 +22,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.evaluation import evaluate
 from mrbench.models.zoo import load_model
 
-SHIPPED = {"tiny": "best", "tiny-contrastive": "contrastive"}
+SHIPPED = {"tiny": "best", "tiny-contrastive": "contrastive", "tiny-dual-encoder": "dual-encoder"}
 WEIGHTS = Path(__file__).parents[1] / "elva" / "weights"
 
 
@@ -47,6 +48,14 @@ def hits(out: Path, name: str) -> dict[str, float]:
     return found
 
 
+def recipe_of(name: str) -> str:
+    """Say in a phrase how a shipped model was trained."""
+    if not (WEIGHTS / name / MARKER).exists():
+        return f"`benchmarks/dual_encoder.py`, {PRETRAINING.steps:,} steps of {PRETRAINING.batch} queries"
+    recipe = parse_recipe(json.loads((WEIGHTS / name / MARKER).read_text())["recipe"])
+    return f"{recipe.name}, digest {recipe.digest[:16]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
@@ -55,7 +64,8 @@ def main() -> None:
     lines = [
         "# Trained tiny models",
         "",
-        "Small Qwen2-VL models trained from nothing on the train splits of both suites. They come from",
+        "Small models trained from nothing on the train splits of both suites: Qwen2-VL models, and a dual encoder of",
+        "CLIP's two towers. They come from",
         "",
         "```",
         "python benchmarks/grain_blindness.py data --out OUT",
@@ -72,9 +82,8 @@ def main() -> None:
     for name, arm in SHIPPED.items():
         digest = ship(args.out, name, arm, args.seed)
         found = hits(args.out, name)
-        recipe = parse_recipe(json.loads((WEIGHTS / name / MARKER).read_text())["recipe"])
         scores = " | ".join(f"{found[suite]:.3f}" for suite in SUITES)
-        lines.append(f"| `elva:{name}` | {arm} | {recipe.name}, digest {recipe.digest[:16]} | `{digest}` | {scores} |")
+        lines.append(f"| `elva:{name}` | {arm} | {recipe_of(name)} | `{digest}` | {scores} |")
     (WEIGHTS / "README.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 

@@ -18,6 +18,13 @@ MODELS = [
         _ALL,
     ),
     Entry(
+        "elva:tiny-dual-encoder",
+        "two towers of CLIP, trained by contrast, 1.4 M parameters; comes with the package",
+        "elva.zoo:tiny_dual_encoder",
+        "elva",
+        _ALL,
+    ),
+    Entry(
         "head:DIR",
         "linear heads on encoders that `mrbench train head` or `mend` wrote",
         "elva.heads.model:HeadModel",

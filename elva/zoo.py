@@ -24,6 +24,7 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.checkpoint import identity, settings_digest, weights_of
 from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.common import batches, files_digest, tensors_digest
+from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.forward import embed_batches
 from mrbench.models.protocol import Item
@@ -155,3 +156,11 @@ class Packaged:
 
 tiny = Packaged("tiny")
 tiny_contrastive = Packaged("tiny-contrastive")
+
+
+def tiny_dual_encoder(*, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> DualEncoder:
+    """Return the dual encoder that comes with the package: two towers of CLIP, trained by contrast alone."""
+    with resources.as_file(resources.files("elva") / "weights" / "tiny-dual-encoder") as folder:
+        model = DualEncoder(str(folder), seed=seed, device=device, batch_size=batch_size)
+    model.name = "elva-tiny-dual-encoder"
+    return model

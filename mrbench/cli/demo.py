@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from mrbench.results import Result
 
 FOLDER = FolderKind("demo.json", holds=".*")
-_PICTURES = 400  # of a benchmark, on the pages
+_PICTURES = 1200  # of a benchmark, on the pages
 
 
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("demo"),
     small: Annotated[bool, typer.Option("--small", help="A few queries only, to see that everything works.")] = False,
     entries: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--entries",
             metavar="DIR",
-            help="Results that take too long for a demo, or photos that it does not have. They join the leaderboard, "
-            "marked as committed; nothing is measured of them.",
+            help="Folder of results that take too long, or are on photos that a demo does not have; may be repeated. "
+            "They join the leaderboard, marked as committed. Audits and numbers that others report join the site.",
             show_default=False,
         ),
     ] = None,
@@ -54,7 +54,7 @@ def demo(
         _validate(folder)
     results = [_evaluate(folder, output, name, seed) for folder in folders for name in _models()]
     read = read_with_entries(results, entries)
-    published = _publish(read, output / "leaderboard", folders, results)
+    published = _publish(read, output / "leaderboard", folders, results, entries or [])
     note(f"demo finished in {time.perf_counter() - start:.0f} s")
     if as_json:
         print_json({name: str(path) for name, path in published.items()})
@@ -66,7 +66,7 @@ def demo(
     say(f"page: {published['html'].absolute()}")
 
 
-def read_with_entries(measured: list[Path], entries: Path | None) -> list[Result]:
+def read_with_entries(measured: list[Path], entries: list[Path] | None) -> list[Result]:
     """Return what was measured, and committed results beside it, so marked.
 
     Those of models that were measured on the same benchmark are left out, and so are those on another build of a
@@ -75,7 +75,7 @@ def read_with_entries(measured: list[Path], entries: Path | None) -> list[Result
     from mrbench.leaderboard import read_results
 
     found = list(read_results(measured))
-    if entries is None:
+    if not entries:
         return found
     settings = {result.setting for result in found}
     names = {result.benchmark["name"] for result in found}
@@ -88,14 +88,24 @@ def read_with_entries(measured: list[Path], entries: Path | None) -> list[Result
     ]
 
 
-def _publish(read: list[Result], board: Path, folders: list[Path], results: list[Path]) -> dict[str, Path]:
+def _publish(
+    read: list[Result], board: Path, folders: list[Path], results: list[Path], entries: list[Path]
+) -> dict[str, Path]:
     from mrbench.benchmark import Benchmark
-    from mrbench.leaderboard import find_runs, publish
+    from mrbench.leaderboard import find_runs, publish, read_audits, read_reported
 
     note(f"publishing {board}")
     opened = [Benchmark(folder, verify=False) for folder in folders]  # checked when they were evaluated
-    runs = find_runs(results)
-    return publish(read, board, overwrite=True, benchmarks=opened, runs=runs, pictures=_PICTURES)
+    return publish(
+        read,
+        board,
+        overwrite=True,
+        benchmarks=opened,
+        runs=find_runs(results),
+        reported=read_reported(entries),
+        audits=read_audits(entries),
+        pictures=_PICTURES,
+    )
 
 
 def _build(output: Path, small: bool, seed: int, workers: int) -> list[Path]:

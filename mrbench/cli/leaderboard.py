@@ -57,20 +57,24 @@ def build(
 ) -> None:
     """Turn result files into Markdown, CSV, LaTeX and a site that opens without a server.
 
+    Numbers that others report and reports of `mrbench audit` that lie among the results are on the site too.
+
     Example: mrbench leaderboard build results --output leaderboard
     """
-    from mrbench.leaderboard import boards, find_runs, publish, read_reported, read_results, terminal
+    from mrbench.leaderboard import boards, find_runs, publish, read_audits, read_reported, read_results, terminal
     from mrbench.sources.open import open_benchmark
 
     read = read_results(results)
+    opened = [open_benchmark(spec, image_root=image_root) for spec in benchmarks or []]
     published = publish(
         read,
         output,
         overwrite=overwrite,
         allow_limited=allow_limited,
-        benchmarks=[open_benchmark(spec, image_root=image_root) for spec in benchmarks or []],
+        benchmarks=opened,
         runs=find_runs(results) if benchmarks else [],
         reported=read_reported(results),
+        audits=read_audits([*results, *(benchmark.folder / "audit" for benchmark in opened)]),
         pictures=pictures,
     )
     if as_json:

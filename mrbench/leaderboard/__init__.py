@@ -5,6 +5,7 @@ into the records of ``data``, and the renderers (``terminal``, ``markdown``, ``c
 format those.
 """
 
+from mrbench.leaderboard.audits import read_audits
 from mrbench.leaderboard.data import Board
 from mrbench.leaderboard.publish import publish
 from mrbench.leaderboard.read import find_runs, read_results
@@ -12,4 +13,4 @@ from mrbench.leaderboard.reported import read_reported
 from mrbench.leaderboard.standings import boards
 from mrbench.leaderboard.terminal import terminal
 
-__all__ = ["Board", "boards", "find_runs", "publish", "read_reported", "read_results", "terminal"]
+__all__ = ["Board", "boards", "find_runs", "publish", "read_audits", "read_reported", "read_results", "terminal"]

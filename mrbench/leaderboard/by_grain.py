@@ -184,6 +184,8 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
         control: Whether it is a control, which is at chance on purpose.
         noun: What a grain type is called.
     """
+    if not parts:
+        return "takes none of these tasks"
     parts = {name: part for name, part in parts.items() if name in names}
     grains = sorted({grain for part in parts.values() for grain in part.pair_accuracy})
     cells = {one_line(grain): _pairs(parts, list(parts), grain) for grain in grains}

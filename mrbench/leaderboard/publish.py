@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mrbench.folders import FolderKind, replaced_folder
+from mrbench.leaderboard.audits import Audit
 from mrbench.leaderboard.csv_file import render_csv
 from mrbench.leaderboard.latex import render_latex
 from mrbench.leaderboard.markdown import render_markdown
@@ -47,6 +48,7 @@ def publish(
     benchmarks: Sequence[Benchmark] = (),
     runs: Sequence[Path] = (),
     reported: Sequence[Reported] = (),
+    audits: Mapping[str, Audit] | None = None,
     pictures: int = PICTURES,
 ) -> dict[str, Path]:
     """Write the leaderboard of these results; the same results give the same bytes.
@@ -59,6 +61,7 @@ def publish(
         benchmarks: Benchmarks of these results, whose queries the site then shows.
         runs: Folders of runs; those of these results and benchmarks say what each model found.
         reported: What others report, shown apart.
+        audits: Audits of benchmarks by digest.
         pictures: Most pictures that are written for a benchmark. Those in files of their own are shown from there.
 
     Returns:
@@ -82,7 +85,16 @@ def publish(
     with replaced_folder(output, FOLDER, overwrite=overwrite) as folder:
         for kind, text in texts.items():
             (folder / FILES[kind]).write_bytes(text.encode())
-        write_site(folder, output, made, benchmarks=benchmarks, runs=runs, reported=reported, pictures=pictures)
+        write_site(
+            folder,
+            output,
+            made,
+            benchmarks=benchmarks,
+            runs=runs,
+            reported=reported,
+            audits=audits or {},
+            pictures=pictures,
+        )
     return {kind: output / name for kind, name in FILES.items()}
 
 

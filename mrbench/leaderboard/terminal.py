@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from unicodedata import combining, east_asian_width
 
-from mrbench.leaderboard.data import CHANCE, Board, Cell, Line, Panel
+from mrbench.leaderboard.data import CHANCE, Board, Cell, Line, Panel, Row
 from mrbench.leaderboard.wording import (
     MISSING,
     about,
@@ -25,19 +25,24 @@ NAME_WIDTH = 34
 def terminal(board: Board) -> str:
     """Return a board as text: the ranking, the pair accuracy by grain type, and a sentence for each model.
 
-    A model that lacks a task has a line for each task that it takes, in place of a mean over all.
+    A model that lacks a task has a line for each task that it takes, in place of a mean over all. Models that take none
+    are named below the table.
     """
     lines = [board.title, about(board), *open_tasks(board), ""]
     main = board.main or mains(board)
     sure = "; one letter in group: not told apart" if any(row.group for row in board.rows) else ""
-    lines += [f"{main}: {overall(board)}; {MISSING} is no score{sure}", *columns(_ranking(board), 1), ""]
+    lines += [f"{main}: {overall(board)}; {MISSING} is no score{sure}", *columns(_ranking(board), 1)]
+    if idle := [row.label for row in board.rows if not _scored(row)]:
+        lines.append(f"  takes none of these tasks: {', '.join(idle)}")
+    lines.append("")
     if board.grains:
         grains = [["model", "task", *board.grains]]
         for panel, line in _lines(board):
             grains.append([_name(line.label, line.control), panel.task, *map(_grain, line.cells)])
         about_pairs = f"{CHANCE:.2f} is chance; * marks the blindest {board.noun}"
         lines += [f"pair accuracy by {board.noun}: {about_pairs}", *columns(grains, 0, 1), ""]
-        lines += [*columns([[_name(row.label, row.control), row.reading] for row in board.rows], 0, 1), ""]
+        says = [[_name(row.label, row.control), row.reading] for row in board.rows if _scored(row)]
+        lines += [*columns(says, 0, 1), ""]
     if said := cut_texts(board):
         cut = [[_name(row.label, row.control), text] for row in board.rows for text in row.cut]
         lines += [said, *columns(cut, 0, 1), ""]
@@ -49,7 +54,7 @@ def _ranking(board: Board) -> list[list[str]]:
     sure = ["overall", "95 %", "ranks", "group"] if board.main is not None else []
     heads = [[head.name, *([head.judged] if head.judged else [])] for head in board.tasks]
     ranking = [["rank", "model", *sure, *(name for names in heads for name in names)]]
-    for row in board.rows:
+    for row in filter(_scored, board.rows):
         scores = [
             text
             for head, cell in zip(board.tasks, row.tasks, strict=True)
@@ -61,6 +66,10 @@ def _ranking(board: Board) -> list[list[str]]:
         cells = [text for names, level in zip(heads, chance, strict=True) for text in (level, *("" for _ in names[1:]))]
         ranking.append(["", "a random order gives", *("" for _ in sure), *cells])
     return ranking
+
+
+def _scored(row: Row) -> bool:
+    return any(cell.score is not None for cell in row.tasks)
 
 
 def _lines(board: Board) -> Iterator[tuple[Panel, Line]]:

@@ -30,7 +30,14 @@ MOST_JUDGED = 24
 
 
 def write_task(
-    folder: Path, name: str, benchmark: Benchmark, task: str, result: Result, runs: Mapping[int, Path], art: Pictures
+    folder: Path,
+    name: str,
+    benchmark: Benchmark,
+    task: str,
+    result: Result,
+    runs: Mapping[int, Path],
+    art: Pictures,
+    most: int,
 ) -> None:
     """Write the data of one task.
 
@@ -42,6 +49,8 @@ def write_task(
         result: A result on it: which split and pool, and how it was cut.
         runs: The run of each row of the board that has one.
         art: Where pictures go.
+        most: Most pictures to write. A quarter is for queries; the others are for candidates in the order of their
+            numbers, so that the first queries have all of theirs.
     """
     about = result.benchmark
     pool = load_pool(
@@ -57,7 +66,9 @@ def write_task(
     ladder = _ladder(pool)
     number_of = _numbered(pool, ladder, found)
     types = list(pool.grain_types)
+    art.left = most // 4
     index = _write_queries(folder, name, benchmark, pool, about["split"], ladder, number_of, types, art)
+    art.left += most - most // 4
     _write_candidates(folder, name, benchmark, pool, about["split"], number_of, types, art)
     for row, what in found.items():
         _write_found(folder, name, row, pool, what, number_of)
@@ -211,6 +222,7 @@ def _write_candidates(
 ) -> None:
     wanted = {str(pool.candidate_ids[at]): int(number_of[at]) for at in np.flatnonzero(number_of >= 0)}
     made: list[Any] = [None] * len(wanted)
+    first = art.left
     for corpus in pool.corpora:
         for candidate in benchmark.corpus(corpus, split):
             number = wanted.get(candidate.id)
@@ -218,7 +230,7 @@ def _write_candidates(
                 continue
             text = None if candidate.text is None else pieces(candidate.text, candidate.grains, types)
             grains = [[_number(types, grain.type), clean(grain.value)] for grain in candidate.grains]
-            made[number] = [clean(candidate.id), text, art.address(candidate.image), grains]
+            made[number] = [clean(candidate.id), text, art.address(candidate.image, new=number < first), grains]
     for start in range(0, len(made), CANDIDATES):
         write_script(folder, f"{name}/c-{start // CANDIDATES}", made[start : start + CANDIDATES])
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mrbench.leaderboard import wording
 from mrbench.leaderboard.data import CHANCE, Cell
 from mrbench.leaderboard.site import figures, plots
-from mrbench.leaderboard.site.method import measures
+from mrbench.leaderboard.site.method import card, measures
 from mrbench.leaderboard.site.view import Site
 
 HEAT_STEPS = 10
@@ -71,6 +71,7 @@ def _environment() -> Environment:
         wording=wording,
         figures=figures,
         measures=measures,
+        card=card,
         plots=plots,
         chance=CHANCE,
         policy=POLICY,

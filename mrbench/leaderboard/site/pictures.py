@@ -18,17 +18,23 @@ class Pictures:
     Args:
         folder: The folder that is being written.
         output: Where it will lie.
-        most: Most pictures to write.
+
+    Attributes:
+        left: Pictures that may still be written.
     """
 
-    def __init__(self, folder: Path, output: Path, most: int) -> None:
+    def __init__(self, folder: Path, output: Path) -> None:
         self._folder = folder
         self._output = Path(os.path.realpath(output))
-        self._left = most
+        self.left = 0
         self._written: set[str] = set()
 
-    def address(self, image: AnyImage | None) -> str | None:
+    def address(self, image: AnyImage | None, *, new: bool = True) -> str | None:
         """Return the address of a picture relative to the site; None where it is none, or too many are written.
+
+        Args:
+            image: A picture, or None.
+            new: Whether it may be written; one that was written before has its address anyway.
 
         Pictures in files of their own are not copied. Others are written once, named by their bytes.
         """
@@ -46,9 +52,9 @@ class Pictures:
         digest = hashlib.sha256(data).hexdigest()[:32]
         name = f"pictures/{digest[:2]}/{digest}.{kind}"
         if name not in self._written:
-            if not self._left:
+            if not (new and self.left):
                 return None
-            self._left -= 1
+            self.left -= 1
             path = self._folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)

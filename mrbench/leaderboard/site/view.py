@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mrbench.benchmark import Manifest
+from mrbench.leaderboard.audits import Audit
 from mrbench.leaderboard.data import Board, Row, TaskHead
 from mrbench.leaderboard.reported import Reported
 from mrbench.leaderboard.tasks import lower_is_better
@@ -65,11 +66,19 @@ class BoardView:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All that the pages show. ``cards`` has by digest what a benchmark that was opened says of itself."""
+    """All that the pages show.
+
+    Attributes:
+        boards: The boards.
+        reported: What others report.
+        cards: What a benchmark that was opened says of itself, by digest.
+        audits: Audits of benchmarks, by digest.
+    """
 
     boards: tuple[BoardView, ...]
     reported: tuple[Reported, ...] = ()
     cards: Mapping[str, Manifest] = field(default_factory=dict)
+    audits: Mapping[str, Audit] = field(default_factory=dict)
 
     @property
     def models(self) -> dict[str, list[tuple[BoardView, int]]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import ResultError
+from mrbench.leaderboard.audits import Audit
 from mrbench.leaderboard.data import Board
 from mrbench.leaderboard.reported import Reported
 from mrbench.leaderboard.site.differences import differences
@@ -29,6 +31,7 @@ def write_site(
     benchmarks: Sequence[Benchmark],
     runs: Sequence[Path],
     reported: Sequence[Reported],
+    audits: Mapping[str, Audit],
     pictures: int,
 ) -> None:
     """Write the site of some boards into a folder; see :func:`mrbench.leaderboard.publish`."""
@@ -36,16 +39,18 @@ def write_site(
     boards = views(made, opened)
     _check_used(opened, boards)
     known = by_contestant(runs) if opened else {}
-    art = {digest: Pictures(folder, output, pictures) for digest in opened}
+    art = {digest: Pictures(folder, output) for digest in opened}
+    tasks = Counter(one.board.digest for one in boards for _ in one.explored)
     for one in boards:
         for at, head in enumerate(one.board.tasks):
             if head.name in one.explored:
                 taken = _runs(one, at, known)
-                benchmark, place = opened[one.board.digest], f"{one.key}/t{at}"
-                write_task(folder, place, benchmark, head.name, one.results[0], taken, art[one.board.digest])
+                digest, place = one.board.digest, f"{one.key}/t{at}"
+                most = pictures // tasks[digest]
+                write_task(folder, place, opened[digest], head.name, one.results[0], taken, art[digest], most)
         write_script(folder, f"{one.key}/compare", differences(one))
     cards = {digest: benchmark.manifest for digest, benchmark in sorted(opened.items())}
-    site = Site(boards, tuple(reported), cards)
+    site = Site(boards, tuple(reported), cards, audits)
     write_script(folder, "site", [_about(one) for one in boards])
     for path, text in pages(site):
         _write(folder / path, text.encode())

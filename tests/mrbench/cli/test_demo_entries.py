@@ -24,7 +24,7 @@ def test_committed_results_of_other_models_on_the_same_benchmark_are_marked(tmp_
     for name, result in (("again", made), ("slow", slow), ("elsewhere", elsewhere)):
         (tmp_path / "entries").mkdir(exist_ok=True)
         write_result(tmp_path / f"entries/{name}.json", result)
-    read = read_with_entries([measured], tmp_path / "entries")
+    read = read_with_entries([measured], [tmp_path / "entries"])
     assert len(read) == 2
     (board,) = boards(read)
     assert sorted(row.label for row in board.rows) == ["random", "slow (committed, self-reported)"]
@@ -41,7 +41,7 @@ def test_committed_results_on_photos_join_and_those_on_another_build_of_a_suite_
     (tmp_path / "entries").mkdir()
     for name, result in (("photos", photos), ("another", another)):
         write_result(tmp_path / f"entries/{name}.json", result)
-    found = boards(read_with_entries([measured], tmp_path / "entries"))
+    found = boards(read_with_entries([measured], [tmp_path / "entries"]))
     assert {(board.name, board.rows[0].label) for board in found} == {
         ("tiny", "random"),
         ("photos", "random (committed, self-reported)"),
