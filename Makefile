@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint type unit demo-small test-lowest entries clean
+.PHONY: demo test lint type unit demo-small docs test-lowest entries clean
 
 demo: $(READY)
 	$(BIN)/mrbench demo --output demo --entries leaderboards/entries
@@ -26,6 +26,11 @@ unit: $(READY)
 
 demo-small: $(READY)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/mrbench demo --small --output "$$folder/demo"
+
+# The documentation as a site in site/; a warning is an error.
+docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/sphinx-build -q -W --keep-going docs site
 
 # The lowest versions of all dependencies that pyproject.toml permits, in an environment of their own.
 test-lowest:
@@ -53,4 +58,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site
