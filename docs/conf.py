@@ -6,7 +6,7 @@ from importlib.metadata import version as installed_version
 
 project = "MRBench"
 author = "the authors of MRBench"
-copyright = "2026, the authors of MRBench"  # noqa: A001
+copyright = "2026, the authors of MRBench"
 version = release = installed_version("mrbench")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["audit/*/data"]
