@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
-from mrbench import __version__
 from mrbench.benchmark import Benchmark
 from mrbench.errors import OutputError, ResultError
 from mrbench.evaluation.entry import EntryCheck, check_entry
@@ -54,7 +54,7 @@ def enter(
     for file, (check, result) in made.items():
         write_result(file, result)
         run = sha256_file(Path(check.path) / RUN)
-        known[file.name] = Checked(sha256_file(file), run, check.scores, __version__)
+        known[file.name] = Checked(sha256_file(file), run, check.scores, version("mrbench"))
     write_checked(output, known)
     return [(check, file) for file, (check, _) in made.items()]
 
