@@ -113,10 +113,10 @@ def test_the_same_results_give_the_same_bytes(tiny: Benchmark, results: Path, si
 def test_pictures_are_written_once_and_no_more_than_asked(tiny: Benchmark, results: Path, tmp_path: Path) -> None:
     site = publish_with_queries(results, tiny, tmp_path / "site", pictures=7)
     assert 0 < sum(path.is_file() for path in (site / "pictures").rglob("*")) <= 7
-    few = publish_with_queries(results, tiny, tmp_path / "few", pictures=80)
-    (_, _, _, _, ladder), candidates = data(few, "b1/t0/q-0")[0], data(few, "b1/t0/c-0")
-    assert all(candidates[number][2] for number, *_ in ladder)  # the first query has all of its pictures
-    assert any(candidate[2] is None for candidate in candidates)
+    few = publish_with_queries(results, tiny, tmp_path / "few", pictures=32)
+    shown = [candidate[2] is not None for candidate in data(few, "b1/t0/c-0")]
+    assert 4 < sum(shown) < len(shown)
+    assert shown == sorted(shown, reverse=True)  # those that the first queries name, in the order of their numbers
     none = publish_with_queries(results, tiny, tmp_path / "none", pictures=0)
     assert not (none / "pictures").exists()
 
