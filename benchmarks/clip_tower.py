@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,11 @@ from peers import machine, record, write_records
 
 from mrbench.benchmark import Benchmark
 from mrbench.encode.batches import in_order
+from mrbench.models.clip_on_cpu.prefixes import embed_texts
+from mrbench.models.clip_on_cpu.quick_gelu import use_quick_mlps
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.pretrained import load_transformer
 from mrbench.models.protocol import Item
-from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.sources.open import open_benchmark
 
 TEXT_WAYS = {"stock": (False, False), "prefixes": (True, False), "quick GELU": (False, True), "both": (True, True)}
@@ -57,7 +59,8 @@ def compare(
     what: str, model: DualEncoder, networks: dict[bool, torch.nn.Module], items: list, ways: dict, rounds: int
 ) -> None:
     def run(way: tuple[bool, bool]) -> np.ndarray:
-        model.shares_prefixes, model.module = way[0], networks[way[1]]
+        model.module = networks[way[1]]
+        model.faster_texts = partial(embed_texts, model.module, batch_size=1024) if way[0] else None
         return model.embed_candidates(items)
 
     wall: dict[str, list[float]] = {name: [] for name in ways}
@@ -83,7 +86,7 @@ def compare(
 def timed(asked: argparse.Namespace, sets: dict[str, list[str]], folder: str) -> None:
     write_clip(Path(folder), [text for texts in sets.values() for text in texts])
     model = DualEncoder(folder, device="cpu")
-    if not model.shares_prefixes:
+    if model.faster_texts is None:
         raise SystemExit("the checkpoint does not share prefixes: nothing to compare")
     networks = ways_of(model, folder)
     for name, texts in sets.items():

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from mrbench.arrays import Ints
-from mrbench.models.common import padded
-from mrbench.models.quick_gelu import QuickMLP, is_plain
+from mrbench.models.clip_on_cpu.quick_gelu import QuickMLP, is_plain
+from mrbench.models.common import batches, padded
+from mrbench.models.forward import embed_batches
 
 _PASS = 640  # distinct prefixes of a forward pass at most
 _ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
@@ -77,6 +79,20 @@ def passes(texts: Sequence[list[int]]) -> list[Sequence[list[int]]]:
     number += -number % _EVEN if number > 1 else 0
     ends = [0, *np.searchsorted(done, done[-1] * np.arange(1, number) / number).tolist(), len(texts)]
     return [texts[start:stop] for start, stop in itertools.pairwise(ends) if start < stop]
+
+
+def embed_texts(module: Any, texts: Sequence[list[int]], *, batch_size: int) -> Any:
+    """Return the features of texts in their order, an array of shape ``(len(texts), dimension)``.
+
+    Args:
+        module: As for :func:`features_of_sorted`.
+        texts: Their tokens, unpadded, one text at least.
+        batch_size: Texts in a forward pass at most.
+    """
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    parts = passes([texts[row] for row in order])
+    made = [some for part in parts for some in batches(part, batch_size)]
+    return embed_batches(partial(features_of_sorted, module), made, module.device)[np.argsort(order)]
 
 
 def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:

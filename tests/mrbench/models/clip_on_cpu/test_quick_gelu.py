@@ -10,8 +10,8 @@ from transformers import CLIPModel
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPMLP
 
+from mrbench.models.clip_on_cpu.quick_gelu import QuickMLP, is_quick, use_quick_mlps
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.models.quick_gelu import QuickMLP, is_quick, use_quick_mlps
 
 
 def mlp(act: str = "quick_gelu") -> CLIPMLP:
