@@ -38,8 +38,8 @@ from mrbench.cli.evaluation_jobs import decoding_workers
 from mrbench.encode.batches import fetch
 from mrbench.encode.store import EmbeddingStore, Share
 from mrbench.encode.units import encode_records
-from mrbench.models.clip_on_cpu.prefixes import find_prefixes
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.prefixes import find_prefixes
 from mrbench.records import Candidate, ImageData
 from mrbench.search.vectors import checked
 from mrbench.workers import cores

@@ -118,9 +118,7 @@ def convert(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A folder, a hub id, or one file of weights.", show_default=False)
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder to write, new or empty.", show_default=False)
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, new or empty.", show_default=False)],
     as_json: Json = False,
 ) -> None:
     """Write a checkpoint whose weights are pickles again, with safetensors: no other command reads a pickle.

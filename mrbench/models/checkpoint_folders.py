@@ -122,7 +122,9 @@ def conversion_of(source: object) -> str:
     >>> conversion_of("org/model")
     'mrbench models convert org/model --output FOLDER writes them as safetensors, where you trust them'
     """
-    return f"mrbench models convert {quote(str(source))} --output FOLDER writes them as safetensors, where you trust them"
+    return (
+        f"mrbench models convert {quote(str(source))} --output FOLDER writes them as safetensors, where you trust them"
+    )
 
 
 def _local(source: str) -> Checkpoint | None:

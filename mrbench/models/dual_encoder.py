@@ -16,7 +16,6 @@ from PIL import Image
 
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models import clip_on_cpu
 from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
 from mrbench.models.common import batches, embed_items, padded
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
@@ -34,6 +33,7 @@ from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.other_adapter import check_adapter
 from mrbench.models.peft_adapter import find_parts, merged
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
+from mrbench.models.prefixes import faster_texts
 from mrbench.models.pretrained import loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
 from mrbench.models.text_limits import cut_by_tokenizer, limit_of
@@ -56,8 +56,8 @@ class DualEncoder:
 
     On a GPU the vectors returned are a tensor there, which may still be worked on.
 
-    A model may be rewritten for speed when it is loaded, as :mod:`mrbench.models.clip_on_cpu` does. Whoever puts hooks
-    on layers of ``module`` sets ``faster_texts`` to None, since it calls the parts of layers by themselves.
+    Texts may be embedded in a faster way than transformers': see :mod:`mrbench.models.prefixes`. Whoever puts hooks on
+    layers of ``module`` sets ``faster_texts`` to None, since it calls the parts of layers by themselves.
 
     Texts are cut at the length of the text tower. SigLIP's are lower-cased, padded to that length and not masked,
     because it was trained so; the tokenizers of some SigLIP 2 checkpoints do none of the three by themselves.
@@ -133,7 +133,7 @@ class DualEncoder:
         self.max_text_length = self._max_tokens
         self.image_size = image_size_of(getattr(vision_settings(config), "image_size", None))
         self.licence = licence_of(found.folder)
-        self.faster_texts = self._speed_up()
+        self.faster_texts = self._faster_texts()
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -212,12 +212,13 @@ class DualEncoder:
             return self.faster_texts(tokens)
         return self._embed(self._features_of_tokens, tokens)
 
-    def _speed_up(self) -> Callable[[Sequence[list[int]]], Any] | None:
+    def _faster_texts(self) -> Callable[[Sequence[list[int]]], Any] | None:
         """Return what embeds the tokens of texts faster than transformers does; None where nothing does."""
+        if not self._pads:
+            return None
         said = ["a", "a b", f"a {self._tokenizer.eos_token} b", "b", "c a " * self._max_tokens]
         trial = partial(self.prepare_texts, said)
-        fast = clip_on_cpu.speed_up(self.module, self._features_of_tokens, trial, batch_size=self._batch_size)
-        return fast if self._pads else None
+        return faster_texts(self.module, self._features_of_tokens, trial, batch_size=self._batch_size)
 
     def _embed_images(self, images: list[Image.Image]) -> Any:
         return self._embed(self.image_features, images)

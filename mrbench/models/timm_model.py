@@ -67,7 +67,9 @@ class TimmModel:
         for name in (CONFIG, WEIGHTS):
             if not (snapshot.folder / name).is_file():
                 there = ", ".join(sorted(path.name for path in snapshot.folder.iterdir())[:5]) or "nothing"
-                hint = conversion_of(snapshot.folder) if name == WEIGHTS and any(snapshot.folder.glob("*.bin")) else None
+                hint = (
+                    conversion_of(snapshot.folder) if name == WEIGHTS and any(snapshot.folder.glob("*.bin")) else None
+                )
                 raise ModelError(f"the model lacks {name}", where=snapshot.folder, got=there, accepted=name, hint=hint)
         with loading(source):
             module = library.create_model(f"local-dir:{snapshot.folder}", pretrained=True)

@@ -18,9 +18,9 @@ from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
 
 from mrbench.encode.batches import fetch
 from mrbench.encode.units import encode_records
-from mrbench.models.clip_on_cpu import prefixes
-from mrbench.models.clip_on_cpu.quick_gelu import use_quick_mlps
+from mrbench.models import prefixes
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.prefixes import SWITCH
 from mrbench.models.protocol import Item
 from mrbench.records import Candidate
 
@@ -65,7 +65,6 @@ def test_vectors_are_those_of_the_padded_tower(
 def test_a_part_of_another_kind_is_called(name: str) -> None:
     """As adapters of weights are, put in after loading: a bias is then not taken out of them."""
     module = clip(END, "quick_gelu")
-    use_quick_mlps(module)
 
     class Twice(torch.nn.Linear):
         def forward(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -190,3 +189,18 @@ def test_the_order_in_which_texts_come_changes_nothing(tmp_path: Path) -> None:
     assert ids == [record.id for record in records]
     alone = np.concatenate([model.embed_candidates([Item(text=text)]) for text in texts])
     np.testing.assert_allclose(found, alone / np.linalg.norm(alone, axis=1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize(("said", "stock"), [("1", True), ("yes", True), ("0", False), ("", False), (None, False)])
+def test_the_switch_leaves_texts_to_transformers(
+    said: str | None, stock: bool, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SWITCH, raising=False)
+    usual = DualEncoder(str(clip), device="cpu")
+    if said is not None:
+        monkeypatch.setenv(SWITCH, said)
+    model = DualEncoder(str(clip), device="cpu")
+    assert (model.faster_texts is None) == stock
+    items = [*map(Item, ("a red dog", "", "a red cat", "b " * 99))]
+    np.testing.assert_allclose(model.embed_candidates(items), usual.embed_candidates(items), atol=1e-5)
+    assert (model.revision, model.preprocessing) == (usual.revision, usual.preprocessing)
