@@ -251,6 +251,7 @@ def _facts(result: Result) -> dict[str, str]:
         "device": model.get("device", ""),
         "dtype": model.get("dtype", ""),
         **({"texts cut at": f"{model['text_limit']} tokens"} if model.get("text_limit") else {}),
+        **({"code of the checkpoint": "ran, with --trust-remote-code"} if model.get("remote_code") is True else {}),
         "seed": result.seed,
         "queries per task": "all" if result.limit is None else f"cut to {result.limit}",
         "started": result.started,
