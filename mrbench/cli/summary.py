@@ -87,7 +87,8 @@ def _overlay(part: TaskResult) -> Iterator[str]:
     yield f"  over {counted(over['queries'], 'query', 'queries')}: {_compared(over['scores'], part.scores)}"
     judged = over["judged_queries"]
     if judged["queries"] not in (0, over["queries"]):
-        yield f"  over the {counted(judged['queries'], 'query', 'queries')} that it judges: {_compared(judged['with'], judged['without'])}"
+        number = counted(judged["queries"], "query", "queries")
+        yield f"  over the {number} that it judges: {_compared(judged['with'], judged['without'])}"
 
 
 def _compared(with_it: Mapping[str, float], without: Mapping[str, float]) -> str:

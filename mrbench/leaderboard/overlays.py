@@ -29,9 +29,10 @@ def overlaid(result: Result, heads: Sequence[TaskHead]) -> Iterator[str]:
         if part is None or head.main not in part.overlay.get("scores", {}) or head.main not in part.scores:
             continue
         over, judged = part.overlay, part.overlay["judged_queries"]
+        number = counted(over["queries"], "query", "queries")
         said = (
-            f"{head.name}, with {over['name']} laid over: {head.main} {over['scores'][head.main]:.3f} over "
-            f"{counted(over['queries'], 'query', 'queries')}, {part.scores[head.main]:.3f} without it over {part.queries:,}"
+            f"{head.name}, with {over['name']} laid over: {head.main} {over['scores'][head.main]:.3f} over {number}, "
+            f"{part.scores[head.main]:.3f} without it over {part.queries:,}"
         )
         if head.main in judged["with"] and judged["queries"] != over["queries"]:
             number = counted(judged["queries"], "query", "queries")

@@ -47,10 +47,10 @@ def test_it_is_named_and_the_other_is_scored(tmp_path: Path) -> None:
 
 def test_alone_or_where_all_are_so_it_is_an_error(tmp_path: Path) -> None:
     spec = write_hub(tmp_path / "one", {"words": ("d1", 1), "picture": ("d0", 0)})
-    with pytest.raises(NothingToScoreError, match="no query has a relevant candidate.*test, i2t"):
+    with pytest.raises(NothingToScoreError, match=r"no query has a relevant candidate.*test, i2t"):
         evaluate(spec, ConstantModel(), tmp_path / "r", tasks=["i2t"])
     spec = write_hub(tmp_path / "all", {"words": ("d1", 0), "picture": ("d0", 0)})
-    with pytest.raises(NothingToScoreError, match="no query has a relevant candidate.*test, t2t"):
+    with pytest.raises(NothingToScoreError, match=r"no query has a relevant candidate.*test, t2t"):
         evaluate(spec, ConstantModel(), tmp_path / "r")
     assert not (tmp_path / "r").exists()
 

@@ -210,7 +210,7 @@ def test_a_result_with_an_overlay_stands_for_the_one_without_and_shows_both_scor
         assert "further judgements" not in text
     (tmp_path / "other.csv").write_text("query,candidate,score\ncaption#0,photo 9.png,2\n")
     evaluate(benchmark, model, tmp_path / "b" / "other", overlay=read_overlay(tmp_path / "other.csv"))
-    with pytest.raises(ResultError, match="two files .*, each with an overlay; .* next: name only one of them"):
+    with pytest.raises(ResultError, match=r"two files .*, each with an overlay; .* next: name only one of them"):
         read_results([tmp_path / "b"])
 
 

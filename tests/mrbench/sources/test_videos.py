@@ -88,7 +88,7 @@ def test_controls_have_their_values(tmp_path: Path, source: str) -> None:
     root = (write_msrvtt if source == "msrvtt" else write_msvd)(tmp_path)
     tasks = check_controls(open_benchmark(f"{source}:{root}"))
     assert list(tasks) == ["text_to_video", "video_to_text"]
-    for name, task in tasks.items():
+    for task in tasks.values():
         # MSVD: one of two videos; the videos have two of three captions and one of three.
         expected = 1 / 2 if source == "msvd" else 1 / task.candidates
         assert task.chance["hit_rate@1"] == pytest.approx(expected)
