@@ -93,6 +93,10 @@ class BenchmarkError(MRBenchError):
     """A benchmark folder is missing, incomplete, altered or malformed."""
 
 
+class NothingToScoreError(BenchmarkError):
+    """A task has no query or no candidate in this split, or no query has a relevant candidate in the pool."""
+
+
 class FormatVersionError(BenchmarkError):
     """A file was written by a newer version of MRBench than this one."""
 
