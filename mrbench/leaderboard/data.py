@@ -136,6 +136,7 @@ class Row:
         group: Letters; models that share one cannot be told apart.
         cut: How many texts it did not read to their end, a sentence for each task with any.
         places: Its place on each task.
+        overlaid: The main measure with further judgements laid over, and without, a sentence for each task with any.
         dtype: The number format of its weights, empty where the result does not say it.
         evidence: What stands behind its scores.
     """
@@ -156,6 +157,7 @@ class Row:
     places: tuple[Place, ...] = ()
     dtype: str = ""
     evidence: Evidence = ""
+    overlaid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
