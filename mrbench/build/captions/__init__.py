@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, Source, write_benchmark
 from mrbench.build.captions.asks import stated
 from mrbench.build.captions.card import description
+from mrbench.build.captions.composed import image_and_text_to_photo
 from mrbench.build.captions.photos import Photo, plain, read_photos, rule
 from mrbench.build.captions.plan import TASKS, Planner, TaskPlan
 from mrbench.build.splits import Shares
@@ -26,7 +27,8 @@ class CaptionsConfig:
     """What to build.
 
     Attributes:
-        tasks: ``t2i`` (captions find photos), ``i2t`` (photos find captions).
+        tasks: ``t2i`` (captions find photos), ``i2t`` (photos find captions), ``it2i`` (a photo and a change find
+            another photo).
         shares: Shares of train, validation and test; None keeps the data set's own splits, or makes all photos test
             photos where they are fewer than 10,000.
         images: ``copy`` puts the photos into the benchmark, ``reference`` keeps their paths.
@@ -34,7 +36,7 @@ class CaptionsConfig:
         shortlist: Candidates that are judged for each query.
     """
 
-    tasks: tuple[str, ...] = ("t2i", "i2t")
+    tasks: tuple[str, ...] = tuple(TASKS)
     shares: tuple[float, float, float] | None = None
     images: Literal["copy", "reference"] = "copy"
     queries: int | None = None
@@ -95,7 +97,7 @@ def build_captions(
     measured: dict[str, Any] = {}
     tasks = [TASKS[name] for name in TASKS if name in config.tasks]
     corpora: dict[str, Any] = {"image": "image"} | ({"text": "text"} if "i2t" in config.tasks else {})
-    if "t2i" not in config.tasks:
+    if config.tasks == ("i2t",):
         del corpora["image"]
     with write_benchmark(output, tasks=tasks, corpora=corpora, overwrite=overwrite) as writer:
         asked = 0
@@ -124,12 +126,16 @@ def build_captions(
 
 
 def _plans(planner: Planner, tasks: Sequence[str]) -> dict[str, TaskPlan]:
-    makers = {"t2i": planner.text_to_photo, "i2t": planner.photo_to_text}
-    return {task: make() for task, make in makers.items() if task in tasks}
+    found = {"t2i": planner.text_to_photo()} if {"t2i", "it2i"} & set(tasks) else {}
+    if "i2t" in tasks:
+        found["i2t"] = planner.photo_to_text()
+    if "it2i" in tasks:
+        found["it2i"] = image_and_text_to_photo(found["t2i"])
+    return {task: plan for task, plan in found.items() if task in tasks}
 
 
 def _write(writer: BenchmarkWriter, split: str, planner: Planner, plans: dict[str, TaskPlan], *, copy: bool) -> None:
-    if "t2i" in plans:
+    if plans.keys() & {"t2i", "it2i"}:
         shown = (Candidate(p.name, p.columns, image=p.image) for p in planner.photos)
         writer.add_candidates(split, _pictured(shown, copy), corpus="image")
     if "i2t" in plans:
@@ -142,6 +148,7 @@ def _write(writer: BenchmarkWriter, split: str, planner: Planner, plans: dict[st
             writer.add_judgements(split, task, plan.judgements)
             writer.add_ladders(split, task, plan.ladders)
             writer.add_variants(split, task, plan.variants)
+            writer.add_exclusions(split, task, plan.exclusions)
 
 
 def _pictured(records: Iterator[Any], copy: bool) -> Iterator[Any]:
