@@ -68,9 +68,9 @@ def _counts(counts: dict[str, Any]) -> list[str]:
             "",
             "Rewritten captions: how often a language model that sees no photo finds the true caption likelier (0.5:",
             "it cannot tell), for a random filler and for the one that was chosen. Above 0.60 and below",
-            "0.40 a kind is left out.",
+            "0.40 a type is left out.",
             "",
-            "| kind of grain | texts | random filler | chosen filler | |",
+            "| grain type | texts | random filler | chosen filler | |",
             "|---|---|---|---|---|",
         ]
         for kind, blind in counts["blind"].items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from mrbench.build.captions.changes import sentence
@@ -21,9 +21,9 @@ def image_and_text_to_photo(plan: TaskPlan) -> TaskPlan:
 
     The query asks for the grains of a caption. Its picture is a member of the caption's ladder that loses one or two of
     them, and its text says these; the picture itself is not searched. The caption's judgements are the query's. Its
-    ladder has the caption's members, and of the other negatives the hardest that keep what the text says and the
-    hardest that lose it. Without one that keeps it the text alone would do, and there is no query. A caption gives one
-    query at most, and so does a pair of photos.
+    ladder has the caption's members, and of the other negatives the four hardest that keep what the text says. Without
+    a member that keeps it the text alone would do, and there is no query. A caption gives one query at most, and so
+    does a pair of photos.
 
     Args:
         plan: Of ``t2i``, with its exchanges.
@@ -37,7 +37,7 @@ def image_and_text_to_photo(plan: TaskPlan) -> TaskPlan:
         ask, shown = one.loss.ask, {one.loss.photo.name, *one.loss.photo.twins}
         stated = {grain.type for grain in query.grains if grain.start is not None}
         own = [judgement for judgement in judged[ask.caption.id] if judgement.candidate_id not in shown]
-        members = _members(own, frozenset(ladders[ask.caption.id].candidate_ids), stated)
+        members = _members(own, ladders[ask.caption.id], plan.kept, stated)
         if not any(stated.isdisjoint(member.violates or ()) for member in members):
             found.counts.left_out["no negative keeps what the text says"] += 1
             continue
@@ -51,18 +51,19 @@ def image_and_text_to_photo(plan: TaskPlan) -> TaskPlan:
     return found
 
 
-def _members(own: Iterable[Judgement], ladder: frozenset[str], stated: set[str]) -> list[Judgement]:
-    """Return the negatives of the ladder, and four more that keep what the text says and four that lose it."""
+def _members(
+    own: Iterable[Judgement], ladder: Ladder, kept: Mapping[tuple[str, str], frozenset[str]], stated: set[str]
+) -> list[Judgement]:
+    """Return the negatives of the caption's ladder, and four more that surely keep what the text says."""
     found: list[Judgement] = []
-    more: Counter[bool] = Counter()
+    more = 0
     for one in own:
-        keeps = stated.isdisjoint(one.violates or ())
-        if one.relevance or not one.violates:
+        if one.relevance:
             continue
-        if one.candidate_id not in ladder:
-            if more[keeps] >= PER_LOSS:
+        if one.candidate_id not in ladder.candidate_ids:
+            if more == PER_LOSS or not stated <= kept.get((one.query_id, one.candidate_id), frozenset()):
                 continue
-            more[keeps] += 1
+            more += 1
         found.append(one)
     return found
 

@@ -48,7 +48,7 @@ class Counts:
         rewritten: The same as ``lost``, of rewritten texts alone.
         changed: Grains that the texts of composed queries change, by type.
         variants: Queries in another form, by kind.
-        blind: How often a blind model tells the true caption from a rewritten one, by kind of grain.
+        blind: How often a blind model tells the true caption from a rewritten one, by grain type.
         judged: Pairs of a query and a candidate that were judged.
     """
 
@@ -100,6 +100,7 @@ class Judged:
 
     Attributes:
         taken: The members of the ladder but for the positive, the hardest first, once the ladder is made.
+        kept: Types that each negative without a grade keeps.
     """
 
     query_id: str
@@ -109,6 +110,7 @@ class Judged:
     _of: dict[str, Judgement] = field(default_factory=dict)
     _rungs: list[Rung] = field(default_factory=list)
     taken: list[Rung] = field(default_factory=list)
+    kept: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def own(self, candidate_id: str, *, whole: bool) -> None:
         """Add a candidate that the data set says is relevant; ``whole`` where it is known to keep all grains."""
@@ -142,6 +144,7 @@ class Judged:
             self._rungs.append(Rung(candidate_id, lost))
         elif len(violated) >= LEAST:
             self._add(candidate_id, 0, None, violated, self.origin)
+            self.kept[candidate_id] = frozenset(verdict.types(KEPT))
 
     def rewritten(self, candidate_id: str, lost: str) -> None:
         """Add a text in which the grain of one type was changed."""

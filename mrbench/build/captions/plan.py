@@ -33,7 +33,12 @@ _CHUNK = 64
 
 @dataclass
 class TaskPlan:
-    """The rows of one task and split."""
+    """The rows of one task and split.
+
+    Attributes:
+        exchanges: Captions changed to fit a member of their ladder.
+        kept: Types that a negative without a grade keeps, by query and candidate.
+    """
 
     queries: list[Query] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
@@ -41,6 +46,7 @@ class TaskPlan:
     variants: list[Variant] = field(default_factory=list)
     rewritten: list[Candidate] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
+    kept: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     exclusions: list[CandidateList] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 
@@ -110,6 +116,7 @@ class Planner:
                     lost = lost if lost and self._at_once(ask, photo, lost) else None
                     judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns), lost)
             self._close(plan, judged, ask.photo.name, text_query(ask), ask)
+            plan.kept |= {(ask.caption.id, name): types for name, types in judged.kept.items()}
             losses += [Loss(ask, self._of[rung.candidate_id], rung.lost) for rung in judged.taken]
         plan.exchanges = list(exchanges(losses, self.grains, self._judge))
         variants = [*paraphrased(asks), *degrained(asks, self.grains, self._judge), *flipped(plan.exchanges)]
