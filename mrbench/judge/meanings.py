@@ -200,6 +200,17 @@ def exclusive_verbs(one: str, other: str) -> bool:
     return not mine & theirs and bool(mine & BODY_VERBS and theirs & BODY_VERBS)
 
 
+def same_verb(one: str, other: str) -> bool:
+    """Whether two actions have one verb, or verbs of one group or meaning.
+
+    >>> same_verb("ride wave", "ride"), same_verb("stroll", "walk"), same_verb("ride wave", "crash")
+    (True, True, False)
+    """
+    if _groups_of(one) & _groups_of(other):
+        return True
+    return one.split()[0] == other.split()[0] or wordnet.synonyms(one.split()[0], other.split()[0], "v", first=3)
+
+
 def misspelt(one: str, other: str) -> bool:
     """Whether two words have the same letters in another order.
 

@@ -7,7 +7,8 @@ The judge errs, and captions are silent about most of a photo. So a loss counts 
 - two captions of the candidate contradict the grain, where it has two;
 - another caption of the query's photo says the grain, where there is one, so that people would have named it;
 - no caption of the candidate names a thing that could be the lost one in other words;
-- the candidate's captions have the words of the query that no grain covers;
+- the candidate's captions have the words of the query that no grain covers, and name what they are found to keep: a
+  near meaning ("shower" for "sink") is not enough;
 - one caption of the candidate says all of this by itself, where the judge reads captions alone.
 
 The kinds of :data:`VAGUE`, and actions with an object, are no rung alone: by eye, too few of their contradictions held.
@@ -28,7 +29,7 @@ from mrbench.build.captions.words import EMPTY
 from mrbench.grains import Grain, wordnet
 from mrbench.grains.words import LIGHT_VERBS
 from mrbench.judge import KEPT, VIOLATED, Verdict
-from mrbench.judge.meanings import excludes_person, exclusive_verbs, is_person
+from mrbench.judge.meanings import excludes_person, exclusive_verbs, is_person, same_verb
 
 VAGUE = frozenset({"attribute", "state", "relation", "size", "age", "text", "negation"})
 """Kinds of grains that a rung may not lose alone."""
@@ -114,6 +115,9 @@ def loss_of(
     certain = [g for g in lost if g.type in known or (g.type in ask.backed and _sure(g, verdict, candidate))]
     if not certain or not has_words(uncovered(ask.caption.text, verdict.grains), candidate.texts):
         return None
+    kept = (g for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer == KEPT)
+    if not all(_named(grain, candidate) for grain in kept if grain.type not in known):
+        return None
     if reverse is not None and own is not None:
         wrong = losses(reverse)
         if not wrong or sorted(g.kind for g in wrong) != sorted(g.kind for g in lost):
@@ -140,6 +144,17 @@ def _sure(grain: Grain, verdict: Verdict, other: Side) -> bool:
         return False
     named = {said.value for said in other.grains if said.kind in _THINGS}
     return wordnet.fields(grain.value)[:1] in CONCRETE and not any(may_be(grain.value, value) for value in named)
+
+
+def _named(grain: Grain, other: Side) -> bool:
+    """Whether texts name a thing or an action that they are found to keep."""
+    if grain.kind in _THINGS:
+        there = frozenset().union(*map(lemmas, other.texts))
+        named = (said.value for said in other.grains if said.kind in _THINGS)
+        return grain.value.split()[-1] in there or any(may_be(grain.value, value) for value in named)
+    if grain.kind == "action":
+        return any(same_verb(grain.value, said.value) for said in other.grains if said.kind == "action")
+    return True
 
 
 def may_be(thing: str, other: str) -> bool:
