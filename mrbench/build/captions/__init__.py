@@ -120,6 +120,8 @@ def build_captions(
                 "captions": len(planner.captions),
                 **{task: plan.counts.to_json() for task, plan in plans.items()},
             }
+        if not asked and config.tasks == ("it2i",):
+            raise InputError("no two photos differ in a grain or two", where=benchmark.folder, hint="--tasks t2i,i2t")
         if not asked:
             raise InputError("no caption has two grains", where=benchmark.folder, accepted="captions in English")
         return _finish(writer, benchmark, judge, config, shares, seed, measured)
