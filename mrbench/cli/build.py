@@ -101,7 +101,7 @@ def captions(
         typer.Option(
             "--tasks",
             help="Some of t2i (captions find photos), i2t (photos find captions), it2i (a photo and a change find "
-            "another photo).",
+            "another photo), i2i (a photo finds another that shows the same).",
         ),
     ] = "t2i,i2t,it2i",
     shares: Annotated[

@@ -29,9 +29,7 @@ def image_and_text_to_photo(plan: TaskPlan) -> TaskPlan:
         plan: Of ``t2i``, with its exchanges.
     """
     found = TaskPlan()
-    judged: dict[str, list[Judgement]] = {}
-    for judgement in plan.judgements:
-        judged.setdefault(judgement.query_id, []).append(judgement)
+    judged = plan.judged()
     ladders = {ladder.query_id: ladder for ladder in plan.ladders}
     for one, query in _queries(plan.exchanges, found.counts):
         ask, shown = one.loss.ask, {one.loss.photo.name, *one.loss.photo.twins}

@@ -25,6 +25,7 @@ from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Query, 
 TASKS = {
     "t2i": Task("t2i", "caption → photo", "text", "image", judgements="partial"),
     "i2t": Task("i2t", "photo → caption", "image", "text", judgements="partial"),
+    "i2i": Task("i2i", "photo → photo", "image", "image", judgements="partial"),
     "it2i": Task("it2i", "photo and change → photo", "image,text", "image", judgements="partial"),
 }
 _CHUNK = 64
@@ -36,6 +37,7 @@ class TaskPlan:
     """The rows of one task and split.
 
     Attributes:
+        asks: What the queries ask for.
         exchanges: Captions changed to fit a member of their ladder.
         kept: Types that a negative without a grade keeps, by query and candidate.
     """
@@ -45,10 +47,18 @@ class TaskPlan:
     ladders: list[Ladder] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
     rewritten: list[Candidate] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
     kept: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     exclusions: list[CandidateList] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+
+    def judged(self) -> dict[str, list[Judgement]]:
+        """Return the judgements of each query, in their order."""
+        found: dict[str, list[Judgement]] = defaultdict(list)
+        for one in self.judgements:
+            found[one.query_id].append(one)
+        return found
 
 
 class Planner:
@@ -96,7 +106,7 @@ class Planner:
         """Plan captions as queries: graded against the captions of other photos."""
         plan = TaskPlan()
         losses: list[Loss] = []
-        asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
+        plan.asks = asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
         index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in self.photos])
         nearest = index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
         for ask, found in self._judged(asks, nearest, self.photos, self._caption_against_photo):

@@ -145,6 +145,26 @@ def test_composed_queries_need_no_other_task(tmp_path: Path, built: Benchmark) -
 
 
 def test_photos_that_no_sentence_tells_apart_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no two photos differ in a grain or two"):
+    with pytest.raises(InputError, match="or differ in a grain or two"):
         build(tmp_path, {name: PHOTOS[name] for name in ("couch", "bench")}, tasks=("it2i",))
     assert not (tmp_path / "built").exists()
+
+
+def test_a_photo_finds_another_that_shows_the_same(tmp_path: Path) -> None:
+    again = {"again": ["A black dog sits on a couch near a lamp.", "A black dog is sitting on a couch by a lamp."]}
+    benchmark = build(tmp_path, PHOTOS | again, tasks=("i2i",))
+    (query,) = benchmark.queries("i2i", "test")
+    assert query.cluster == "couch.png"
+    assert query.image is not None
+    assert {grain.value for grain in query.grains} >= {"black", "dog", "couch"}
+    judged = {j.candidate_id: j for j in benchmark.judgements("i2i", "test")}
+    assert judged["again.png"].relevance == 1
+    assert judged["white.png"].violates == ("colour",)
+    assert judged["bench.png"].violates == ("second entity",)
+    assert "couch.png" not in judged
+    assert [one.candidate_ids for one in benchmark.exclusions("i2i", "test")] == [("couch.png",)]
+    (ladder,) = benchmark.ladders("i2i", "test")
+    assert ladder.positive_id == "again.png"
+    assert set(ladder.candidate_ids) >= {"again.png", "white.png", "bench.png"}
+    report, _ = validate_open(benchmark.folder, benchmark.manifest, images=True, workers=1, image_root=None)
+    assert not report.problems
