@@ -77,11 +77,12 @@ class Describer:
     def _write(self, name: str, caption: str) -> None:
         data = (json.dumps({"id": name, "text": caption}, ensure_ascii=False) + "\n").encode()
         try:
-            with self._path.open("ab") as stream:
-                end = stream.tell()
+            with self._path.open("ab", buffering=0) as stream:
+                end = stream.seek(0, os.SEEK_END)
                 try:
-                    stream.write(data)
-                    stream.flush()
+                    left = memoryview(data)
+                    while left:
+                        left = left[stream.write(left) :]
                 except OSError:
                     os.ftruncate(stream.fileno(), end)
                     raise

@@ -16,6 +16,9 @@ from mrbench.build.captions.changes import Change, Said, changed, changes, sente
 from mrbench.errors import InputError
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
+from mrbench.review import apply_votes, read_votes
+from mrbench.review.claims import judged
+from mrbench.review.votes import FORMAT, FORMAT_VERSION
 from mrbench.sources import open_benchmark
 from mrbench.validate import validate_open
 
@@ -168,3 +171,23 @@ def test_a_photo_finds_another_that_shows_the_same(tmp_path: Path) -> None:
     assert set(ladder.candidate_ids) >= {"again.png", "white.png", "bench.png"}
     report, _ = validate_open(benchmark.folder, benchmark.manifest, images=True, workers=1, image_root=None)
     assert not report.problems
+
+
+def test_a_flipped_caption_leaves_with_the_photo_that_it_asks_for(built: Benchmark, tmp_path: Path) -> None:
+    flips = [variant for variant in built.variants("t2i", "test") if variant.kind == "flipped"]
+    gone = flips[0]
+    vote = {"task": "t2i", "split": "test", "query_id": gone.query_id, "candidate_id": gone.positive_id, "vote": "no"}
+    votes = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "digest": built.digest,
+        "reviewer": "ann",
+        "votes": [vote],
+    }
+    (tmp_path / "ann.json").write_text(json.dumps(votes))
+    apply_votes(built, read_votes([tmp_path / "ann.json"], built.digest, judged(built)), tmp_path / "after")
+    after = Benchmark(tmp_path / "after")
+    members = {ladder.query_id: ladder.candidate_ids for ladder in after.ladders("t2i", "test")}
+    left = [variant for variant in after.variants("t2i", "test") if variant.kind == "flipped"]
+    assert len(left) == len(flips) - 1
+    assert all(variant.positive_id in members[variant.query_id] for variant in left)
