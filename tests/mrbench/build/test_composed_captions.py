@@ -133,9 +133,18 @@ def test_a_flipped_caption_asks_for_the_photo_that_loses_the_grain(built: Benchm
         assert judged[variant.query_id, variant.positive_id].violates == (variant.grain,)
 
 
+def test_the_judge_says_which_words_fit(tmp_path: Path) -> None:
+    other = ["Near a rug a black dog sits on a bench.", "A black dog is sitting on a bench."]
+    benchmark = build(tmp_path, {"couch": PHOTOS["couch"], "bench": other}, tasks=("t2i",))
+    said_of = {query.id: query.text for query in benchmark.queries("t2i", "test")}
+    flips = {said_of[v.query_id]: v.text for v in benchmark.variants("t2i", "test") if v.kind == "flipped"}
+    assert flips["A black dog sits on a couch."] == "A black dog sits on a bench.", "not on the rug, which comes first"
+
+
 def test_a_text_that_does_alone_is_no_query(tmp_path: Path) -> None:
-    benchmark = build(tmp_path, {name: PHOTOS[name] for name in ("couch", "bench")})
-    assert list(benchmark.task_names) == ["t2i"]
+    rug = {"rug": ["A black dog sits on a rug.", "A black dog is sitting on a rug."]}
+    benchmark = build(tmp_path, {name: PHOTOS[name] for name in ("couch", "bench")} | rug)
+    assert list(benchmark.task_names) == ["t2i"], "every negative loses what the text would say"
     counts = benchmark.manifest.builder["measured"]["test"]["it2i"]
     assert counts["left_out"]["no negative keeps what the text says"] > 0
 
