@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from mrbench.audit.blind import PAIR_MARGIN, audit_blind, like_the_query
 from mrbench.audit.chance import audit_chance
-from mrbench.audit.composed import audit_composed
+from mrbench.audit.composed import audit_composed, audit_composed_ladders
 from mrbench.audit.contamination import audit_contamination
 from mrbench.audit.content import audit_balance, audit_pictures, audit_texts
 from mrbench.audit.diagnosis import audit_diagnosis, audit_solvable
@@ -80,7 +80,12 @@ def audit(benchmark: Benchmark, *, split: str | None = None, sample: int = SAMPL
 
 def _halves(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> tuple[Check, ...]:
     composed = [task for task, pool in pools.items() if pool.definition.query_modality == "image,text"]
-    return tuple(audit_composed(OracleSource(benchmark, split), pools[task]) for task in composed)
+    return tuple(
+        audit_composed(OracleSource(benchmark, split), pools[task])
+        if pools[task].judgements.complete
+        else audit_composed_ladders(benchmark, task, split)
+        for task in composed
+    )
 
 
 def _shallow(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> Check:

@@ -23,8 +23,10 @@ from sklearn.linear_model import LogisticRegression
 from mrbench import measures
 from mrbench.arrays import Floats, Ints
 from mrbench.audit.findings import Check
+from mrbench.audit.plausible import about, plausibility, plausibility_elsewhere
 from mrbench.benchmark import Benchmark
 from mrbench.pools import TaskPool, load_pool
+from mrbench.statistics import cluster_codes
 
 PAIR_MARGIN, HIT_MARGIN = 0.10, 0.05
 """How far above chance a blind solver may come: in pair accuracy on a grain type, and in hit rate at 5."""
@@ -41,12 +43,15 @@ class Outcome:
     Attributes:
         hit_rate: Expected hit rate at 5.
         pairs: By grain type the pair accuracy, ties one half, and the number of pairs.
+        deviations: By grain type the standard deviation of the accuracy where the solver guesses. Pairs about one
+            thing are not independent: those of one cluster of queries, and those with one negative.
     """
 
     solver: str
     task: str
     hit_rate: float
     pairs: dict[str, tuple[float, int]]
+    deviations: dict[str, float]
 
 
 def audit_blind(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> tuple[Check, ...]:
@@ -70,7 +75,7 @@ def _check(task: str, outcomes: list[Outcome], tests: int) -> Check:
     for kind in outcomes[0].pairs:
         best = max(outcomes, key=lambda outcome: outcome.pairs[kind][0])
         score, count = best.pairs[kind]
-        p_value = min(1.0, tests * float(stats.norm.sf((score - 0.5) * 2 * np.sqrt(count))))
+        p_value = min(1.0, tests * float(stats.norm.sf((score - 0.5) / best.deviations[kind])))
         leak = score - 0.5 > PAIR_MARGIN and p_value < _LEVEL
         if leak:
             told.setdefault(best.solver, []).append(kind)
@@ -106,13 +111,28 @@ def outcome_of(name: str, task: str, pool: TaskPool, solver: Solver) -> Outcome:
         value = scores[relevant[starts[number] : starts[number + 1]]][:, None]
         above, equal = (scores > value).sum(axis=1), (scores == value).sum(axis=1)
         rows.append((np.full(len(value), number), above, equal))
-    pairs = {}
+    pairs, deviations = {}, {}
     for code in np.unique(kind):
-        chosen = np.concatenate(right)[kind == code]
+        of = kind == code
+        chosen = np.concatenate(right)[of]
         pairs[pool.grain_types[code]] = (float(chosen.mean()), len(chosen))
+        deviations[pool.grain_types[code]] = _deviation(
+            chosen, cluster_codes(pool.clusters.tolist())[query[of]], other[of]
+        )
     query_of, above, equal = (np.concatenate(column) for column in zip(*rows, strict=True))
     ties = measures.TieGroups.from_relevant(query_of, above, equal, len(pool.query_ids))
-    return Outcome(name, task, float(measures.hit_rate(ties, 5).mean()), pairs)
+    return Outcome(name, task, float(measures.hit_rate(ties, 5).mean()), pairs, deviations)
+
+
+def _deviation(right: Floats, clusters: Ints, negatives: Ints) -> float:
+    """Return the standard deviation of a mean of guesses, as large as clusters of either kind make it.
+
+    Right and wrong guesses of one cluster add up; so the variance is the sum of squares of the clusters' sums.
+    """
+    guess = right - 0.5
+    sums = (np.bincount(np.unique(of, return_inverse=True)[1], guess) for of in (clusters, negatives))
+    least = 0.5 / float(np.sqrt(len(right)))
+    return max(least, *(float(np.sqrt((total**2).sum())) / len(right) for total in sums))
 
 
 def _solvers(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iterator[tuple[str, Solver]]:
@@ -144,7 +164,8 @@ def _priors(benchmark: Benchmark, task: str, split: str, pool: TaskPool) -> Iter
         yield "grains that positives had elsewhere", learned
     if modality == "text":
         texts = [text for text, _ in _texts(benchmark, split)]
-        yield from _both("plausible sentence", "implausible sentence", _plausibility(texts)[pool.row])
+        likely = plausibility(texts) if pool.judgements.complete else plausibility_elsewhere(texts, about(pool))
+        yield from _both("plausible sentence", "implausible sentence", likely[pool.row])
         if (learned := _learned_language(benchmark, task, split, texts)) is not None:
             yield "words that positives had elsewhere", learned[pool.row]
 
@@ -225,21 +246,6 @@ def _grain_lists(benchmark: Benchmark, task: str, split: str) -> list[list[tuple
 def _texts(benchmark: Benchmark, split: str) -> Iterator[tuple[str, str]]:
     table: pa.Table = benchmark.corpus("text", split).table(["text", "id"])
     yield from zip(table["text"].to_pylist(), table["id"].to_pylist(), strict=True)
-
-
-def _plausibility(texts: list[str]) -> Floats:
-    """Return the mean log probability of a word after the one before it, estimated on the texts themselves."""
-    words = [["<s>", *text.lower().split(), "</s>"] for text in texts]
-    after: dict[tuple[str, str], int] = {}
-    before: dict[str, int] = {}
-    for sentence in words:
-        for first, second in pairwise(sentence):
-            after[first, second] = after.get((first, second), 0) + 1
-            before[first] = before.get(first, 0) + 1
-    return np.array(
-        [np.mean([np.log(after[pair] / before[pair[0]]) for pair in pairwise(s)]) for s in words],
-        dtype=np.float64,
-    )
 
 
 def _learned_language(benchmark: Benchmark, task: str, split: str, texts: list[str]) -> Floats | None:

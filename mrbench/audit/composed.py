@@ -7,6 +7,7 @@ import numpy as np
 from mrbench.arrays import Floats
 from mrbench.audit.findings import Check, Verdict
 from mrbench.audit.oracle import OracleSource, Rows
+from mrbench.benchmark import Benchmark
 from mrbench.measures import hit_of_positive
 from mrbench.pools import TaskPool
 
@@ -46,3 +47,36 @@ def _hits(scores: Rows, pool: TaskPool, k: int) -> float:
     above, beside = (scores > own).sum(axis=1), (scores == own).sum(axis=1) - 1
     hits: Floats = hit_of_positive(above, beside, k)
     return float(hits.mean())
+
+
+def audit_composed_ladders(benchmark: Benchmark, task: str, split: str) -> Check:
+    """Ask with the picture alone and with the text alone, of a task with partial judgements: among ladders.
+
+    The first solver ranks a member down for every grain that it loses and the text does not state, the second for
+    every grain that it loses and the text states. Members that lose nothing by this count tie with the positive.
+    """
+    stated = {q.id: {g.type for g in q.grains if g.start is not None} for q in benchmark.queries(task, split)}
+    lost = {(j.query_id, j.candidate_id): set(j.violates or ()) for j in benchmark.judgements(task, split)}
+    halves: dict[str, list[float]] = {"picture alone": [], "text alone": []}
+    chance = []
+    for ladder in benchmark.ladders(task, split):
+        text = stated[ladder.query_id]
+        others = [
+            lost.get((ladder.query_id, name), set()) for name in ladder.candidate_ids if name != ladder.positive_id
+        ]
+        halves["picture alone"].append(1 / (1 + sum(types <= text for types in others)))
+        halves["text alone"].append(1 / (1 + sum(types.isdisjoint(text) for types in others)))
+        chance.append(1 / (1 + len(others)))
+    if not chance:
+        return Check("one half of a composed query", "not applicable", "no composed query has a ladder")
+    guess = float(np.mean(chance))
+    shares = {half: float(np.mean(hits)) for half, hits in halves.items()}
+    rows = tuple(
+        (half, round(share, 4), sum(hit == 1 for hit in halves[half]), len(chance)) for half, share in shares.items()
+    )
+    summary = (
+        f"with the picture alone {shares['picture alone']:.3f} of the positives come first in their ladder, with the "
+        f"text alone {shares['text alone']:.3f}; by chance {guess:.3f}"
+    )
+    columns = ("half", "first in the ladder", "ladders that it solves", "ladders")
+    return Check("one half of a composed query", "reported", summary, columns, rows)

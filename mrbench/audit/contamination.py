@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from mrbench.audit.content import plain
 from mrbench.audit.findings import Check, Row
 from mrbench.audit.pictures import Thumbnails, look_alikes
 from mrbench.benchmark import Benchmark
-from mrbench.records import AnyImage, Task
+from mrbench.records import AnyImage, Candidate, Query, Task
 
 _SHOWN = 20
 _KINDS = ("corpus", "queries")
@@ -29,25 +29,51 @@ def audit_contamination(benchmark: Benchmark, split: str, sample: int) -> tuple[
     texts = {kind: set(_texts(benchmark, split, kind)) for kind in _KINDS}
     pictures = {kind: _thumbnails(benchmark, split, kind, sample) for kind in _KINDS}
     exact = {kind: set(_digests(benchmark, split, kind)) for kind in _KINDS}
-    if not any(_asks_for_its_own_kind(benchmark.task(stem)) for stem in benchmark.manifest.counts[split]["queries"]):
-        nothing = "every task asks with one modality for the other"
-        own = Check("query in its own corpus", "not applicable", nothing)
-        return own, _between_splits(benchmark, split, sample, texts, exact, pictures)
+    between = _between_splits(benchmark, split, sample, texts, exact, pictures)
+    asking = [benchmark.task(stem) for stem, number in benchmark.manifest.counts[split]["queries"].items() if number]
+    if not all(task.judgements == "complete" for task in asking):
+        return _in_open_corpora(benchmark, split, sample, asking), between
     copies = len(texts["queries"] & texts["corpus"]) + len(exact["queries"] & exact["corpus"])
     alike = _alike(pictures["queries"], pictures["corpus"])
-    own = Check(
+    return _own(copies, alike), between
+
+
+def _own(copies: int, alike: list[Row]) -> Check:
+    return Check(
         "query in its own corpus",
         "failed" if copies or alike else "passed",
         f"{copies} queries have the text or the pixels of a candidate, {len({row[0] for row in alike})} look like one",
         ("query", "candidate", "share of the pixels that differ"),
         tuple(alike[:_SHOWN]),
     )
-    return own, _between_splits(benchmark, split, sample, texts, exact, pictures)
 
 
-def _asks_for_its_own_kind(task: Task) -> bool:
-    """Whether a query may be a copy of a candidate; the corpora of a closed suite are one for all tasks."""
-    return task.judgements == "complete" or task.candidate_modality in task.query_modality
+def _in_open_corpora(benchmark: Benchmark, split: str, sample: int, asking: Sequence[Task]) -> Check:
+    """Compare the queries of each task with the candidates that they are searched among."""
+    own_kind = [task for task in asking if task.candidate_modality in task.query_modality]
+    if not own_kind:
+        return Check("query in its own corpus", "not applicable", "every task asks with one modality for the other")
+    copies = 0
+    alike: list[Row] = []
+    for task in own_kind:
+        gone = {(one.query_id, name) for one in benchmark.exclusions(task.name, split) for name in one.candidate_ids}
+        if task.candidate_modality == "text":
+            asked = set(map(plain, _column(benchmark, split, "queries", task.name, "text")))
+            said = {
+                plain(text) for name in task.own_corpora for text in _column(benchmark, split, "corpus", name, "text")
+            }
+            copies += len(asked & said)
+            continue
+        queries = Thumbnails.of(islice(_shown(benchmark.queries(task.name, split)), sample))
+        corpora = (benchmark.corpus(name, split) for name in task.own_corpora)
+        candidates = Thumbnails.of(islice((one for corpus in corpora for one in _shown(corpus)), sample))
+        found = [row for row in _alike(queries, candidates) if (row[0], row[1]) not in gone]
+        alike += [(f"{task.name} {row[0]}", *row[1:]) for row in found]
+    return _own(copies, alike)
+
+
+def _shown(records: Iterable[Query] | Iterable[Candidate]) -> Iterator[tuple[str, AnyImage]]:
+    return ((record.id, record.image) for record in records if record.image is not None)
 
 
 def _between_splits(

@@ -97,8 +97,13 @@ def captions(
     ],
     output: Output,
     tasks: Annotated[
-        str, typer.Option("--tasks", help="t2i (captions find photos), i2t (photos find captions), or both.")
-    ] = "t2i,i2t",
+        str,
+        typer.Option(
+            "--tasks",
+            help="Some of t2i (captions find photos), i2t (photos find captions), it2i (a photo and a change find "
+            "another photo), i2i (a photo finds another that shows the same).",
+        ),
+    ] = "t2i,i2t,it2i",
     shares: Annotated[
         str | None,
         typer.Option(

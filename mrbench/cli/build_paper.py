@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mrbench.cli.common import WORKERS, ImageRootOption, Json, Overwrite, Seed, Workers
+from mrbench.cli.judges import JudgeSpec, PriceIn, PriceOut, TrustJudge, Verdicts, judging
 from mrbench.errors import InputError
 
 _ACCEPTED = '{"id": "4:17", "text": "what the picture of this query shows"}'
@@ -32,13 +33,19 @@ def paper(
         typer.Option(
             "--descriptions",
             metavar="FILE.jsonl",
-            help=f"What pictures show that no caption describes, as in NIGHTS: lines {_ACCEPTED}.",
+            help=f"What pictures show that no caption describes, as in NIGHTS: lines {_ACCEPTED}. A model as --judge "
+            "adds those that are missing. [default with a model: OUTPUT.descriptions.jsonl]",
             show_default=False,
         ),
     ] = None,
     images: Annotated[
         str, typer.Option("--images", help="copy: into the Parquet files; reference: by path below the image root.")
     ] = "reference",
+    judge: JudgeSpec = "rules",
+    verdicts: Verdicts = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+    trust_remote_code: TrustJudge = False,
     image_root: ImageRootOption = None,
     seed: Seed = 0,
     workers: Workers = WORKERS,
@@ -51,21 +58,25 @@ def paper(
     """
     from mrbench.build.paper import TASKS, PaperConfig, build_paper
     from mrbench.cli.build import names, report
-    from mrbench.cli.judges import rules
+    from mrbench.judge import Describer
     from mrbench.sources.open import open_benchmark
 
     if not root.startswith("mbeir:"):
         raise InputError("not a tree of M-BEIR", where="--root", got=root, accepted="mbeir:ROOT")
     config = PaperConfig(tuple(TASKS) if tasks is None else names(tasks), queries, images)  # type: ignore[arg-type]
-    said = {} if descriptions is None else _descriptions(descriptions)
+    file = descriptions or output.with_name(f"{output.name}.descriptions.jsonl")
+    found = descriptions is not None or (judge != "rules" and file.exists())
+    said = _descriptions(file) if found and (judge == "rules" or file.exists()) else {}
     options = "&" if "?" in root else "?"
     benchmark = open_benchmark(f"{root}{options}datasets={DATASETS}&splits={SPLIT}", image_root=image_root)
-    judge = rules(soft=False)
+    answers = verdicts or output.with_name(f"{output.name}.verdicts.jsonl")
+    with judging(judge, answers, prices=(price_in, price_out), trust_remote_code=trust_remote_code) as one:
+        describe = Describer(one, file, said).describe if one.sees_photos else None
 
-    def build(output: Path, config: Any, **chosen: Any) -> Any:
-        return build_paper(benchmark, judge, output, config, descriptions=said, **chosen)
+        def build(output: Path, config: Any, **chosen: Any) -> Any:
+            return build_paper(benchmark, one, output, config, descriptions=said, describe=describe, **chosen)
 
-    report(build, output, config, seed, workers, overwrite, as_json)
+        report(build, output, config, seed, workers, overwrite, as_json)
 
 
 def _descriptions(path: Path) -> dict[str, str]:

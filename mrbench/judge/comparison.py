@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mrbench.grains import Description, Grain, Relation, Slot, wordnet
 from mrbench.grains.words import INVERSE
-from mrbench.judge.meanings import FAR_VERB, Meanings
+from mrbench.judge.meanings import FAR_VERB, Meanings, exclusive_verbs
 from mrbench.judge.predicates import Predicates, apart, verb_of
 from mrbench.judge.things import Things
 from mrbench.judge.verdicts import KEPT, UNKNOWN, VIOLATED, all_of
@@ -143,7 +143,7 @@ class Comparison(Things):
 
     def _in_its_place(self, r: Relation, s: Relation) -> bool:
         """Whether a thing that does s does not do r: another posture, or a verb that the query does not know."""
-        if self.m.exclusive(r.predicate, s.predicate):
+        if exclusive_verbs(r.predicate, s.predicate):
             return True
         if self.m.mentions(s.predicate, self.q.words):
             return False

@@ -122,7 +122,7 @@ class Meanings:
         mine, theirs = _groups_of(asked), _groups_of(said)
         if mine & theirs:
             return "same"
-        if self.exclusive(asked, said):
+        if exclusive_verbs(asked, said):
             return "distinct"
         if not (mine and theirs):
             if wordnet.synonyms(a, s, "v", first=3) or wordnet.is_a(s, a, "v", first=2, of=2):
@@ -131,11 +131,6 @@ class Meanings:
                 return "near"
         light = a in LIGHT_VERBS or s in LIGHT_VERBS
         return "general" if light or wordnet.is_a(a, s, "v", first=2, of=2) else "distinct"
-
-    def exclusive(self, one: str, other: str) -> bool:
-        """Whether two verbs are different postures or ways of moving."""
-        mine, theirs = _groups_of(one), _groups_of(other)
-        return not mine & theirs and bool(mine & BODY_VERBS and theirs & BODY_VERBS)
 
     def attribute(self, asked: Attribute, said: Attribute) -> str:
         """Say what an attribute of a candidate's thing means for one of the query's; answers as for nouns."""
@@ -193,6 +188,27 @@ def _plain(noun: str) -> str:
 
 def _groups_of(verb: str) -> set[str]:
     return _GROUPS.get(verb) or _GROUPS.get(verb.split()[0]) or set()
+
+
+def exclusive_verbs(one: str, other: str) -> bool:
+    """Whether two verbs are different postures or ways of moving.
+
+    >>> exclusive_verbs("sit", "stand"), exclusive_verbs("sit", "seat"), exclusive_verbs("sit", "hold umbrella")
+    (True, False, False)
+    """
+    mine, theirs = _groups_of(one), _groups_of(other)
+    return not mine & theirs and bool(mine & BODY_VERBS and theirs & BODY_VERBS)
+
+
+def same_verb(one: str, other: str) -> bool:
+    """Whether two actions have one verb, or verbs of one group or meaning.
+
+    >>> same_verb("ride wave", "ride"), same_verb("stroll", "walk"), same_verb("ride wave", "crash")
+    (True, True, False)
+    """
+    if _groups_of(one) & _groups_of(other):
+        return True
+    return one.split()[0] == other.split()[0] or wordnet.synonyms(one.split()[0], other.split()[0], "v", first=3)
 
 
 def misspelt(one: str, other: str) -> bool:

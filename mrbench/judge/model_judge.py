@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from PIL import Image
-from tqdm import tqdm
 
 from mrbench.benchmark import decode, pixel_sha256
 from mrbench.errors import ModelError
 from mrbench.grains import Grain, describe_texts, grains_of, versions
+from mrbench.judge.asking import TRIES, answer, each
 from mrbench.judge.chat import Chat, NoReplyError
 from mrbench.judge.pictured import Pictured
-from mrbench.judge.prompt import VERSION, MalformedError, first_messages, once_more, read_answers
+from mrbench.judge.prompt import VERSION, first_messages, once_more, read_answers
 from mrbench.judge.verdict_file import Question, VerdictFile
 from mrbench.judge.verdicts import UNKNOWN, Verdict
 
-TRIES = 3
-"""Times that a question is asked until an answer is of the form."""
 UNANSWERED = 0.02
 """Share of the questions that may stay without such an answer; with more the run stops."""
-_MANY = 50
 
 
 @dataclass
@@ -77,11 +73,12 @@ class ModelJudge:
         file: Where verdicts are kept.
 
     Attributes:
+        chat: The model.
         tally: What was asked, and what it took.
     """
 
     def __init__(self, chat: Chat, file: VerdictFile) -> None:
-        self._chat, self._file = chat, file
+        self.chat, self._file = chat, file
         self.name, self.sees_photos = chat.name, chat.sees_photos
         self.versions = {**chat.versions, "prompt": VERSION, **versions()}
         self.tally = Tally()
@@ -106,7 +103,8 @@ class ModelJudge:
                 open_.setdefault(question.key, (question, candidate))
         self._taken |= {q.key for q in asked if q is not None} & self._before
         self.tally.kept = len(self._taken)
-        self._ask_all(list(open_.values()))
+        self._questions += len(open_)
+        each(self.chat, list(open_.values()), self._ask)
         return [
             Verdict(self._grains[query], (question and self._file.get(question)) or self._unknown(query))
             for question, (query, _) in zip(asked, pairs, strict=True)
@@ -130,52 +128,26 @@ class ModelJudge:
         name = candidate.id if isinstance(candidate, Pictured) else ""
         return Question(query, grains, name, tuple(candidate), image, self.name, VERSION)
 
-    def _ask_all(self, questions: list[tuple[Question, Sequence[str]]]) -> None:
-        """Ask several questions at a time; the first error stops them all."""
-        if not questions:
-            return
-        self._questions += len(questions)
-        self._chat.stop(False)
-        bar = tqdm(
-            total=len(questions),
-            desc="asking",
-            unit="question",
-            leave=False,
-            disable=None if len(questions) > _MANY else True,
-        )
-        with bar, ThreadPoolExecutor(self._chat.concurrency) as threads:
-            waiting = [threads.submit(self._ask, question, candidate) for question, candidate in questions]
-            try:
-                for one in as_completed(waiting):
-                    one.result()
-                    bar.update()
-            except BaseException:  # Ctrl-C too
-                self._chat.stop()
-                threads.shutdown(cancel_futures=True)
-                raise
-
-    def _ask(self, question: Question, candidate: Sequence[str]) -> None:
+    def _ask(self, asked: tuple[Question, Sequence[str]]) -> None:
+        question, candidate = asked
         picture = _picture(candidate) if isinstance(candidate, Pictured) and self.sees_photos else None
-        first = messages = first_messages(question.query, question.grains, question.texts, picture)
-        fault = ""
-        for _ in range(TRIES):
-            try:
-                reply = self._chat.reply(messages)
-            except NoReplyError as error:
-                self._count_unanswered(question, str(error))
-                return
-            self.tally.read(reply.tokens_in, reply.tokens_out)
-            try:
-                answers = read_answers(reply.text, len(question.grains))
-            except MalformedError as error:
-                fault = f"{error}: {' '.join(reply.text.split())[:60]!r}"
-                messages = once_more(first, reply.text, str(error), len(question.grains))
-                continue
-            self._file.add(question, answers)
-            with self.tally.lock:
-                self.tally.asked += 1
+        first, number = first_messages(question.query, question.grains, question.texts, picture), len(question.grains)
+        try:
+            answers, fault = answer(
+                self.chat,
+                first,
+                lambda said: read_answers(said, number),
+                lambda said, fault: once_more(first, said, fault, number),
+                self.tally,
+            )
+        except NoReplyError as error:
+            answers, fault = None, str(error)
+        if answers is None:
+            self._count_unanswered(question, fault)
             return
-        self._count_unanswered(question, fault)
+        self._file.add(question, answers)
+        with self.tally.lock:
+            self.tally.asked += 1
 
     def _count_unanswered(self, question: Question, fault: str) -> None:
         with self.tally.lock:

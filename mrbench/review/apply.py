@@ -104,11 +104,16 @@ def _write_task(writer: BenchmarkWriter, benchmark: Benchmark, task: str, split:
     gone = {one.query_id for one in before if one.relevance > 0} - answered
     writer.add_queries(split, (query for query in benchmark.queries(task, split) if query.id not in gone))
     writer.add_judgements(split, task, (one for one in after if one.query_id not in gone))
+    left: dict[str, tuple[str, ...]] = {}
     for ladder in benchmark.ladders(task, split):
         members = tuple(m for m in ladder.candidate_ids if (task, split, ladder.query_id, m) not in end.rejected)
         if ladder.query_id not in gone and ladder.positive_id in members and len(members) > 1:
             writer.add_ladders(split, task, [replace(ladder, candidate_ids=members)])
-    writer.add_variants(split, task, (one for one in benchmark.variants(task, split) if one.query_id not in gone))
+            left[ladder.query_id] = members
+    variants = (one for one in benchmark.variants(task, split) if one.query_id not in gone)
+    # A flipped query asks for a member of the ladder: without the member nothing answers it.
+    answerable = (one for one in variants if one.kind != "flipped" or one.positive_id in left.get(one.query_id, ()))
+    writer.add_variants(split, task, answerable)
     if len(lists := benchmark.lists(task, split)):
         writer.add_lists(split, task, (one for one in lists if one.query_id not in gone))
     if len(exclusions := benchmark.exclusions(task, split)):

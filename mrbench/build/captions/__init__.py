@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, Source, write_benchmark
+from mrbench.build.captions.alike import photo_to_photo
 from mrbench.build.captions.asks import stated
 from mrbench.build.captions.card import description
+from mrbench.build.captions.composed import image_and_text_to_photo
 from mrbench.build.captions.photos import Photo, plain, read_photos, rule
 from mrbench.build.captions.plan import TASKS, Planner, TaskPlan
 from mrbench.build.splits import Shares
@@ -18,6 +20,8 @@ from mrbench.judge import Judge
 from mrbench.records import Candidate, ImageData, ImageFile
 
 VERSION = 1
+FROM_TEXT = {"t2i", "it2i", "i2i"}
+"""Tasks that are planned from captions, and find photos."""
 LICENCE = "LicenseRef-photos-and-captions-belong-to-their-owners"
 
 
@@ -26,7 +30,8 @@ class CaptionsConfig:
     """What to build.
 
     Attributes:
-        tasks: ``t2i`` (captions find photos), ``i2t`` (photos find captions).
+        tasks: ``t2i`` (captions find photos), ``i2t`` (photos find captions), ``it2i`` (a photo and a change find
+            another photo), ``i2i`` (a photo finds another that shows the same).
         shares: Shares of train, validation and test; None keeps the data set's own splits, or makes all photos test
             photos where they are fewer than 10,000.
         images: ``copy`` puts the photos into the benchmark, ``reference`` keeps their paths.
@@ -34,7 +39,7 @@ class CaptionsConfig:
         shortlist: Candidates that are judged for each query.
     """
 
-    tasks: tuple[str, ...] = ("t2i", "i2t")
+    tasks: tuple[str, ...] = ("t2i", "i2t", "it2i")
     shares: tuple[float, float, float] | None = None
     images: Literal["copy", "reference"] = "copy"
     queries: int | None = None
@@ -95,7 +100,7 @@ def build_captions(
     measured: dict[str, Any] = {}
     tasks = [TASKS[name] for name in TASKS if name in config.tasks]
     corpora: dict[str, Any] = {"image": "image"} | ({"text": "text"} if "i2t" in config.tasks else {})
-    if "t2i" not in config.tasks:
+    if config.tasks == ("i2t",):
         del corpora["image"]
     with write_benchmark(output, tasks=tasks, corpora=corpora, overwrite=overwrite) as writer:
         asked = 0
@@ -118,18 +123,27 @@ def build_captions(
                 "captions": len(planner.captions),
                 **{task: plan.counts.to_json() for task, plan in plans.items()},
             }
+        if not asked and not {"t2i", "i2t"} & set(config.tasks):
+            what = "no two photos show the same, or differ in a grain or two"
+            raise InputError(what, where=benchmark.folder, hint="--tasks t2i,i2t")
         if not asked:
             raise InputError("no caption has two grains", where=benchmark.folder, accepted="captions in English")
         return _finish(writer, benchmark, judge, config, shares, seed, measured)
 
 
 def _plans(planner: Planner, tasks: Sequence[str]) -> dict[str, TaskPlan]:
-    makers = {"t2i": planner.text_to_photo, "i2t": planner.photo_to_text}
-    return {task: make() for task, make in makers.items() if task in tasks}
+    found = {"t2i": planner.text_to_photo()} if FROM_TEXT & set(tasks) else {}
+    if "i2t" in tasks:
+        found["i2t"] = planner.photo_to_text()
+    if "it2i" in tasks:
+        found["it2i"] = image_and_text_to_photo(found["t2i"])
+    if "i2i" in tasks:
+        found["i2i"] = photo_to_photo(found["t2i"])
+    return {task: plan for task, plan in found.items() if task in tasks}
 
 
 def _write(writer: BenchmarkWriter, split: str, planner: Planner, plans: dict[str, TaskPlan], *, copy: bool) -> None:
-    if "t2i" in plans:
+    if plans.keys() & FROM_TEXT:
         shown = (Candidate(p.name, p.columns, image=p.image) for p in planner.photos)
         writer.add_candidates(split, _pictured(shown, copy), corpus="image")
     if "i2t" in plans:
@@ -142,6 +156,7 @@ def _write(writer: BenchmarkWriter, split: str, planner: Planner, plans: dict[st
             writer.add_judgements(split, task, plan.judgements)
             writer.add_ladders(split, task, plan.ladders)
             writer.add_variants(split, task, plan.variants)
+            writer.add_exclusions(split, task, plan.exclusions)
 
 
 def _pictured(records: Iterator[Any], copy: bool) -> Iterator[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mrbench.benchmark import Manifest
+from mrbench.build.captions.plan import TASKS
 from mrbench.build.captions.rewrite import ENOUGH
 from mrbench.judge import Judge
 
@@ -27,11 +28,12 @@ def description(source: Manifest, judge: Judge, measured: dict[str, Any]) -> str
         "it; anything else is unknown, and unknown is no judgement. A member of a ladder contradicts one, two or more",
         "grains and keeps all others. The judge errs: docs/reference/grains.md has measured rates.",
         "",
-        "A photo query (i2t) is graded against the one of its captions that the others support most.",
+        "A photo query (i2t) is graded against the one of its captions that the others support most. The picture of a",
+        "composed query (it2i) is a member of the ladder of a caption; the text says which grains are to be others.",
     ]
     for split, facts in measured.items():
         lines += ["", f"### {split}", "", f"{facts['photos']:,} photos, {facts['captions']:,} captions."]
-        for task in ("t2i", "i2t"):
+        for task in TASKS:
             if task in facts:
                 lines += ["", f"**{task}**", "", *_counts(facts[task])]
     return "\n".join(lines)
@@ -52,6 +54,8 @@ def _counts(counts: dict[str, Any]) -> list[str]:
         f"- false-negative alarms, now relevant: {_listed(counts['alarms'])}",
         f"- grains that another caption of the photo contradicts: {disputed:,}; they are not asked for",
         f"- no queries: {_listed(counts['left_out'])}",
+        f"- queries in another form: {_listed(counts['variants'])}",
+        f"- grains that the text changes: {_listed(counts['changed'])}",
         "",
         "| grain type | grains asked | lost alone in a ladder | of these rewritten |",
         "|---|---|---|---|",
@@ -64,9 +68,9 @@ def _counts(counts: dict[str, Any]) -> list[str]:
             "",
             "Rewritten captions: how often a language model that sees no photo finds the true caption likelier (0.5:",
             "it cannot tell), for a random filler and for the one that was chosen. Above 0.60 and below",
-            "0.40 a kind is left out.",
+            "0.40 a type is left out.",
             "",
-            "| kind of grain | texts | random filler | chosen filler | |",
+            "| grain type | texts | random filler | chosen filler | |",
             "|---|---|---|---|---|",
         ]
         for kind, blind in counts["blind"].items():

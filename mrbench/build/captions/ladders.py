@@ -46,7 +46,9 @@ class Counts:
         lost: Members that lose one grain, by its type.
         disputed: Grains that another caption of the photo contradicts, by type; they are not asked for.
         rewritten: The same as ``lost``, of rewritten texts alone.
-        blind: How often a blind model tells the true caption from a rewritten one, by kind of grain.
+        changed: Grains that the texts of composed queries change, by type.
+        variants: Queries in another form, by kind.
+        blind: How often a blind model tells the true caption from a rewritten one, by grain type.
         judged: Pairs of a query and a candidate that were judged.
     """
 
@@ -58,13 +60,26 @@ class Counts:
     lost: Counter[str] = field(default_factory=Counter)
     disputed: Counter[str] = field(default_factory=Counter)
     rewritten: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    variants: Counter[str] = field(default_factory=Counter)
     blind: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: int = 0
     ladders: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts with sorted keys, ready for JSON."""
-        tables = ("queries", "grains", "left_out", "alarms", "disputed", "rungs", "lost", "rewritten")
+        tables = (
+            "queries",
+            "grains",
+            "left_out",
+            "alarms",
+            "disputed",
+            "rungs",
+            "lost",
+            "rewritten",
+            "changed",
+            "variants",
+        )
         return {
             **{name: {str(key): n for key, n in sorted(getattr(self, name).items())} for name in tables},
             "blind": self.blind,
@@ -82,6 +97,10 @@ class Judged:
         asked: Number of its grains.
         origin: Of what the judge says.
         counts: Takes what is found.
+
+    Attributes:
+        taken: The members of the ladder but for the positive, the hardest first, once the ladder is made.
+        kept: Types that each negative without a grade keeps.
     """
 
     query_id: str
@@ -90,6 +109,8 @@ class Judged:
     counts: Counts
     _of: dict[str, Judgement] = field(default_factory=dict)
     _rungs: list[Rung] = field(default_factory=list)
+    taken: list[Rung] = field(default_factory=list)
+    kept: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def own(self, candidate_id: str, *, whole: bool) -> None:
         """Add a candidate that the data set says is relevant; ``whole`` where it is known to keep all grains."""
@@ -123,6 +144,7 @@ class Judged:
             self._rungs.append(Rung(candidate_id, lost))
         elif len(violated) >= LEAST:
             self._add(candidate_id, 0, None, violated, self.origin)
+            self.kept[candidate_id] = frozenset(verdict.types(KEPT))
 
     def rewritten(self, candidate_id: str, lost: str) -> None:
         """Add a text in which the grain of one type was changed."""
@@ -139,7 +161,6 @@ class Judged:
 
         None where there is no negative. Rungs were added the hardest first.
         """
-        taken: list[Rung] = []
         by_loss: Counter[int] = Counter()
         by_type: Counter[tuple[str, bool]] = Counter()
         for rung in self._rungs:
@@ -152,12 +173,12 @@ class Judged:
                 self.counts.lost[rung.lost[0]] += 1
                 if not rung.mined:
                     self.counts.rewritten[rung.lost[0]] += 1
-            taken.append(rung)
-        if not taken:
+            self.taken.append(rung)
+        if not self.taken:
             return None
         self.counts.ladders += 1
         self.counts.rungs.update(by_loss)
-        members = sorted({positive_id, *(rung.candidate_id for rung in taken)})
+        members = sorted({positive_id, *(rung.candidate_id for rung in self.taken)})
         return Ladder(self.query_id, positive_id, tuple(members))
 
     def _add(

@@ -7,10 +7,16 @@ The judge errs, and captions are silent about most of a photo. So a loss counts 
 - two captions of the candidate contradict the grain, where it has two;
 - another caption of the query's photo says the grain, where there is one, so that people would have named it;
 - no caption of the candidate names a thing that could be the lost one in other words;
-- the candidate's captions have the words of the query that no grain covers.
+- the candidate's captions have the words of the query that no grain covers, and name what they are found to keep: a
+  near meaning ("shower" for "sink") is not enough;
+- one caption of the candidate says all of this by itself, where the judge reads captions alone.
 
 The kinds of :data:`VAGUE`, and actions with an object, are no rung alone: by eye, too few of their contradictions held.
+An action is lost to another posture or way of moving; a thing where it is held, ridden, or has something on or in it,
+since what is beside something may have more beside it.
 """
+
+# ruff: noqa: SIM905 - lists of words are easier to read and edit as text
 
 from __future__ import annotations
 
@@ -23,7 +29,7 @@ from mrbench.build.captions.words import EMPTY
 from mrbench.grains import Grain, wordnet
 from mrbench.grains.words import LIGHT_VERBS
 from mrbench.judge import KEPT, VIOLATED, Verdict
-from mrbench.judge.meanings import excludes_person, is_person
+from mrbench.judge.meanings import excludes_person, exclusive_verbs, is_person, same_verb
 
 VAGUE = frozenset({"attribute", "state", "relation", "size", "age", "text", "negation"})
 """Kinds of grains that a rung may not lose alone."""
@@ -34,6 +40,12 @@ CONCRETE = {(field,) for field in ("person", "animal", "artifact", "food", "plan
 _THINGS = ("entity", "scene")
 _ANYBODY = frozenset({"person", "people", "someone", "somebody", "human", "individual", "other", "adult"})
 _SENSES = 4
+_EXCLUSIVE = frozenset({"on", "in", "at", "under", "over"})
+"""Relations to one thing that leave no room for another: what is on a bench is not on a couch."""
+_ANYWHERE = frozenset("area background building city outdoors place room scene space town world".split())
+"""Places that another place may be in, or be."""
+_MORE = frozenset("another crowd group many others people several some spectators watching".split())
+"""Words of a caption that may count more things than its first noun."""
 
 
 def losses(verdict: Verdict) -> tuple[Grain, ...] | None:
@@ -49,13 +61,29 @@ def losses(verdict: Verdict) -> tuple[Grain, ...] | None:
     things = [grain for grain in violated if grain.kind in _THINGS]
     implied = {grain.type for grain in violated if any(_holds(grain, thing) for thing in things)}
     for thing in things:
-        if thing.type != "entity" and not any(_holds(grain, thing) for grain in violated):
+        if thing.type != "entity" and not any(_holds(grain, thing) and _leaves_no_room(grain) for grain in violated):
             return None
     return tuple(grain for grain in violated if grain.type not in implied)
 
 
 def _holds(grain: Grain, thing: Grain) -> bool:
     return grain.kind in ("action", "relation") and grain.start < thing.start < grain.end
+
+
+def _leaves_no_room(grain: Grain) -> bool:
+    return grain.kind == "action" or grain.value.split()[0] in _EXCLUSIVE
+
+
+def at_once(lost: Iterable[str], verdicts: Iterable[Verdict]) -> bool:
+    """Whether one text of a candidate loses these types by itself, and keeps all others.
+
+    Args:
+        lost: Types of grains.
+        verdicts: On each text of the candidate alone.
+    """
+    wanted = set(lost)
+    found = (losses(verdict) for verdict in verdicts)
+    return any(grains is not None and {grain.type for grain in grains} == wanted for grains in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +115,9 @@ def loss_of(
     certain = [g for g in lost if g.type in known or (g.type in ask.backed and _sure(g, verdict, candidate))]
     if not certain or not has_words(uncovered(ask.caption.text, verdict.grains), candidate.texts):
         return None
+    kept = (g for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer == KEPT)
+    if not all(_named(grain, candidate) for grain in kept if grain.type not in known):
+        return None
     if reverse is not None and own is not None:
         wrong = losses(reverse)
         if not wrong or sorted(g.kind for g in wrong) != sorted(g.kind for g in lost):
@@ -103,10 +134,27 @@ def _sure(grain: Grain, verdict: Verdict, other: Side) -> bool:
     needed = min(VOTES, len(other.texts))
     if verdict.votes is not None and verdict.votes[verdict.grains.index(grain)][1] < needed:
         return False
+    if grain.kind == "action":
+        return any(said.kind == "action" and exclusive_verbs(grain.value, said.value) for said in other.grains)
+    if grain.kind == "count":
+        return not any(_MORE & set(text.lower().split()) for text in other.texts)
     if grain.kind not in _THINGS:
         return True
+    if grain.value in _ANYWHERE:
+        return False
     named = {said.value for said in other.grains if said.kind in _THINGS}
     return wordnet.fields(grain.value)[:1] in CONCRETE and not any(may_be(grain.value, value) for value in named)
+
+
+def _named(grain: Grain, other: Side) -> bool:
+    """Whether texts name a thing or an action that they are found to keep."""
+    if grain.kind in _THINGS:
+        there = frozenset().union(*map(lemmas, other.texts))
+        named = (said.value for said in other.grains if said.kind in _THINGS)
+        return grain.value.split()[-1] in there or any(may_be(grain.value, value) for value in named)
+    if grain.kind == "action":
+        return any(same_verb(grain.value, said.value) for said in other.grains if said.kind == "action")
+    return True
 
 
 def may_be(thing: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""Plans both tasks of a split: queries, judgements and ladders."""
+"""Plans the tasks of a split: queries, judgements and ladders."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from typing import Any
 from tqdm import tqdm
 
 from mrbench.build.captions.asks import Ask, asking_columns, photo_query, stated, text_query, with_columns
-from mrbench.build.captions.degrain import without
+from mrbench.build.captions.exchanges import Exchange, Loss, exchanges
 from mrbench.build.captions.ladders import LEAST, Counts, Judged, contradicts, keeps_all, why_no_query
-from mrbench.build.captions.losses import Side, loss_of
+from mrbench.build.captions.losses import Side, at_once, loss_of
 from mrbench.build.captions.nearest import Index, features
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
 from mrbench.build.captions.rewrite import Item, Rewriter, Rewritten
+from mrbench.build.captions.variants import degrained, flipped, paraphrased
 from mrbench.grains import Grain as TextGrain
 from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
-from mrbench.records import Candidate, Judgement, Ladder, Query, Task, Variant
+from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Query, Task, Variant
 
 TASKS = {
     "t2i": Task("t2i", "caption → photo", "text", "image", judgements="partial"),
     "i2t": Task("i2t", "photo → caption", "image", "text", judgements="partial"),
+    "i2i": Task("i2i", "photo → photo", "image", "image", judgements="partial"),
+    "it2i": Task("it2i", "photo and change → photo", "image,text", "image", judgements="partial"),
 }
 _CHUNK = 64
 """Queries that are judged together."""
@@ -31,14 +34,31 @@ _CHUNK = 64
 
 @dataclass
 class TaskPlan:
-    """The rows of one task and split."""
+    """The rows of one task and split.
+
+    Attributes:
+        asks: What the queries ask for.
+        exchanges: Captions changed to fit a member of their ladder.
+        kept: Types that a negative without a grade keeps, by query and candidate.
+    """
 
     queries: list[Query] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
     ladders: list[Ladder] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
     rewritten: list[Candidate] = field(default_factory=list)
+    asks: list[Ask] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
+    kept: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    exclusions: list[CandidateList] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
+
+    def judged(self) -> dict[str, list[Judgement]]:
+        """Return the judgements of each query, in their order."""
+        found: dict[str, list[Judgement]] = defaultdict(list)
+        for one in self.judgements:
+            found[one.query_id].append(one)
+        return found
 
 
 class Planner:
@@ -85,7 +105,8 @@ class Planner:
     def text_to_photo(self) -> TaskPlan:
         """Plan captions as queries: graded against the captions of other photos."""
         plan = TaskPlan()
-        asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
+        losses: list[Loss] = []
+        plan.asks = asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
         index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in self.photos])
         nearest = index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
         for ask, found in self._judged(asks, nearest, self.photos, self._caption_against_photo):
@@ -102,9 +123,15 @@ class Planner:
                     judged.alarm(photo.name, "photos that keep all grains")
                 else:
                     lost = loss_of(ask, said, self._side(photo.texts))
+                    lost = lost if lost and self._at_once(ask, photo, lost) else None
                     judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns), lost)
             self._close(plan, judged, ask.photo.name, text_query(ask), ask)
-        plan.variants = list(self._variants(asks))
+            plan.kept |= {(ask.caption.id, name): types for name, types in judged.kept.items()}
+            losses += [Loss(ask, self._of[rung.candidate_id], rung.lost) for rung in judged.taken]
+        plan.exchanges = list(exchanges(losses, self.grains, self._judge))
+        variants = [*paraphrased(asks), *degrained(asks, self.grains, self._judge), *flipped(plan.exchanges)]
+        plan.variants = sorted(variants, key=lambda one: (one.query_id, one.kind, one.grain, one.number))
+        plan.counts.variants.update(variant.kind for variant in plan.variants)
         return plan
 
     def photo_to_text(self) -> TaskPlan:
@@ -158,25 +185,6 @@ class Planner:
         plan.rewritten = list(texts.values())
         plan.counts.blind = {kind: blind.to_json() for kind, blind in rewriter.blind.items()}
         return found
-
-    def _variants(self, asks: Sequence[Ask]) -> Iterator[Variant]:
-        """Yield for each query the photo's other captions, and the query without each grain that can be dropped."""
-        for some in parts_of(asks, _CHUNK):
-            tried = [(ask, grain, text) for ask in some for grain, text in self._degrained(ask)]
-            verdicts = self._judge.judge([(ask.caption.text, (text,)) for ask, _, text in tried])
-            for ask in some:
-                others = dict.fromkeys(text for text in ask.photo.texts if plain(text) != plain(ask.caption.text))
-                for number, text in enumerate(others):
-                    yield Variant(ask.caption.id, "paraphrased", "", ask.photo.name, text=text, number=number)
-            for (ask, grain, text), verdict in zip(tried, verdicts, strict=True):
-                if set(verdict.types(KEPT)) == {g.type for g in verdict.grains} - {grain.type}:
-                    yield Variant(ask.caption.id, "degrained", grain.type, ask.photo.name, text=text)
-
-    def _degrained(self, ask: Ask) -> Iterator[tuple[TextGrain, str]]:
-        for grain in ask.grains:
-            text = without(ask.caption.text, grain, self.grains[ask.caption.text])
-            if text:
-                yield grain, text
 
     def _close(self, plan: TaskPlan, judged: Judged, positive: str, query: Query, ask: Ask) -> None:
         plan.queries.append(query)
@@ -264,6 +272,13 @@ class Planner:
                 for ask, found in short:
                     yield ask, [(candidate, next(groups)) for candidate in found]
                 bar.update(len(some))
+
+    def _at_once(self, ask: Ask, photo: Photo, lost: Sequence[str]) -> bool:
+        """Whether one caption of a photo loses some types by itself; a judge that sees the photo need not be asked."""
+        if self._judge.sees_photos:
+            return True
+        alone = self._judge.judge([(ask.caption.text, (text,)) for text in photo.texts])
+        return at_once(lost, (with_columns(verdict, ask.columns, photo.columns) for verdict in alone))
 
     def _side(self, texts: Sequence[str]) -> Side:
         return Side(texts, [grain for text in texts for grain in self.grains[text]])

@@ -23,7 +23,7 @@ from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
 KINDS = ("entity", "scene", "colour", "size", "material", "age", "shape", "pattern", "count", "action", "relation")
 """Kinds of grains that are changed. Not states and other attributes: most of their fillers contradict nothing."""
 TARGET, ENOUGH = 0.60, 20
-"""Greatest blind accuracy of a kind, and 1 less it the least; and the texts from which on a kind is held to it."""
+"""Greatest blind accuracy of a type, and 1 less it the least; and the texts from which on a type is held to it."""
 MARGINS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Log scores that a changed caption may have above the true one, by the model that chooses."""
 _PARTS, _MOST = 4, 150
@@ -62,7 +62,7 @@ class Rewritten:
 
 @dataclass
 class Blind:
-    """How often a blind model tells the true caption of a kind: before and after fillers were balanced."""
+    """How often a blind model tells the true caption of a grain type: before and after fillers were balanced."""
 
     before: float
     after: float
@@ -146,25 +146,25 @@ class Rewriter:
         self._models = [NGrams(part) for part in parts]
 
     def rewrite(self, items: Sequence[Item]) -> list[Rewritten]:
-        """Return at most one changed caption for each item, of the kinds that a blind model does not solve.
+        """Return at most one changed caption for each item, of the grain types that a blind model does not solve.
 
-        Fills :attr:`blind`. A kind of 20 texts or more of which the attack tells over 0.60 is left out, and so is
+        Fills :attr:`blind`. A type of 20 texts or more of which the attack tells over 0.60 is left out, and so is
         one below 0.40: a model that prefers the changed caption tells it too.
         """
         options = list(self._accepted(items))
         made: list[Rewritten] = []
-        by_kind: dict[str, list[list[Rewritten]]] = defaultdict(list)
+        by_type: dict[tuple[int, int, str], list[list[Rewritten]]] = defaultdict(list)
         for found in options:
             if found:
-                by_kind[found[0].item.grain.kind].append(found)
-        for kind in (kind for kind in KINDS if kind in by_kind):
-            groups = by_kind[kind]
+                grain = found[0].item.grain
+                by_type[KINDS.index(grain.kind), len(grain.type), grain.type].append(found)
+        for (*_, name), groups in sorted(by_type.items()):
             margin = min(MARGINS, key=lambda m: (abs(self._told(_chosen(groups, m), 2) - 0.5), abs(m)))
             chosen = _chosen(groups, margin)
             first = [min(found, key=lambda one: _hash(one.text)) for found in groups]
             blind = Blind(self._told(first, 3), self._told(chosen, 3), len(chosen))
             blind.kept = 1 - TARGET <= blind.after <= TARGET or len(chosen) < ENOUGH
-            self.blind[kind] = blind
+            self.blind[name] = blind
             made += chosen if blind.kept else []
         return made
 

@@ -6,7 +6,7 @@ recipe, with a judge that anyone can run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from mrbench.build.paper.card import description
 from mrbench.build.paper.queries import Chosen, Queries
 from mrbench.errors import InputError
 from mrbench.judge import Judge
+from mrbench.records import AnyImage
 from mrbench.workers import worker_pool
 
+Describe = Callable[[Sequence[tuple[str, AnyImage]]], Mapping[str, str]]
 VERSION = 1
 SPLIT = "test"
 TASKS = {
@@ -64,6 +66,7 @@ def build_paper(
     config: PaperConfig,
     *,
     descriptions: Mapping[str, str] | None = None,
+    describe: Describe | None = None,
     seed: int = 0,
     workers: int = 1,
     overwrite: bool = False,
@@ -78,6 +81,8 @@ def build_paper(
         output: Folder to write; it appears when everything is in it.
         config: What to build.
         descriptions: What the picture of a query shows, by the query's id: for tasks that have no text at all.
+        describe: Returns what pictures show, for queries of which the data set has no text: a model that sees them. Of
+            each task twice as many are described as are asked for, those that come first by the hash of seed and id.
         seed: Changes which of the fit queries are taken.
         workers: Processes that decode.
         overwrite: Whether a benchmark that is there may be replaced.
@@ -91,7 +96,10 @@ def build_paper(
         OutputError: The folder may not be replaced or written.
     """
     _check(benchmark, config)
-    chosen = {name: _choose(benchmark, name, judge, config, descriptions or {}, seed) for name in config.tasks}
+    said = dict(descriptions or {})
+    for name in config.tasks if describe else ():
+        said |= _described(Queries(benchmark, name, SPLIT, judge, said), config, describe, seed)
+    chosen = {name: _choose(benchmark, name, judge, config, said, seed) for name in config.tasks}
     tasks = [replace(benchmark.task(name), title=TASKS[name]) for name in config.tasks]
     corpora = {corpus: benchmark.corpora[corpus] for task in tasks for corpus in task.corpora}
     with (
@@ -124,6 +132,12 @@ def _check(benchmark: Benchmark, config: PaperConfig) -> None:
         )
 
 
+def _described(queries: Queries, config: PaperConfig, describe: Describe | None, seed: int) -> Mapping[str, str]:
+    """Return what the pictures of queries without a text in the data set show, of those that come first."""
+    wanted = sorted(queries.pictures(), key=lambda query: hashed_id(str(seed), query.id))[: 2 * config.queries]
+    return describe([(query.id, query.image) for query in wanted if query.image]) if describe and wanted else {}
+
+
 def _choose(
     benchmark: Benchmark, task: str, judge: Judge, config: PaperConfig, descriptions: Mapping[str, str], seed: int
 ) -> Chosen:
@@ -137,7 +151,7 @@ def _choose(
     if len(fit) < config.queries:
         undescribed = queries.left_out["no text says what the picture shows"]
         if undescribed and not fit:
-            hint = '--descriptions FILE.jsonl, lines {"id": a query, "text": what its picture shows}'
+            hint = '--descriptions FILE.jsonl, lines {"id": a query, "text": what it shows}; or a model as --judge'
         else:
             hint = f"--queries {len(fit)}" if fit else f"--tasks without {task}"
         raise InputError(

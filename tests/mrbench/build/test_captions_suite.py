@@ -283,7 +283,7 @@ def test_a_benchmark_of_another_kind_is_refused(tmp_path: Path, built: Benchmark
         build_captions(folds, Rules(None), tmp_path / "built", CaptionsConfig())
 
 
-@pytest.mark.parametrize("config", [{"tasks": ("i2i",)}, {"images": "link"}, {"shortlist": 0}, {"shares": (1, 1, 1)}])
+@pytest.mark.parametrize("config", [{"tasks": ("t2t",)}, {"images": "link"}, {"shortlist": 0}, {"shares": (1, 1, 1)}])
 def test_options_that_cannot_be_are_refused(config: dict[str, object]) -> None:
     with pytest.raises(InputError):
         CaptionsConfig(**config)  # type: ignore[arg-type]
