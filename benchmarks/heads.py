@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from elva.heads.data import PARTS, Split, read_split
 from elva.heads.load_head import embed
-from elva.heads.objectives import OBJECTIVES, grid
-from elva.heads.report import changed, table
-from elva.heads.train import Plan, train
+from elva.mending.report import changed, table
+from elva.tuning.data import PARTS, Split
+from elva.tuning.objectives import OBJECTIVES, grid
+from elva.tuning.read import read_split
+from elva.tuning.train import Plan, train
 from mrbench import statistics
 from mrbench.models.zoo import load_model
 from mrbench.sources.open import open_benchmark

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from elva.heads import commands as heads
+from elva.mending import commands as mending
 from mrbench.cli.common import Json, command_line, note, print_json
 
 app = typer.Typer(help="Train a retriever.", no_args_is_help=True, rich_markup_mode=None)
@@ -18,8 +18,8 @@ def train() -> None:
     """Train a retriever."""
 
 
-app.command("head")(heads.head)
-app.command("mend")(heads.mend)
+app.command("head")(mending.head)
+app.command("mend")(mending.mend)
 
 Data = Annotated[
     list[Path],

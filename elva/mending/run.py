@@ -1,30 +1,33 @@
-"""From encoders and a benchmark to a folder of trained heads: check, embed, train, test, write all or nothing."""
+"""From a model and a benchmark to a folder of what was trained: check, read, train, test, write all or nothing."""
 
 from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from elva.heads.card import model_card
-from elva.heads.contents import HELD_OUT, held_out, keys_of, shared_texts
-from elva.heads.data import Encoders, Split, TrainTask, read_split
-from elva.heads.folder import CARD, FOLDER, PLOT, facts_of, load_encoder, parts_of, write_heads
-from elva.heads.model import HeadModel
-from elva.heads.objectives import NEED_LADDERS, OBJECTIVES, grid
-from elva.heads.report import Change, compare, draw, table, to_json
-from elva.heads.train import Plan, Trained, train
+from elva.mending.card import model_card
+from elva.mending.report import Report, compare, draw, table, to_json
+from elva.mending.unfinished import unfinished
+from elva.processes import Processes
+from elva.tuning.contents import HELD_OUT, held_out, keys_of, shared_texts
+from elva.tuning.data import Split, TrainTask
+from elva.tuning.encoders import CARD, PLOT, load_encoder
+from elva.tuning.method import Method
+from elva.tuning.objectives import NEED_LADDERS, OBJECTIVES, grid
+from elva.tuning.read import Picture
+from elva.tuning.train import Plan, Trained, one_thread, train
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError
 from mrbench.evaluation.environment import environment
-from mrbench.folders import check_replaceable, check_writable, replaced_folder
+from mrbench.folders import FolderKind, check_replaceable, check_writable, replaced_folder
 from mrbench.models.protocol import EmbeddingModel
-from mrbench.records import Modality
 from mrbench.sources.open import open_benchmark
 
 Tell = Callable[[str], None]
@@ -32,66 +35,79 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What to train, on what, and where to.
+    """What to train on, how long, and where to.
 
     Attributes:
-        specs: Encoder of each part; of one model that is mended, the same for all of its parts.
-        mend: Whether heads start as the identity over one model.
         data: Spec of the benchmark.
         out: Folder to write.
-        objective: One of :data:`elva.heads.objectives.OBJECTIVES`.
-        dimension: Length of an embedding; a mended model keeps its own.
-        before: Spec of the model that the report compares with; None for the model that is mended.
+        objective: One of :data:`elva.tuning.objectives.OBJECTIVES`.
         keep: Spec of a benchmark on which the model should stay as it is.
-        guard: Weight of what holds a mended model to its similarities.
+        guard: Weight of what holds a model to its similarities; for methods that start from a model as it is.
         steps: Most steps.
+        batch: Queries of a step.
         rate: Learning rate in the place of the grid's.
         seed: Decides every draw.
         image_root: Folder of the images of ``data``.
-        cache: Folder of embeddings.
-        device: Of the encoders.
-        overwrite: Whether an earlier folder of heads may be replaced.
+        cache: Folder of embeddings, for the report.
+        device: Of the model that the report compares with.
+        overwrite: Whether an earlier result may be replaced, and an interrupted run dropped.
+        resume: Whether to go on with an interrupted run.
         command: To be written down.
     """
 
-    specs: Mapping[Modality, str]
-    mend: bool
     data: str
     out: Path
     objective: str = "infonce"
-    dimension: int = 256
-    before: str | None = None
     keep: str | None = None
     guard: float = 0.0
     steps: int = 800
+    batch: int = 128
     rate: float | None = None
     seed: int = 0
     image_root: Path | None = None
     cache: Path | None = None
     device: str = "auto"
     overwrite: bool = False
+    resume: bool = False
     command: str = ""
 
 
-def train_heads(request: Request, tell: Tell) -> dict[str, Any]:
-    """Train heads, test them once on the test split, and write the folder.
+@dataclass(frozen=True)
+class Job:
+    """All that is known before the first step.
 
-    Args:
-        request: What to do.
-        tell: Takes a line about what happens.
+    Attributes:
+        request: What was asked for.
+        method: What is trained.
+        benchmark: What it is trained on.
+        keep: The benchmark to keep, if there is one.
+        data: The training items.
+        validation: What validates.
+        how: Where that comes from.
+        plan: How it is trained.
+    """
 
-    Returns:
-        What ``head.json`` says.
+    request: Request
+    method: Method
+    benchmark: Benchmark
+    keep: Benchmark | None
+    data: Split
+    validation: Split
+    how: str
+    plan: Plan
+
+
+def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | None]:
+    """Return the benchmark to train on and the one to keep; nothing is embedded.
 
     Raises:
         InputError: The data cannot be trained on, or an option is not of the accepted form.
-        ModelError: An encoder is none or cannot take the data, or training diverged.
         OutputError: The folder cannot be written, or holds something else.
     """
     if request.objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
         raise InputError("unknown objective", where="--objective", got=request.objective, accepted=known)
-    check_replaceable(request.out.absolute(), FOLDER, overwrite=request.overwrite)
+    check_replaceable(request.out.absolute(), folder, overwrite=request.overwrite)
     check_writable(request.out.absolute())
     benchmark = open_benchmark(request.data, image_root=request.image_root)
     if "train" not in benchmark.splits:
@@ -105,43 +121,75 @@ def train_heads(request: Request, tell: Tell) -> dict[str, Any]:
     keep = open_benchmark(request.keep) if request.keep else None
     if keep is not None and keep.digest == benchmark.digest:
         raise InputError("the benchmark to keep is the one that is trained on", where="--keep", got=request.keep)
-    encoders = _encoders(request)
-    data, validation, how = _data(benchmark, keep, encoders, request, tell)
-    plan = Plan(
+    return benchmark, keep
+
+
+def train_and_write(
+    request: Request,
+    method: Method,
+    benchmark: Benchmark,
+    keep: Benchmark | None,
+    tell: Tell,
+    processes: Processes | None = None,
+) -> dict[str, Any]:
+    """Train, test once on the test split, and write the folder.
+
+    Args:
+        request: What to do.
+        method: What is trained.
+        benchmark: What it is trained on.
+        keep: The benchmark to keep, if there is one.
+        tell: Takes a line about what happens.
+        processes: Who else trains; the first of them tests and writes.
+
+    Returns:
+        What the result's JSON file says; of other processes than the first, nothing.
+
+    Raises:
+        InputError: The data cannot be trained on, or an interrupted run was started otherwise.
+        ModelError: Training diverged.
+        OutputError: The folder is in use, or an interrupted run is beside it.
+    """
+    data, validation, how = _data(benchmark, keep, method, request, tell)
+    job = Job(request, method, benchmark, keep, data, validation, how, plan_of(request, method))
+    processes = processes or Processes()
+    with unfinished(job, processes, tell) as states:
+        held = None
+        if job.plan.guard and job.keep is not None and "train" in job.keep.splits:
+            held = job.method.read(job.keep, "train")
+        start = job.method.start(job.data, job.plan.seed)
+        with one_thread() if job.method.one_thread else nullcontext():
+            trained = train(job.data, job.validation, job.plan, start, held, states, writes=processes.first)
+        if not processes.first:
+            return {}
+        tell(f"picked on validation data: {trained.setting}, step {trained.step}")
+        if not trained.step:
+            tell("no step was better on the validation data than the model as it is: nothing is changed")
+        return _write(job, trained, tell)
+
+
+def plan_of(request: Request, method: Method) -> Plan:
+    """Return how to train."""
+    settings = grid(request.objective, identity=method.identity, rate=request.rate, temperature=method.temperature)
+    return Plan(
         objective=request.objective,
-        dimension=next(iter(encoders.values())).dimension if request.mend else request.dimension,
-        grid=grid(request.objective, identity=request.mend, rate=request.rate),
-        identity=request.mend,
+        grid=settings,
+        identity=method.identity,
         steps=request.steps,
-        drop=0.0 if request.mend else Plan.drop,
-        guard=request.guard if request.mend else 0.0,
+        batch=request.batch,
+        guard=request.guard if method.identity else 0.0,
         seed=request.seed,
     )
-    held = None
-    if plan.guard and keep is not None and "train" in keep.splits:
-        held = read_split(keep, "train", encoders, request.cache)
-    trained = train(data, validation, plan, held)
-    tell(f"picked on validation data: {trained.setting}, step {trained.step}")
-    if not trained.step:
-        tell("no step was better on the validation data than the model as it is: the heads are the identity")
-    facts = _facts(request, benchmark, encoders, plan, how, data)
-    return _write(request, trained, plan, facts, benchmark, keep, tell)
-
-
-def _encoders(request: Request) -> Encoders:
-    if request.mend:
-        return parts_of(load_encoder(next(iter(request.specs.values())), device=request.device))
-    return {part: load_encoder(spec, part, device=request.device) for part, spec in request.specs.items()}
 
 
 def _data(
-    benchmark: Benchmark, keep: Benchmark | None, encoders: Encoders, request: Request, tell: Tell
+    benchmark: Benchmark, keep: Benchmark | None, method: Method, request: Request, tell: Tell
 ) -> tuple[Split, Split, str]:
     """Return what to train on, what validates, and where the latter comes from."""
     tested = [(benchmark, "test")] if "test" in benchmark.splits else []
     tested += [(keep, keep.default_split)] if keep is not None else []
     shared = shared_texts(benchmark, tested)
-    data = read_split(benchmark, "train", encoders, request.cache)
+    data = method.read(benchmark, "train")
     for name, reason in data.skipped.items():
         tell(f"{name} is not trained on: {reason}")
     _check_varied(data, request.data)
@@ -162,7 +210,7 @@ def _data(
         keys = {} if own else {task.name: _keys(benchmark, task) for task in data.tasks}
     if own:
         shared_texts(benchmark, tested, "validation")
-        return data, read_split(benchmark, "validation", encoders, request.cache), "its validation split"
+        return data, method.read(benchmark, "validation"), "its validation split"
     return (*_divided(data, keys), f"{HELD_OUT:.0%} of the training split, held out with all that belongs together")
 
 
@@ -195,72 +243,64 @@ def _keys(benchmark: Benchmark, task: TrainTask) -> tuple[list[str], list[str]]:
 def _check_varied(data: Split, where: str) -> None:
     """Raise where all texts, or all images, have one embedding: nothing can be learned from them."""
     for part, rows in data.tables.items():
-        if len(rows) < 2 or not (rows != rows[0]).any():
+        pictures = rows.dtype == object and isinstance(rows[0], Picture)
+        varied = len(rows) > 1 if pictures else len(rows) > 1 and bool((rows != rows[0]).any())
+        if not varied:
             raise InputError(
                 f"all {part}s of the training split are equal, or the encoder embeds them alike",
                 where=where,
-                got=f"{len(rows)} rows, one embedding",
+                got=f"{len(rows)} rows, one embedding" if rows.dtype != object else f"{len(rows)} rows",
                 accepted="two that differ, or more",
             )
 
 
-def _facts(
-    request: Request, benchmark: Benchmark, encoders: Encoders, plan: Plan, how: str, data: Split
-) -> dict[str, Any]:
-    specs = {part: request.specs.get(part, next(iter(request.specs.values()))) for part in encoders}
-    names = dict.fromkeys(str(model.name) for model in encoders.values())
+def _facts(job: Job) -> dict[str, Any]:
+    benchmark, said = job.benchmark, job.method.facts()
+    names = dict.fromkeys(part["name"] for part in said["encoders"].values())
+    start = "mended" if job.method.identity else "head"
     return {
-        "name": f"{'mended' if request.mend else 'head'}-{'+'.join(names)}-{request.objective}"[:100],
-        "encoders": facts_of(encoders, specs),
-        "dimension": plan.dimension,
+        "name": f"{start}-{'+'.join(names)}-{job.plan.objective}".replace("/", "-")[:100],
+        **said,
         "data": {
-            "spec": request.data,
+            "spec": job.request.data,
             "title": benchmark.manifest.title,
             "name": benchmark.name,
             "digest": benchmark.digest,
             "licence": benchmark.manifest.licence,
-            "queries": {task.name: len(task.queries) for task in data.tasks},
-            "skipped": dict(data.skipped),
-            "validation": how,
-            "keep": request.keep,
+            "queries": {task.name: len(task.queries) for task in job.data.tasks},
+            "skipped": dict(job.data.skipped),
+            "validation": job.how,
+            "keep": job.request.keep,
         },
         "environment": {**environment(), "machine": platform.machine()},
-        "command": request.command,
+        "command": job.request.command,
     }
 
 
-def _write(
-    request: Request,
-    trained: Trained,
-    plan: Plan,
-    facts: dict[str, Any],
-    benchmark: Benchmark,
-    keep: Benchmark | None,
-    tell: Tell,
-) -> dict[str, Any]:
-    with replaced_folder(request.out, FOLDER, overwrite=request.overwrite) as folder:
-        write_heads(folder, trained, plan, facts)
-        after = HeadModel(str(folder), device=request.device)
-        reports = _reports(request, after, benchmark, keep, tell)
+def _write(job: Job, trained: Trained, tell: Tell) -> dict[str, Any]:
+    method, facts = job.method, _facts(job)
+    with replaced_folder(job.request.out, method.folder, overwrite=job.request.overwrite) as folder:
+        method.write(folder, trained, job.plan, facts)
+        reports = _reports(job, method.load(folder), tell)
         facts = facts | {"report": {title: to_json(changes) for title, _, changes in reports}}
-        written = write_heads(folder, trained, plan, facts)
-        (folder / CARD).write_text(model_card(written, reports), encoding="utf-8")
+        written = method.write(folder, trained, job.plan, facts)
+        card = model_card(written, method.usage(written), reports, f"{method.prefix}:FOLDER")
+        (folder / CARD).write_text(card, encoding="utf-8")
         if reports:
             draw(reports, folder / PLOT)
     return written
 
 
-def _reports(
-    request: Request, after: EmbeddingModel, benchmark: Benchmark, keep: Benchmark | None, tell: Tell
-) -> list[tuple[str, tuple[str, str], list[Change]]]:
+def _reports(job: Job, after: EmbeddingModel, tell: Tell) -> list[Report]:
     """Test once, and return for each benchmark its title, the names of both models and the changes."""
+    benchmark, keep, request = job.benchmark, job.keep, job.request
     tested = [(benchmark, "test")] if "test" in benchmark.splits else []
     tested += [(keep, keep.default_split)] if keep is not None else []
     if "test" not in benchmark.splits:
         tell("the data has no test split: what training changed is not reported")
     if not tested:
         return []
-    before = load_encoder(request.before or next(iter(request.specs.values())), device=request.device)
+    before = load_encoder(job.method.before, device=request.device)
     names = (str(before.name), str(after.name))
     reports = []
     for held, split in tested:
