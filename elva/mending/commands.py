@@ -140,7 +140,7 @@ def mend(
 ) -> None:
     """Train a model further on your data: linear heads behind it, or adapters in its towers.
 
-    Before the first step neither changes anything. With several GPUs, --lora: torchrun --nproc-per-node N -m mrbench ...
+    Before the first step neither changes anything. --lora on several GPUs: torchrun --nproc-per-node N -m mrbench ...
 
     Example: mrbench train mend --model hf:ORG/NAME --data graded --out mended --lora --keep scenes
     """
