@@ -100,10 +100,10 @@ class Embedder(torch.nn.Module):
 
     def _draw(self, hidden: torch.Tensor, noise: Any) -> torch.Tensor:
         scores = self.network.get_output_embeddings()(hidden).float().index_fill(-1, self.forbidden, -torch.inf)
-        if noise is None:
-            return scores.argmax(-1)
-        drawn = torch.empty(scores.shape).exponential_(generator=noise).to(scores.device)
-        found: torch.Tensor = (scores - drawn.clamp(min=torch.finfo(torch.float32).tiny).log()).argmax(-1)
+        if noise is not None:
+            drawn = torch.empty(scores.shape).exponential_(generator=noise).to(scores.device)
+            scores = scores - drawn.clamp(min=torch.finfo(torch.float32).tiny).log()
+        found: torch.Tensor = scores.argmax(-1)
         return found
 
     def _ids(self, text: Any, instruction: str, ask: str, picture: int) -> list[int]:

@@ -82,7 +82,8 @@ def bootstrap_means(values: Array, weights: Array, clusters: Array, *, resamples
 
     def means(sums: Array) -> Array:
         total, number = np.split(sums, 2, axis=1)
-        return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+        mean: Array = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+        return mean
 
     return bootstrap(np.concatenate([values, weights]).T, clusters, means, resamples=resamples, seed=seed)
 
