@@ -1,17 +1,24 @@
 # make demo   set up, build both benchmarks, evaluate the built-in models, publish and print the leaderboard
-# make test   set up, lint, type-check, test, and run the demo small in a temporary folder
+# make test   set up, lint, type-check, run all tests but the slow ones, and the demo small in a temporary folder
+# make test-all   the same with all tests
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint type unit demo-small test-lowest entries clean
+# Processes that share the tests; each computes on one thread.
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+
+.PHONY: demo test test-all lint type unit unit-all demo-small docs test-lowest entries clean
 
 demo: $(READY)
 	$(BIN)/mrbench demo --output demo --entries leaderboards/entries
 
 test: lint type unit demo-small
+
+test-all: lint type unit-all demo-small
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -22,10 +29,18 @@ type: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+unit-all: $(READY)
+	$(PYTEST)
 
 demo-small: $(READY)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/mrbench demo --small --output "$$folder/demo"
+
+# The documentation as a site in site/; a warning is an error.
+docs: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/sphinx-build -q -W --keep-going docs site
 
 # The lowest versions of all dependencies that pyproject.toml permits, in an environment of their own.
 test-lowest:
@@ -53,4 +68,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site

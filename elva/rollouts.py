@@ -8,6 +8,7 @@ hidden states at their ``[RET]``. What a branch computes is what it would comput
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class Prompts:
 
 
 _FEWER = 0.8  # prompts whose summaries have all ended are taken out once so few others are left
-Backbone = Callable[..., Any]  # the model without its head: returns ``last_hidden_state`` and ``past_key_values``
+Backbone = torch.nn.Module  # the model of transformers without its head: returns ``last_hidden_state``
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,13 @@ def sample(
     """
     rows, length = prompts.input_ids.shape
     cache = DynamicCache()
+    cached = {_name_of_cache(backbone): cache, "use_cache": True}
     hidden = backbone(
         input_ids=prompts.input_ids,
         attention_mask=prompts.attention_mask,
         position_ids=prompts.position_ids,
         mm_encoder_outputs=prompts.images,
-        past_key_values=cache,
-        use_cache=True,
+        **cached,
     ).last_hidden_state[:, -1:]
     hidden = hidden.expand(-1, rollouts, -1)
     first = (prompts.position_ids.amax((0, 2)) + 1).view(1, rows, 1)
@@ -122,8 +123,7 @@ def sample(
             input_ids=drawn,
             attention_mask=seen,
             position_ids=(first + step).expand(3, len(at), rollouts),
-            past_key_values=cache,
-            use_cache=True,
+            **cached,
         ).last_hidden_state
         ended = alive & (drawn == end)
         embeddings[at] = torch.where(ended.unsqueeze(-1), hidden, embeddings[at])
@@ -137,6 +137,11 @@ def sample(
             at, alive = at[going], alive[going]
             generators = None if generators is None else [generators[row] for row in going.tolist()]
     return Rollouts(torch.stack(tokens, -1), lengths, forced, torch.nn.functional.normalize(embeddings.float(), dim=-1))
+
+
+def _name_of_cache(backbone: Backbone) -> str:
+    """Return the argument that takes the cache of keys and values: transformers renamed it in version 5.24."""
+    return "cache" if "cache" in inspect.signature(backbone.forward).parameters else "past_key_values"
 
 
 def seeded(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:

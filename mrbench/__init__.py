@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Variant,
     )
     from mrbench.results import Result, Results, read_result
-    from mrbench.sources import load_benchmark, open_benchmark
+    from mrbench.sources import load_benchmark
 
     __version__: str
 
@@ -48,7 +48,7 @@ _HOMES = {
     ),
     "mrbench.plots": ("plot_heat_map", "plot_ladder", "plot_sensitivity"),
     "mrbench.results": ("Result", "Results", "read_result"),
-    "mrbench.sources": ("load_benchmark", "open_benchmark"),
+    "mrbench.sources": ("load_benchmark",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -75,7 +75,6 @@ __all__ = [
     "evaluate",
     "load_benchmark",
     "load_model",
-    "open_benchmark",
     "plot_heat_map",
     "plot_ladder",
     "plot_sensitivity",

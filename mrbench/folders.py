@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -96,6 +97,13 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
     if not target.exists() or not any(target.iterdir()):
         return
     if not _wrote(target / kind.marker):
+        if any(_wrote(child / kind.marker) for child in target.iterdir()):
+            raise OutputError(
+                "the output folder holds the outputs of other runs, and is left alone",
+                where=target,
+                accepted="a folder of its own",
+                hint=f"--output {shlex.quote(str(target / 'NAME'))} puts the new one beside them",
+            )
         raise OutputError(
             "the output folder holds something that MRBench did not write, and is left alone",
             where=target,

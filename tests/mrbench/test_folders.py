@@ -29,6 +29,14 @@ def names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
+def test_a_folder_of_several_outputs_is_left_alone_and_the_message_says_where_one_more_goes(tmp_path: Path) -> None:
+    write(tmp_path / "results" / "one", "first")
+    with pytest.raises(OutputError, match="outputs of other runs") as refused:
+        write(tmp_path / "results", "second")
+    assert f"--output {tmp_path}/results/NAME" in str(refused.value)
+    write(tmp_path / "results" / "NAME", "second")
+
+
 def test_replaced_folder_takes_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with replaced_folder(tmp_path / "out", KIND, overwrite=False) as temporary:
