@@ -227,6 +227,43 @@ def test_a_folder_in_use(trained, photos, tmp_path):
     assert (out / "heads.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["head", "--image", "{image}", "--text", "{text}", "--data", "{photos}", "--objective", "policy"],
+            "needs ladders",
+        ),
+        (["head", "--image", "{image}", "--text", "{image}", "--data", "{photos}"], "takes no text"),
+        (["head", "--image", "{image}", "--text", "{text}", "--data", "nowhere"], "nowhere"),
+        (["head", "--image", "{image}", "--text", "{text}", "--data", "{photos}", "--rate", "1e30"], "diverged"),
+        (
+            ["head", "--image", "{image}", "--text", "{text}", "--data", "{photos}", "--resume", "--rate", "1e30"],
+            "diverged",
+        ),
+        (["mend", "--model", "{text}", "--data", "{photos}", "--head"], "no task of the train split can be trained on"),
+        (
+            ["mend", "--model", "{both}", "--data", "{photos}", "--head", "--keep", "{photos}"],
+            "the one that is trained on",
+        ),
+        (["mend", "--model", "{both}", "--data", "{photos}", "--head", "--merge"], "no checkpoint to merge with"),
+    ],
+)
+def test_bad_input_on_the_command_line_is_one_line_and_exit_code_2(photos, tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    names = {"image": SPECS["image"], "text": SPECS["text"], "both": f"{ENCODERS}Both", "photos": photos}
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *(word.format(**names) for word in words), "--out", "out", "--steps", "20"])
+    assert stopped.value.code == 2
+    found = capsys.readouterr()
+    errors = [line for line in found.err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert "Traceback" not in found.err
+    assert not found.out
+    assert not list(tmp_path.iterdir())
+
+
 class Stop(KeyboardInterrupt):
     """What Ctrl-C raises."""
 
@@ -302,3 +339,14 @@ def test_mend_asks_what_to_train(photos, tmp_path, capsys):
         main(words)
     assert stopped.value.code == 2
     assert "accepted: --head or --lora" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_how_long_and_writes_nothing(photos, tmp_path, capsys):
+    words = ["train", "head", "--image", SPECS["image"], "--text", SPECS["text"], "--data", photos]
+    with pytest.raises(SystemExit) as stopped:
+        main([*words, "--out", str(tmp_path / "out"), "--steps", "160", "--dry-run", "--json"])
+    assert stopped.value.code == 0
+    said = json.loads(capsys.readouterr().out)
+    assert 0 < said["train_at_least"] <= said["train_at_most"]
+    assert said["read"] > 0
+    assert not list(tmp_path.iterdir())
