@@ -128,10 +128,8 @@ def _config(encoder: DualEncoder, rank: int) -> LoraConfig:
     """Return adapters for all linear layers but those inside torch's attention, which does not call them."""
     inside = [name for name, module in encoder.module.named_modules() if isinstance(module, MultiheadAttention)]
     found = [name for name, module in encoder.module.named_modules() if type(module) is Linear]
-    hidden = [name for name in found if any(name.startswith(f"{outer}.") for outer in inside)]
-    names = sorted({name.rpartition(".")[2] for name in set(found) - set(hidden)})
-    if not names:
+    outside = [name for name in found if not any(name.startswith(f"{outer}.") for outer in inside)]
+    if not outside:
         raise ModelError("the model has no linear layer to train", where=encoder.name, accepted="hf: CLIP, SigLIP ...")
-    some = "|".join(map(re.escape, names))
-    held = "".join(f"(?!{re.escape(outer)}\\.)" for outer in inside)
-    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=rf"{held}(.*\.)?({some})")
+    names = sorted({re.sub(r"\d+", r"\\d+", re.escape(name)) for name in outside})  # layers by any number
+    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="|".join(names))

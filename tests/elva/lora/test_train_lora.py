@@ -11,10 +11,12 @@ import pytest
 import torch
 from drawn_photos import write_photos
 from PIL import Image
-from small_clip import write_clip
+from safetensors.numpy import load_file
+from small_clip import write_clip, write_siglip
 
 from elva.lora.method import LoraMethod
-from elva.tuning.train import Run
+from elva.tuning.objectives import grid
+from elva.tuning.train import Plan, Run
 from mrbench.cli.app import main
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model
@@ -103,6 +105,36 @@ def test_it_is_a_model_of_every_command_with_the_scores_of_the_report(trained, s
         main(["evaluate", spec, "--model", f"hf:{trained}", "--output", str(tmp_path / "r"), "--json"])
     scores = json.loads(capsys.readouterr().out)["tasks"]["i2t"]["scores"]
     assert scores["hit_rate@5"] == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_siglip_trains_and_its_adapter_and_checkpoint_embed_alike(spec, tmp_path, second):
+    base = write_siglip(tmp_path / "base", second=second)
+    mend(base, spec, tmp_path / "out", "--merge", "--rate", "1e-2", steps=20)
+    items = [Item("red ball on blue"), Item(None, Image.new("RGB", (40, 30), (200, 30, 30)))]
+    before, adapter, merged = (
+        np.stack([load_model(f"hf:{folder}").embed_candidates([item])[0] for item in items])
+        for folder in (base, tmp_path / "out", tmp_path / "out/merged")
+    )
+    np.testing.assert_allclose(adapter, merged, atol=1e-5)
+    assert (np.abs(adapter - before).max(1) > 1e-3).all()
+    names = load_file(tmp_path / "out/adapter_model.safetensors")
+    assert any("vision_model.head.mlp" in name for name in names)
+    assert not any("head.attention" in name for name in names)  # torch's attention calls no layer inside
+
+
+def test_the_frozen_model_stays_as_it_was(clip, spec):
+    method = LoraMethod(f"hf:{clip}", device="cpu")
+    data = method.read(open_benchmark(spec), "train")
+    plan = Plan("infonce", grid("infonce", identity=True), identity=True, steps=20, batch=20, guard=1.0)
+    run = Run(data, data, plan, plan.grid[0], method.start(data, 0)(plan.grid[0]))
+    assert float(run.divergence(0).detach()) == pytest.approx(0, abs=1e-6)
+    before = run.model.frozen(data, "text", torch.arange(5))
+    with torch.no_grad():
+        for weight in run.weights.values():
+            weight += 0.05
+    assert float(run.divergence(0).detach()) > 1e-4
+    torch.testing.assert_close(run.model.frozen(data, "text", torch.arange(5)), before)
 
 
 def test_chunks_have_the_gradient_of_one_pass(clip, spec):
