@@ -19,7 +19,7 @@ from mrbench.workers import is_of_script, ordered_map, processes
 
 BATCH = 256  # images at a time, and
 FIRST_IMAGES = 32  # images for a CPU first, so that the network need not wait for a whole batch of them
-TEXTS = 512  # texts for a CPU: the more of them, the more begin alike, which CLIP's adapter makes use of
+TEXTS = 512  # texts for a CPU: a model may order those of one batch as it likes
 GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
