@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from elva.heads import commands as heads
-from mrbench.cli.common import Json, command_line, note, print_json
+from elva.mending import commands as mending
+from mrbench.cli.common import Json, Overwrite, command_line, note, print_json
 
 app = typer.Typer(help="Train a retriever.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -18,8 +18,8 @@ def train() -> None:
     """Train a retriever."""
 
 
-app.command("head")(heads.head)
-app.command("mend")(heads.mend)
+app.command("head")(mending.head)
+app.command("mend")(mending.mend)
 
 Data = Annotated[
     list[Path],
@@ -135,6 +135,30 @@ def plug_in(
         save_every=save_every,
     )
     _report(folder, f"hf:{folder}", as_json)
+
+
+@app.command("export")
+def export(
+    model: Annotated[
+        str, typer.Option("--model", help="A folder such as RUN/stage3, or elva:tiny ...", show_default=False)
+    ],
+    out: Out,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Write an ELVA checkpoint as a folder that loads without MRBench: with its loader, or in sentence-transformers.
+
+    Example: mrbench train export --model run/stage3 --out elva-exported
+    """
+    from elva.exported.write import export as write
+    from elva.zoo import folder_of
+
+    facts = write(folder_of(model), out, overwrite=overwrite)
+    note(f"embeds {'after a summary' if facts['embedding'] == 'summary' else 'at the end of the prompt'}")
+    if as_json:
+        print_json({"folder": str(out), **facts})
+    else:
+        typer.echo(f"folder: {out}")
 
 
 def _report(folder: Path, spec: str, as_json: bool) -> None:

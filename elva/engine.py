@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -13,17 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from tqdm import tqdm
 
 from elva.config import Optimiser
 from elva.processes import Processes
+from elva.states import of_training, read_state, restore, write_state
 from mrbench.errors import InputError, ModelError
 from mrbench.files import output_error, write_atomic
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # the step too: a weight without a gradient does not take it
 STATE, METRICS = "state.safetensors", "metrics.jsonl"
 
 
@@ -213,14 +210,8 @@ def _save(
     stage: Stage, step: int, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any
 ) -> None:
     tensors = {f"objective.{name}": value for name, value in objective.state().items()}
-    for name, weight in weights.items():
-        tensors[f"weight.{name}"] = weight.detach()
-        for moment in MOMENTS if weight in optimiser.state else ():  # what never had a gradient has none
-            tensors[f"{moment}.{name}"] = optimiser.state[weight][moment]
-    path = _state(stage)
-    tensors = {name: tensor.contiguous().cpu().clone() for name, tensor in tensors.items()}
     facts = {"stage": str(stage.number), "step": str(step), "digest": stage.digest}
-    write_atomic(path, save(tensors, metadata={**facts, "sha256": _sha256(tensors, facts)}))
+    write_state(_state(stage), tensors | of_training(weights, optimiser), facts)
     stage.processes.wait()
 
 
@@ -229,14 +220,6 @@ def _state(stage: Stage, rank: int | None = None) -> Path:
     # Each process has its own rollouts and negatives.
     rank = stage.processes.rank if rank is None else rank
     return path.with_suffix(f".{rank}.safetensors") if stage.processes.world > 1 else path
-
-
-def _sha256(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
-    digest = hashlib.sha256(repr(sorted(facts.items())).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Parameter], optimiser: Any) -> int:
@@ -253,30 +236,14 @@ def _load(stage: Stage, objective: Objective, weights: Mapping[str, torch.nn.Par
         raise ModelError("the processes stopped at different steps", where=stage.folder, hint=hint)
     if not tensors:
         return 0
-    if {name for name in tensors if name.startswith("weight.")} != {f"weight.{name}" for name in weights}:
-        raise ModelError("the state lacks weights or has some too many", where=path)
-    for name, weight in weights.items():
-        weight.data.copy_(tensors[f"weight.{name}"])
-        if f"exp_avg.{name}" in tensors:
-            # AdamW keeps its count of steps on the CPU.
-            places = {moment: "cpu" if moment == "step" else weight.device for moment in MOMENTS}
-            optimiser.state[weight] = {m: tensors[f"{m}.{name}"].to(place) for m, place in places.items()}
+    restore(weights, optimiser, tensors, path)
     objective.load_state({name[10:]: value for name, value in tensors.items() if name.startswith("objective.")})
     return step
 
 
 def _read_state(path: Path, stage: Stage) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return facts and tensors; nothing where the state is of another stage."""
-    try:
-        with safe_open(path, "pt") as file:
-            facts = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-    except (OSError, SafetensorError) as error:
-        raise ModelError("cannot read the state to go on from", where=path, got=str(error)) from error
-    digest = facts.pop("sha256", None)
-    if digest != _sha256(tensors, facts):
-        hint = "remove it to start the stage anew"
-        raise ModelError("the state to go on from was altered or is of an older version", where=path, hint=hint)
+    facts, tensors = read_state(path)
     if facts["stage"] != str(stage.number):
         return {}, {}
     if facts["digest"] != stage.digest:

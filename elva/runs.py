@@ -48,13 +48,14 @@ def _weights(folder: Path | None) -> str | None:
     return weights_digest(sorted(folder.rglob("*.safetensors")))
 
 
-def look(out: Path, facts: Mapping[str, Any], *, resume: bool) -> dict[str, Any]:
+def look(out: Path, facts: Mapping[str, Any], *, resume: bool, same: Mapping[str, str] = SAME) -> dict[str, Any]:
     """Return the facts of the run in a folder, or these, where it is new; nothing is written.
 
     Args:
         out: Folder of the run.
         facts: From :func:`facts_of`; a ``start`` of None takes the known one.
         resume: Whether to go on with what is there.
+        same: Facts that have to be those of the run that is there, and what messages call them.
 
     Raises:
         OutputError: The folder is in use.
@@ -67,7 +68,7 @@ def look(out: Path, facts: Mapping[str, Any], *, resume: bool) -> dict[str, Any]
     known = read_versioned_json(out / MARKER, what="run", name=FORMAT, newest=FORMAT_VERSION, error=InputError)
     if facts["start"] is None and known.get("start") is not None:
         facts = {**facts, "start": known["start"], "weights": _weights(Path(known["start"]))}
-    for name, what in SAME.items():
+    for name, what in same.items():
         if known.get(name) != facts[name]:
             message, hint = f"the run was started with another {what}", "choose another --out"
             raise InputError(message, where=out, got=facts[name], accepted=known.get(name), hint=hint)
@@ -75,7 +76,9 @@ def look(out: Path, facts: Mapping[str, Any], *, resume: bool) -> dict[str, Any]
 
 
 @contextmanager
-def claim(out: Path, facts: Mapping[str, Any], processes: Processes, *, resume: bool) -> Iterator[None]:
+def claim(
+    out: Path, facts: Mapping[str, Any], processes: Processes, *, resume: bool, same: Mapping[str, str] = SAME
+) -> Iterator[None]:
     """Make the folder if it is new, and keep every other run out of it for a while, also if this one is killed.
 
     Raises:
@@ -93,7 +96,7 @@ def claim(out: Path, facts: Mapping[str, Any], processes: Processes, *, resume: 
         raise output_error(error, out) from error
     try:
         _lock(handle, out)
-        look(out, facts, resume=resume)  # another run may have come and gone meanwhile
+        look(out, facts, resume=resume, same=same)  # another run may have come and gone meanwhile
         if not (out / MARKER).exists():
             write_json_atomic(out / MARKER, {"format": FORMAT, "format_version": FORMAT_VERSION, **facts})
         for left in (*out.glob(".stage*.partial-*"), *out.glob(".model.partial-*")):  # of a run that was killed

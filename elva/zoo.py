@@ -154,6 +154,19 @@ class Packaged:
         return model
 
 
+def folder_of(model: str) -> Path:
+    """Return the folder of a checkpoint: a path, ``elva:PATH``, or a name that comes with the package, ``elva:tiny``.
+
+    Raises:
+        ModelError: It is none of ELVA.
+    """
+    name = model.removeprefix("elva:")
+    packaged = Path(str(resources.files("elva"))) / "weights" / name
+    folder = packaged if model.startswith("elva:") and (packaged / checkpoints.MARKER).is_file() else Path(name)
+    checkpoints.read_facts(folder.expanduser())
+    return folder.expanduser()
+
+
 tiny = Packaged("tiny")
 tiny_contrastive = Packaged("tiny-contrastive")
 

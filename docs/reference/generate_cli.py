@@ -40,6 +40,7 @@ COMMANDS = (
     "models show",
     "train",
     "train elva",
+    "train export",
     "train head",
     "train mend",
     "train plug-in",

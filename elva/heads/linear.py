@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from elva.heads.data import PARTS
+from elva.rollouts import seeded
+from elva.tuning.data import PARTS, Split, Table
+from elva.tuning.trainable import Noise
 from mrbench.arrays import Embeddings
 from mrbench.records import Modality
-
-Tables = Mapping[Modality, Tensor]
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,30 @@ class Layer:
 
 
 class Heads:
-    """A layer for every part that there are features of.
+    """A layer for every part that there are features of: :class:`elva.tuning.trainable.Trainable`.
 
     Args:
         tables: The training features by part.
         dimension: Length of an embedding.
         identity: Whether each layer starts as the identity; features then have the length of an embedding.
+        drop: Share of the features that a step leaves out at random.
         seed: Of the first weights, where they are random.
     """
 
-    def __init__(self, tables: Tables, dimension: int, *, identity: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        tables: Mapping[Modality, Table],
+        dimension: int,
+        *,
+        identity: bool = False,
+        drop: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         rng = torch.Generator().manual_seed(seed)
+        self._drop = drop
         self.layers: dict[Modality, Layer] = {}
-        for part, table in tables.items():
+        for part, rows in tables.items():
+            table = torch.from_numpy(rows)
             number = table.shape[1]
             if identity:
                 weight, mean, scale = torch.eye(number), torch.zeros(number), 1.0
@@ -63,28 +74,24 @@ class Heads:
             bias = torch.zeros(len(weight))
             self.layers[part] = Layer(weight.requires_grad_(), bias.requires_grad_(), mean, scale)
 
-    def parameters(self) -> list[Tensor]:
+    def weights(self) -> dict[str, Tensor]:
         """Return what is trained."""
-        return [tensor for layer in self.layers.values() for tensor in (layer.weight, layer.bias)]
+        return {
+            f"{part}.{name}": getattr(layer, name) for part, layer in self.layers.items() for name in ("weight", "bias")
+        }
 
-    def embed(
-        self, tables: Tables, rows: Tensor, drop: float = 0.0, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Return unit vectors of items; an item of two parts is the normalised sum of its heads.
+    def outputs(self, split: Split, part: Modality, rows: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return what the layer of a part makes of rows of its table, of unit length."""
+        features = torch.from_numpy(split.tables[part])[rows]
+        generator = None if noise is None else seeded(*noise, PARTS.index(part))
+        return self.layers[part](features, 0.0 if noise is None else self._drop, generator)
 
-        Args:
-            tables: Features by part.
-            rows: Row of each item in the table of each of :data:`PARTS`, -1 for none, shape ``(num_items, 3)``.
-            drop: Share of the features that are left out at random.
-            generator: Decides which.
-        """
-        total = torch.zeros(len(rows), len(next(iter(self.layers.values())).bias))
-        for part, layer in self.layers.items():
-            at = rows[:, PARTS.index(part)]
-            some = torch.nonzero(at >= 0)[:, 0]
-            if len(some):
-                total = total.index_add(0, some, layer(tables[part][at[some]], drop, generator))
-        return normalize(total, dim=-1)
+    def frozen(self, split: Split, part: Modality, rows: Tensor) -> Tensor:
+        """Return features as they are: what layers that start as the identity make of them at first."""
+        return torch.from_numpy(split.tables[part])[rows]
+
+    def share_gradients(self) -> None:
+        """Do nothing: heads train in one process."""
 
     def export(self) -> dict[str, Embeddings]:
         """Return weight and bias by part, for features of unit length as they are: centre and scale are folded in."""

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
-from elva.heads.data import Encoders
-from elva.heads.folder import WEIGHTS, identity, load_encoder, read_facts
+from elva.heads.folder import WEIGHTS, read_facts
 from elva.heads.load_head import embed, load_heads
+from elva.tuning.encoders import identity, load_encoder
+from elva.tuning.read import Encoders
 from mrbench.arrays import Embeddings
 from mrbench.errors import ModelError
 from mrbench.models.common import tensors_digest

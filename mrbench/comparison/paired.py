@@ -206,14 +206,9 @@ def _of_task(task: str, one: TaskResult, other: TaskResult, resamples: int) -> l
     if not rows:
         return []
     clusters = statistics.cluster_codes(one.clusters)
-    columns = np.concatenate([[row.weight for row in rows], [row.values[0] - row.values[1] for row in rows]]).T
-
-    def means(sums: Floats) -> Floats:
-        weight, moved = np.split(sums, 2, axis=1)
-        mean: Floats = np.divide(moved, weight, out=np.full(moved.shape, np.nan), where=weight > 0)
-        return mean
-
-    drawn = statistics.bootstrap(columns, clusters, means, resamples=resamples)
+    moved = np.array([row.values[0] - row.values[1] for row in rows])
+    weights = np.array([row.weight for row in rows])
+    drawn = statistics.bootstrap_means(moved, weights, clusters, resamples=resamples)
     return [_difference(task, row, clusters, drawn[:, at], resamples) for at, row in enumerate(rows)]
 
 

@@ -62,6 +62,32 @@ def bootstrap(
     return np.concatenate([function(weights @ sums) for weights in drawn])
 
 
+def bootstrap_means(values: Array, weights: Array, clusters: Array, *, resamples: int = 10_000, seed: int = 0) -> Array:
+    """Return the means of several rows over the same resamples of the clusters, such as paired differences.
+
+    Args:
+        values: Sums by query, shape ``(num_rows, num_queries)``.
+        weights: What each of them is a sum over, same shape; a mean over none is NaN.
+        clusters: Cluster of each query, 0 to ``num_clusters - 1``.
+        resamples: How many.
+        seed: Seed of the draw.
+
+    Returns:
+        Shape ``(resamples, num_rows)``.
+
+    >>> drawn = bootstrap_means(np.array([[1.0, 0.0, 1.0]]), np.ones((1, 3)), np.arange(3), resamples=2000)
+    >>> bool(abs(drawn.mean() - 2 / 3) < 0.02)
+    True
+    """
+
+    def means(sums: Array) -> Array:
+        total, number = np.split(sums, 2, axis=1)
+        mean: Array = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+        return mean
+
+    return bootstrap(np.concatenate([values, weights]).T, clusters, means, resamples=resamples, seed=seed)
+
+
 def _draws(number: int, resamples: int, seed: int) -> Iterator[Array]:
     """Yield how often each cluster is drawn, some resamples at a time, shape ``(resamples, number)``."""
     rng = np.random.default_rng(seed)

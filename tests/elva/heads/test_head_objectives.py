@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from elva.heads.objectives import NEED_LADDERS, OBJECTIVES, Batch, Setting, grid
+from elva.tuning.objectives import NEED_LADDERS, OBJECTIVES, Batch, Setting, grid
 
 ONE = Setting(1.0, 1e-3, 1.0)
 
@@ -73,6 +73,7 @@ def test_the_policy_draws_as_the_generator_says():
 
 
 def test_all_objectives_try_as_many_settings():
-    assert {len(grid(name)) for name in OBJECTIVES} == {4}
+    assert {len(grid(name)) for name in OBJECTIVES} == {8}
+    assert {len(grid(name, identity=True)) for name in OBJECTIVES} == {4}
     assert {setting.rate for name in OBJECTIVES for setting in grid(name, rate=0.5)} == {0.5}
     assert set(NEED_LADDERS) < set(OBJECTIVES)

@@ -13,11 +13,14 @@ import torch
 from drawn_photos import write_photos
 from tqdm import tqdm
 
-from elva.heads.data import read_split
-from elva.heads.folder import identity, load_encoder, parts_of
-from elva.heads.objectives import grid
-from elva.heads.run import Request, train_heads
-from elva.heads.train import Plan, _Guard, _Run
+from elva.heads.folder import FOLDER
+from elva.heads.linear import Heads
+from elva.heads.method import HeadMethod
+from elva.mending.run import Request, check, train_and_write
+from elva.tuning.encoders import identity, load_encoder, parts_of
+from elva.tuning.objectives import grid
+from elva.tuning.read import read_split
+from elva.tuning.train import Plan, Run
 from mrbench.cli.app import main
 from mrbench.encode import ModelSource
 from mrbench.errors import InputError, ModelError, OutputError
@@ -29,14 +32,14 @@ ENCODERS = f"py:{Path(__file__).with_name('small_encoders.py')}:"
 SPECS = {"image": f"{ENCODERS}Thumbnails", "text": f"{ENCODERS}Words"}
 
 
-def request(data, out, **changes):
-    given = Request(SPECS, mend=False, data=str(data), out=out, dimension=16, before="random", steps=80)
-    return replace(given, **changes)
-
-
-def run(data, out, **changes):
+def run(data, out, *, specs=SPECS, mend=False, before="random", resume=False, **changes):
+    """Train heads; return what head.json says, and what was told."""
     told = []
-    return train_heads(request(data, out, **changes), told.append), told
+    asked = Request(str(data), out, steps=80, resume=resume)
+    asked = replace(asked, **changes)
+    benchmark, keep = check(asked, FOLDER)
+    method = HeadMethod(specs, mend=mend, dimension=16, before=before)
+    return train_and_write(asked, method, benchmark, keep, told.append), told
 
 
 def change_of(facts, measure, task):
@@ -118,7 +121,7 @@ def test_every_objective_trains_on_ladders_and_composed_queries(suite, objective
     facts, _ = run(suite, tmp_path / "out", objective=objective, steps=40)
     assert set(facts["data"]["queries"]) == {"t2i", "i2t", "i2i", "it2i"}
     assert change_of(facts, "pair_accuracy", "it2i")["count"] > 0
-    assert len(facts["training"]["tried"]) == 4
+    assert len(facts["training"]["tried"]) == 8
     assert facts["training"]["curve"][-1][0] >= facts["training"]["step"]
 
 
@@ -136,12 +139,12 @@ def test_the_guard_keeps_similarities(photos):
     model = load_encoder(f"{ENCODERS}Both")
     data = read_split(open_benchmark(photos), "train", parts_of(model))
     moved = {}
-    for guard in (0.0, 100.0):
-        plan = Plan("infonce", 48, grid("infonce", rate=1e-2), identity=True, drop=0.0, guard=guard)
-        run = _Run(data, data, plan, plan.grid[0], None)
+    for guard in (1e-9, 100.0):
+        plan = Plan("infonce", grid("infonce", identity=True, rate=1e-2), identity=True, guard=guard)
+        run = Run(data, data, plan, plan.grid[0], Heads(data.tables, 48, identity=True))
         run.advance(40, tqdm(disable=True))
-        moved[guard] = float(_Guard(data, plan)(run.heads).detach())
-    assert moved[100.0] < 0.5 * moved[0.0]
+        moved[guard] = float(run.divergence(0).detach())
+    assert moved[100.0] < 0.5 * moved[1e-9]
 
 
 def test_a_second_benchmark_is_kept_and_reported(suite, photos, tmp_path):
@@ -224,6 +227,78 @@ def test_a_folder_in_use(trained, photos, tmp_path):
     assert (out / "heads.safetensors").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["head", "--image", "{image}", "--text", "{text}", "--data", "{photos}", "--objective", "policy"],
+            "needs ladders",
+        ),
+        (["head", "--image", "{image}", "--text", "{image}", "--data", "{photos}"], "takes no text"),
+        (["head", "--image", "{image}", "--text", "{text}", "--data", "nowhere"], "nowhere"),
+        (["head", "--image", "{image}", "--text", "{text}", "--data", "{photos}", "--rate", "1e30"], "diverged"),
+        (
+            ["head", "--image", "{image}", "--text", "{text}", "--data", "{photos}", "--resume", "--rate", "1e30"],
+            "diverged",
+        ),
+        (["mend", "--model", "{text}", "--data", "{photos}", "--head"], "no task of the train split can be trained on"),
+        (
+            ["mend", "--model", "{both}", "--data", "{photos}", "--head", "--keep", "{photos}"],
+            "the one that is trained on",
+        ),
+        (["mend", "--model", "{both}", "--data", "{photos}", "--head", "--merge"], "no checkpoint to merge with"),
+    ],
+)
+def test_bad_input_on_the_command_line_is_one_line_and_exit_code_2(photos, tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    names = {"image": SPECS["image"], "text": SPECS["text"], "both": f"{ENCODERS}Both", "photos": photos}
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", *(word.format(**names) for word in words), "--out", "out", "--steps", "20"])
+    assert stopped.value.code == 2
+    found = capsys.readouterr()
+    errors = [line for line in found.err.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert "Traceback" not in found.err
+    assert not found.out
+    assert not list(tmp_path.iterdir())
+
+
+class Stop(KeyboardInterrupt):
+    """What Ctrl-C raises."""
+
+
+@pytest.mark.parametrize("at", [90, 250])  # in the trials of settings; in the run that was picked
+def test_interrupted_and_continued_is_uninterrupted(photos, tmp_path, monkeypatch, at):
+    seen = []
+    loss, stop = Run.loss, [None]
+
+    def counted(self, step):
+        seen.append(step)
+        if len(seen) == stop[0]:
+            raise Stop
+        return loss(self, step)
+
+    monkeypatch.setattr(Run, "loss", counted)
+    run(photos, tmp_path / "whole", steps=160)
+    total = len(seen)
+    stop[0] = total + at
+    with pytest.raises(Stop):
+        run(photos, tmp_path / "out", steps=160)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(OutputError, match="--resume"):
+        run(photos, tmp_path / "out", steps=160)
+    with pytest.raises(InputError, match="started with another options"):
+        run(photos, tmp_path / "out", steps=200, resume=True)
+    with pytest.raises(InputError, match="started with another data"):
+        run(write_photos(tmp_path / "more", 63), tmp_path / "out", steps=160, resume=True)
+    run(photos, tmp_path / "out", steps=160, resume=True)
+    files = [(tmp_path / name / "heads.safetensors").read_bytes() for name in ("whole", "out")]
+    assert files[0] == files[1]
+    assert len(seen) - total <= total + 20  # it did not begin anew
+    assert not (tmp_path / "out.unfinished").exists()
+
+
 @pytest.fixture
 def copy(trained, tmp_path):
     out, _, _ = trained
@@ -263,4 +338,15 @@ def test_mend_asks_what_to_train(photos, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(words)
     assert stopped.value.code == 2
-    assert "accepted: --head" in capsys.readouterr().err
+    assert "accepted: --head or --lora" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_how_long_and_writes_nothing(photos, tmp_path, capsys):
+    words = ["train", "head", "--image", SPECS["image"], "--text", SPECS["text"], "--data", photos]
+    with pytest.raises(SystemExit) as stopped:
+        main([*words, "--out", str(tmp_path / "out"), "--steps", "160", "--dry-run", "--json"])
+    assert stopped.value.code == 0
+    said = json.loads(capsys.readouterr().out)
+    assert 0 < said["train_at_least"] <= said["train_at_most"]
+    assert said["read"] > 0
+    assert not list(tmp_path.iterdir())

@@ -1,25 +1,24 @@
-"""What heads are trained on: the features of a split, and for each task who asks, what answers, and its ladders."""
+"""What is trained on: the items of a split, and for each task who asks, what answers, and its ladders."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mrbench.arrays import Bools, Embeddings, Ints, Rows, row_ends
-from mrbench.benchmark import Benchmark
-from mrbench.encode import EmbeddingStore, ModelSource
-from mrbench.errors import InputError
-from mrbench.models.protocol import EmbeddingModel
-from mrbench.pools import TaskPool, load_pool, pool_modalities
+from mrbench.arrays import Bools, Ints, row_ends
+from mrbench.pools import TaskPool
 from mrbench.pools.judgements import FromGrains, Judgements
 from mrbench.records import Modality
 
 PARTS: tuple[Modality, ...] = ("image", "text", "image,text")
-"""What a head is for. Items of two parts have the last, or the sum of the first two where there is no such head."""
+"""What is embedded by itself. Items of two parts have a row of the last, or one of each of the first two."""
+
+Table = np.ndarray[Any, Any]
+"""Items of one part, a row each: unit vectors of a frozen encoder, ``(num_items, dimension)``, or objects to embed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Lists:
 
 @dataclass(frozen=True)
 class TrainTask:
-    """A task: its queries and candidates as rows of feature tables, and what is known of each pair.
+    """A task: its queries and candidates as rows of tables, and what is known of each pair.
 
     Attributes:
         name: Name of the task.
@@ -144,114 +143,14 @@ class TrainTask:
 
 @dataclass(frozen=True)
 class Split:
-    """The features of a split and its tasks.
+    """The items of a split and its tasks.
 
     Attributes:
-        tables: Unit vectors by part, shape ``(num_items, encoder's dimension)``.
+        tables: Its items by part: vectors, or texts and encoded images.
         tasks: Its tasks that have a query.
         skipped: Tasks that the encoders cannot take, with the reason.
     """
 
-    tables: Mapping[Modality, Embeddings]
+    tables: Mapping[Modality, Table]
     tasks: tuple[TrainTask, ...]
     skipped: Mapping[str, str]
-
-
-Encoders = Mapping[Modality, EmbeddingModel]
-"""Who embeds which part. An item of two parts is embedded whole where ``image,text`` is there, else by its parts."""
-
-
-def read_split(benchmark: Benchmark, split: str, encoders: Encoders, cache: Path | None = None) -> Split:
-    """Embed a split and read its tasks.
-
-    Args:
-        benchmark: The benchmark.
-        split: The split.
-        encoders: Who embeds what.
-        cache: Folder of embeddings.
-
-    Raises:
-        InputError: The encoders can take no task of it.
-        BenchmarkError: The benchmark is malformed.
-    """
-    reader = _Reader(benchmark, split, encoders, cache)
-    skipped: dict[str, str] = {}
-    tasks = []
-    for name in benchmark.task_names:
-        if not benchmark.count("queries", name, split):
-            continue
-        asked, answered = benchmark.task(name).query_modality, pool_modalities(benchmark, name, split, "task")
-        lacking = [*(() if reader.takes(asked) else (asked,)), *(side for side in answered if side not in encoders)]
-        if lacking:
-            skipped[name] = f"the encoders take no {lacking[0].replace(',', '+')}"
-        else:
-            tasks.append(reader.task(load_pool(benchmark, name, split)))
-    if not tasks:
-        raise InputError(
-            f"no task of the {split} split can be trained on",
-            where=benchmark.folder,
-            got="; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no query",
-            accepted="tasks of " + ", ".join(sorted({part.replace(",", "+") for part in encoders})),
-        )
-    return Split(reader.tables(), tuple(tasks), skipped)
-
-
-class _Reader:
-    """Embeds what tasks need, each corpus once."""
-
-    def __init__(self, benchmark: Benchmark, split: str, encoders: Encoders, cache: Path | None) -> None:
-        self._benchmark, self._split, self._encoders = benchmark, split, encoders
-        models = {id(model): model for model in encoders.values()}
-        self._sources = {
-            key: ModelSource(model, benchmark, split, EmbeddingStore(model, cache)) for key, model in models.items()
-        }
-        self._tables: dict[Modality, list[Embeddings]] = {part: [] for part in PARTS}
-        self._corpora: dict[str, Ints] = {}
-
-    def takes(self, modality: Modality) -> bool:
-        return modality in self._encoders or (modality == "image,text" and {"image", "text"} <= set(self._encoders))
-
-    def task(self, pool: TaskPool) -> TrainTask:
-        stacked = np.concatenate([self._corpus(name, pool) for name in pool.corpora])
-        number = len(pool.query_ids)
-        query, position = pool.relevant
-        relevant = Lists.of(query, position, number)
-        key = query * len(pool.candidate_ids) + position
-        negative = ~np.isin(pool.ladder.query * len(pool.candidate_ids) + pool.ladder.position, key)
-        ladder = Lists.of(pool.ladder.query[negative], pool.ladder.position[negative], number)
-        pairs = (pool.pairs.query, pool.pairs.kind, pool.pairs.position)
-        rows = np.arange(number), np.arange(len(pool.candidate_ids))
-        return TrainTask(pool.task, self._queries(pool), stacked[pool.row], *rows, relevant, ladder, pairs, pool)
-
-    def _queries(self, pool: TaskPool) -> Ints:
-        asked = pool.definition.query_modality
-        if asked in self._encoders:
-            return self._add(asked, self._source(asked).queries(pool))
-        parts = [self._add(part, self._source(part).parts(pool)[part]) for part in ("image", "text")]
-        return np.maximum(*parts)  # each has -1 where the other has a row
-
-    def tables(self) -> dict[Modality, Embeddings]:
-        return {part: np.concatenate(found) for part, found in self._tables.items() if found}
-
-    def _source(self, part: Modality) -> ModelSource:
-        return self._sources[id(self._encoders[part])]
-
-    def _corpus(self, name: str, pool: TaskPool) -> Ints:
-        rows = pool.corpus_rows.get(name)
-        if rows is not None:
-            return self._embedded(name, rows)
-        if name not in self._corpora:
-            self._corpora[name] = self._embedded(name, None)
-        return self._corpora[name]
-
-    def _embedded(self, name: str, rows: Ints | None) -> Ints:
-        modality = self._benchmark.corpora[name]
-        return self._add(modality, self._source(modality).corpus(name, rows))
-
-    def _add(self, part: Modality, vectors: Rows) -> Ints:
-        """Add vectors to the table of a part, and return their rows in it."""
-        assert isinstance(vectors, np.ndarray)  # noqa: S101 - encoders have one vector an item, see load_encoder
-        rows = np.full((len(vectors), len(PARTS)), -1, dtype=np.int64)
-        rows[:, PARTS.index(part)] = np.arange(len(vectors)) + sum(map(len, self._tables[part]))
-        self._tables[part].append(vectors)
-        return rows

@@ -1,4 +1,4 @@
-"""The five training losses of heads, computed from the cosines between a step's queries and its candidates.
+"""The five training losses, computed from the cosines between a step's queries and its candidates.
 
 All see the same candidates, so that they cost the same.
 """
@@ -60,11 +60,13 @@ class Setting:
         temperature: Of all softmaxes, of ranks and margins of the reward, and the deviation of what the policy draws.
         rate: Learning rate.
         weight: Of what the objective says of ladders, beside InfoNCE; 0 where it says nothing.
+        drop: Share of the features that a step leaves out at random.
     """
 
     temperature: float
     rate: float
     weight: float = 0.0
+    drop: float = 0.0
 
 
 Objective = Callable[[Batch, Setting, torch.Generator], Tensor]
@@ -155,22 +157,26 @@ OBJECTIVES: dict[str, Objective] = {
 NEED_LADDERS = ("ladder", "graded", "reward", "policy")
 
 
-def grid(objective: str, *, identity: bool = False, rate: float | None = None) -> tuple[Setting, ...]:
-    """Return the settings that the validation split chooses among: four for every objective, so that all cost the same.
+def grid(
+    objective: str, *, identity: bool = False, rate: float | None = None, temperature: float | None = None
+) -> tuple[Setting, ...]:
+    """Return the settings that the validation split chooses among, as many for every objective: all cost the same.
 
     Args:
         objective: One of :data:`OBJECTIVES`.
-        identity: Whether heads start as the identity, which smaller steps refine.
+        identity: Whether training starts from a model that smaller steps refine, and nothing is left out at random.
         rate: Learning rate in the place of the grid's.
+        temperature: Of the model itself, where it has one.
 
-    >>> [setting.rate for setting in grid("infonce")]
-    [0.001, 0.003, 0.001, 0.003]
+    >>> [(setting.temperature, setting.rate) for setting in grid("infonce", identity=True)]
+    [(0.05, 0.0001), (0.05, 0.001), (0.1, 0.0001), (0.1, 0.001)]
     """
-    rates = (1e-4, 1e-3) if identity else (1e-3, 3e-3)
-    if objective != "infonce":
-        settings = [Setting(0.05, step, weight) for step in rates for weight in (0.3, 1.0)]
+    usual = (1e-4, 1e-3) if identity else (1e-3, 3e-3)
+    rates = usual if rate is None else (rate,)
+    drops = (0.0,) if identity else (0.25, 0.5)
+    if objective == "infonce":
+        pairs = [(tau, 0.0) for tau in (0.05, 0.1 if temperature is None else temperature)]
     else:
-        settings = [Setting(tau, step) for tau in (0.05, 0.1) for step in rates]
-    if rate is None:
-        return tuple(settings)
-    return tuple(dict.fromkeys(Setting(one.temperature, rate, one.weight) for one in settings))
+        pairs = [(0.05 if temperature is None else temperature, weight) for weight in (0.3, 1.0)]
+    found = [Setting(tau, step, weight, drop) for tau, weight in pairs for drop in drops for step in rates]
+    return tuple(dict.fromkeys(found))

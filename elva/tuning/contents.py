@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from elva.heads.data import TrainTask
+from elva.tuning.data import TrainTask
 from mrbench.arrays import Bools
 from mrbench.audit.content import plain
 from mrbench.benchmark import Benchmark

@@ -144,9 +144,8 @@ def changed(
     number = int(clusters.max()) + 1
     interval = bounds = None
     if number > 1:
-        columns = np.column_stack([np.ones(len(one)), other - one])
-        drawn = statistics.bootstrap(columns, clusters, lambda sums: sums[:, 1] / sums[:, 0], resamples=2000)
-        interval = statistics.bootstrap_interval(drawn, number)
+        drawn = statistics.bootstrap_means((other - one)[None], np.ones((1, len(one))), clusters, resamples=2000)
+        interval = statistics.bootstrap_interval(drawn[:, 0], number)
         bounds = statistics.share_interval(other, clusters) if share else None
     low, high = bounds or (None, None)
     return Change(task, measure, grain, float(one.mean()), float(other.mean()), len(one), interval, low, high)

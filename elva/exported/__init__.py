@@ -1,0 +1,1 @@
+"""ELVA checkpoints as folders that load without this project."""

@@ -1,0 +1,1 @@
+"""Low-rank adapters on the towers of a dual encoder."""
