@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mrbench.arrays import Bools, Ints
 from mrbench.errors import InputError
-from mrbench.pools.grades import NONE, Codes
+from mrbench.pools.grades import Codes
 from mrbench.pools.judgements import FromGrains, Judgements, LadderPairs
 from mrbench.records import Task
 
@@ -130,10 +130,6 @@ class TaskPool:
         if not isinstance(self.judgements, FromGrains):
             raise InputError("the grains of the candidates are not known", where=self.task, accepted="a closed suite")
         return self.judgements.candidate_grains
-
-    def number_of_grains(self, query: int) -> int:
-        """Return how many grains a query has."""
-        return int((self.query_grains[query] != NONE).sum())
 
     @cached_property
     def sizes(self) -> Ints:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mrbench.arrays import Embeddings, Ints, Scores, row_ends
 from mrbench.search.exact import Keys, falling_bits, from_falling_bits, key_parts, order_keys, pair_scores, settled
-from mrbench.search.products import Bfloat16Product, Float32Product, Product, pays, short_rows
+from mrbench.search.products import Float32Product, short_rows
 from mrbench.search.sampled import Sampler, worth
 
 CHUNK = 2048  # candidates in one product
@@ -39,7 +39,6 @@ class Best:
         candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
         depth: Candidates wanted per query, at most ``num_candidates``.
         chunk: Candidates in one product.
-        lost: The most that rounding to bfloat16 takes from a candidate; None does without bfloat16.
         place: The order of the tied: place of each candidate, each once; None takes the rows.
         watch: What looks at each product in float32 too, with the row of its first candidate.
     """
@@ -51,14 +50,13 @@ class Best:
         depth: int,
         *,
         chunk: int = CHUNK,
-        lost: float | None = None,
         place: Ints | None = None,
         watch: Watch | None = None,
     ) -> None:
         self._queries, self._candidates, self._depth = queries, candidates, depth
         self._chunk = min(chunk, len(candidates))
-        self._lost, self._place, self._watch = lost, place, watch
-        self._product: Product = Float32Product(queries, self._chunk)
+        self._place, self._watch = place, watch
+        self._product = Float32Product(queries, self._chunk)
         self._most = 2 * depth + SLACK  # so much is left after shrinking
         self._room = 2 * len(queries) * self._most  # so much is held before, beside what one chunk may add
         self._held: list[tuple[Any, Any, Scores]] = []  # query, row and product
@@ -99,21 +97,16 @@ class Best:
         rank = rank_in_sample(self._depth, step)
         if 2 * rank > len(sample):
             return None
-        exact = Float32Product(self._queries, len(sample))
-        exact.multiply(sample)
-        limit = self._rounded_down(np.partition(exact.scores, -rank, axis=1)[:, -rank, None])
-        if self._lost is not None and self._watch is None:
-            coarse = Bfloat16Product(self._queries, self._chunk, self._lost)
-            if pays(exact.scores, limit, coarse.error(limit)):
-                self._product = coarse
-        return limit
+        sampled = Float32Product(self._queries, len(sample))
+        sampled.multiply(sample)
+        return self._rounded_down(np.partition(sampled.scores, -rank, axis=1)[:, -rank, None])
 
     def _scan(self, guess: Scores | None) -> None:
         nothing = np.full((len(self._queries), 1), -np.inf, dtype=np.float32)
         self._limit = nothing if guess is None else guess - self._error(guess)
         for start in range(0, len(self._candidates), self._chunk):
             height, width = self._product.multiply(self._candidates[start : start + self._chunk])
-            if self._watch is not None and isinstance(self._product, Float32Product):
+            if self._watch is not None:
                 self._watch(start, self._product)
             if start == 0 and guess is None and width > self._depth:
                 values = self._product.values(np.arange(height * width)).reshape(height, width)
@@ -169,9 +162,7 @@ class Best:
         query, rows, values = _by_query(self._held)
         self._held = []
         counts = np.bincount(query, minlength=len(self._queries))
-        # Products in bfloat16 leave up to twice as many near; exact ones would take far longer than carrying these.
-        most = self._most if isinstance(self._product, Float32Product) else 2 * self._most
-        many = np.flatnonzero(counts > most)
+        many = np.flatnonzero(counts > self._most)
         if len(many):
             if not self._exact:
                 values = pair_scores(self._queries, self._candidates, rows, row_ends(counts))
@@ -185,8 +176,6 @@ class Best:
 
     def sharpen(self) -> None:
         """Make the products exact, before the search or when all that is held is exact."""
-        if not isinstance(self._product, Float32Product):
-            self._product = Float32Product(self._queries, self._chunk)
         self._product.sharpen()
         self._exact = True
 

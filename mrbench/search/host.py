@@ -13,9 +13,7 @@ from mrbench.search.exact import key_parts, pair_scores
 from mrbench.search.spread import spread
 
 BLOCK = 256  # queries in one product
-_HELD = 3 << 17  # candidates wanted by the queries of a product, anyway; or as many as take what the pool does:
-_WANTED = 28  # bytes that one takes, since almost three are held at once; but
-_MOST = 1 << 28  # bytes at most, since a pool may be larger than memory
+_HELD = 3 << 17  # best candidates that the queries of one product want together: what a thread holds is bounded by it
 
 
 class HostPool:
@@ -66,28 +64,17 @@ class HostPool:
         return spread(queries, self._candidates, self._executor, self._weights)
 
     def block(self, number: int, threads: int, depth: int) -> int:
-        """Return how many queries a thread should ask at a time."""
-        return even_block(number, threads, depth, BLOCK)
+        """Return how many queries a thread should ask at a time.
 
+        Args:
+            number: Queries.
+            threads: Threads that ask.
+            depth: Candidates wanted per query; for a great depth a block has fewer queries.
 
-def even_block(number: int, threads: int, depth: int, most: int, pool: int = 0) -> int:
-    """Return how many queries go into one product, as many for every thread.
-
-    Args:
-        number: Queries.
-        threads: Threads.
-        depth: Candidates wanted per query.
-        most: Queries at most; fewer for a great depth, so that what the threads hold takes no more memory than the
-            pool and 256 MiB, or little.
-        pool: Bytes of the candidates.
-
-    >>> [even_block(number, 2, 100, 512) for number in (2000, 10, 3000)]
-    [500, 5, 500]
-    >>> even_block(2000, 2, 1000, 1024), even_block(2000, 2, 1000, 1024, pool=100 << 20)
-    (334, 1000)
-    >>> even_block(100_000, 64, 100_000, 1024, pool=200 << 30) == even_block(100_000, 64, 100_000, 1024)
-    True
-    """
-    most = min(most, max(64, _HELD // max(depth, 1), min(pool, _MOST) // (threads * _WANTED * max(depth, 1))))
-    rounds = max(1, -(-number // (threads * most)))
-    return max(1, -(-number // (threads * rounds)))
+        >>> pool = CpuPool(np.float32([[1, 0]]), ThreadPoolExecutor(1))
+        >>> [pool.block(number, 2, 100) for number in (2000, 10, 3000)], pool.block(2000, 2, 100_000)
+        ([250, 5, 250], 63)
+        """
+        most = min(BLOCK, max(64, _HELD // max(depth, 1)))
+        rounds = max(1, -(-number // (threads * most)))
+        return max(1, -(-number // (threads * rounds)))

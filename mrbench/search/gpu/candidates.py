@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Embeddings, Ints
-from mrbench.errors import InputError
+from mrbench.errors import InputError, MissingExtraError
 from mrbench.search.exact import exact_sums, pair_scores
 from mrbench.search.gpu.precision import full_precision
 from mrbench.search.gpu.tables import WORDS, columns, rounds_differently, row_ends
-from mrbench.search.products import margin, need_torch
+from mrbench.search.products import margin
 
 TABLE = 1 << 28  # numbers of a table at most, and
 SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it; but
@@ -59,9 +59,10 @@ class DeviceCandidates:
     def __init__(
         self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
     ) -> None:
-        need_torch()
-        import torch
-
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("search on a device needs torch", hint='pip install "mrbench[models]"') from error
         self.torch: Any = torch
         try:
             self.device = torch.empty(0, device=device).device
@@ -83,14 +84,6 @@ class DeviceCandidates:
         number = len(candidates)
         self.place: Any = torch.arange(number, device=self.device) if place is None else self.to(place)
         self.weights: Any = None if weights is None else self.to(weights)
-        self._residual: float | None = None
-
-    def residual(self) -> float:
-        """Return the length of what rounding to bfloat16 takes from a candidate, the largest of all."""
-        if self._residual is None:
-            parts = [(part - part.bfloat16()).norm(dim=1).max() for _, part in self.chunks(1)]
-            self._residual = 1.001 * float(self.torch.stack(parts).max())
-        return self._residual
 
     def chunks(self, height: int, numbers: int | None = None) -> Iterator[tuple[int, Any]]:
         """Yield the candidates on the device, as many at a time as a table may have columns.

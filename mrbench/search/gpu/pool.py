@@ -29,7 +29,6 @@ class DevicePool:
         device: Of torch, for example ``cuda``.
         place: The order of the tied: place of each candidate, each once; None takes the rows.
         weights: How often each candidate counts; None counts each once.
-        bfloat16: Whether products may be of vectors rounded to bfloat16; None asks it of devices made for that.
 
     Raises:
         InputError: Torch has no such device here.
@@ -37,17 +36,9 @@ class DevicePool:
     """
 
     def __init__(
-        self,
-        candidates: Embeddings,
-        device: str,
-        *,
-        place: Ints | None = None,
-        weights: Ints | None = None,
-        bfloat16: bool | None = None,
+        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
     ) -> None:
-        self._there = there = DeviceCandidates(candidates, device, place=place, weights=weights)
-        asked = _multiplies_bfloat16(there.torch, there.device) if bfloat16 is None else bfloat16
-        self._bfloat16 = asked and there.whole is not None
+        self._there = DeviceCandidates(candidates, device, place=place, weights=weights)
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
         """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
@@ -124,12 +115,9 @@ class DevicePool:
         """Return keys of the best and both counts, on the device; None of what is not asked for."""
         best = DeviceBest(self._there, queries, depth) if depth else None
         counts = DeviceCounts(self._there, queries, values) if values.shape[1] else None
-        guessed = best is not None and best.guess(coarse=self._bfloat16 and counts is None)
+        guessed = best is not None and best.guess()
         if guessed or counts:
             for start, part in self._there.chunks(len(queries.narrow)):
-                if guessed and best.coarse is not None:  # type: ignore[union-attr]
-                    best.look(start, best.coarse @ part.bfloat16().T)  # type: ignore[union-attr]
-                    continue
                 scores = queries.narrow @ part.T
                 if counts:
                     counts.look(start, part, scores)
@@ -138,7 +126,3 @@ class DevicePool:
         if counts:
             counts.finish()
         return best.keys() if best else None, counts.found if counts else None
-
-
-def _multiplies_bfloat16(torch: Any, device: Any) -> bool:
-    return device.type == "cuda" and bool(torch.cuda.get_device_capability(device) >= (8, 0))
