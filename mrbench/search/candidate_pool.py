@@ -12,7 +12,7 @@ from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import out_of_memory
 from mrbench.search.distinct import Vectors
 from mrbench.search.gpu import DevicePool
-from mrbench.search.host import HostPool
+from mrbench.search.cpu_pool import CpuPool
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class CandidatePool:
 
     def __init__(self, vectors: Vectors, executor: Executor, device: str = "cpu") -> None:
         self.vectors, self.size, self._executor = vectors, len(vectors.row), executor
-        self.now: HostPool | DevicePool = self._on_host()
+        self.now: CpuPool | DevicePool = self._on_cpu()
         if device != "cpu":
             try:
                 self.now = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
@@ -53,7 +53,7 @@ class CandidatePool:
         except Exception as error:
             if not isinstance(self.now, DevicePool) or not out_of_memory(error):
                 raise
-        self.now = self._on_host()
+        self.now = self._on_cpu()
         return work()
 
     def row_scores(self, queries: Embeddings, query: Ints, rows: Ints) -> Scores:
@@ -76,6 +76,6 @@ class CandidatePool:
         """Score pairs of a query and a position in the pool; otherwise as :meth:`row_scores`."""
         return self.row_scores(queries, query, self.vectors.row[candidate])
 
-    def _on_host(self) -> HostPool:
+    def _on_cpu(self) -> CpuPool:
         vectors = self.vectors
-        return HostPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)
+        return CpuPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)

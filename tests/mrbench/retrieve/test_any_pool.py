@@ -113,7 +113,7 @@ def cut_small(device: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyP
     """Make tables and blocks so small that each path is taken, and choose which."""
     for name, value in SMALL.items():
         monkeypatch.setattr(f"mrbench.search.{name}", value)
-    monkeypatch.setattr("mrbench.search.host.CHUNK", 16)
+    monkeypatch.setattr("mrbench.search.cpu_pool.CHUNK", 16)
     monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
     monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
     dense = int(rng.choice([1, 32, 10**6]))

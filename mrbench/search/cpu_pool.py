@@ -16,7 +16,7 @@ BLOCK = 256  # queries in one product
 _HELD = 3 << 17  # best candidates that the queries of one product want together: what a thread holds is bounded by it
 
 
-class HostPool:
+class CpuPool:
     """Candidates that are searched here, a block of queries a thread.
 
     Args:
@@ -71,6 +71,7 @@ class HostPool:
             threads: Threads that ask.
             depth: Candidates wanted per query; for a great depth a block has fewer queries.
 
+        >>> from concurrent.futures import ThreadPoolExecutor
         >>> pool = CpuPool(np.float32([[1, 0]]), ThreadPoolExecutor(1))
         >>> [pool.block(number, 2, 100) for number in (2000, 10, 3000)], pool.block(2000, 2, 100_000)
         ([250, 5, 250], 63)
