@@ -166,7 +166,7 @@ def search_task(
         requests = [members, relevant, positive, *([over] if len(over.query) else [])]
         top, scores = searcher.search(embeddings.queries, requests, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
-        mean, deviation = searcher.spread(embeddings.queries)
+        mean, deviation = searcher.moments(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
         places = [ranks_of_positives(positive, relevant)]
         for more, query_of in again:

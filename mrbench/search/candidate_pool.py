@@ -10,9 +10,9 @@ import numpy as np
 
 from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import out_of_memory
+from mrbench.search.cpu_pool import CpuPool
 from mrbench.search.distinct import Vectors
 from mrbench.search.gpu import DevicePool
-from mrbench.search.cpu_pool import CpuPool
 
 T = TypeVar("T")
 

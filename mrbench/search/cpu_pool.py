@@ -10,7 +10,7 @@ from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.search.best import Best
 from mrbench.search.counts import CHUNK, Counter
 from mrbench.search.exact import key_parts, pair_scores
-from mrbench.search.spread import spread
+from mrbench.search.moments import moments
 
 BLOCK = 256  # queries in one product
 _HELD = 3 << 17  # best candidates that the queries of one product want together: what a thread holds is bounded by it
@@ -59,9 +59,9 @@ class CpuPool:
             counter.count()
         return *key_parts(keys), counter.greater, counter.equal
 
-    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores; see :func:`mrbench.search.spread.spread`."""
-        return spread(queries, self._candidates, self._executor, self._weights)
+    def moments(self, queries: Embeddings) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every query's scores; see :func:`mrbench.search.moments.moments`."""
+        return moments(queries, self._candidates, self._executor, self._weights)
 
     def block(self, number: int, threads: int, depth: int) -> int:
         """Return how many queries a thread should ask at a time.

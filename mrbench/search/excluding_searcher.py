@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Bools, Embeddings, Floats, Ints, Scores
+from mrbench.search.moments import list_moments
 from mrbench.search.pairs import PairList, ScoredPairs, query_blocks
 from mrbench.search.requests import BlockOfRequest, ScoreRequest
 from mrbench.search.searcher import Searcher, Ties
-from mrbench.search.spread import list_spread
 from mrbench.workers import ordered_map
 
 _BEST = 1 << 24  # best candidates, excluded ones among them, that are found at a time
@@ -104,7 +104,7 @@ class ExcludingSearcher:
             kept = excluded.find(group[query], position, self.pool.size) < 0
             yield group, query[kept], position[kept]
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over the candidates that are left.
 
         Both follow from those over the whole pool and from the excluded scores. Where the difference would lose too
@@ -112,7 +112,7 @@ class ExcludingSearcher:
         """
         excluded = self._of(len(queries), of)
         counts = excluded.counts(len(queries))
-        mean, deviation = self._searcher.spread(queries)
+        mean, deviation = self._searcher.moments(queries)
         some = np.flatnonzero(counts)
         sums, squares, size = self._excluded_sums(queries, excluded, mean)[:, some]
         gone, left = counts[some], self.pool.size - counts[some]
@@ -125,7 +125,7 @@ class ExcludingSearcher:
             mean[some], deviation[some] = _rounded(mean[some] + shift), _rounded(np.sqrt(square / left))
         mean[some[left == 0]] = deviation[some[left == 0]] = np.nan
         anew = some[unsure & (left > 0)]
-        mean[anew], deviation[anew] = self._spread_anew(queries[anew], excluded.for_queries(anew))
+        mean[anew], deviation[anew] = self._moments_anew(queries[anew], excluded.for_queries(anew))
         return mean, deviation
 
     def _of(self, number: int, of: Ints | None) -> PairList:
@@ -149,7 +149,7 @@ class ExcludingSearcher:
         self._for_each(work, counts)
         return found
 
-    def _spread_anew(self, queries: Embeddings, excluded: PairList) -> tuple[Floats, Floats]:
+    def _moments_anew(self, queries: Embeddings, excluded: PairList) -> tuple[Floats, Floats]:
         """Return mean and deviation from the scores of all candidates that are left, each distinct vector once."""
         vectors, found = self.pool.vectors, np.empty((2, len(queries)))
         number = len(vectors.rows)
@@ -161,7 +161,7 @@ class ExcludingSearcher:
             left = weights - gone.reshape(size, number)
             query, rows = np.nonzero(left)
             scores = self.pool.row_scores(queries[part], query, rows)
-            found[:, part] = list_spread(scores, np.bincount(query, minlength=size), left[query, rows])
+            found[:, part] = list_moments(scores, np.bincount(query, minlength=size), left[query, rows])
 
         self._for_each(work, np.full(len(queries), number))
         return found[0], found[1]

@@ -12,10 +12,10 @@ import numpy as np
 from mrbench.arrays import Embeddings, Floats, Ints, Scores, ranges, row_ends
 from mrbench.search.candidate_pool import CandidatePool
 from mrbench.search.distinct import Vectors
+from mrbench.search.moments import list_moments
 from mrbench.search.pairs import PairList, ScoredPairs, query_blocks
 from mrbench.search.requests import BlockOfRequest, ScoreRequest, split_rows
 from mrbench.search.searcher import Ties
-from mrbench.search.spread import list_spread
 from mrbench.workers import cores, ordered_map
 
 _PAIRS = 1 << 18  # pairs that a thread scores at a time; each takes about 100 bytes
@@ -56,14 +56,14 @@ class ListSearcher:
         """Return the length of each query's list, shape ``(num_queries,)``."""
         return self._lists.counts(num_queries)
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over its list; NaN where the list is empty."""
         of = np.arange(len(queries)) if of is None else of
         mean, deviation = np.empty((2, len(queries)))
 
         def work(part: slice) -> tuple[slice, tuple[Floats, Floats]]:
             lists = self._lists.for_queries(of[part])
-            return part, list_spread(self._scores(queries[part], lists), lists.counts(part.stop - part.start))
+            return part, list_moments(self._scores(queries[part], lists), lists.counts(part.stop - part.start))
 
         for part, found in self._map(work, self._sizes(of)):
             mean[part], deviation[part] = found

@@ -56,7 +56,7 @@ class MaxSimSearcher:
         self._candidates, self._row, self._executor, self._progress = candidates, row, executor, progress
         self._lists, self._excluded = (None if one is None else one.ordered() for one in (lists, excluded))
         self._in_flight, self._block = 2 * (threads or cores()), block
-        self._spread: tuple[Ragged, Floats, Floats] | None = None  # of the queries that were last searched
+        self._moments: tuple[Ragged, Floats, Floats] | None = None  # of the queries that were last searched
 
     def sizes(self, num_queries: int) -> Ints:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
@@ -90,7 +90,7 @@ class MaxSimSearcher:
         def work(block: slice) -> int:
             values = [self._answer(queries[n].flat, n, requests) for n in range(block.start, block.stop)]
             for n, found in self._found(queries, of, block) if counted else ():
-                mean[n], deviation[n] = found.spread()
+                mean[n], deviation[n] = found.moments()
                 found.sharpen(values[n - block.start], length)
                 _count(found.scores, n, requests)
                 if length:
@@ -101,22 +101,22 @@ class MaxSimSearcher:
         for done in self._map(work, queries.counts):
             self._progress.update(done)
         if of is None and counted:
-            self._spread = queries, mean, deviation
+            self._moments = queries, mean, deviation
         return top
 
-    def spread(self, queries: Ragged, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Ragged, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over its candidates; NaN where it has none."""
-        if self._spread is None or self._spread[0] is not queries or of is not None:
+        if self._moments is None or self._moments[0] is not queries or of is not None:
             mean, deviation = np.empty((2, len(queries)))
 
             def work(block: slice) -> None:
                 for n, found in self._found(queries, of, block):
-                    mean[n], deviation[n] = found.spread()
+                    mean[n], deviation[n] = found.moments()
 
             for _ in self._map(work, queries.counts):
                 pass
             return mean, deviation
-        return self._spread[1], self._spread[2]
+        return self._moments[1], self._moments[2]
 
     def tied(self, queries: Ragged, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
         """Yield groups of queries, with every candidate that scores a given value for its query.
@@ -224,7 +224,7 @@ class _Found:
             some = np.flatnonzero(self.scores >= np.partition(self.scores, last)[last])
         return key_parts(np.sort(order_keys(self.scores[some], self.positions[some]))[:length])
 
-    def spread(self) -> tuple[float, float]:
+    def moments(self) -> tuple[float, float]:
         """Return mean and standard deviation of the scores, rounded to float32; NaN where there is none."""
         if not len(self.scores):
             return np.nan, np.nan

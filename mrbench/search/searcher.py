@@ -38,7 +38,7 @@ class PoolSearcher(Protocol[Q]):
     def sizes(self, num_queries: int) -> Ints:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
 
-    def spread(self, queries: Q, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Q, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over its candidates; NaN where it has none."""
 
     def search(
@@ -85,9 +85,9 @@ class Searcher:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
         return np.full(num_queries, self.pool.size, dtype=np.int64)
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over the pool."""
-        return self.pool.use(lambda: self.pool.now.spread(queries))
+        return self.pool.use(lambda: self.pool.now.moments(queries))
 
     def search(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None

@@ -18,7 +18,7 @@ from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.counts import DeviceCounts
 
 QUERIES = 4096  # in one product at most
-SPREAD = 1 << 22  # numbers of the candidates whose mean and covariance are summed at a time
+MOMENTS = 1 << 22  # numbers of the candidates whose mean and covariance are summed at a time
 
 
 class DevicePool:
@@ -85,8 +85,8 @@ class DevicePool:
         """Return how many queries are searched at a time: fewer for a great depth, since so much is held of each."""
         return max(1, min(QUERIES, self._there.table // (8 * depth + 2 * HELD)))
 
-    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores, in float64; see :mod:`mrbench.search.spread`."""
+    def moments(self, queries: Embeddings) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of every query's scores, in float64; see :mod:`mrbench.search.moments`."""
         dimension = self._there.host.shape[1]
         few = len(queries) < dimension
         number = len(self._there.host) if self._there.weights is None else int(self._there.weights.sum())
@@ -94,10 +94,10 @@ class DevicePool:
             wide: Any = self._there.to(queries).double()
             total: Any = 0.0
             square: Any = 0.0
-            for start, part in self._there.chunks(dimension, SPREAD):
+            for start, part in self._there.chunks(dimension, MOMENTS):
                 total = total + (part.double() if self._there.weights is None else self._weighted(start, part)).sum(0)
             centre = total / number
-            for start, part in self._there.chunks(dimension, SPREAD):
+            for start, part in self._there.chunks(dimension, MOMENTS):
                 rows = part.double() - centre
                 if self._there.weights is not None:
                     rows *= self._there.weights[start : start + len(part), None].double().sqrt()

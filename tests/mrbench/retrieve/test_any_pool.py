@@ -27,7 +27,7 @@ SMALL = {
     "exact.ROWS": 5,
     "exact._ROUNDED": 9,
     "sampled.RANGE": 8,
-    "spread.ROWS": 16,
+    "moments.ROWS": 16,
     "distinct.ROWS": 7,
     "gpu.pool.QUERIES": 4,
     "gpu.candidates.TABLE": 50,
@@ -38,7 +38,7 @@ SMALL = {
     "gpu.candidates.UPLOAD": 100,
     "gpu.candidates.FETCH": 20,
     "gpu.tables.WORDS": 2,
-    "gpu.pool.SPREAD": 200,
+    "gpu.pool.MOMENTS": 200,
 }
 DEVICES = ["cpu", "cpu:0", "cpu:0, sent by chunks"]
 if torch.cuda.is_available():
@@ -234,7 +234,7 @@ def test_one_score_for_all_has_no_deviation(number: int) -> None:
     assert set(run.queries["deviation"].to_pylist()) == {0.0}
 
 
-@pytest.mark.parametrize("where", ["__init__", "search", "pair_scores", "spread"])
+@pytest.mark.parametrize("where", ["__init__", "search", "pair_scores", "moments"])
 def test_a_device_without_memory_leaves_the_search_to_the_processor(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,7 +115,7 @@ def test_scores_of_pairs_are_those_of_the_processor(seed: int, device: str) -> N
 def test_mean_and_deviation_are_those_of_all_scores(number: int, weighted: bool, device: str) -> None:
     queries, candidates = units(number, seed=2), units(700, seed=1)
     weights = np.random.default_rng(0).integers(1, 5, 700) if weighted else None
-    mean, deviation = DevicePool(candidates, device, weights=weights).spread(queries)
+    mean, deviation = DevicePool(candidates, device, weights=weights).moments(queries)
     scores = np.repeat(queries.astype(float) @ candidates.astype(float).T, 1 if weights is None else weights, axis=1)
     np.testing.assert_allclose(mean, scores.mean(axis=1), atol=1e-8)
     np.testing.assert_allclose(deviation, scores.std(axis=1), atol=1e-8)

@@ -16,7 +16,7 @@ ROWS = 1024  # candidates in one product
 SPANS = 64  # parts that are summed by themselves; their number and order depend on the pool alone
 
 
-def spread(
+def moments(
     queries: Embeddings, candidates: Embeddings, pool: Executor, weights: Ints | None = None
 ) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of the products of each query with all candidates.
@@ -62,7 +62,7 @@ def spread(
     return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
 
 
-def list_spread(scores: Scores, counts: Ints, weights: Ints | None = None) -> tuple[Floats, Floats]:
+def list_moments(scores: Scores, counts: Ints, weights: Ints | None = None) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of the scores of each query.
 
     Args:
@@ -74,7 +74,7 @@ def list_spread(scores: Scores, counts: Ints, weights: Ints | None = None) -> tu
         Two arrays of shape ``(num_queries,)``, rounded to float32; NaN for a query without scores. Where all scores of
         a query are one number, they are that number and 0.
 
-    >>> list_spread(np.float32([0.25, 0.75, 0.5]), np.array([2, 1]))
+    >>> list_moments(np.float32([0.25, 0.75, 0.5]), np.array([2, 1]))
     (array([0.5, 0.5]), array([0.25, 0.  ]))
     """
     number, some = len(counts), np.flatnonzero(counts)
