@@ -1,7 +1,7 @@
 """The best candidates of a block of queries, found in one pass over the pool.
 
 A product (:mod:`mrbench.search.products`) finds who may be among the best, with a bound on its error; these few are
-scored to the last bit (:mod:`mrbench.search.exact`) and ordered by score, the tied by their place in an order that
+scored to the last bit (:mod:`mrbench.search.exact`) and ordered by score, the tied by their position in an order that
 is given.
 """
 
@@ -39,7 +39,7 @@ class Best:
         candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
         depth: Candidates wanted per query, at most ``num_candidates``.
         chunk: Candidates in one product.
-        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        position: The order of the tied: position of each candidate, each once; None takes the rows.
         watch: What looks at each product in float32 too, with the row of its first candidate.
     """
 
@@ -50,12 +50,12 @@ class Best:
         depth: int,
         *,
         chunk: int = CHUNK,
-        place: Ints | None = None,
+        position: Ints | None = None,
         watch: Watch | None = None,
     ) -> None:
         self._queries, self._candidates, self._depth = queries, candidates, depth
         self._chunk = min(chunk, len(candidates))
-        self._place, self._watch = place, watch
+        self._position, self._watch = position, watch
         self._product = Float32Product(queries, self._chunk)
         self._most = 2 * depth + SLACK  # so much is left after shrinking
         self._room = 2 * len(queries) * self._most  # so much is held before, beside what one chunk may add
@@ -82,7 +82,7 @@ class Best:
         keys[enough] = self._keys(rows, counts[enough], scores)
         if not enough.all():
             again = Best(
-                self._queries[~enough], self._candidates, self._depth, chunk=self._chunk, place=self._place
+                self._queries[~enough], self._candidates, self._depth, chunk=self._chunk, position=self._position
             )  # the watch has seen all
             keys[~enough] = again.search(guess=False)
         return keys
@@ -168,9 +168,9 @@ class Best:
                 values = pair_scores(self._queries, self._candidates, rows, row_ends(counts))
                 self.sharpen()
             rest = ~np.isin(query, many)
-            place, scores = key_parts(self._keys(rows[~rest], counts[many], values[~rest]).reshape(-1))
+            position, scores = key_parts(self._keys(rows[~rest], counts[many], values[~rest]).reshape(-1))
             query = np.concatenate([query[rest], np.repeat(many, self._depth).astype(query.dtype)])
-            rows = np.concatenate([rows[rest], self._row(place).astype(rows.dtype)])
+            rows = np.concatenate([rows[rest], self._row(position).astype(rows.dtype)])
             values = np.concatenate([values[rest], scores])
         self._held, self._number = [(query, rows, values)], len(query)
 
@@ -179,12 +179,12 @@ class Best:
         self._product.sharpen()
         self._exact = True
 
-    def _row(self, place: Ints) -> Ints:
-        if self._place is None:
-            return place
-        row = np.empty(int(self._place.max()) + 1, dtype=np.int64)
-        row[self._place] = np.arange(len(self._place))
-        found: Ints = row[place]
+    def _row(self, position: Ints) -> Ints:
+        if self._position is None:
+            return position
+        row = np.empty(int(self._position.max()) + 1, dtype=np.int64)
+        row[self._position] = np.arange(len(self._position))
+        found: Ints = row[position]
         return found
 
     def _choose(self, guess: Scores | None) -> _Flags:
@@ -234,8 +234,8 @@ class Best:
         for start in range(0, len(counts), _TABLE):
             some = counts[start : start + _TABLE]
             mine = slice(ends[start], ends[start + len(some)])
-            place = near[mine] if self._place is None else self._place[near[mine]]
-            table = _table(some, order_keys(scores[mine], place), np.iinfo(np.uint64).max)
+            position = near[mine] if self._position is None else self._position[near[mine]]
+            table = _table(some, order_keys(scores[mine], position), np.iinfo(np.uint64).max)
             table.sort(axis=1)
             keys[start : start + _TABLE] = table[:, : self._depth]
         return keys

@@ -36,7 +36,7 @@ class CandidatePool:
         self.now: CpuPool | DevicePool = self._on_cpu()
         if device != "cpu":
             try:
-                self.now = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
+                self.now = DevicePool(vectors.rows, device, position=vectors.position, weights=vectors.weights)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
@@ -78,4 +78,4 @@ class CandidatePool:
 
     def _on_cpu(self) -> CpuPool:
         vectors = self.vectors
-        return CpuPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)
+        return CpuPool(vectors.rows, self._executor, position=vectors.position, weights=vectors.weights)

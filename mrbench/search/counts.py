@@ -85,7 +85,7 @@ class Counter:
             words = reach.reshape(-1).view(np.uint64)
             words ^= above.reshape(-1).view(np.uint64)
             if margin or self._same is not None:
-                unsure.append(_places(words, whole, number, start))
+                unsure.append(_positions(words, whole, number, start))
                 waiting += unsure[-1].shape[1]
             if not margin:
                 self.equal[:, number] += _sums(reach, weights)
@@ -139,7 +139,7 @@ class Counter:
         return query, number, row
 
 
-def _places(words: np.ndarray[Any, Any], width: int, number: int, start: int) -> Ints:
+def _positions(words: np.ndarray[Any, Any], width: int, number: int, start: int) -> Ints:
     """Return query, number of the value and row of the flags that are set, which few are: shape ``(3, num_set)``."""
     query, column = np.divmod(set_flags(words), width)
     return np.stack([query, np.full(len(query), number), column + start])

@@ -22,14 +22,14 @@ class CpuPool:
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
         executor: Threads for what is not asked by blocks.
-        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        position: The order of the tied: position of each candidate, each once; None takes the rows.
         weights: How often each candidate counts; None counts each once.
     """
 
     def __init__(
-        self, candidates: Embeddings, executor: Executor, *, place: Ints | None = None, weights: Ints | None = None
+        self, candidates: Embeddings, executor: Executor, *, position: Ints | None = None, weights: Ints | None = None
     ) -> None:
-        self._candidates, self._executor, self._place, self._weights = candidates, executor, place, weights
+        self._candidates, self._executor, self._position, self._weights = candidates, executor, position, weights
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
         """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
@@ -44,13 +44,13 @@ class CpuPool:
             values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity.
 
         Returns:
-            Places and scores of the best, by falling score, the tied by place, both of shape ``(num_queries, depth)``;
+            Places and scores of the best, by falling score, the tied by position, both of shape ``(num_queries, depth)``;
             how many candidates score higher than each value, and how many the same.
         """
         counter = Counter(queries, self._candidates, values, weights=self._weights)
         keys = np.empty((len(queries), depth), dtype=np.uint64)
         if depth:
-            best = Best(queries, self._candidates, depth, chunk=CHUNK, place=self._place, watch=counter.look)
+            best = Best(queries, self._candidates, depth, chunk=CHUNK, position=self._position, watch=counter.look)
             if counter.many:
                 best.sharpen()
             keys = best.search()

@@ -27,13 +27,13 @@ class Vectors:
     Attributes:
         rows: What is searched, shape ``(num_rows, dimension)``.
         row: Row in it of each candidate of the pool.
-        place: Of each row the first place in the pool; None where it is the row.
+        position: Of each row the first position in the pool; None where it is the row.
         weights: How many candidates each row stands for; None where it is one.
     """
 
     def __init__(self, candidates: Embeddings, row: Ints) -> None:
         self.rows, self.row = candidates, row
-        self.place: Ints | None = None
+        self.position: Ints | None = None
         self.weights: Ints | None = None
         first, copy_of = distinct(candidates)
         if len(first) <= _FEWER * len(candidates):
@@ -41,30 +41,30 @@ class Vectors:
             self.weights = np.bincount(self.row, minlength=len(first))
             self._order = np.argsort(self.row, kind="stable")
             self._starts = np.cumsum(self.weights) - self.weights
-            self.place = self._order[self._starts]
+            self.position = self._order[self._starts]
         elif not np.array_equal(row, np.arange(len(row))):
-            self.place = np.empty(len(row), dtype=np.int64)
-            self.place[row] = np.arange(len(row))
+            self.position = np.empty(len(row), dtype=np.int64)
+            self.position[row] = np.arange(len(row))
 
-    def top(self, places: Ints, scores: Scores, number: int) -> tuple[Ints, Scores]:
+    def top(self, positions: Ints, scores: Scores, number: int) -> tuple[Ints, Scores]:
         """Return the best candidates from the best rows.
 
         Args:
-            places: First place of the best rows of each query, by falling score, the tied by place, shape
+            positions: First position of the best rows of each query, by falling score, the tied by position, shape
                 ``(num_queries, num_best)``, where ``num_best`` is ``number`` or all rows.
             scores: Their scores.
             number: Candidates wanted, at most as many as there are.
 
         Returns:
-            Places and scores of the best candidates, shape ``(num_queries, number)``, the tied by place.
+            Places and scores of the best candidates, shape ``(num_queries, number)``, the tied by position.
         """
         if self.weights is None:
-            return places, scores
-        found = np.empty((len(places), number), dtype=np.int64), np.empty((len(places), number), dtype=np.float32)
-        for query, (some, falling) in enumerate(zip(places, scores, strict=True)):
+            return positions, scores
+        found = np.empty((len(positions), number), dtype=np.int64), np.empty((len(positions), number), dtype=np.float32)
+        for query, (some, falling) in enumerate(zip(positions, scores, strict=True)):
             rows = self.row[some]
             enough = int(np.searchsorted(np.cumsum(self.weights[rows]), number)) + 1
-            # Rows that are tied with the last may have places before some of it.
+            # Rows that are tied with the last may have positions before some of it.
             reach = int(np.searchsorted(-falling, -falling[min(enough, len(rows)) - 1], side="right"))
             candidates, of = self.copies(rows[:reach])
             order = np.lexsort((candidates, -falling[of]))[:number]
@@ -72,9 +72,9 @@ class Vectors:
         return found
 
     def copies(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return the places of all candidates that some rows stand for, and which of the rows each is of."""
+        """Return the positions of all candidates that some rows stand for, and which of the rows each is of."""
         if self.weights is None:
-            return rows if self.place is None else self.place[rows], np.arange(len(rows))
+            return rows if self.position is None else self.position[rows], np.arange(len(rows))
         counts = self.weights[rows]
         of = np.repeat(np.arange(len(rows)), counts)
         return self._order[ranges(self._starts[rows], counts)], of
@@ -97,9 +97,9 @@ def distinct(vectors: Embeddings) -> tuple[Ints, Ints]:
         blocks = (copies[start : start + ROWS] for start in range(0, len(copies), ROWS))
         if all(_same_bits(vectors[rows], vectors[first[group[rows]]]) for rows in blocks):
             order = np.argsort(first)
-            place = np.empty(len(order), dtype=np.int64)
-            place[order] = np.arange(len(order))
-            return first[order], place[group]
+            position = np.empty(len(order), dtype=np.int64)
+            position[order] = np.arange(len(order))
+            return first[order], position[group]
 
 
 def _numbers(factors: np.ndarray[Any, np.dtype[np.uint64]], vectors: Embeddings) -> Any:

@@ -153,16 +153,16 @@ def exact_products(queries: Embeddings, candidates: Embeddings, out: Scores | No
         np.subtract(sums[:size], bound, out=below, casting="same_kind")
         np.add(sums[:size], bound, out=above[:size], casting="same_kind")
         np.not_equal(below, above[:size], out=unsure.of(below.shape))
-        places = unsure.places()
-        if len(places) * _DENSE > below.size:
+        positions = unsure.positions()
+        if len(positions) * _DENSE > below.size:
             # Sums of few products, or of none, as of vectors that share no component: a bound for each sum.
             error = np.abs(queries[start : start + TILE]).astype(np.float64) @ np.abs(wide) * (1.02 * _U * len(wide))
             np.subtract(sums[:size], error, out=below, casting="same_kind")
             below += np.float32(0)  # -0 becomes 0
             np.add(sums[:size], error, out=above[:size], casting="same_kind")
             np.not_equal(below, above[:size], out=unsure.of(below.shape))
-            places = unsure.places()
-        row, column = np.divmod(places, len(candidates))
+            positions = unsure.positions()
+        row, column = np.divmod(positions, len(candidates))
         below[row, column] = settled(sums[row, column], queries, start + row, candidates, column)
     return scores
 
@@ -180,13 +180,13 @@ class Marks:
         self._used = -(-size // 8) * 8
         return self._flags[:size].reshape(shape)
 
-    def places(self) -> Ints:
+    def positions(self) -> Ints:
         """Return the flat positions of those that are set, ascending."""
         return set_flags(self._flags[: self._used].view(np.uint64))
 
 
 def set_flags(words: np.ndarray[Any, np.dtype[np.uint64]]) -> Ints:
-    """Return the places of the flags that are set, ascending: few are, so eight are passed over at a time.
+    """Return the positions of the flags that are set, ascending: few are, so eight are passed over at a time.
 
     Args:
         words: Flags, eight a word.

@@ -131,7 +131,7 @@ class ListSearcher:
         """Return the scores of all pairs of some lists, query by query."""
         vectors = self.pool.vectors
         rows = vectors.row[lists.candidate]
-        if vectors.place is None:
+        if vectors.position is None:
             return self.pool.row_scores(queries, lists.query, rows)
         # Each distinct vector once, and in the order of memory.
         number = len(vectors.rows)

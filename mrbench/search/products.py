@@ -75,7 +75,7 @@ class Float32Product:
             limit: One for each query, shape ``(num_queries, 1)``.
         """
         np.greater_equal(self.scores, limit, out=self._marks.of(self.scores.shape))
-        return self._marks.places()
+        return self._marks.positions()
 
     def values(self, positions: Ints) -> Scores:
         """Return the products at flat positions."""

@@ -1,4 +1,4 @@
-"""What a search is asked: the scores of named (query, candidate) pairs, and their place in the whole pool."""
+"""What a search is asked: the scores of named (query, candidate) pairs, and their position in the whole pool."""
 
 from __future__ import annotations
 

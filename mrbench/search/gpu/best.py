@@ -48,7 +48,7 @@ class DeviceBest:
         torch = self._candidates.torch
         reach = Flags(torch, scores)
         torch.ge(scores, self._limit, out=reach.flags)
-        query, column = reach.places()
+        query, column = reach.positions()
         self._number += row_ends(torch, query, len(self._number)).diff()
         crowded = self._number > HELD + 4 * self._depth
         if bool(crowded.any()):
@@ -90,7 +90,7 @@ class DeviceBest:
         level -= 2 * candidates.margin
         close = values >= level[query]
         query, rows = query[close], rows[close]
-        keys = candidates.keys(candidates.pairs(self._queries, some[query], rows), candidates.place[rows])
+        keys = candidates.keys(candidates.pairs(self._queries, some[query], rows), candidates.position[rows])
         table, width = columns(torch, query, len(some))
         filled = keys.new_full((len(some), width), torch.iinfo(torch.int64).max)
         filled[query, table] = keys
@@ -100,7 +100,9 @@ class DeviceBest:
         """Return the keys of the best from tables of exact scores."""
         torch, candidates, keys = self._candidates.torch, self._candidates, None
         for start, part in candidates.chunks(len(queries.narrow), candidates.table // 4):
-            more = candidates.keys(candidates.exact(queries, start, part), candidates.place[start : start + len(part)])
+            more = candidates.keys(
+                candidates.exact(queries, start, part), candidates.position[start : start + len(part)]
+            )
             keys = more if keys is None else torch.cat([keys, more], 1)
             keys = keys.topk(min(self._depth, keys.shape[1]), dim=1, largest=False).values
         return keys.sort(1).values  # type: ignore[union-attr]

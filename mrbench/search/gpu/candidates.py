@@ -38,7 +38,7 @@ class DeviceCandidates:
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
         device: Of torch, for example ``cuda``.
-        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        position: The order of the tied: position of each candidate, each once; None takes the rows.
         weights: How often each candidate counts; None counts each once.
 
     Attributes:
@@ -48,7 +48,7 @@ class DeviceCandidates:
         whole: All candidates, where they are there; else None.
         table: Numbers that a table may have.
         margin: How far a product in float32 may be from the score (:func:`mrbench.search.products.margin`).
-        place: As given, there.
+        position: As given, there.
         weights: As given, there.
 
     Raises:
@@ -57,7 +57,7 @@ class DeviceCandidates:
     """
 
     def __init__(
-        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
+        self, candidates: Embeddings, device: str, *, position: Ints | None = None, weights: Ints | None = None
     ) -> None:
         try:
             import torch
@@ -76,13 +76,13 @@ class DeviceCandidates:
         fits = candidates.nbytes * 2 <= free
         self.whole: Any = self._upload(candidates) if fits else None
         free -= fits * candidates.nbytes
-        free -= 16 * len(candidates)  # places and weights
+        free -= 16 * len(candidates)  # positions and weights
         self.table = max(LEAST, min(TABLE, free // SHARE))
         self._at_once = max(LEAST, min(PAIRS, free // SHARE))
         self._bound = 1.01 * _U * candidates.shape[1]
         self.margin = margin(candidates.shape[1])
         number = len(candidates)
-        self.place: Any = torch.arange(number, device=self.device) if place is None else self.to(place)
+        self.position: Any = torch.arange(number, device=self.device) if position is None else self.to(position)
         self.weights: Any = None if weights is None else self.to(weights)
 
     def chunks(self, height: int, numbers: int | None = None) -> Iterator[tuple[int, Any]]:
@@ -175,14 +175,14 @@ class DeviceCandidates:
         scores[query, column] = self._settled(queries, query, column + start)
         return scores.add_(0.0)
 
-    def keys(self, scores: Any, places: Any) -> Any:
+    def keys(self, scores: Any, positions: Any) -> Any:
         """Return :func:`mrbench.search.exact.order_keys` less 2**63, since torch compares signed numbers."""
         bits = scores.contiguous().view(self.torch.int32).long()
         falling = self.torch.where(bits < 0, bits, bits.bitwise_not() & 0x7FFFFFFF)  # the upper half is shifted out
-        return ((falling - (1 << 31)) << 32) | places
+        return ((falling - (1 << 31)) << 32) | positions
 
     def key_parts(self, keys: Any) -> tuple[Any, Any]:
-        """Return the places and the scores that :meth:`keys` put together."""
+        """Return the positions and the scores that :meth:`keys` put together."""
         falling = (keys >> 32).int() ^ -(1 << 31)
         bits = self.torch.where(falling < 0, falling, falling.bitwise_not() & 0x7FFFFFFF)
         return keys & 0xFFFFFFFF, bits.view(self.torch.float32)

@@ -17,7 +17,7 @@ class DeviceCounts:
     def __init__(self, candidates: DeviceCandidates, queries: Queries, values: Any) -> None:
         self._candidates, self._queries, self._values = candidates, queries, values
         self.found = values.new_zeros((2, *values.shape), dtype=candidates.torch.int64)
-        self._unsure: list[tuple[Any, Any]] = []  # place of the value among all, row
+        self._unsure: list[tuple[Any, Any]] = []  # position of the value among all, row
         self._waiting = 0
 
     def look(self, start: int, part: Any, scores: Any) -> None:
@@ -31,7 +31,7 @@ class DeviceCounts:
             torch.ge(scores, value - candidates.margin, out=near.flags)
             torch.gt(scores, value + candidates.margin, out=above.flags)
             near.words ^= above.words
-            query, row = near.places()
+            query, row = near.positions()
             if len(query) * DENSE > scores.numel() + WAITING:
                 return self._exactly(start, part, column)
             self.found[0, :, column] += self._sums(start, above)

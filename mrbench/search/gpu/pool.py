@@ -27,7 +27,7 @@ class DevicePool:
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
         device: Of torch, for example ``cuda``.
-        place: The order of the tied: place of each candidate, each once; None takes the rows.
+        position: The order of the tied: position of each candidate, each once; None takes the rows.
         weights: How often each candidate counts; None counts each once.
 
     Raises:
@@ -36,9 +36,9 @@ class DevicePool:
     """
 
     def __init__(
-        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
+        self, candidates: Embeddings, device: str, *, position: Ints | None = None, weights: Ints | None = None
     ) -> None:
-        self._there = DeviceCandidates(candidates, device, place=place, weights=weights)
+        self._there = DeviceCandidates(candidates, device, position=position, weights=weights)
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
         """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
@@ -58,11 +58,11 @@ class DevicePool:
                 None counts none.
 
         Returns:
-            Places and scores of the best, by falling score, the tied by place, both of shape ``(num_queries, depth)``;
+            Places and scores of the best, by falling score, the tied by position, both of shape ``(num_queries, depth)``;
             how many candidates score higher than each value, and how many the same.
         """
         values = np.empty((len(queries), 0), dtype=np.float32) if values is None else values
-        places, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
+        positions, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
         counts = np.zeros((2, *values.shape), dtype=np.int64)
         with self._there.computing():
             size = self._block(depth)
@@ -71,11 +71,11 @@ class DevicePool:
                 mine = Queries(self._there, queries[some])
                 keys, found = self._search(mine, depth, self._there.to(values[some]))
                 if keys is not None:
-                    for part, out in zip(self._there.key_parts(keys), (places, scores), strict=True):
+                    for part, out in zip(self._there.key_parts(keys), (positions, scores), strict=True):
                         self._there.fetch(part, out[some])
                 if found is not None:
                     counts[:, some] = found.cpu().numpy()
-        return places, scores, counts[0], counts[1]
+        return positions, scores, counts[0], counts[1]
 
     def block(self, number: int, threads: int, depth: int) -> int:
         """Return how many queries to ask at a time, whatever their number: one thread asks."""

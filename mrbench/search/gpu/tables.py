@@ -11,7 +11,7 @@ class Flags:
     """Flags of a table, eight a word.
 
     Attributes:
-        flags: A place for them, of the shape of the table.
+        flags: A position for them, of the shape of the table.
         words: The same as int64; what is beside the table is 0.
     """
 
@@ -27,7 +27,7 @@ class Flags:
         some = self.words.view(len(self.words), -1, WORDS).sum(2)
         return some.view(self._torch.uint8).sum(1)
 
-    def places(self) -> tuple[Any, Any]:
+    def positions(self) -> tuple[Any, Any]:
         """Return row and column of those that are set, by row; few are, so words are looked at first."""
         at = self.words.reshape(-1).nonzero()[:, 0]
         inside = self.words.reshape(-1)[at].view(self._torch.bool).nonzero()[:, 0]

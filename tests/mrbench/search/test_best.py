@@ -120,11 +120,11 @@ def test_a_guess_that_is_just_right_is_taken(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_wrong_guess_keeps_the_order_of_the_tied() -> None:
     candidates, queries = units(3000, seed=1, distinct=40), units(3, seed=2)
     candidates[:: best.SAMPLE] = queries[0]
-    place = np.random.default_rng(3).permutation(len(candidates))
-    found = key_parts(best.Best(queries, candidates, 200, place=place).search())[0]
+    position = np.random.default_rng(3).permutation(len(candidates))
+    found = key_parts(best.Best(queries, candidates, 200, position=position).search())[0]
     scores = exact_products(queries, candidates)
     for row, mine in zip(found, scores, strict=True):
-        assert row.tolist() == place[np.lexsort((place, -mine))[:200]].tolist()
+        assert row.tolist() == position[np.lexsort((position, -mine))[:200]].tolist()
 
 
 def test_a_memory_map_is_searched(tmp_path: Path) -> None:
