@@ -15,10 +15,10 @@ from mrbench.files import FETCH, absent_content, canonical_json, sha256_file
 
 
 def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> ImageRoot:
-    """Return where images lie: where the user says, else where the manifest says if that is in the folder."""
+    """Return the image root: the folder that the user names, else the manifest's if it lies in the benchmark folder."""
     if named is not None:
         if not named.is_dir():
-            raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
+            raise BenchmarkError("the image folder is missing", where="--image-root", got=str(named))
         return ImageRoot.below(named)
     if manifest.image_root is None:
         return ImageRoot()
@@ -27,7 +27,7 @@ def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> Image
 
 
 def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) -> None:
-    """Compare what the manifest says with itself: its digest with those of its tables, its counts with its files.
+    """Check that the manifest agrees with itself: its digest with its tables, and its counts with its files.
 
     Args:
         folder: The benchmark.
@@ -76,7 +76,7 @@ def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) ->
 
 
 def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
-    """Compare the data files with the manifest. Links are followed, as hub caches, DVC and git-annex lay data out."""
+    """Compare the data files with the manifest. Links are followed, since hub caches, DVC and git-annex use them."""
     for name, entry in manifest.files.items():
         path = folder / name
         if absent := absent_content(path):

@@ -1,4 +1,4 @@
-"""Ids of queries and candidates: checked, found, sampled."""
+"""Ids of queries and candidates: checks, look-up and sampling."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def read_ids(column: pa.ChunkedArray, where: str) -> Names:
 
 
 def check_unique(sorted_ids: Names, where: str) -> None:
-    """Raise for an id that is there twice.
+    """Check that no id occurs twice.
 
     Raises:
-        BenchmarkError: One is.
+        BenchmarkError: An id does.
     """
     same = sorted_ids[1:] == sorted_ids[:-1]
     if same.any():
@@ -59,7 +59,7 @@ def sample(ids: Names, limit: int | None, seed: int) -> Ints:
 
 
 def find(sorted_ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> Ints:
-    """Return the position of each id, -1 where it is not there.
+    """Return the position of each wanted id, -1 for an id that is missing.
 
     >>> find(np.array(["a", "c"]), np.array(["c", "b"]))
     array([ 1, -1])

@@ -1,4 +1,4 @@
-"""Reads grains, lists, ladders and variants of a task as arrays."""
+"""Reads the grains, lists, ladders and variants of a task as arrays."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def grain_codes(
 
     Args:
         columns: Lists of grains.
-        where: What to name in an error.
-        more_types: Types that no record of the columns has.
+        where: Name of the records for error messages.
+        more_types: Further types, which no record has.
 
     Raises:
         BenchmarkError: A record has two grains of one type.
@@ -58,15 +58,15 @@ def read_lists(
     Args:
         table: ``query-id`` and a column of lists of candidate ids.
         column: That column.
-        what: What to call a list in an error.
-        where: What to name in an error.
+        what: Name of a list for error messages.
+        where: Name of the table for error messages.
         query_ids: The queries wanted.
         candidate_ids: The pool, sorted.
         hint: The next command.
 
     Returns:
-        For each query wanted the row of its list, -1 where it has none; and of all lists that are wanted, by query, the
-        query and the position of each member, -1 where it is not in the pool; and the row of the list.
+        The row of each query's list, -1 if it has none; then, for the members of all lists, sorted by query: query,
+        position (-1 if it is not in the pool), and row of the list.
 
     Raises:
         BenchmarkError: A query has two lists, or a list names a candidate twice.
@@ -93,14 +93,14 @@ def read_lists(
 def read_ladders(
     ladders: Records[Any], task: str, query_ids: Names, candidate_ids: Names, *, every: bool
 ) -> tuple[Ints, Pairs]:
-    """Return the position of each query's positive, -1 where it has no ladder, and the members of all ladders.
+    """Return the position of each query's positive, -1 if it has no ladder, and the members of all ladders.
 
     Args:
         ladders: The ladders of the task.
         task: Its name, for errors.
         query_ids: The queries wanted.
         candidate_ids: The pool, sorted.
-        every: Whether every query has to have a ladder.
+        every: Whether every query must have a ladder.
 
     Raises:
         BenchmarkError: A query has no ladder or two; a ladder names a candidate twice, or one that is not in the pool,

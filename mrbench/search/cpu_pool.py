@@ -1,4 +1,4 @@
-"""A pool on the processor: scores of pairs, counts and the best of a block of queries, in one pass over the pool."""
+"""The pool on the CPU: scores, counts and best candidates for a block of queries, in one pass over the pool."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _HELD = 3 << 17  # best candidates that the queries of one product want together
 
 
 class CpuPool:
-    """Candidates that are searched here, a block of queries a thread.
+    """Searches candidates on the CPU; each thread searches for its own block of queries.
 
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
-        executor: Threads for what is not asked by blocks.
-        position: The order of the tied: position of each candidate, each once; None takes the rows.
-        weights: How often each candidate counts; None counts each once.
+        executor: Threads for mean and deviation, which go over all queries at once.
+        position: Position of each candidate in the pool, which orders ties; None takes the rows.
+        weights: Copies of each candidate in the pool; None takes 1 for each.
     """
 
     def __init__(
@@ -32,20 +32,20 @@ class CpuPool:
         self._candidates, self._executor, self._position, self._weights = candidates, executor, position, weights
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
-        """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
+        """Return the scores of each query with candidates of its own: :func:`mrbench.search.exact.pair_scores`."""
         return pair_scores(queries, self._candidates, rows, ends)
 
     def search(self, queries: Embeddings, depth: int, values: Scores) -> tuple[Ints, Scores, Ints, Ints]:
-        """Find the best candidates, and count who scores above some values, and the same.
+        """Find the best candidates, and count the candidates that score higher than some values, and the same.
 
         Args:
             queries: Unit vectors, shape ``(num_queries, dimension)``.
-            depth: Candidates wanted per query, at most as many as there are; 0 counts only.
-            values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity.
+            depth: Candidates wanted per query, at most the size of the pool; 0 counts only.
+            values: Scores to count at, shape ``(num_queries, num_values)``, padded with infinity.
 
         Returns:
-            Places and scores of the best, by falling score, the tied by position, both of shape ``(num_queries, depth)``;
-            how many candidates score higher than each value, and how many the same.
+            Positions and scores of the best, by falling score, ties by position, shape ``(num_queries, depth)``; and
+            the numbers of candidates that score higher than each value, and the same.
         """
         counter = Counter(queries, self._candidates, values, weights=self._weights)
         keys = np.empty((len(queries), depth), dtype=np.uint64)
@@ -60,15 +60,15 @@ class CpuPool:
         return *key_parts(keys), counter.greater, counter.equal
 
     def moments(self, queries: Embeddings) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores; see :func:`mrbench.search.moments.moments`."""
+        """Return mean and standard deviation of each query's scores: :func:`mrbench.search.moments.moments`."""
         return moments(queries, self._candidates, self._executor, self._weights)
 
     def block(self, number: int, threads: int, depth: int) -> int:
-        """Return how many queries a thread should ask at a time.
+        """Return the number of queries in a block.
 
         Args:
-            number: Queries.
-            threads: Threads that ask.
+            number: Number of queries.
+            threads: Number of threads.
             depth: Candidates wanted per query; for a great depth a block has fewer queries.
 
         >>> from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The best candidates of queries, from products on a device."""
+"""The best candidates of a block of queries, found by products on a device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mrbench.search.best import rank_in_sample, sample_step
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.tables import Flags, columns, row_ends
 
-HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
+HELD = 4096  # a query that holds more than this plus four times the depth is searched again by exact scores
 
 
 class DeviceBest:
@@ -44,7 +44,12 @@ class DeviceBest:
         return True
 
     def look(self, start: int, scores: Any) -> None:
-        """Hold who reaches the limit; a query that holds too many is left to :meth:`_surely`."""
+        """Hold the candidates of one chunk that reach the limits; a query with too many is left to :meth:`_surely`.
+
+        Args:
+            start: Row of the chunk's first candidate.
+            scores: Products with the chunk, shape ``(num_queries, num_in_chunk)``.
+        """
         torch = self._candidates.torch
         reach = Flags(torch, scores)
         torch.ge(scores, self._limit, out=reach.flags)
@@ -58,7 +63,7 @@ class DeviceBest:
         self._held.append((query, column + start, scores[query, column].float()))
 
     def keys(self) -> Any:
-        """Return the keys of the best, shape ``(num_queries, depth)``."""
+        """Return the keys of the best candidates, shape ``(num_queries, depth)``."""
         torch = self._candidates.torch
         if not self._held:
             return self._surely(self._queries)
@@ -81,7 +86,7 @@ class DeviceBest:
         return found
 
     def _settle(self, some: Any, query: Any, rows: Any, values: Any) -> Any:
-        """Return keys of the best of some queries, from what they hold, which stands by query."""
+        """Return the keys of the best candidates of some queries from those that they hold, sorted by query."""
         torch, candidates = self._candidates.torch, self._candidates
         table, width = columns(torch, query, len(some))
         products = values.new_full((len(some), width), float("-inf"))
@@ -97,7 +102,7 @@ class DeviceBest:
         return filled.sort(1).values[:, : self._depth]
 
     def _surely(self, queries: Queries) -> Any:
-        """Return the keys of the best from tables of exact scores."""
+        """Return the keys of the best candidates from the exact scores of all."""
         torch, candidates, keys = self._candidates.torch, self._candidates, None
         for start, part in candidates.chunks(len(queries.narrow), candidates.table // 4):
             more = candidates.keys(

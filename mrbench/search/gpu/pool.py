@@ -1,9 +1,8 @@
-"""A pool on a device of torch, such as a GPU: its scores, counts and best are those of the processor, to the last bit.
+"""A pool on a device of torch, such as a GPU. Its scores, counts and best candidates equal the CPU's to the last bit.
 
-Products in float32 find there who may be among the best and who may be above a value, with the bound on their error
-that :mod:`mrbench.search.products` has; where only the best are wanted, products in bfloat16 do. What is near is summed
-in float64, and what could round another way without error, there too. Where many are too near to tell, whole tables are
-summed in float64.
+Products in float32, with the error bound of :mod:`mrbench.search.products`, decide which candidates may be among the
+best and which may score above a value. Undecided pairs are summed in float64, and without error where that could round
+another way. Where there are many, whole tables are summed in float64.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ from mrbench.search.gpu.best import HELD, DeviceBest
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.counts import DeviceCounts
 
-QUERIES = 4096  # in one product at most
-MOMENTS = 1 << 22  # numbers of the candidates whose mean and covariance are summed at a time
+QUERIES = 4096  # most queries in one product
+MOMENTS = 1 << 22  # numbers of the candidates that are summed at a time for mean and covariance
 
 
 class DevicePool:
-    """Candidates that are searched on a device of torch.
+    """Searches candidates on a device of torch.
 
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
         device: Of torch, for example ``cuda``.
-        position: The order of the tied: position of each candidate, each once; None takes the rows.
-        weights: How often each candidate counts; None counts each once.
+        position: Position of each candidate in the pool, which orders ties; None takes the rows.
+        weights: Copies of each candidate in the pool; None takes 1 for each.
 
     Raises:
         InputError: Torch has no such device here.
@@ -41,7 +40,7 @@ class DevicePool:
         self._there = DeviceCandidates(candidates, device, position=position, weights=weights)
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
-        """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
+        """Return the scores of each query with candidates of its own: :func:`mrbench.search.exact.pair_scores`."""
         with self._there.computing():
             mine = Queries(self._there, queries)
             query = np.repeat(np.arange(len(queries)), np.diff(ends))
@@ -49,17 +48,16 @@ class DevicePool:
         return found
 
     def search(self, queries: Embeddings, depth: int, values: Scores | None = None) -> tuple[Ints, Scores, Ints, Ints]:
-        """Find the best candidates of every query, and count how many score above each of some values, and the same.
+        """Find the best candidates, and count the candidates that score higher than some values, and the same.
 
         Args:
             queries: Unit vectors, shape ``(num_queries, dimension)``.
-            depth: Candidates wanted per query, at most as many as there are; 0 counts only.
-            values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity;
-                None counts none.
+            depth: Candidates wanted per query, at most the size of the pool; 0 counts only.
+            values: Scores to count at, shape ``(num_queries, num_values)``, padded with infinity; None counts nothing.
 
         Returns:
-            Places and scores of the best, by falling score, the tied by position, both of shape ``(num_queries, depth)``;
-            how many candidates score higher than each value, and how many the same.
+            Positions and scores of the best, by falling score, ties by position, shape ``(num_queries, depth)``; and
+            the numbers of candidates that score higher than each value, and the same.
         """
         values = np.empty((len(queries), 0), dtype=np.float32) if values is None else values
         positions, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
@@ -78,15 +76,15 @@ class DevicePool:
         return positions, scores, counts[0], counts[1]
 
     def block(self, number: int, threads: int, depth: int) -> int:
-        """Return how many queries to ask at a time, whatever their number: one thread asks."""
+        """Return the number of queries in a block; one thread asks for all blocks."""
         return self._block(depth)
 
     def _block(self, depth: int) -> int:
-        """Return how many queries are searched at a time: fewer for a great depth, since so much is held of each."""
+        """Return the number of queries searched at a time: fewer for a great depth, as each holds more candidates."""
         return max(1, min(QUERIES, self._there.table // (8 * depth + 2 * HELD)))
 
     def moments(self, queries: Embeddings) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores, in float64; see :mod:`mrbench.search.moments`."""
+        """Return mean and standard deviation of each query's scores, in float64; see :mod:`mrbench.search.moments`."""
         dimension = self._there.host.shape[1]
         few = len(queries) < dimension
         number = len(self._there.host) if self._there.weights is None else int(self._there.weights.sum())
@@ -112,7 +110,7 @@ class DevicePool:
         return part.double() * self._there.weights[start : start + len(part), None]
 
     def _search(self, queries: Queries, depth: int, values: Any) -> tuple[Any, Any]:
-        """Return keys of the best and both counts, on the device; None of what is not asked for."""
+        """Return the keys of the best and both counts, on the device; None for what is not wanted."""
         best = DeviceBest(self._there, queries, depth) if depth else None
         counts = DeviceCounts(self._there, queries, values) if values.shape[1] else None
         guessed = best is not None and best.guess()

@@ -237,7 +237,7 @@ def test_a_malformed_run_is_refused(folder: Path, key: str, value: object, error
 def test_a_half_written_run_is_refused(folder: Path) -> None:
     path = folder / "i2t.gains.parquet"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ResultError, match=r"table of a run was altered.*i2t\.gains"):
+    with pytest.raises(ResultError, match=r"table of a run is altered.*i2t\.gains"):
         read_run(folder)
     raw = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({key: value for key, value in raw.items() if key != "files"}))
