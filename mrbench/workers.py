@@ -230,7 +230,7 @@ def _map_chunk(function: Callable[[A], B], chunk: list[A]) -> list[B]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Start workers in the block that ignore Ctrl-C. It reaches all processes, but the parent alone handles it."""
+    """Start workers in the block that ignore Ctrl-C: it reaches all processes, but only the parent handles it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -242,7 +242,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _leave_with(parent: int) -> None:
-    """End this worker when its parent ends. Its queue cannot show that, since the worker holds the other end open too."""
+    """End this worker when its parent ends. Its queue cannot show that: the worker holds the other end open too."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -18,7 +18,8 @@ def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> Image
     """Return the image root: the folder that the user names, else the manifest's if it lies in the benchmark folder."""
     if named is not None:
         if not named.is_dir():
-            raise BenchmarkError("the image folder is missing", where="--image-root", got=str(named))
+            hint = "--image-root FOLDER names the folder of the images"
+            raise BenchmarkError("the image folder is missing", where="--image-root", got=str(named), hint=hint)
         return ImageRoot.below(named)
     if manifest.image_root is None:
         return ImageRoot()
@@ -87,4 +88,5 @@ def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
         if size != entry.bytes:
             raise BenchmarkError("a data file has another size", where=path, got=size, accepted=f"{entry.bytes} bytes")
         if verify and (found := sha256_file(path)) != entry.sha256:
-            raise BenchmarkError("a data file was altered", where=path, got=found, accepted=entry.sha256)
+            hint = "build or download the benchmark again"
+            raise BenchmarkError("a data file is altered", where=path, got=found, accepted=entry.sha256, hint=hint)

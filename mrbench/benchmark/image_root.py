@@ -61,7 +61,8 @@ class ImageRoot:
         if data is not None:
             return ImageData(data, sha256)
         if not name:
-            raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two")
+            hint = "mrbench validate DIR"
+            raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two", hint=hint)
         return ImageFile(self.resolve(name), self.relative(name), sha256)
 
     def resolve(self, name: str) -> Path:
@@ -83,7 +84,7 @@ class ImageRoot:
                 hint=f"--image-root {shlex.quote(str(self.path))}",
             )
         if "\x00" in name:
-            raise BenchmarkError("an image path holds a zero byte", got=name)
+            raise BenchmarkError("an image path holds a zero byte", got=name, hint="mrbench validate DIR")
         below = self.relative(name)
         if ".." in PurePosixPath(below).parts:
             below = os.path.normpath(below)  # `sub/../a.png` stays in the folder

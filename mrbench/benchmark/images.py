@@ -40,14 +40,19 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
             opened = Image.open(io.BytesIO(image.data), formats=FORMATS)
         if opened.width * opened.height > MAX_PIXELS:
             raise BenchmarkError(
-                "image too large", where=where, got=f"{opened.width}x{opened.height}", accepted=f"{MAX_PIXELS} pixels"
+                "the image is too large",
+                where=where,
+                got=f"{opened.width}x{opened.height}",
+                accepted=f"{MAX_PIXELS} pixels",
+                hint="make it smaller",
             )
         if max(opened.size) > MAX_RATIO * min(opened.size):
             raise BenchmarkError(
-                "image too long and narrow",
+                "the image is too long and narrow",
                 where=where,
                 got=f"{opened.width}x{opened.height}",
                 accepted=f"a side at most {MAX_RATIO} times the other",
+                hint="crop it",
             )
         stored = opened.tile[0][3] if opened.tile else None  # known until the pixels are read
         opened.load()

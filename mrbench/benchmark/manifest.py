@@ -155,7 +155,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         manifest = _parse(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BenchmarkError("malformed manifest", where=path, got=f"{type(error).__name__}: {error}") from error
+        got, hint = f"{type(error).__name__}: {error}", "docs/reference/format.md has the form of a manifest"
+        raise BenchmarkError("malformed manifest", where=path, got=got, hint=hint) from error
     _check_names(manifest, path)
     return manifest
 

@@ -99,7 +99,10 @@ def evaluate(
             raise InputError(f"malformed {option}", got=value, accepted="a whole number, 1 or more")
     _check_apart(benchmark, output=output, cache=cache)
     if cache is not None and _inside(cache, output):
-        raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
+        hint = "choose another --cache"
+        raise InputError(
+            "the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside", hint=hint
+        )
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
@@ -158,6 +161,7 @@ def _laid(overlay: Overlay | None, pools: dict[str, TaskPool]) -> dict[str, Over
             where=overlay.name,
             got=first,
             accepted=f"ids as {next(iter(pools.values())).query_ids[0]}",
+            hint="use the ids of the benchmark's queries and candidates in the overlay, or evaluate other --tasks",
         )
     return laid
 
@@ -178,6 +182,7 @@ def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
                 where=benchmark.folder,
                 got=str(path),
                 accepted="a folder outside",
+                hint=f"choose another --{name}",
             )
 
 
@@ -242,7 +247,8 @@ def _source(
     if not isinstance(model, VectorFolder):
         return ModelSource(model, benchmark, split, store, instruction)
     if instruction is not None:
-        raise InputError("vectors computed elsewhere take no instruction", where=model.name, got=instruction)
+        hint = "leave out --instruction"
+        raise InputError("vectors computed elsewhere take no instruction", where=model.name, got=instruction, hint=hint)
     return VectorSource(model, benchmark, split)
 
 
@@ -328,6 +334,7 @@ def check_together(folder: Path, written: Result, run: Run) -> None:
                 where=folder,
                 got=getattr(written, name),
                 accepted=getattr(run, name),
+                hint="evaluate again",
             )
     for name, task in written.tasks.items():
         has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
@@ -355,7 +362,8 @@ def _chosen_tasks(
 ) -> list[str]:
     _check_model(model)
     if not benchmark.task_names:
-        raise BenchmarkError("the benchmark has no task", where=benchmark.folder)
+        hint = f"mrbench datasets check {benchmark.folder}"
+        raise BenchmarkError("the benchmark has no task", where=benchmark.folder, hint=hint)
     if tasks is not None and not tasks:
         raise InputError("no task", accepted=", ".join(benchmark.task_names))
     wanted = benchmark.task_names if tasks is None else tasks

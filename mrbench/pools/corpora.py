@@ -30,7 +30,8 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
         raise InputError("unknown pool", got=pool, accepted=", ".join(POOLS))
     definition = benchmark.task(task)
     if split not in benchmark.splits:
-        raise InputError("unknown split", where=benchmark.folder, got=split, accepted=", ".join(benchmark.splits))
+        accepted = ", ".join(benchmark.splits)
+        raise InputError("unknown split", where=benchmark.folder, got=split, accepted=accepted, hint="--split")
     own = [name for name in definition.own_corpora if benchmark.count("corpus", name, split)]
     if not own or not benchmark.count("queries", task, split):
         lacking = [f"queries/{task}-{split}"] if own else [f"corpus/{n}-{split}" for n in definition.own_corpora]

@@ -24,7 +24,8 @@ def read_ids(column: pa.ChunkedArray, where: str) -> Names:
     ids = column.to_pylist()
     for name in ids:
         if not is_id(name):
-            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM)
+            hint = "mrbench datasets check SPEC"
+            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM, hint=hint)
     return np.array(ids, dtype=np.str_)
 
 
@@ -36,7 +37,8 @@ def check_unique(sorted_ids: Names, where: str) -> None:
     """
     same = sorted_ids[1:] == sorted_ids[:-1]
     if same.any():
-        raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]))
+        hint = "mrbench datasets check SPEC"
+        raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]), hint=hint)
 
 
 def sample(ids: Names, limit: int | None, seed: int) -> Ints:

@@ -47,10 +47,11 @@ class Overlay:
         """
         if not isinstance(pool.judgements, Listed):
             raise InputError(
-                "the judgements of a task are complete: nothing can be laid over them",
+                "an overlay cannot change complete judgements",
                 where=pool.task,
                 got=self.name,
-                accepted="tasks whose judgements are listed",
+                accepted="tasks with partial judgements",
+                hint="leave this task out with --tasks",
             )
         order = np.argsort(pool.query_ids)
         at = find(pool.query_ids[order], self.query)
@@ -68,6 +69,7 @@ class Overlay:
                 "two judgements of one pair differ",
                 where=f"{self.name}, {self.query[row]} {self.candidate[row]}",
                 accepted="one judgement of each pair",
+                hint="remove one of the two rows",
             )
         rows = some[first]
         names, counts = np.unique(self.origin[rows], return_counts=True)

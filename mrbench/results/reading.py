@@ -34,7 +34,8 @@ def read_result(path: Path) -> Result:
     try:
         return _parse(raw)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ResultError("malformed result file", where=path, got=f"{type(error).__name__}: {error}") from error
+        got, hint = f"{type(error).__name__}: {error}", "evaluate again"
+        raise ResultError("malformed result file", where=path, got=got, hint=hint) from error
 
 
 def difference(written: Result, computed: Result, *, overlay: bool = True) -> str | None:

@@ -243,9 +243,9 @@ def read_table(folder: Path, task: str, table: str, digests: dict[str, str]) -> 
         found = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
         found.validate(full=True)  # names that are not UTF-8
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
+        raise ResultError("unreadable table of a run", where=path, got=str(error), hint="evaluate again") from error
     if any(column.null_count for column in found.columns):
-        raise ResultError("a table of a run has empty cells", where=path)
+        raise ResultError("a table of a run has empty cells", where=path, hint="evaluate again")
     return found
 
 

@@ -72,7 +72,8 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         )
     score = table["score"].to_numpy()
     if not np.isfinite(score).all():
-        raise ResultError("a score is not a number", where=f"{where}, {pool.query_ids[query[~np.isfinite(score)][0]]}")
+        name = pool.query_ids[query[~np.isfinite(score)][0]]
+        raise ResultError("a score is not a number", where=f"{where}, {name}", hint="evaluate again")
     key = query
     if "corpus-id" in table.column_names:
         known = _positions(table, "corpus-id", pool, where, "the run has a candidate that is not in the pool")
@@ -88,7 +89,7 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         counts = {column: values[order] for column, values in counts.items()}
     rows = Rows(name, query, key, score, counts)
     if "corpus-id" in table.column_names and not rows.unique:
-        raise ResultError("the run has a candidate twice", where=where)
+        raise ResultError("the run has a candidate twice", where=where, hint="evaluate again")
     return rows
 
 
@@ -100,7 +101,7 @@ def _positions(table: pa.Table, column: str, pool: TaskPool, where: str, strange
         return at
     at = pc.index_in(named.dictionary, pool.names[column]).fill_null(-1).to_numpy().astype(np.int64)[at]
     if (at < 0).any():
-        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py())
+        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py(), hint="evaluate again")
     return at
 
 
@@ -164,7 +165,10 @@ def check_positive_ranks(run: dict[str, Rows], score: Floats, above: Ints, tied:
         if not right.all():
             query = pool.query_ids[int(np.argmin(right))]
             raise ResultError(
-                "the run contradicts itself", where=f"{pool.task}, queries, {query}", accepted="the ranks of the run"
+                "the run contradicts itself",
+                where=f"{pool.task}, queries, {query}",
+                accepted="the ranks of the run",
+                hint="evaluate again",
             )
 
 
@@ -225,4 +229,5 @@ def _tie_groups(query: Ints, score: Scores) -> Ints:
 def _agree(agrees: np.ndarray[Any, np.dtype[np.bool_]], rows: Rows, pool: TaskPool, *, accepted: str) -> None:
     if not agrees.all():
         query = pool.query_ids[rows.query[int(np.argmin(agrees))]]
-        raise ResultError("the run contradicts itself", where=f"{pool.task}, {rows.name}, {query}", accepted=accepted)
+        where = f"{pool.task}, {rows.name}, {query}"
+        raise ResultError("the run contradicts itself", where=where, accepted=accepted, hint="evaluate again")

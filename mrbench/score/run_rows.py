@@ -124,11 +124,11 @@ def _in_order(table: pa.Table, names: list[str], expected: list[Any], where: str
     order = np.argsort(found)
     twice = found[order][1:][found[order][1:] == found[order][:-1]]
     if len(twice):
-        raise ResultError("a row of the run is there twice", where=where, got=_said(twice[0]))
+        raise ResultError("the run has a row twice", where=where, got=_said(twice[0]), hint="evaluate again")
     if len(found):
         strangers = found[find(np.sort(wanted), found) < 0] if len(wanted) else found
         if len(strangers):
-            raise ResultError("the run has a query that was not asked", where=where, got=_said(strangers[0]))
+            raise ResultError("the run has an unknown row", where=where, got=_said(strangers[0]), hint="evaluate again")
     at = find(found[order], wanted) if len(found) else np.full(len(wanted), -1)
     if (at < 0).any():
         raise ResultError(
@@ -152,5 +152,8 @@ def _expect(right: np.ndarray[Any, Any], table: pa.Table, pool: TaskPool, what: 
         row = table.slice(int(np.argmin(right)), 1).to_pylist()[0]
         names = column.split(", ")
         raise ResultError(
-            f"{column} out of range", where=f"{pool.task}, {what}, {row['query-id']}", got=[row[n] for n in names]
+            f"{column} is out of range",
+            where=f"{pool.task}, {what}, {row['query-id']}",
+            got=[row[n] for n in names],
+            hint="evaluate again",
         )

@@ -52,6 +52,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             where=benchmark.folder,
             got=run.benchmark["digest"],
             accepted=benchmark.digest,
+            hint="name the benchmark that the run was made on, or evaluate again",
         )
     split, pool_name = run.benchmark["split"], run.benchmark["pool"]
     results = {}
@@ -276,4 +277,5 @@ def _check_relevant(relevant: Rows, pool: TaskPool) -> None:
     differ = np.setxor1d(relevant.key, query * len(pool.candidate_ids) + position)
     if len(differ):
         name = pool.query_ids[differ[0] // len(pool.candidate_ids)]
-        raise ResultError("the relevant candidates are not the benchmark's", where=f"{pool.task}, relevant, {name}")
+        where = f"{pool.task}, relevant, {name}"
+        raise ResultError("the relevant candidates are not the benchmark's", where=where, hint="evaluate again")

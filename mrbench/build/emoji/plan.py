@@ -83,7 +83,7 @@ class Planner:
         return self._twice(plan, wanted)
 
     def _twice(self, plan: Callable[[], list[PlannedQuery]], wanted: int) -> list[PlannedQuery]:
-        """Return the second of two plans: the first shows how often each grain is asked for; its neighbours follow that."""
+        """Plan twice and return the second plan, whose neighbours follow how often the first asks for each grain."""
         for pool in (self._pictures, self._sentences):
             pool.asked.clear()
         first = plan()[:wanted]
@@ -230,7 +230,7 @@ class Planner:
         ]
 
     def _changes(self, item: Item, kind: str, rng: random.Random) -> tuple[str, ...]:
-        """Return the types to change: this one, or in half of the queries with another if there is a reference for both.
+        """Return the types to change: this one, in half of the queries with another if a reference fits both.
 
         The text must fit many pictures; otherwise it would suffice to find the answer.
         """

@@ -124,7 +124,7 @@ class Pool:
             return None
         chosen = []
         for kind, rung in near.items():
-            # A value of many candidates stands on many rungs, so it is drawn the less from each.
+            # A value of many candidates is in many ladders, so it gets less weight in each.
             values = [(kind, other.values[kind]) for other in rung]
             weights = [(self.asked[value] + _UNASKED) / self._keeping[(value,)] for value in values]
             (drawn,) = rng.choices(rung, weights)
@@ -132,7 +132,7 @@ class Pool:
         rungs = [[o for o, d in self._compared(item) if len(d) == off] for off in range(2, len(item.key) + 1)]
         chosen += [first if first in rung else rng.choice(rung) for rung in rungs if rung]
         taken = {item.key, *(other.key for other in chosen)}
-        # A picture with one grain more or less is no fair random negative: to a person it may show the same.
+        # A picture with one grain more or less is no fair random negative: people may see the same in it.
         grains, least = frozenset(item.key), len(item.key) - 1
         far = [
             other

@@ -94,7 +94,7 @@ class SplitScenes:
         self._shown: Counter[tuple[str, str]] = Counter()
 
     def has(self, scene: Scene) -> bool:
-        """Whether the scene's hash puts it into this split."""
+        """Return whether the scene's hash puts it into this split."""
         return self._shares.split_of(grains_of(scene)) == self._split
 
     def stream(self, purpose: str, weights: Mapping[tuple[str, ...], float]) -> Iterator[Scene]:
