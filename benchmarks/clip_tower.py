@@ -1,8 +1,8 @@
-"""CLIP's towers on a CPU: stock, with texts that share prefixes, with the fused quick GELU, and with both.
+"""CLIP's text tower on a CPU: as transformers runs it, and with what texts begin with alike computed once.
 
 A CLIP ViT-B/32 of random weights embeds a block of the distinct texts of benchmarks, in the order in which the engine
-gives them to a model, and pictures of random colours. Variants run in turn, there and back, in one process. CPU time is
-that of all threads; read the ratios.
+gives them to a model. The two ways run in turn, there and back, in one process. CPU time is that of all threads; read
+the ratios.
 
 pip install -e '.[benchmark,models]' && python benchmarks/clip_tower.py emoji scenes captions:FOLDER/captions.jsonl
 """
@@ -15,24 +15,20 @@ import statistics
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
-from encoding import opened, pictures, write_clip
+from encoding import write_clip
 from peers import machine, record, write_records
 
 from mrbench.benchmark import Benchmark
 from mrbench.encode.batches import in_order
 from mrbench.models.dual_encoder import DualEncoder
-from mrbench.models.pretrained import load_transformer
 from mrbench.models.protocol import Item
-from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.sources.open import open_benchmark
-
-TEXT_WAYS = {"stock": (False, False), "prefixes": (True, False), "quick GELU": (False, True), "both": (True, True)}
-IMAGE_WAYS = {name: TEXT_WAYS[name] for name in ("stock", "quick GELU")}
 
 
 def texts_of(benchmark: Benchmark, split: str, number: int) -> list[str]:
@@ -46,18 +42,11 @@ def texts_of(benchmark: Benchmark, split: str, number: int) -> list[str]:
     return ordered[start : start + number]
 
 
-def ways_of(model: DualEncoder, folder: str) -> dict[bool, torch.nn.Module]:
-    """Return the network with stock MLPs and with fused ones."""
-    stock, fused = (load_transformer(folder, dtype=torch.float32) for _ in range(2))
-    use_quick_mlps(fused)
-    return {False: stock, True: fused}
+def compare(what: str, model: DualEncoder, items: list, rounds: int) -> None:
+    ways = {"stock": None, "prefixes": model.faster_texts}
 
-
-def compare(
-    what: str, model: DualEncoder, networks: dict[bool, torch.nn.Module], items: list, ways: dict, rounds: int
-) -> None:
-    def run(way: tuple[bool, bool]) -> np.ndarray:
-        model.shares_prefixes, model.module = way[0], networks[way[1]]
+    def run(way: Callable | None) -> np.ndarray:
+        model.faster_texts = way
         return model.embed_candidates(items)
 
     wall: dict[str, list[float]] = {name: [] for name in ways}
@@ -83,15 +72,12 @@ def compare(
 def timed(asked: argparse.Namespace, sets: dict[str, list[str]], folder: str) -> None:
     write_clip(Path(folder), [text for texts in sets.values() for text in texts])
     model = DualEncoder(folder, device="cpu")
-    if not model.shares_prefixes:
+    if model.faster_texts is None:
         raise SystemExit("the checkpoint does not share prefixes: nothing to compare")
-    networks = ways_of(model, folder)
+    faster = model.faster_texts
     for name, texts in sets.items():
-        items = [Item(text) for text in texts]
-        compare(f"{len(texts)} texts of {name}", model, networks, items, TEXT_WAYS, asked.rounds)
-    shown: list[Item] = [Item(image=image) for image in opened(pictures(asked.images, np.random.default_rng(0)))]
-    if shown:
-        compare(f"{len(shown)} pictures", model, networks, shown, IMAGE_WAYS, asked.rounds)
+        model.faster_texts = faster
+        compare(f"{len(texts)} texts of {name}", model, [Item(text) for text in texts], asked.rounds)
 
 
 def main() -> None:
@@ -101,7 +87,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmarks", nargs="*", help="folders or specs whose texts are taken")
     parser.add_argument("--texts", type=int, default=512, help="of each benchmark; the engine gives a model 512")
-    parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()

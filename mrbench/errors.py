@@ -11,6 +11,7 @@ import re
 
 HIDDEN = "[hidden]"
 _USERS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))[^\s@]*)@")
+_OPTIONS = re.compile(r"(#[^\s?#]+\?)([^\s;'\"]+)")  # of a model behind an API
 _SECRETS = re.compile(r"([?&][\w-]*(?:key|token|secret|passw(?:or)?d|auth)[\w-]*=)([^&\s;'\"#]+)", re.IGNORECASE)
 
 
@@ -23,7 +24,22 @@ def redacted(text: str) -> str:
     'openai:http://[hidden]@host/v1#m@2?api_key=[hidden]&batch=8'
     """
     text = _USERS.sub(f"{HIDDEN}@", text)
+    text = _OPTIONS.sub(lambda found: found[1] + _without_words(found[2]), text)
     return _SECRETS.sub(lambda found: found[0] if found[2] in os.environ else found[1] + HIDDEN, text)
+
+
+def redacted_spec(spec: str) -> str:
+    """Return the spec of a model without what may be a secret, a bare word among its options too.
+
+    >>> redacted_spec("openai:http://host/v1#m?query=find: {text}&sk-1")
+    'openai:http://host/v1#m?query=find: {text}&[hidden]'
+    """
+    place, mark, options = spec.rpartition("?")
+    return redacted(place + mark + (_without_words(options) if mark else options))
+
+
+def _without_words(options: str) -> str:
+    return "&".join(part if "=" in part or not part else HIDDEN for part in options.split("&"))
 
 
 class MRBenchError(Exception):
@@ -75,6 +91,10 @@ class OutputError(MRBenchError):
 
 class BenchmarkError(MRBenchError):
     """A benchmark folder is missing, incomplete, altered or malformed."""
+
+
+class NothingToScoreError(BenchmarkError):
+    """A task has no query or no candidate in this split, or no query has a relevant candidate in the pool."""
 
 
 class FormatVersionError(BenchmarkError):

@@ -35,6 +35,7 @@ COMMANDS = (
     "export csv",
     "models",
     "models check",
+    "models convert",
     "models list",
     "models show",
     "train",

@@ -145,7 +145,7 @@ def _content(modality: str, open_world: bool) -> dict[str, Any]:
     if "image" in modality:
         columns |= {"image": _IMAGE, "image_sha256": _STRING}
         if open_world:
-            columns["more_images"] = _IMAGES
+            columns |= {"more_images": _IMAGES, "more_images_sha256": _STRINGS}
     return columns
 
 
@@ -184,14 +184,18 @@ NULLABLE = ("grade", "violates", "asked", "image_sha256")
 """Columns that may be empty where the value is unknown."""
 
 
+_PIXELS = ("image", "more_images", "more_images_sha256")
+
+
 def row_sha256(row: Row) -> bytes:
     """Return the digest of a row's content. A picture counts by the digest of its pixels, not by its encoding."""
-    content = {name: value for name, value in row.items() if name not in ("image", "more_images")}
+    content = {name: value for name, value in row.items() if name not in _PIXELS}
     if not row.get("image_sha256", "known"):
         content["image"] = row["image"]["path"]
     if row.get("more_images"):
         content["more_images"] = [
-            image["path"] or hashlib.sha256(image["bytes"]).hexdigest() for image in row["more_images"]
+            digest or image["path"] or hashlib.sha256(image["bytes"]).hexdigest()
+            for image, digest in zip(row["more_images"], _more_digests(row), strict=True)
         ]
     return hashlib.sha256(canonical_json(content).encode()).digest()
 
@@ -231,7 +235,7 @@ def candidate_table(
         made["image"] = pa.StructArray.from_arrays(parts, fields=list(image))
         made["image_sha256"] = pa.nulls(number, pa.string())
     no_items = pa.repeat(pa.scalar(0, pa.int32()), number + 1)
-    for name in ("more_images", "grains"):
+    for name in ("more_images", "more_images_sha256", "grains"):
         if name in columns.names:
             inner = columns.field(name).type.value_type
             made[name] = pa.ListArray.from_arrays(no_items, pa.array([], inner))
@@ -298,7 +302,9 @@ def _content_row(record: Candidate | Query | Variant, open_world: bool) -> Row:
     if record.image is not None:
         row |= {"image": _image_cell(record.image), "image_sha256": record.image.sha256 or None}
         if open_world:
-            row["more_images"] = [_image_cell(image) for image in getattr(record, "more_images", ())]
+            more: tuple[AnyImage, ...] = getattr(record, "more_images", ())
+            row["more_images"] = [_image_cell(image) for image in more]
+            row["more_images_sha256"] = [image.sha256 for image in more]
     return row
 
 
@@ -383,7 +389,22 @@ def _row_image(row: Row, images: ImageRoot) -> AnyImage | None:
 
 
 def _more_images(row: Row, images: ImageRoot) -> tuple[AnyImage, ...]:
-    return tuple(images.image(image["bytes"], image["path"], "") for image in row.get("more_images") or ())
+    pairs = zip(row.get("more_images") or (), _more_digests(row), strict=True)
+    return tuple(images.image(image["bytes"], image["path"], digest) for image, digest in pairs)
+
+
+def _more_digests(row: Row) -> list[str]:
+    """Return the digest of each further image; empty where it is not known, as in folders of before.
+
+    Raises:
+        BenchmarkError: There are not as many digests as images.
+    """
+    number = len(row.get("more_images") or ())
+    digests: list[str] = row.get("more_images_sha256") or [""] * number
+    if len(digests) != number:
+        got = f"{len(digests)} digests of {number} images"
+        raise BenchmarkError("a record has another number of digests than of images", where=row["id"], got=got)
+    return digests
 
 
 RowReader = Callable[[Row, ImageRoot], Any]

@@ -87,7 +87,13 @@ def evaluate(
     ] = None,
     instruction: Annotated[
         str | None,
-        typer.Option("--instruction", help="One for all queries, instead of their own.", show_default=False),
+        typer.Option(
+            "--instruction",
+            metavar="TEXT|N|all",
+            help="A text for all queries; or wording N of the data set's own, from 0; or all: each wording in turn, "
+            "with mean and spread. [default: each query's own]",
+            show_default=False,
+        ),
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=10, help="Candidates per query kept in the run.")] = 100,
     batch_size: Annotated[

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mrbench.cli.common import command_line
 from mrbench.cli.model_choices import ModelChoice
-from mrbench.errors import MRBenchError, OutputError, out_of_memory, redacted
+from mrbench.errors import MRBenchError, OutputError, out_of_memory, redacted_spec
 from mrbench.files import short_name
 from mrbench.workers import cores
 
@@ -48,7 +48,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `--json` prints it for several models."""
-        found: dict[str, Any] = {"model": redacted(self.choice.model), "status": self.status}
+        found: dict[str, Any] = {"model": redacted_spec(self.choice.model), "status": self.status}
         found |= {"folder": str(self.target)} if self.target else {}
         found |= {"error": self.error} if self.error else {}
         return found | ({"result": self.result.to_json()} if self.result else {})

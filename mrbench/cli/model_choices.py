@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mrbench.errors import InputError, redacted
+from mrbench.errors import InputError, redacted, redacted_spec
 
 _TYPES: dict[str, type] = {
     "model": str,
@@ -45,7 +45,7 @@ class ModelChoice:
     @property
     def label(self) -> str:
         """What messages call it; no secret that the user typed is in it."""
-        return redacted(self.name or self.model)
+        return redacted(self.name) if self.name else redacted_spec(self.model)
 
 
 def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None, **common: Any) -> list[ModelChoice]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -109,6 +111,34 @@ def show(
     for name, value in said.items():
         shown = "; ".join(value) if isinstance(value, list) else str(value)
         say(f"{name:<{width}}  {shown or 'none'}")
+
+
+@app.command("convert")
+def convert(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder, a hub id, or one file of weights.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, new or empty.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Write a checkpoint whose weights are pickles again, with safetensors: no other command reads a pickle.
+
+    A pickle can run code when it is read. Here tensors alone are read of it (torch.load with weights_only).
+
+    Example: mrbench models convert old-clip --output old-clip-safetensors
+    """
+    from mrbench.models.other_adapter import adapters_of
+    from mrbench.models.pickles import convert as run
+
+    done = run(source, output)
+    if as_json:
+        print_json({"folder": str(done.folder), "weights": list(done.weights), "left_out": list(done.left)})
+        return
+    say(f"{done.folder}: {', '.join(done.weights)}")
+    if done.left:
+        say(f"left out, since they are no weights by a known name: {', '.join(done.left)}")
+    for prefix in adapters_of(done.folder)[:1]:
+        say(f"next: mrbench models check {shlex.quote(f'{prefix}:{done.folder}')}")
 
 
 def _said(model: Any) -> dict[str, Any]:

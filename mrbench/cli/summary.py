@@ -83,11 +83,12 @@ def _overlay(part: TaskResult) -> Iterator[str]:
         return
     gone = over["without_relevant"]
     left = f"; {counted(gone, 'query has', 'queries have')} no relevant candidate any more" if gone else ""
-    yield f"with {over['name']} (without): {over['changed']:,} of {over['pairs']:,} pairs change{left}"
-    yield f"  all {over['queries']:,} queries: {_compared(over['scores'], part.scores)}"
+    yield f"with {over['name']} (without): {over['changed']:,} of {counted(over['pairs'], 'pair')} changed{left}"
+    yield f"  over {counted(over['queries'], 'query', 'queries')}: {_compared(over['scores'], part.scores)}"
     judged = over["judged_queries"]
     if judged["queries"] not in (0, over["queries"]):
-        yield f"  the {judged['queries']:,} queries that it judges: {_compared(judged['with'], judged['without'])}"
+        number = counted(judged["queries"], "query", "queries")
+        yield f"  over the {number} that it judges: {_compared(judged['with'], judged['without'])}"
 
 
 def _compared(with_it: Mapping[str, float], without: Mapping[str, float]) -> str:

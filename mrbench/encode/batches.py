@@ -19,7 +19,7 @@ from mrbench.workers import is_of_script, ordered_map, processes
 
 BATCH = 256  # images in a batch
 FIRST_IMAGES = 32  # images in a CPU's first batch, so that the network starts sooner
-TEXTS = 512  # texts in a batch for a CPU: more texts share more prefixes, which CLIP's adapter computes once
+TEXTS = 512  # texts in a batch for a CPU: a model may order the texts of a batch as it likes
 GPU_TEXTS = 1024  # texts in a batch for a GPU: launching a pass takes the same time for few as for many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,7 @@ import numpy as np
 
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource, open_store
-from mrbench.errors import BenchmarkError, InputError, ModelError, ResultError
+from mrbench.errors import BenchmarkError, InputError, ModelError, NothingToScoreError, ResultError
 from mrbench.evaluation.describe import describe
 from mrbench.evaluation.environment import environment
 from mrbench.evaluation.specs import loaded, opened
@@ -64,7 +65,8 @@ def evaluate(
         benchmark: The benchmark, or its spec: a folder, or ``SOURCE:PLACE``.
         model: The model, or its spec, as ``mrbench models`` lists them.
         output: The folder to write: ``result.json``, ``run.json`` and the tables of the run.
-        tasks: Some of the benchmark's tasks; None takes all. A task that the model cannot take is "not supported".
+        tasks: Some of the benchmark's tasks; None takes all. A task that the model cannot take is "not supported", and
+            so is one in which no query has a relevant candidate, where there are others.
         split: One of the benchmark's splits; None takes test, else validation, else train.
         pool: ``task``: candidates of the task's modality; ``union``: of all modalities.
         limit: Number of queries per task, 1 or more, sampled by the seed. The pool is cut too: to the candidates that
@@ -87,7 +89,7 @@ def evaluate(
             either is in the benchmark folder; or the overlay concerns no task, or a task with complete judgements.
         OutputError: The folder cannot be written, or holds something else.
         ModelError: The model returned embeddings that cannot be scored.
-        BenchmarkError: The benchmark is malformed, or an image cannot be decoded.
+        BenchmarkError: The benchmark is malformed, or an image cannot be decoded; or no task has anything to score.
     """
     started, clock = datetime.now(UTC), perf_counter()
     output, cache = Path(output), None if cache is None else Path(cache)
@@ -262,14 +264,27 @@ def _pools(
     limit: int | None,
     seed: int,
 ) -> tuple[dict[str, str], dict[str, TaskPool]]:
-    """Return for each task the reason why the model cannot take it, empty if it can; and the pools of those it can."""
-    reasons = {
-        task: _why_not(model, benchmark.task(task), pool_modalities(benchmark, task, split, pool)) for task in tasks
-    }
-    able = [task for task, reason in reasons.items() if not reason]
+    """Return for each task the reason why the model cannot take it, empty if it can; and the pools of those it can.
+
+    Raises:
+        NothingToScoreError: No task has anything to score.
+    """
     distractors = None if limit is None else DISTRACTORS
     load = partial(load_pool, benchmark, split=split, pool=pool, limit=limit, distractors=distractors, seed=seed)
-    return reasons, {task: load(task) for task in able}
+    reasons: dict[str, str] = {}
+    pools: dict[str, TaskPool] = {}
+    empty: list[NothingToScoreError] = []
+    for task in tasks:
+        try:
+            reasons[task] = _why_not(model, benchmark.task(task), pool_modalities(benchmark, task, split, pool))
+            if not reasons[task]:
+                pools[task] = load(task)
+        except NothingToScoreError as error:  # the other tasks have a right to their scores
+            reasons[task] = str(error)
+            empty.append(error)
+    if empty and len(empty) == len(tasks):
+        raise empty[0]
+    return reasons, pools
 
 
 def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: Overlay | None = None) -> Result:
@@ -368,7 +383,8 @@ def _chosen_tasks(
         raise InputError("no task", accepted=", ".join(benchmark.task_names))
     wanted = benchmark.task_names if tasks is None else tasks
     for task in wanted:
-        pool_modalities(benchmark, task, split, pool)  # raises on an unknown name
+        with suppress(NothingToScoreError):
+            pool_modalities(benchmark, task, split, pool)  # raises on an unknown name
     return [task for task in benchmark.task_names if task in wanted]
 
 

@@ -129,6 +129,7 @@ class Row:
         group: Letters; models that share one cannot be told apart.
         cut: How many texts it did not read to their end, a sentence for each task with any.
         places: Its place on each task.
+        overlaid: The main measure with further judgements laid over, and without, a sentence for each task with any.
         dtype: The number format of its weights, empty where the result does not say it.
     """
 
@@ -147,6 +148,7 @@ class Row:
     cut: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
     dtype: str = ""
+    overlaid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

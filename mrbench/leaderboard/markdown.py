@@ -19,6 +19,7 @@ from mrbench.leaderboard.wording import (
     measure,
     one_part,
     open_tasks,
+    overlays,
     sensitivity,
     span,
     sureness,
@@ -68,6 +69,10 @@ def _board(board: Board) -> Iterable[str]:
     if text := cut_texts(board):
         yield from ("### Cut texts", "", text, "")
         yield from (f"- **{escape(row.label)}**, {escape(line)}" for row in board.rows for line in row.cut)
+        yield ""
+    if text := overlays(board):
+        yield from ("### With further judgements", "", text, "")
+        yield from (f"- **{escape(row.label)}**, {escape(line)}" for row in board.rows for line in row.overlaid)
         yield ""
     if board.confusion:
         yield from ("### What the first result loses", "", confusion(), "")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mrbench.errors import ResultError
 from mrbench.files import FETCH, absent_content, walk_files
+from mrbench.leaderboard.overlays import with_overlay
 from mrbench.leaderboard.standings import contestant
 from mrbench.results import FORMAT, Results, model_key, read_result
 
@@ -26,7 +27,8 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
         paths: A file or folder, or several.
 
     Returns:
-        The results, in the order of the paths, those of a folder in the order of their names.
+        The results, in the order of the paths, those of a folder in the order of their names. Of two of a model that
+        differ in an overlay alone, the one with it is kept: it holds the scores without it too.
 
     Raises:
         ResultError: A path does not exist or cannot be read, a link leads to nothing, a file is malformed, there is no
@@ -37,22 +39,27 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
     named = [paths] if isinstance(paths, str | Path) else paths
     results = Results()
     seen: set[str] = set()
-    holders: dict[tuple[str | int, ...], Path] = {}
+    holders: dict[tuple[str | int, ...], tuple[Path, int]] = {}
     for file in (file for path in named for file in _files(Path(path))):
         real = os.path.realpath(file)
         if real in seen:
             continue
         seen.add(real)
         result = read_result(file)
-        first = holders.setdefault(contestant(result), file)
-        if first != file:
+        first, at = holders.setdefault(contestant(result), (file, len(results)))
+        if first == file:
+            results.append(result)
+            continue
+        kept = with_overlay(results[at], result)
+        if kept is None:
+            both = all(any(part.overlay for part in one.tasks.values()) for one in (results[at], result))
             raise ResultError(
-                "two files hold results of one model on one benchmark",
+                f"two files hold results of one model on one benchmark{', each with an overlay' if both else ''}",
                 where=f"{first} and {file}",
                 got=" ".join(str(part) for part in model_key(result.model) if part),
                 hint="name only one of them",
             )
-        results.append(result)
+        results[at] = kept
     if not results:
         raise ResultError(
             "no result file found", where=", ".join(map(str, named)) or None, hint="mrbench evaluate DIR --model NAME"

@@ -20,6 +20,7 @@ from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.composed_shortcuts import one_part
 from mrbench.leaderboard.data import Board, Cell, Row, TaskHead, is_control, shown_variant
+from mrbench.leaderboard.overlays import overlaid, with_overlay
 from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
@@ -48,13 +49,13 @@ def boards_with_results(results: Sequence[Result], *, allow_limited: bool = Fals
         allow_limited: Take results that were cut to a number of queries; they get boards of their own.
 
     Raises:
-        ResultError: No result; a cut result without leave; two results of one model on one benchmark; results of one
-            benchmark that disagree on its size.
+        ResultError: No result; a cut result without leave; two results of one model on one benchmark, but for one with
+            an overlay and one without, of which the first is kept; results of one benchmark that disagree on its size.
     """
     if not results:
         raise ResultError("no result to show", hint="mrbench evaluate DIR --model NAME")
     groups: dict[tuple[str | int, ...], list[Result]] = {}
-    seen: set[tuple[str | int, ...]] = set()
+    seen: dict[tuple[str | int, ...], Result] = {}
     for result in results:
         where = f"{result.model['name']} on {result.benchmark['name']}, {result.benchmark['split']}"
         if result.limit is not None and not allow_limited:
@@ -64,9 +65,13 @@ def boards_with_results(results: Sequence[Result], *, allow_limited: bool = Fals
                 got=f"{result.limit} queries per task",
                 hint="evaluate without --limit, or add --allow-limited",
             )
-        if contestant(result) in seen:
-            raise ResultError("two results of one model on one benchmark", where=where)
-        seen.add(contestant(result))
+        first = seen.setdefault(contestant(result), result)
+        if first is not result:
+            kept = with_overlay(first, result)
+            if kept is None:
+                raise ResultError("two results of one model on one benchmark", where=where)
+            seen[contestant(result)] = kept
+    for result in seen.values():
         groups.setdefault(result.setting, []).append(result)
     made = [_board(sorted(group, key=contestant)) for group in groups.values()]
 
@@ -172,6 +177,7 @@ def _row(result: Result, heads: list[TaskHead], measures: list[str], label: str)
         reading="",
         facts=tuple(_facts(result).items()),
         cut=tuple(_cut(result, names)),
+        overlaid=tuple(overlaid(result, heads)),
         dtype=one_line(str(result.model.get("dtype", ""))),
     )
 
@@ -251,6 +257,7 @@ def _facts(result: Result) -> dict[str, str]:
         "device": model.get("device", ""),
         "dtype": model.get("dtype", ""),
         **({"texts cut at": f"{model['text_limit']} tokens"} if model.get("text_limit") else {}),
+        **({"code of the checkpoint": "ran, with --trust-remote-code"} if model.get("remote_code") is True else {}),
         "seed": result.seed,
         "queries per task": "all" if result.limit is None else f"cut to {result.limit}",
         "started": result.started,

@@ -16,6 +16,7 @@ from mrbench.leaderboard.wording import (
     mains,
     open_tasks,
     overall,
+    overlays,
     span,
 )
 
@@ -41,6 +42,9 @@ def terminal(board: Board) -> str:
     if said := cut_texts(board):
         cut = [[_name(row.label, row.control), text] for row in board.rows for text in row.cut]
         lines += [said, *columns(cut, 0, 1), ""]
+    if said := overlays(board):
+        over = [[_name(row.label, row.control), text] for row in board.rows for text in row.overlaid]
+        lines += [said, *columns(over, 0, 1), ""]
     return "\n".join(lines)
 
 

@@ -167,6 +167,16 @@ def cut_texts(board: Board) -> str:
     )
 
 
+def overlays(board: Board) -> str:
+    """Say what it means that further judgements were laid over, or nothing where no result has any."""
+    if not any(row.overlaid for row in board.rows):
+        return ""
+    return (
+        "With further judgements laid over those of the data set, such as known false negatives, beside the scores "
+        "without them. Ranks are those without."
+    )
+
+
 def sensitivity() -> str:
     """Say what the calibrated grain sensitivity means."""
     return f"{_capital(declared('grain_sensitivity').meaning)}. It is comparable between models."

@@ -12,6 +12,7 @@ import transformers
 from transformers.activations import ACT2FN
 
 from mrbench.errors import ModelError
+from mrbench.models.checkpoint_folders import conversion_of
 from mrbench.models.common import tensors_digest
 from mrbench.models.families import FAMILIES, UNFIT, vision_settings
 from mrbench.models.pretrained import load_error, loading, quiet
@@ -56,7 +57,7 @@ def weights_of(folder: Path) -> list[Path]:
         where=folder,
         got=", ".join(others) or None,
         accepted=f"{WEIGHTS}, or {INDEX} and its shards",
-        hint="convert them with save_pretrained(FOLDER, safe_serialization=True) where you trust them",
+        hint=conversion_of(folder) if others else None,
     )
 
 

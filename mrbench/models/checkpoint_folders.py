@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
@@ -33,7 +34,15 @@ from mrbench.models.hub import (
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 _PICKLED = tuple(pattern.removeprefix("*") for pattern in PICKLES)
 _OTHER_BACKENDS = ("onnx", "openvino")
-_UNREAD = (*PICKLES, "*.onnx*", "*.h5", "*.msgpack", "*.gguf", "*.tflite", "onnx/*", "openvino/*", "coreml/*")
+_OF_OTHERS = ("*.onnx*", "*.h5", "*.msgpack", "*.gguf", "*.tflite", "onnx/*", "openvino/*", "coreml/*")
+UNREAD = (*PICKLES, *_OF_OTHERS)
+"""Patterns of files that no library reads here: pickles, and weights for other backends."""
+WEIGHTS_OF_PICKLES = (
+    ("pytorch_model.bin and its shards", r"pytorch_model(-\d+-of-\d+)?\.bin", r"model\1.safetensors"),
+    ("open_clip_pytorch_model.bin", r"open_clip_pytorch_model\.bin", "open_clip_model.safetensors"),
+    ("adapter_model.bin", r"adapter_model\.bin", "adapter_model.safetensors"),
+)
+"""Pickles that hold weights: what they are called, the pattern of their names, and the name of safetensors instead."""
 _READ = (".json", ".txt", ".model", ".jinja")
 _INDEX = "model.safetensors.index.json"
 _LONGEST = 100  # characters of a name
@@ -86,6 +95,36 @@ def find_whole_checkpoint(source: str) -> Checkpoint:
     found = of_hub(repository, revision, _all_but_pickles)
     check_download(found, _listed_but_missing(found))
     return unless_edited(found)
+
+
+def find_with_pickles(source: str) -> Checkpoint:
+    """Return where a checkpoint lies, with its pickled weights, for whoever converts them: nobody else may read them.
+
+    Args:
+        source: As for :func:`find_checkpoint`.
+
+    Raises:
+        InputError: Neither a folder nor of the form of a hub id.
+        ModelError: The hub and its cache do not have it.
+    """
+    local = _local(source)
+    if local is not None:
+        return local
+    repository, revision = split_id(source)
+    found = of_hub(repository, revision, _with_pickled_weights)
+    check_download(found)
+    return found
+
+
+def conversion_of(source: object) -> str:
+    """Return the command that writes a checkpoint without pickles, for an error about one that has them alone.
+
+    >>> conversion_of("org/model")
+    'mrbench models convert org/model --output FOLDER writes them as safetensors, where you trust them'
+    """
+    return (
+        f"mrbench models convert {quote(str(source))} --output FOLDER writes them as safetensors, where you trust them"
+    )
 
 
 def _local(source: str) -> Checkpoint | None:
@@ -168,6 +207,7 @@ def _read_by_transformers(where: str, names: list[str]) -> list[str]:
             where=where,
             got=", ".join(name for name in above if name.endswith(_PICKLED)) or None,
             accepted="model.safetensors",
+            hint=conversion_of(where),
         )
     return [*(name for name in above if name.endswith(_READ)), *weights]
 
@@ -176,19 +216,34 @@ def _all_but_pickles(where: str, names: list[str]) -> list[str]:
     """Return the files of a repository that a library may read.
 
     Raises:
-        ModelError: There are none.
+        ModelError: There are none, or the only weights are pickles.
     """
-    found = list(filter_repo_objects(names, ignore_patterns=list(_UNREAD)))
+    found = list(filter_repo_objects(names, ignore_patterns=list(UNREAD)))
+    pickles = [name for name in names if name.endswith(_PICKLED)]
+    if found and pickles and not any(name.endswith(".safetensors") for name in found):
+        raise ModelError(
+            "the repository holds no safetensors weights, and pickled ones can run code",
+            where=where,
+            got=", ".join(pickles),
+            accepted="*.safetensors",
+            hint=conversion_of(where),
+        )
     if not found:
         raise ModelError("the repository holds no files but pickles and those of other backends", where=where)
     return found
+
+
+def _with_pickled_weights(where: str, names: list[str]) -> list[str]:
+    """Return the files of a repository that a conversion reads: all that a library may read, and pickled weights."""
+    pickled = [n for n in names if any(re.fullmatch(one, n.rpartition("/")[2]) for _, one, _ in WEIGHTS_OF_PICKLES)]
+    return [*filter_repo_objects(names, ignore_patterns=list(UNREAD)), *pickled]
 
 
 def _listed_but_missing(found: Checkpoint) -> str | None:
     """Say so where the hub's library has a list of the files in its cache and one of them is missing."""
     try:
         with quiet_hub():
-            snapshot_download(found.name, revision=found.commit, local_files_only=True, ignore_patterns=list(_UNREAD))
+            snapshot_download(found.name, revision=found.commit, local_files_only=True, ignore_patterns=list(UNREAD))
     except LocalEntryNotFoundError:
         return "files that the hub lists are missing"
     return None
@@ -213,5 +268,5 @@ def check_no_pickles(folder: Path, parts: Iterable[Path] | None = None) -> None:
                 where=part,
                 got=", ".join(pickles),
                 accepted="*.safetensors",
-                hint="convert them with save_pretrained(FOLDER, safe_serialization=True) where you trust them",
+                hint=conversion_of(folder),
             )

@@ -16,7 +16,6 @@ from PIL import Image
 
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models import prefixes
 from mrbench.models.checkpoint import check_tokens, config_of, identity, processors_of, settings_digest, weights_of
 from mrbench.models.common import batches, embed_items, padded
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
@@ -34,9 +33,9 @@ from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
 from mrbench.models.other_adapter import check_adapter
 from mrbench.models.peft_adapter import find_parts, merged
 from mrbench.models.pixels import TRIAL, Pixels, check_pixels, pixels_of, scaling_of, settings
+from mrbench.models.prefixes import faster_texts
 from mrbench.models.pretrained import loading, resolve_device, writing_weights
 from mrbench.models.protocol import Item
-from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.models.text_limits import cut_by_tokenizer, limit_of
 from mrbench.records import MODALITIES, Modality
 
@@ -57,8 +56,8 @@ class DualEncoder:
 
     On a GPU the vectors returned are a tensor there, which may still be worked on.
 
-    On a CPU CLIP's texts share the computation of what they begin with, while ``shares_prefixes`` is true. Whoever puts
-    hooks on layers of ``module`` sets it false, since the parts of layers are called by themselves.
+    Texts may be embedded in a faster way than transformers': see :mod:`mrbench.models.prefixes`. Whoever puts hooks on
+    layers of ``module`` sets ``faster_texts`` to None, since it calls the parts of layers by themselves.
 
     Texts are cut at the length of the text tower. SigLIP's are lower-cased, padded to that length and not masked,
     because it was trained so; the tokenizers of some SigLIP 2 checkpoints do none of the three by themselves.
@@ -71,8 +70,7 @@ class DualEncoder:
             which is merged into the base that it names, or into that of ``FOLDER?base=SOURCE``.
         seed: Not used.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_size: Items per forward pass at most; on a CPU 16, but where texts share
-            prefixes: there as many as make an even pass, and this at most.
+        batch_size: Items per forward pass at most; on a CPU 16 at most, unless ``faster_texts`` embeds them.
         dtype: ``float32``, ``float16`` or ``bfloat16``. Embeddings are returned in float32.
         max_length: Tokens of a text at most, with those that the tokenizer adds; None takes what the text tower does.
 
@@ -114,8 +112,6 @@ class DualEncoder:
         if parts.adapter is not None:
             self.module = merged(self.module, parts.adapter.folder)
         self.module.to(self._device)
-        if self._kind == "clip" and self._device.type == "cpu" and dtype == "float32":
-            use_quick_mlps(self.module)
         self._tokenizer, self._processor = processors_of(found.folder)
         self._filled_to = most_tokens(config, self._tokenizer)
         added = int(self._tokenizer.num_special_tokens_to_add())
@@ -137,7 +133,7 @@ class DualEncoder:
         self.max_text_length = self._max_tokens
         self.image_size = image_size_of(getattr(vision_settings(config), "image_size", None))
         self.licence = licence_of(found.folder)
-        self.shares_prefixes = self._can_share_prefixes()
+        self.faster_texts = self._faster_texts()
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""
@@ -212,25 +208,17 @@ class DualEncoder:
     def _embed_texts(self, texts: list[Any]) -> Any:
         """Embed texts, or what :meth:`prepare_texts` made of them."""
         tokens = self.prepare_texts(texts) if isinstance(texts[0], str) else texts
-        if not self.shares_prefixes:
-            return self._embed(self._features_of_tokens, tokens)
-        order = sorted(range(len(tokens)), key=tokens.__getitem__)
-        parts = prefixes.passes([tokens[row] for row in order])
-        made = [some for part in parts for some in batches(part, self._batch_size)]
-        found = embed_batches(partial(prefixes.features_of_sorted, self.module), made, self._device)
-        return found[np.argsort(order)]
+        if self.faster_texts is not None:
+            return self.faster_texts(tokens)
+        return self._embed(self._features_of_tokens, tokens)
 
-    def _can_share_prefixes(self) -> bool:
-        """Say whether what texts begin with alike is computed once: on a CPU, where the products are what takes time.
-
-        In float32 alone, in which it can be told whether the text tower is one that is known.
-        """
-        if not self._pads or self._kind != "clip" or self._device.type != "cpu" or self.dtype != "float32":
-            return False
+    def _faster_texts(self) -> Callable[[Sequence[list[int]]], Any] | None:
+        """Return what embeds the tokens of texts faster than transformers does; None where nothing does."""
+        if not self._pads:
+            return None
         said = ["a", "a b", f"a {self._tokenizer.eos_token} b", "b", "c a " * self._max_tokens]
-        tokens = sorted(self.prepare_texts(said))
-        with torch.inference_mode():
-            return prefixes.computes_the_same(self.module, tokens, self._features_of_tokens(tokens))
+        trial = partial(self.prepare_texts, said)
+        return faster_texts(self.module, self._features_of_tokens, trial, batch_size=self._batch_size)
 
     def _embed_images(self, images: list[Image.Image]) -> Any:
         return self._embed(self.image_features, images)

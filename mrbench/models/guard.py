@@ -57,7 +57,11 @@ def guarded(where: str, *, trusted: bool) -> Iterator[CodeRun]:
 
     def refuse_pickle(file: Any, *_: Any, **__: Any) -> None:
         raise ModelError(
-            "the weights are a pickle, which can run code", where=where, got=str(file), accepted="*.safetensors"
+            "the weights are a pickle, which can run code",
+            where=where,
+            got=str(file),
+            accepted="*.safetensors",
+            hint="mrbench models convert FOLDER_OR_ID --output FOLDER, then evaluate that with st: or hf:",
         )
 
     answer = note_code if trusted else refuse_code

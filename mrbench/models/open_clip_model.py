@@ -17,7 +17,7 @@ from PIL import Image
 
 from mrbench.arrays import Bools, Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.checkpoint_folders import find_whole_checkpoint
+from mrbench.models.checkpoint_folders import conversion_of, find_whole_checkpoint
 from mrbench.models.common import batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, sent, stacked
@@ -215,7 +215,8 @@ def _weights_of_tag(source: str, tag: dict[str, Any]) -> tuple[Path, str | None]
     """Return the safetensors of a tag, from its repository of the hub, and the commit."""
     repository, _, name = tag.get("hf_hub", "").rpartition("/")
     if not repository:
-        raise _pickles(Path(tag.get("url", source)))
+        hint = "download the file, then mrbench models convert FILE --output FOLDER, then open_clip:ARCH/FOLDER/FILE"
+        raise _pickles(tag.get("url", source), hint)
     snapshot = find_whole_checkpoint(repository)
     stem = name.rpartition(".")[0]
     named = snapshot.folder / f"{stem}.safetensors"
@@ -232,12 +233,12 @@ def _weights_in(folder: Path) -> Path:
     return folder / chosen
 
 
-def _pickles(path: Path) -> ModelError:
+def _pickles(path: Path | str, hint: str | None = None) -> ModelError:
     return ModelError(
         "the weights are not there as safetensors, and pickled ones can run code",
         where=path,
         accepted=", ".join(_WEIGHTS),
-        hint="take another source, or convert them with safetensors.torch.save_file where you trust them",
+        hint=hint or conversion_of(path),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from mrbench.errors import InputError, MissingExtraError, ModelError
-from mrbench.models.checkpoint_folders import find_checkpoint
+from mrbench.models.checkpoint_folders import conversion_of, find_checkpoint
 from mrbench.models.common import tensors_digest
 from mrbench.models.hub import Checkpoint
 from mrbench.models.pretrained import check_keys, loading
@@ -84,7 +84,13 @@ def find_parts(source: str) -> Parts:
         base, revision = said.get("base_model_name_or_path"), said.get("revision")
     if not (adapter / WEIGHTS).is_file():
         pickles = ", ".join(sorted(file.name for file in adapter.glob("*.bin")))
-        raise ModelError("the adapter has no safetensors weights", where=adapter, got=pickles or None, accepted=WEIGHTS)
+        raise ModelError(
+            "the adapter has no safetensors weights",
+            where=adapter,
+            got=pickles or None,
+            accepted=WEIGHTS,
+            hint=conversion_of(path) if pickles else None,
+        )
     if not named and not (isinstance(base, str) and base):
         raise ModelError("the adapter names no base", where=adapter / CONFIG, hint=f"hf:{path}{_BASE}SOURCE")
     try:

@@ -2,30 +2,69 @@
 
 In a causal tower a token is computed from itself and those before it. Texts that begin alike, as the variants of a
 query do, so share the tokens of what they begin with; and of the last layer nothing is read but the end of each text.
+
+This module is all there is of it: ``hf:`` calls :func:`faster_texts` once, when it has loaded a checkpoint. The
+network itself is not changed. Vectors differ from transformers' by rounding. With the environment variable
+``MRBENCH_STOCK_CLIP=1`` texts go transformers' way. What it gains stands in ``docs/design/engine.md``, by
+``benchmarks/clip_tower.py``.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Linear
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import CLIPModel
 
 from mrbench.arrays import Ints
-from mrbench.models.common import padded
-from mrbench.models.quick_gelu import QuickMLP, is_plain
+from mrbench.models.common import batches, padded
+from mrbench.models.forward import embed_batches
 
+SWITCH = "MRBENCH_STOCK_CLIP"
 _PASS = 640  # distinct prefixes of a forward pass at most
 _ATTEND = 8  # tokens of texts that cost in attention what a prefix costs elsewhere: they count in a pass too
 _EVEN = 8  # where one pass is too few, their number is a multiple of this, so that threads side by side end together
 _TOGETHER = 4  # texts of like length that attend in one call: fewer are padded less
 _TOLERANCE = 1e-4  # of the largest value: float32 in another order of operations
+
+
+Tokens = Sequence[list[int]]
+
+
+def faster_texts(
+    module: Any, features: Callable[[Tokens], Tensor], trial: Callable[[], Tokens], *, batch_size: int
+) -> Callable[[Tokens], Any] | None:
+    """Return what embeds the texts of a CLIP faster than transformers: in float32 on a CPU, where products take time.
+
+    Args:
+        module: A model of transformers, in evaluation mode.
+        features: What transformers' way makes of the tokens of texts, shape ``(len(texts), dimension)``.
+        trial: Returns the tokens of some texts. A text tower for which this module computes something else than
+            ``features`` does was changed by somebody, and is run as it is.
+        batch_size: Texts in a forward pass at most.
+
+    Returns:
+        From the tokens of texts to an array of shape ``(len(texts), dimension)``; None where texts go transformers'
+        way: on a GPU, in 16 bit, of other models than CLIP, or with the switch.
+    """
+    if type(module) is not CLIPModel or module.device.type != "cpu" or module.dtype != torch.float32:
+        return None
+    if os.environ.get(SWITCH, "0") not in ("", "0"):
+        return None
+    texts = sorted(trial())
+    with torch.inference_mode():
+        same = computes_the_same(module, texts, features(texts))
+    return partial(embed_texts, module, batch_size=batch_size) if same else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +118,20 @@ def passes(texts: Sequence[list[int]]) -> list[Sequence[list[int]]]:
     return [texts[start:stop] for start, stop in itertools.pairwise(ends) if start < stop]
 
 
+def embed_texts(module: Any, texts: Sequence[list[int]], *, batch_size: int) -> Any:
+    """Return the features of texts in their order, an array of shape ``(len(texts), dimension)``.
+
+    Args:
+        module: As for :func:`features_of_sorted`.
+        texts: Their tokens, unpadded, one text at least.
+        batch_size: Texts in a forward pass at most.
+    """
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    parts = passes([texts[row] for row in order])
+    made = [some for part in parts for some in batches(part, batch_size)]
+    return embed_batches(partial(features_of_sorted, module), made, module.device)[np.argsort(order)]
+
+
 def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
     """Return what ``module.get_text_features`` returns, to rounding, shape ``(len(texts), dimension)``.
 
@@ -111,7 +164,7 @@ def features_of_sorted(module: Any, texts: Sequence[list[int]]) -> Tensor:
             attended = _attend(layer.self_attn, normed, rows, rows, masks, causal=True).index_select(0, places)
         hidden = _added(hidden, layer.self_attn.out_proj, attended)
         normed = layer.layer_norm2(hidden)
-        hidden = layer.mlp.add_to(hidden, normed) if type(layer.mlp) is QuickMLP else hidden + layer.mlp(normed)
+        hidden = hidden + layer.mlp(normed)
     features: Tensor = module.text_projection(tower.final_layer_norm(hidden))
     return features[np.argsort(by_length)]
 
@@ -136,7 +189,7 @@ def _attend(
     # A bias of keys adds the same to all that one asks, which the softmax does not see; of values it is added to each
     # mean of them as it is. A product without a bias writes its outcome once instead of twice.
     projections = attention.k_proj, attention.v_proj
-    plain = all(map(is_plain, projections))
+    plain = all(map(_is_plain, projections))
     made = (normed @ project.weight.T if plain else project(normed) for project in projections)
     keys, values = (part.index_select(0, rows) for part in made)
     if causal:  # all ask, some in many texts
@@ -161,9 +214,14 @@ def _attend(
     return found.add_(attention.v_proj.bias) if plain else found
 
 
+def _is_plain(part: Any) -> bool:
+    """Say whether a part is a linear layer with a bias and no more, and nobody watches it."""
+    return type(part) is Linear and part.bias is not None and not (part._forward_hooks or part._forward_pre_hooks)
+
+
 def _added(total: Tensor, project: Any, hidden: Tensor) -> Tensor:
     """Return ``total + project(hidden)``, in the place of ``total`` where that can be."""
-    if not is_plain(project):
+    if not _is_plain(project):
         found: Tensor = total + project(hidden)
         return found
     total.addmm_(hidden, project.weight.T).add_(project.bias)

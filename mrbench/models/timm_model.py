@@ -15,7 +15,7 @@ from PIL import Image
 
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, ModelError
-from mrbench.models.checkpoint_folders import find_whole_checkpoint
+from mrbench.models.checkpoint_folders import conversion_of, find_whole_checkpoint
 from mrbench.models.common import batches, embed_items, files_digest, joint_digest, weights_digest
 from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.forward import CPU_BATCH, embed_batches, stacked
@@ -67,7 +67,10 @@ class TimmModel:
         for name in (CONFIG, WEIGHTS):
             if not (snapshot.folder / name).is_file():
                 there = ", ".join(sorted(path.name for path in snapshot.folder.iterdir())[:5]) or "nothing"
-                raise ModelError(f"the model lacks {name}", where=snapshot.folder, got=there, accepted=name)
+                hint = (
+                    conversion_of(snapshot.folder) if name == WEIGHTS and any(snapshot.folder.glob("*.bin")) else None
+                )
+                raise ModelError(f"the model lacks {name}", where=snapshot.folder, got=there, accepted=name, hint=hint)
         with loading(source):
             module = library.create_model(f"local-dir:{snapshot.folder}", pretrained=True)
             module.reset_classifier(0)  # afterwards: with num_classes=0 timm lets any key be missing

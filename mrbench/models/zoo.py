@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory
+from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory, redacted_spec
 from mrbench.foreign import ForeignExitError, foreign_code
 from mrbench.models.protocol import EmbeddingModel, note
 from mrbench.registry import Entry, Registry
@@ -172,7 +172,7 @@ def load_model(
         return model
     except ForeignExitError as error:
         raise ModelError(
-            "the model cannot be loaded", where=spec, got=str(error), hint="--debug shows where"
+            "the model cannot be loaded", where=redacted_spec(spec), got=str(error), hint="--debug shows where"
         ) from error
     except (MRBenchError, OSError, MemoryError, ImportError):  # the command line says these in one line as they are
         raise
@@ -180,7 +180,8 @@ def load_model(
         if out_of_memory(error) or "start new thread" in str(error):
             raise
         said = f"{type(error).__name__}: {error}"
-        raise ModelError("the model cannot be loaded", where=spec, got=said, hint="--debug shows where") from error
+        where = redacted_spec(spec)
+        raise ModelError("the model cannot be loaded", where=where, got=said, hint="--debug shows where") from error
 
 
 def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
@@ -202,7 +203,7 @@ def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
                 raise InputError("no path of a model", got=spec, accepted=entry.name)
             path = os.path.expanduser(rest)  # noqa: PTH111 - no shell expands ~ after a colon, and a path may be a URL
             return ZOO.get(entry.name), (path,)
-    raise InputError("unknown model", got=spec, accepted=", ".join(ZOO.names()))
+    raise InputError("unknown model", got=redacted_spec(spec), accepted=", ".join(ZOO.names()))
 
 
 def _takes_rest(name: str) -> bool:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mrbench.arrays import Bools, Ints
 from mrbench.benchmark import Benchmark
-from mrbench.errors import BenchmarkError, InputError
+from mrbench.errors import BenchmarkError, InputError, NothingToScoreError
 from mrbench.pools.ids import Names, check_unique, read_ids
 from mrbench.pools.narrow import stacked
 from mrbench.pools.pool import POOLS
@@ -24,7 +24,7 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
 
     Raises:
         InputError: Unknown task, split or pool.
-        BenchmarkError: The split has no query or no candidate of the task.
+        NothingToScoreError: The split has no query or no candidate of the task.
     """
     if pool not in POOLS:
         raise InputError("unknown pool", got=pool, accepted=", ".join(POOLS))
@@ -35,7 +35,7 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
     own = [name for name in definition.own_corpora if benchmark.count("corpus", name, split)]
     if not own or not benchmark.count("queries", task, split):
         lacking = [f"queries/{task}-{split}"] if own else [f"corpus/{n}-{split}" for n in definition.own_corpora]
-        raise BenchmarkError(
+        raise NothingToScoreError(
             NOTHING,
             where=f"{benchmark.folder}, {split}, {task}",
             got=f"no rows of {' and '.join(lacking)}",
@@ -51,7 +51,7 @@ def pool_modalities(benchmark: Benchmark, task: str, split: str, pool: str) -> t
 
     Raises:
         InputError: Unknown task, split or pool.
-        BenchmarkError: The split has no query or no candidate of the task.
+        NothingToScoreError: The split has no query or no candidate of the task.
     """
     return tuple(dict.fromkeys(benchmark.corpora[name] for name in pool_corpora(benchmark, task, split, pool)))
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mrbench.arrays import Bools, Ints
 from mrbench.benchmark import Benchmark
-from mrbench.errors import BenchmarkError
+from mrbench.errors import BenchmarkError, NothingToScoreError
 from mrbench.pools.ids import Names, find
 from mrbench.pools.judgements import UNKNOWN, Listed
 from mrbench.pools.pool import Pairs
@@ -75,7 +75,8 @@ def read_listed(
 
     Raises:
         BenchmarkError: A judgement, list or exclusion names an unknown query or candidate; two judgements of a pair
-            differ; a relevance is negative; a query lacks its list; or no query has a relevant candidate.
+            differ; a relevance is negative; or a query lacks its list.
+        NothingToScoreError: There is no judgement, or no query has a relevant candidate.
     """
     where = f"{split}, {task.name}"
     judged = _read_judgements(benchmark, task, split, query_ids, candidate_ids)
@@ -101,7 +102,7 @@ def read_listed(
     has[judged.query[relevant]] = True
     kept = chosen[has[chosen]]
     if not len(kept):
-        raise BenchmarkError("no query has a relevant candidate in the pool", where=where, hint=_HINT)
+        raise NothingToScoreError("no query has a relevant candidate in the pool", where=where, hint=_HINT)
     index = np.full(len(query_ids), -1, dtype=np.int64)
     index[kept] = np.arange(len(kept))
     return _narrowed(judged, inside, index, kept, _of(lists, index), _of(excluded, index), number)
@@ -167,7 +168,7 @@ def _read_judgements(benchmark: Benchmark, task: Task, split: str, query_ids: Na
     records = benchmark.judgements(task.name, split)
     where = f"{split}, judgements of {task.name}"
     if not len(records):
-        raise BenchmarkError("a task has no judgement", where=f"{split}, {task.name}", hint=_HINT)
+        raise NothingToScoreError("a task has no judgement", where=f"{split}, {task.name}", hint=_HINT)
     table = records.table(["query-id", "corpus-id", "score", "grade", "asked", "violates", "origin"])
     table = _in_pool(benchmark, split, table, candidate_ids)
     query = _known(table["query-id"], query_ids, where, "query")

@@ -53,7 +53,8 @@ class TaskResult:
     """Scores of one task, or the word that there are none.
 
     Attributes:
-        status: ``scored``, or ``not supported`` where the model cannot take the task: never a score of 0.
+        status: ``scored``, or ``not supported`` where the model cannot take the task, or the data set gives it nothing
+            to score: never a score of 0.
         reason: Why there are no scores; empty when scored.
         queries: Number of queries.
         candidates: Size of the pool.

@@ -18,6 +18,7 @@ from mrbench.sources.rows import (
     checked_id,
     ignored_columns,
     image_name,
+    in_small_letters,
     kind_of,
     rows_of,
     texts_of,
@@ -193,7 +194,8 @@ class _Reading:
 
 
 def _read_rows(read: _Reading, rows: Rows) -> None:
-    for where, row in rows:
+    for where, named in rows:
+        row = in_small_letters(named, _USED)
         read.columns.update(row)
         split = row.get("split") or ""
         photo = read.photo(image_name(row, where), split if isinstance(split, str) else str(split), where)

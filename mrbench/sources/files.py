@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,13 +54,19 @@ def read_text(path: Path) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise BenchmarkError(
-            "a file is not UTF-8",
-            where=f"{path}:{line}",
-            got=raw[max(0, error.start - 10) : error.start + 10],
-            accepted="UTF-8",
-            hint=f"iconv -f latin1 -t utf-8 {path} > NEW",
-        ) from error
+        raise _not_utf8(raw, error.start, f"{path}:{line}") from error
+
+
+def _not_utf8(raw: bytes, at: int, where: str) -> BenchmarkError:
+    """Return the error of bytes that are not UTF-8 from a place on, with the command that makes them so."""
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in raw[:4] else "latin1"
+    return BenchmarkError(
+        "a file is not UTF-8",
+        where=where,
+        got=raw[max(0, at - 10) : at + 10],
+        accepted="UTF-8",
+        hint=f"iconv -f {encoding} -t utf-8 {shlex.quote(where.rpartition(':')[0])} > NEW",
+    )
 
 
 def read_json(path: Path) -> Any:
@@ -106,10 +113,14 @@ def json_line(raw: bytes, where: str) -> dict[str, Any] | None:
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         return None
+    if b"\0" in raw[:4]:
+        raise _not_utf8(raw, 0, where)
     try:
-        value = json.loads(raw)
+        value = json.loads(raw.decode())
         if b"\\ud" in raw or b"\\uD" in raw:
             check_unicode(value, where)
+    except UnicodeDecodeError as error:
+        raise _not_utf8(raw, error.start, where) from error
     except (ValueError, RecursionError) as error:
         raise BenchmarkError("a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON") from error
     if not isinstance(value, dict):

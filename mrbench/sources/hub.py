@@ -358,7 +358,8 @@ class Hub(Contents):
 
 
 _CONTENT: tuple[str, ...] = (*tables.IDS, *tables.TEXTS, "title", "image", "images", "instruction")
-_WHOLE = ("text", "image", "image_sha256", "more_images", "modality", "instruction", "grains", "image_grains")
+_IMAGES = ("image", "image_sha256", "more_images", "more_images_sha256")
+_WHOLE = ("text", *_IMAGES, "modality", "instruction", "grains", "image_grains")
 _NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_WHOLE, _CONTENT),
     **dict.fromkeys(("id", "task", "cluster"), tables.IDS),

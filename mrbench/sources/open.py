@@ -115,13 +115,29 @@ def parse_spec(spec: str) -> tuple[str | None, str, dict[str, str]]:
     options: dict[str, str] = {}
     if "?" in rest and not Path(rest).expanduser().exists():
         rest, _, query = rest.rpartition("?")
-        try:
-            options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
-        except ValueError as error:
-            raise InputError("malformed option of a spec", got=query, accepted="NAME=VALUE&NAME=VALUE") from error
+        options = _options(query)
     if not rest:
         raise InputError("no location in a spec", got=spec, accepted=f"{name}:LOCATION")
     return name, str(Path(rest).expanduser()) if rest.startswith("~") else rest, options
+
+
+def _options(query: str) -> dict[str, str]:
+    """Return the options behind the question mark of a spec.
+
+    Raises:
+        InputError: They are malformed, or one is there twice.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    except ValueError as error:
+        raise InputError("malformed option of a spec", got=query, accepted="NAME=VALUE&NAME=VALUE") from error
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        values = " and ".join(value for name, value in pairs if name == twice)
+        raise InputError("an option of a spec is there twice", where=f"?{twice}=", got=values, accepted="one value")
+    return options
 
 
 def check_options(options: Mapping[str, str], accepted: Mapping[str, str]) -> None:

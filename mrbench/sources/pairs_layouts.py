@@ -16,6 +16,7 @@ from mrbench.sources.rows import (
     checked_id,
     ignored_columns,
     image_name,
+    in_small_letters,
     kind_of,
     rows_of,
     texts_of,
@@ -104,7 +105,8 @@ def read_pairs(location: Path, *, unchecked: bool = False) -> Pairs:
     for path in paths:
         stem = path.name.partition(".")[0]
         prefix = f"{stem}:" if location.is_dir() else ""
-        for number, (where, row) in enumerate(_rows(path)):
+        for number, (where, named) in enumerate(_rows(path)):
+            row = in_small_letters(named, _USED)
             columns.update(row)
             if not unchecked and _rejected(row):
                 rejected += 1

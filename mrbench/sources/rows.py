@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +65,31 @@ def kind_of(path: Path) -> str:
     return Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
 
 
+def in_small_letters(row: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """Return a row whose known columns, and those numbered after any of them, are named in small letters.
+
+    Where two columns would have one name, both stay as they are.
+
+    >>> in_small_letters({"Image": "a.jpg", "Caption_1": "a cat", "Shop": "x"}, ["image", "caption"])
+    {'image': 'a.jpg', 'caption_1': 'a cat', 'Shop': 'x'}
+    """
+    if not any(name != name.lower() for name in row):
+        return dict(row)
+    kept = _numbered(known)
+    named = Counter(name.lower() for name in row)
+
+    def renamed(name: str) -> str:
+        low = name.lower()
+        return low if kept.fullmatch(low) and named[low] == 1 else name
+
+    return {renamed(name): value for name, value in row.items()}
+
+
+def _numbered(names: Sequence[str]) -> re.Pattern[str]:
+    """Return what matches some names, with a number behind or without."""
+    return re.compile(rf"(?:{'|'.join(map(re.escape, names))})(?:_?\d+)?")
+
+
 def image_name(row: Mapping[str, Any], where: str, keys: Sequence[str] = IMAGE_KEYS) -> str:
     """Return the name of a row's picture.
 
@@ -72,7 +98,7 @@ def image_name(row: Mapping[str, Any], where: str, keys: Sequence[str] = IMAGE_K
     """
     key = next((key for key in keys if key in row), None)
     if key is None:
-        accepted = f"one of the columns {', '.join(keys)}, in small letters"
+        accepted = f"one of the columns {', '.join(keys)}"
         raise BenchmarkError("no column names the picture", where=where, got=sorted(row)[:20], accepted=accepted)
     value = row[key]
     if not isinstance(value, str) or not value.strip():
@@ -131,7 +157,8 @@ def _texts(value: Any, where: str, *, empty_counts: bool) -> list[str]:
     if isinstance(value, list) and all(isinstance(text, str) for text in value):
         check_unicode(value, where)
         return [text.strip() for text in value]
-    raise BenchmarkError("a caption is no text", where=where, got=value, accepted="a text or a list of texts")
+    got = "null" if value is None else value
+    raise BenchmarkError("a caption is no text", where=where, got=got, accepted="a text or a list of texts")
 
 
 def _parsed(cell: str) -> Any:
@@ -148,7 +175,7 @@ def _parsed(cell: str) -> Any:
 
 def ignored_columns(seen: Iterable[str], used: Sequence[str]) -> list[str]:
     """Return the remark on columns that a reader has no use for; none where there are none."""
-    kept = re.compile(rf"(?:{'|'.join(map(re.escape, used))})(?:_?\d+)?")
+    kept = _numbered(used)
     others = sorted(name for name in set(seen) if not kept.fullmatch(name))
     if not others:
         return []

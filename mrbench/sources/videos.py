@@ -125,7 +125,7 @@ def read_msrvtt(location: str, image_root: Path | None, options: Mapping[str, st
 
 
 def read_msvd(location: str, image_root: Path | None, options: Mapping[str, str]) -> Contents:
-    """Open MSVD, in which every caption of a video asks for it.
+    """Open MSVD, in which every caption of a video asks for it, and a video for any of its captions.
 
     Args:
         location: The folder with ``raw-captions.json`` and ``test_list.txt``.
@@ -162,8 +162,15 @@ def read_msvd(location: str, image_root: Path | None, options: Mapping[str, str]
         return dict(_listed(value, lists[split], path))  # type: ignore[index]
 
     said = "Every caption of a video is a query, 670 videos in the test list; papers call these R@k and MdR."
-    task = text_to_image("text_to_video", _MEASURES, "hit_rate@1", said, ("video",))
-    made = _Videos(("msvd", "MSVD"), root, image_root, [path, *lists.values()], options, captions, (task,))
+    back = (
+        "Each video is searched among all captions; papers call hit_rate@1 R@1 and rank videos by their best caption "
+        "beyond it, so that these hit rates at 5 and 10 are at most theirs."
+    )
+    tasks = (
+        text_to_image("text_to_video", _MEASURES, "hit_rate@1", said, ("video",)),
+        image_to_text("video_to_text", _MEASURES, "hit_rate@1", back, ("caption",)),
+    )
+    made = _Videos(("msvd", "MSVD"), root, image_root, [path, *lists.values()], options, captions, tasks)
     made.splits = list(lists)
     return made
 

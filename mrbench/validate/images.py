@@ -69,10 +69,12 @@ class ImageCheck:
 
 def _images(records: Records[Any]) -> Iterator[tuple[str, AnyImage | None, str]]:
     """Yield record id, image and, if its path may not be followed, the reason."""
-    for chunk in records.tables(["id", "image", "image_sha256", "more_images"]) if len(records) else ():
+    columns = ["id", "image", "image_sha256", "more_images", "more_images_sha256"]
+    for chunk in records.tables(columns) if len(records) else ():
         for batch in chunk.to_batches(256):
             for row in batch.to_pylist():
-                more = [(cell, "") for cell in row.get("more_images") or ()]
+                cells, digests = row.get("more_images") or [], row.get("more_images_sha256") or []
+                more = list(zip(cells, [*digests, *[""] * len(cells)], strict=False))  # folders of before have none
                 for cell, digest in ((row["image"], row["image_sha256"] or ""), *more):
                     try:
                         yield row["id"], records.images.image(cell["bytes"], cell["path"], digest), ""

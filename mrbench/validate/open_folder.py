@@ -61,7 +61,7 @@ class OpenTable(Table):
         for name, kind in columns.items():
             made[name] = kind
             if name == "image_sha256":
-                made["more_images"] = pa.list_(IMAGE)
+                made |= {"more_images": pa.list_(IMAGE), "more_images_sha256": pa.list_(pa.string())}
         return {**made, "cluster": pa.string()} if self.kind == "queries" else made
 
 
@@ -135,12 +135,15 @@ def _check_digests(manifest: Manifest, tables: list[Table], report: Report) -> N
 
 def _content(row: dict[str, Any]) -> dict[str, Any]:
     """Return the content that the digest of a row covers: an image counts by its pixels' digest, else by its path."""
-    content = {name: value for name, value in row.items() if name not in ("image", "more_images")}
+    further = ("more_images", "more_images_sha256")
+    content = {name: value for name, value in row.items() if name not in ("image", *further)}
     if "image_sha256" in row and not row["image_sha256"]:
         content["image"] = row["image"]["path"]
     if row.get("more_images"):
+        images, digests = (row.get(name) or () for name in further)
         content["more_images"] = [
-            image["path"] or hashlib.sha256(image["bytes"]).hexdigest() for image in row["more_images"]
+            digest or image["path"] or hashlib.sha256(image["bytes"]).hexdigest()
+            for image, digest in zip(images, [*digests, *[""] * len(images)], strict=False)
         ]
     return content
 
@@ -151,6 +154,9 @@ def _check_row(table: Table, row: dict[str, Any], report: Report) -> None:
         grade, asked = row["grade"], row.get("asked")
         if grade is not None and (grade < 0 or (asked is not None and grade > asked)):
             report.problem("grade", f"{table.name} {row['query-id']} {row['corpus-id']}", grade, f"0 to {asked}")
+    further, digests = (row.get(name) or () for name in ("more_images", "more_images_sha256"))
+    if digests and len(digests) != len(further):
+        report.problem("digests of further images", f"{table.name} {row['id']}", len(digests), len(further))
     for name in ("grains", "image_grains"):
         types = [grain["type"] for grain in row.get(name) or ()]
         if len(set(types)) < len(types):

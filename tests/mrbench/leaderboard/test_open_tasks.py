@@ -20,6 +20,7 @@ from mrbench.leaderboard.csv_file import render_csv
 from mrbench.leaderboard.markdown import render_markdown
 from mrbench.models.zoo import load_model
 from mrbench.results import GrainScore, Result
+from mrbench.sources.overlay import read_overlay
 
 MODELS = ("random", "constant", "minilm", "conse")
 BENCHMARKS = ("photos", "answers", "pairs", "ranked pairs", "true pairs", "mixed")
@@ -182,3 +183,43 @@ def test_cut_texts_are_told_and_the_pairs_still_agree(results: dict[str, list[Re
         assert "no measure of kinds" in text
     for text in renderings(board(results["pairs"])).values():
         assert "are cut" not in text
+
+
+def test_a_result_with_an_overlay_stands_for_the_one_without_and_shows_both_scores(
+    results: dict[str, list[Result]], tmp_path: Path
+) -> None:
+    benchmark = write_open(tmp_path / "photos", "photos")
+    rows = [f"caption#{n % 8},photo {n}.png,1" for n in range(1, 40)]
+    (tmp_path / "review.csv").write_text("\n".join(["query,candidate,score", *rows]) + "\n")
+    overlay, model = read_overlay(tmp_path / "review.csv"), load_model("constant")
+    with_it = evaluate(benchmark, model, tmp_path / "b" / "with", overlay=overlay)
+    without = evaluate(benchmark, model, tmp_path / "b" / "alone")
+    for order in ([with_it, without], [without, with_it], read_results([tmp_path / "b"])):
+        (row,) = board(list(order)).rows
+        main = without.tasks["photos"].definition("photos").main
+        scores = [with_it.tasks["photos"].overlay["scores"][main], without.tasks["photos"].scores[main]]
+        assert scores[0] > scores[1]
+        assert len(row.overlaid) == 1
+        assert row.overlaid[0].startswith(f"photos, with review.csv laid over: {main} {scores[0]:.3f} over ")
+        assert f"{scores[1]:.3f} without it" in row.overlaid[0]
+        assert row.tasks[0].score == scores[1]  # ranks are those without
+    for text in renderings(board([with_it])).values():
+        assert "With further judgements" in text
+        assert "review.csv laid over" in text.replace("\\", "")
+    for text in renderings(board([without])).values():
+        assert "further judgements" not in text
+    (tmp_path / "other.csv").write_text("query,candidate,score\ncaption#0,photo 9.png,2\n")
+    evaluate(benchmark, model, tmp_path / "b" / "other", overlay=read_overlay(tmp_path / "other.csv"))
+    with pytest.raises(ResultError, match=r"two files .*, each with an overlay; .* next: name only one of them"):
+        read_results([tmp_path / "b"])
+
+
+def test_an_overlay_does_not_hide_a_result_of_other_scores(results: dict[str, list[Result]]) -> None:
+    result = results["photos"][0]
+    part = result.tasks["photos"]
+    over = {"name": "x", "scores": {}, "judged_queries": {"with": {}, "without": {}, "queries": 0}}
+    with_it = replace(result, tasks={"photos": replace(part, overlay=over)})
+    changed = {name: value / 2 for name, value in part.scores.items()}
+    assert len(boards([with_it, result])) == 1
+    with pytest.raises(ResultError, match="two results of one model"):
+        boards([with_it, replace(result, tasks={"photos": replace(part, scores=changed)})])

@@ -47,7 +47,7 @@ from transformers import (
 )
 
 from mrbench.errors import ModelError
-from mrbench.models import dual_encoder
+from mrbench.models import prefixes
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.protocol import Item
 
@@ -262,9 +262,9 @@ def test_the_joint_forward_pass_agrees(family: tuple[Path, int]) -> None:
 def test_batches_change_nothing_and_no_code_of_clip_runs(
     family: tuple[Path, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dual_encoder, "use_quick_mlps", lambda module: pytest.fail("of CLIP alone"))
+    monkeypatch.setattr(prefixes, "embed_texts", lambda *args, **options: pytest.fail("of CLIP alone"))
     model = DualEncoder(str(family[0]), device="cpu", batch_size=1)
-    assert not model.shares_prefixes
+    assert model.faster_texts is None
     items = [Item(text=text, image=image) for text, image in zip(TEXTS, pictures() * 2, strict=True)]
     whole = DualEncoder(str(family[0]), device="cpu").embed_queries(items, "ignored")
     np.testing.assert_allclose(model.embed_queries(items, ""), whole, atol=1e-4)

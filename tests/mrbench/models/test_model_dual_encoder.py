@@ -173,7 +173,7 @@ LENGTHS = ["a", "two cats", "a red cat", "see a bee", "a b c d " * 9, "two dogs"
 @pytest.mark.parametrize("batch_size", [2, 16])
 def test_a_text_is_embedded_as_if_alone(kind: str, batch_size: int, clip: Path, tmp_path: Path) -> None:
     model = DualEncoder(str(write_unpadded(clip, tmp_path, kind)), device="cpu", batch_size=batch_size)
-    assert not model.shares_prefixes
+    assert model.faster_texts is None
     items = [Item(text=text) for text in LENGTHS]
     alone = np.concatenate([model.embed_candidates([item]) for item in items])
     np.testing.assert_allclose(model.embed_candidates(items), alone, atol=1e-6)
@@ -198,7 +198,7 @@ def test_texts_that_are_not_padded_keep_their_gradients(kind: str, clip: Path, t
 @pytest.mark.parametrize(("kind", "passes"), [("", 1), *((kind, 4) for kind in UNPADDED)])
 def test_texts_of_one_length_run_together(kind: str, passes: int, clip: Path, tmp_path: Path) -> None:
     model = DualEncoder(str(write_unpadded(clip, tmp_path, kind) if kind else clip), device="cpu")
-    model.shares_prefixes = False  # as on a GPU
+    model.faster_texts = None  # as on a GPU
     given, features = [], model.module.get_text_features
     model.module.get_text_features = lambda **those: (given.append(those), features(**those))[1]
     texts = ["a", "b", "ab", "a b", "ba", "a " * 40, "b a b"]

@@ -70,6 +70,9 @@ def test_a_text_model_is_what_mteb_makes_of_it(cached: Path) -> None:
     for instruction in ("find it", ""):
         expected = own(module, rows, "t2t", PromptType.query, instruction)
         assert cosines(model.embed_queries(items, instruction), expected).min() > 0.9999
+    together = model.embed_candidates([*items, Item("")])
+    alone = np.concatenate([model.embed_candidates([item]) for item in [*items, Item("")]])
+    assert cosines(together, alone).min() > 0.9999
     assert (model.name, model.revision, model.modalities) == (MINILM, cached.name, {"text"})
     with pytest.raises(ModelError, match=r"takes no such item.*got: 'image'"):
         model.embed_candidates([Item(image=pictures()[0])])

@@ -17,8 +17,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from small_hub import COMMIT, OLDER, cached, serving
+from test_mllm import pictures as any_pictures
 from tiny_towers import TEXTS, pictures
-from transformers import CLIPModel, CLIPTokenizer
+from transformers import AutoImageProcessor, CLIPModel, CLIPTokenizer
 from vectors_alike import cosines
 
 from mrbench.encode.store import fingerprint
@@ -45,10 +46,14 @@ def adapter(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def expected(clip: Path, adapter: Path) -> Any:
+def unmerged(clip: Path, adapter: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        model = PeftModel.from_pretrained(CLIPModel.from_pretrained(clip), adapter).eval()
+        return PeftModel.from_pretrained(CLIPModel.from_pretrained(clip), adapter).eval()
+
+
+def expected(clip: Path, adapter: Path) -> Any:
+    model = unmerged(clip, adapter)
     tokens = CLIPTokenizer.from_pretrained(clip)(TEXTS, padding=True, truncation=True, return_tensors="pt")
     with torch.no_grad():
         return model.get_text_features(**tokens).pooler_output.numpy()
@@ -64,6 +69,22 @@ def test_vectors_are_those_of_the_unmerged_model(clip: Path, adapter: Path) -> N
     images = [Item(image=image) for image in pictures()]
     assert cosines(model.embed_candidates(images), base.embed_candidates(images)).max() < 0.9999
     assert model.name == "lora"
+
+
+def test_pictures_both_batches_and_16_bit(clip: Path, adapter: Path) -> None:
+    model, images = load_model(f"hf:{adapter}", device="cpu"), [one.convert("RGB") for one in any_pictures().values()]
+    texts = [*TEXTS, "", "собака 狗 كلب", "dog"]
+    items = [*map(Item, texts), *(Item(image=one) for one in images), *map(Item, texts, images)]
+    found = model.embed_candidates(items)
+    processor = AutoImageProcessor.from_pretrained(clip, backend="pil")
+    with torch.no_grad():
+        seen = unmerged(clip, adapter).get_image_features(**processor(images=images, return_tensors="pt")).pooler_output
+    assert cosines(found[6:12], seen).min() > 0.9999
+    assert cosines(found[12:], found[:6] + found[6:12]).min() > 0.9999
+    assert cosines(found, np.concatenate([model.embed_candidates([item]) for item in items])).min() > 0.9999
+    for dtype, least in (("float16", 0.9999), ("bfloat16", 0.999)):
+        half = load_model(f"hf:{adapter}", device="cpu", dtype=dtype)
+        assert cosines(half.embed_candidates(items), found).min() > least
 
 
 def test_a_base_elsewhere(clip: Path, adapter: Path, tmp_path: Path) -> None:

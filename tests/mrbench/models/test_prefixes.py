@@ -20,8 +20,8 @@ from mrbench.encode.batches import fetch
 from mrbench.encode.units import encode_records
 from mrbench.models import prefixes
 from mrbench.models.dual_encoder import DualEncoder
+from mrbench.models.prefixes import SWITCH
 from mrbench.models.protocol import Item
-from mrbench.models.quick_gelu import use_quick_mlps
 from mrbench.records import Candidate
 
 LENGTH, START, END = 12, 8, 9
@@ -65,7 +65,6 @@ def test_vectors_are_those_of_the_padded_tower(
 def test_a_part_of_another_kind_is_called(name: str) -> None:
     """As adapters of weights are, put in after loading: a bias is then not taken out of them."""
     module = clip(END, "quick_gelu")
-    use_quick_mlps(module)
 
     class Twice(torch.nn.Linear):
         def forward(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -147,11 +146,11 @@ def test_a_tokenizer_that_begins_with_nothing(tmp_path: Path) -> None:
     end = "<|endoftext|>"
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=end, pad_token=end).save_pretrained(folder)
     model = DualEncoder(str(folder), device="cpu")
-    assert model.shares_prefixes
+    assert model.faster_texts is not None
     texts = [Item(text=text) for text in ("a", "b b", "c c c c", "d")]
     alone = np.concatenate([model.embed_candidates([text]) for text in texts])
     np.testing.assert_allclose(model.embed_candidates(texts), alone, atol=1e-6)
-    model.shares_prefixes = False
+    model.faster_texts = None
     np.testing.assert_allclose(model.embed_candidates(texts), alone, atol=1e-6)
 
 
@@ -159,20 +158,20 @@ def test_a_tower_of_other_parts_is_run_as_it_is(tmp_path: Path, monkeypatch: pyt
     folder = str(write_clip(tmp_path))
     texts = [Item(text=text) for text in ("two cats", "a red dog", "a red cat")]
     shared = DualEncoder(folder, device="cpu")
-    assert shared.shares_prefixes
+    assert shared.faster_texts is not None
     expected = shared.embed_candidates(texts)
     layer = type(shared.module.text_model.encoder.layers[0])
     forward = layer.forward
     monkeypatch.setattr(layer, "forward", lambda self, hidden, *a, **k: forward(self, hidden * 2, *a, **k))
     other = DualEncoder(folder, device="cpu")
-    assert not other.shares_prefixes  # what is computed is not what its layers compute
+    assert other.faster_texts is None  # what is computed is not what its layers compute
     assert np.abs(other.embed_candidates(texts) - expected).max() > 0.01
     monkeypatch.setattr(layer, "forward", forward)
     monkeypatch.setattr(prefixes, "find_prefixes", lambda texts: [].pop())
     stock = DualEncoder(folder, device="cpu")
-    assert not stock.shares_prefixes
+    assert stock.faster_texts is None
     np.testing.assert_allclose(stock.embed_candidates(texts), expected, atol=1e-6)
-    assert not DualEncoder(folder, device="cpu", dtype="bfloat16").shares_prefixes
+    assert DualEncoder(folder, device="cpu", dtype="bfloat16").faster_texts is None
 
 
 def test_the_order_in_which_texts_come_changes_nothing(tmp_path: Path) -> None:
@@ -190,3 +189,18 @@ def test_the_order_in_which_texts_come_changes_nothing(tmp_path: Path) -> None:
     assert ids == [record.id for record in records]
     alone = np.concatenate([model.embed_candidates([Item(text=text)]) for text in texts])
     np.testing.assert_allclose(found, alone / np.linalg.norm(alone, axis=1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize(("said", "stock"), [("1", True), ("yes", True), ("0", False), ("", False), (None, False)])
+def test_the_switch_leaves_texts_to_transformers(
+    said: str | None, stock: bool, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SWITCH, raising=False)
+    usual = DualEncoder(str(clip), device="cpu")
+    if said is not None:
+        monkeypatch.setenv(SWITCH, said)
+    model = DualEncoder(str(clip), device="cpu")
+    assert (model.faster_texts is None) == stock
+    items = [*map(Item, ("a red dog", "", "a red cat", "b " * 99))]
+    np.testing.assert_allclose(model.embed_candidates(items), usual.embed_candidates(items), atol=1e-5)
+    assert (model.revision, model.preprocessing) == (usual.revision, usual.preprocessing)

@@ -70,22 +70,37 @@ def texts_of(vectors: Any) -> Any:
         "openai:http://h/v1#m?key=PASSWORD-1",
         "openai:http://h/v1#m?key=PASSWORD_1",
         "openai:http://h/v1#m?PASSWORD-1",
+        "openai:http://h/v1#m?batch=2&PASSWORD-1",
+        "openai:http://h/v1#m?query=find: {text}&PASSWORD-1",
+        "opnai:http://h/v1#m?query=find: {text}&PASSWORD-1",
         "openai:http://h/v1#m?api_key=PASSWORD-1",
         "opnai:http://bob:PASSWORD-1@h/v1#m?token=PASSWORD-1",
     ],
 )
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("how", ["one", "several", "file", "check"])
 def test_a_secret_in_a_spec_is_not_shown(
-    spec: str, several: bool, tiny: Benchmark, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    spec: str, how: str, tiny: Benchmark, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["-m", spec, *(["-m", "constant", "--json"] if several else [])]
+    """Nor in a traceback, a file of results or a cache."""
+    words = ["evaluate", str(tiny.folder), "--task", "i2i", "--output", str(tmp_path / "out")]
+    words += ["--cache", str(tmp_path / "cache")]
+    if how == "file":
+        (tmp_path / "models.yaml").write_text(json.dumps([spec, {"model": "constant"}]))
+        words += ["--models", str(tmp_path / "models.yaml")]
+    elif how == "check":
+        words = ["models", "check", spec, "--json"]
+    else:
+        words += ["-m", spec, *(["-m", "constant", "--json"] if how == "several" else [])]
     with pytest.raises(SystemExit) as stopped:
-        main(["evaluate", str(tiny.folder), "--task", "i2i", *words, "--output", str(tmp_path / "out")])
+        main(["--debug", *words])
     said = capfd.readouterr()
     assert stopped.value.code == 2
     assert "error: " in said.err
-    if not several or not spec.endswith("?PASSWORD-1"):  # a word alone, which a label cannot know
-        assert not re.search("PASSWORD.1", said.out + said.err)
+    assert not re.search("PASSWORD.1", said.out + said.err)
+    for path in (tmp_path / "out", tmp_path / "cache"):
+        written = [file for file in path.rglob("*") if file.is_file()]
+        assert not any(re.search(b"PASSWORD.1", file.read_bytes()) for file in written)
+        assert written or how not in ("several", "file")  # the other model was evaluated
 
 
 def test_what_is_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,11 @@ def test_a_table_of_another_encoding_and_a_compressed_one(tmp_path: Path) -> Non
     (tmp_path / "old.csv").write_bytes("image,caption\nb.png,tea\na.png,café\n".encode("latin-1"))
     with pytest.raises(BenchmarkError, match=r"not UTF-8; where: .*old.csv:3"):
         opened("captions", tmp_path / "old.csv")
+    for encoding, said in (("latin-1", "latin1"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16")):
+        path = tmp_path / "old lines.jsonl"
+        path.write_bytes('{"image": "a.png", "caption": "café"}\n'.encode(encoding))
+        with pytest.raises(BenchmarkError, match=rf"not UTF-8; .*lines.jsonl:1; .*iconv -f {said} -t utf-8 '.*'"):
+            opened("captions", path)
     (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(b'{"image": "a.png", "caption": "tea"}\n'))
     assert texts(opened("captions", tmp_path / "c.jsonl.gz"), "text") == {"a.png#0": "tea"}
 
@@ -468,10 +473,21 @@ def test_a_path_that_goes_up_and_stays_in_the_folder_is_followed(tmp_path: Path)
         list(opened("captions", path).corpus("image", "test"))
 
 
-def test_a_header_in_capitals_and_a_lone_quote_say_what_is_expected(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "c.csv", ("Image", "Caption"), ("a.png", "one"))
-    with pytest.raises(BenchmarkError, match=r"got: .*'Image'.*one of the columns image, .*in small letters"):
+def test_a_header_in_capitals_is_read(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "c.csv", ("Image", "Caption_1", "CAPTION_2", "Shop"), ("a.png", "one", "two", "x"))
+    benchmark = opened("captions", path)
+    assert texts(benchmark, "text") == {"a.png#0": "one", "a.png#1": "two"}
+    assert benchmark.notes() == ("columns that are not read: Shop",)
+    path = write_csv(tmp_path / "d.csv", ("Image", "Caption", "Colour"), ("a.png", "one", "red"))
+    assert opened("captions", path, "grains=Colour").corpus("image", "test")[0].grains[0].type == "Colour"
+    path = write_jsonl(tmp_path / "e.jsonl", [{"image": "a.png", "Image": "b.png", "Captions": ["one"]}])
+    assert opened("captions", path).corpus("image", "test")[0].id == "a.png"  # two columns of one name stay apart
+    path = write_csv(tmp_path / "f.csv", ("Picture", "Caption"), ("a.png", "one"))
+    with pytest.raises(BenchmarkError, match=r"got: .*'Picture'.*one of the columns image, "):
         opened("captions", path)
+
+
+def test_a_lone_quote_says_what_is_expected(tmp_path: Path) -> None:
     path = tmp_path / "c.tsv"
     path.write_text('image\tcaption\na.png\t"quoted" word\n')
     with pytest.raises(BenchmarkError, match=r'c\.tsv:2; .*quotes in it are doubled: """quoted"" word"'):
@@ -484,3 +500,10 @@ def test_the_hint_of_an_image_root_can_be_pasted(tmp_path: Path) -> None:
     root = tmp_path / "ph ö#1"
     with pytest.raises(BenchmarkError, match=f"next: --image-root '{root}'"):
         ImageRoot(root, allowed=False).resolve("a.png")
+
+
+@pytest.mark.parametrize("options", ["limit=3&limit=4", "limit=3&equal=ignore&limit=3"])
+def test_an_option_that_is_there_twice_is_refused(tmp_path: Path, options: str) -> None:
+    path = write_csv(tmp_path / "c.csv", ("image", "caption"), ("a.png", "one"))
+    with pytest.raises(InputError, match=r"option of a spec is there twice; where: \?limit=; got: '3 and [34]'"):
+        opened("captions", path, options)

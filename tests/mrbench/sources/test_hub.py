@@ -14,11 +14,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import pytrec_eval
 from photos import opened, relevant, texts, write_jsonl
 from PIL import Image
 
 from mrbench.errors import BenchmarkError, InputError
+from mrbench.evaluation import evaluate
+from mrbench.models.controls import ConstantModel
 from mrbench.records import ImageData, ImageFile
+from mrbench.validate import Report, check_contents
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -115,6 +119,28 @@ def test_a_data_card_s_configurations_subsets_and_lists(tmp_path: Path) -> None:
     assert benchmark.judgements("t2t", "test")[0].relevance == 1
     whole = opened("hub", tmp_path, "subset=en&top_ranked=ignore")
     assert (whole.task("t2t").pool, len(whole.lists("t2t", "test"))) == ("corpus", 0)
+
+
+def test_what_a_list_lacks_is_not_relevant_there_and_counts_against_a_model_in_mteb(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "data", qrels="q 1\td/1\t1\nq 1\td:2\t1\nq2\td#3\t1\n")
+    write_jsonl(
+        folder / "top_ranked.jsonl",
+        [{"query-id": "q 1", "corpus-ids": ["d/1", "d#3"]}, {"query-id": "q2", "corpus-ids": ["d/1", "d:2"]}],
+    )
+    tables = {"corpus": "corpus", "queries": "queries", "qrels": "qrels/test", "top_ranked": "top_ranked"}
+    endings = {"qrels": "tsv"}
+    write_card(folder, **{name: {"test": f"{path}.{endings.get(name, 'jsonl')}"} for name, path in tables.items()})
+    benchmark = opened("hub", folder)
+    task = evaluate(benchmark, ConstantModel(), tmp_path / "r").tasks["t2t"]
+    assert (task.queries, task.setting["queries without a relevant candidate"]) == (1, 1)
+    assert task.scores["map@1000"] == task.chance["map@1000"] == pytest.approx((1 + 1 / 2) / 2)  # one relevant of two
+    qrels = {"q 1": {"d/1": 1, "d:2": 1}, "q2": {"d#3": 1}}
+    run = {"q 1": {"d/1": 1.0, "d#3": 0.5}, "q2": {"d/1": 1.0, "d:2": 0.5}}
+    best = pytrec_eval.RelevanceEvaluator(qrels, {"map"}).evaluate(run)
+    assert [best[query]["map"] for query in run] == [0.5, 0]
+    report = Report()
+    check_contents(benchmark, report)
+    assert report.notes["lists t2t, test: relevant candidates outside of the lists"] == 2
 
 
 def test_instructions_of_a_table_of_their_own(tmp_path: Path) -> None:

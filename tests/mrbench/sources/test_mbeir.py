@@ -342,12 +342,13 @@ def test_an_empty_text_is_named(own_tree: Path) -> None:
 
 
 def test_lines_that_are_not_json_or_of_another_encoding(own_tree: Path) -> None:
-    for name, damage in ((POOL, b'{"did": '), (QUERIES, '{"qid": "8:é"}'.encode("latin1"))):
+    damaged = ((POOL, b'{"did": ', "JSON"), (QUERIES, '{"qid": "8:é"}'.encode("latin1"), "UTF-8"))
+    for name, damage, kind in damaged:
         path = own_tree / name
         whole = path.read_bytes()
         path.write_bytes(whole + damage + b"\n")
         lines = whole.count(b"\n") + 1
-        with pytest.raises(BenchmarkError, match=rf"not JSON.*{path.name}:{lines}"):
+        with pytest.raises(BenchmarkError, match=rf"not {kind}.*{path.name}:{lines}"):
             read_all(open_benchmark(f"mbeir:{own_tree}?datasets=cirr"))
         path.write_bytes(whole)
 

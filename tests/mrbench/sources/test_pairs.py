@@ -94,6 +94,18 @@ def test_every_layout_gives_the_same_pairs(tmp_path: Path, name: str) -> None:
     assert (query.cluster, query.image.path.is_file()) == ("a.png", True)
 
 
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_a_header_in_capitals_is_read(tmp_path: Path, name: str) -> None:
+    write_photos(tmp_path, "a.png")
+    path = pair_layout(tmp_path, name)
+    plain = judged(opened("pairs", path))
+    text = path.read_text()
+    for column in ("image", "true", "false", "kind"):
+        text = text.replace(column, column.upper(), 1)
+    path.write_text(text)
+    assert judged(opened("pairs", path)) == plain
+
+
 def test_two_true_texts_and_several_false_ones_with_kinds_of_their_own(tmp_path: Path) -> None:
     row = {
         "id": "q 1/x:y#z",

@@ -72,14 +72,26 @@ def test_every_caption_of_msvd_asks(tmp_path: Path) -> None:
         ("video9#0", "a cat", "video9"),
     ]
     assert [q.text for q in benchmark.queries("text_to_video", "train")] == ["a dog"]
+    assert [(q.id, len(q.more_images), q.cluster) for q in benchmark.queries("video_to_text", "test")] == [
+        ("video7020", 4, "video7020"),
+        ("video9", 0, "video9"),
+    ]
+    assert {(j.query_id, j.candidate_id) for j in benchmark.judgements("video_to_text", "test")} == {
+        ("video7020", "video7020#0"),
+        ("video7020", "video7020#1"),
+        ("video9", "video9#0"),
+    }
 
 
 @pytest.mark.parametrize("source", ["msrvtt", "msvd"])
 def test_controls_have_their_values(tmp_path: Path, source: str) -> None:
     root = (write_msrvtt if source == "msrvtt" else write_msvd)(tmp_path)
     tasks = check_controls(open_benchmark(f"{source}:{root}"))
+    assert list(tasks) == ["text_to_video", "video_to_text"]
     for task in tasks.values():
-        assert task.chance["hit_rate@1"] == pytest.approx(1 / task.candidates)
+        # MSVD: one of two videos; the videos have two of three captions and one of three.
+        expected = 1 / 2 if source == "msvd" else 1 / task.candidates
+        assert task.chance["hit_rate@1"] == pytest.approx(expected)
         assert task.scores["median_rank"] == 1
         assert "median_rank" not in task.chance, "the mean rank of a random order is not its median rank"
         assert task.setting["items of several images"] == "embedded together"

@@ -339,6 +339,10 @@ FOLDER_FAULTS: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         lambda f: change_rows(f, "queries/find-test", lambda rows: rows[0].update(grains=rows[0]["grains"] * 2)),
         {"grain types of a record", "table digest", "content digest"},
     ),
+    "digests of further images": (
+        lambda f: change_rows(f, "corpus/image-test", lambda rows: rows[0].update(more_images_sha256=["a", "b"])),
+        {"digests of further images", "unreadable table", "table digest", "content digest"},
+    ),
     "span in the text": (
         lambda f: change_rows(f, "queries/find-test", lambda rows: rows[0]["grains"][0].update(end=99)),
         {"span in the text", "table digest", "content digest"},
@@ -389,6 +393,9 @@ def rewrite(folder: Path, table: str, held: pa.Table) -> None:
     change_manifest(folder, lambda m: m["files"].__setitem__(name, entry))
 
 
+LISTS = ("grains", "image_grains", "more_images", "more_images_sha256", "violates", "corpus-ids", "image")
+
+
 def by_hand(folder: Path) -> None:
     """Write the tables as pandas or Arrow would, without card and metadata."""
     for path in sorted((folder / "data").rglob("*.parquet")):
@@ -397,7 +404,7 @@ def by_hand(folder: Path) -> None:
         held = pa.Table.from_pylist(rows)
         known = pq.read_schema(path)
         for name in held.column_names:  # lists that are empty throughout have no type of their own
-            if name in ("grains", "image_grains", "more_images", "violates", "corpus-ids", "image"):
+            if name in LISTS:
                 at = held.column_names.index(name)
                 held = held.set_column(at, name, pa.array([row[name] for row in rows], known.field(name).type))
         rewrite(folder, f"{kind}/{path.name.removesuffix('-00000.parquet')}", held)
