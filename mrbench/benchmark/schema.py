@@ -394,7 +394,7 @@ def _more_images(row: Row, images: ImageRoot) -> tuple[AnyImage, ...]:
 
 
 def _more_digests(row: Row) -> list[str]:
-    """Return the digest of each further image; empty where it is not known, as in folders of before.
+    """Return the digest of each further image; empty where unknown, as in folders of earlier versions.
 
     Raises:
         BenchmarkError: There are not as many digests as images.

@@ -85,7 +85,7 @@ class CutTexts:
 
 
 def _rows(wanted: list[pa.ChunkedArray], names: list[np.ndarray[Any, Any]]) -> Ints:
-    """Return the position of each wanted name, -1 where it is not there; names may have several parts."""
+    """Return the position of each wanted name, -1 if it is missing; names may have several parts."""
     given = [pa.array(part.tolist(), pa.string()) for part in names]
     many = len(names) > 1
     keys = pc.binary_join_element_wise(*given, "\x1f") if many else given[0]

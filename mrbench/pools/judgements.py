@@ -50,7 +50,7 @@ class Judgements(Protocol):
 
     @property
     def gain_counts(self) -> Ints:
-        """How many candidates of the pool have each gain 0, 1, ... for each query, ``(num_queries, most + 1)``."""
+        """The number of candidates with each gain 0, 1, ... for each query, ``(num_queries, highest gain + 1)``."""
         ...
 
     def gains_of(self, query: Ints, position: Ints) -> Ints:
@@ -117,7 +117,7 @@ class FromGrains:
 
     @cached_property
     def gain_counts(self) -> Ints:
-        """How many candidates have each grade of each query, shape ``(num_queries, num_types + 1)``."""
+        """The number of candidates with each grade for each query, shape ``(num_queries, num_types + 1)``."""
         return grades.counts(self.query_grains, self.candidate_grains)
 
     def gains_of(self, query: Ints, position: Ints) -> Ints:
@@ -225,7 +225,7 @@ class Listed:
 
     @cached_property
     def gain_counts(self) -> Ints:
-        """How many candidates have each relevance for each query; the unjudged count as 0."""
+        """The number of candidates with each relevance for each query; unjudged ones have 0."""
         most = min(int(self.relevance.max(initial=0)), _MOST_GAINS)
         counts = np.zeros((self.num_queries, most + 1), dtype=np.int64)
         some = self.relevance > 0

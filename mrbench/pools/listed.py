@@ -238,7 +238,7 @@ def _known(column: Any, ids: Names, where: str, what: str) -> Ints:
     """Return the row of each id in ``ids``.
 
     Raises:
-        BenchmarkError: Some are not there; they are counted.
+        BenchmarkError: Some are unknown; the message counts them.
     """
     order = np.argsort(ids, kind="stable")
     wanted = np.array(column.to_pylist(), dtype=np.str_)

@@ -185,7 +185,7 @@ def _check_judgements(benchmark: Benchmark, split: str, pool: TaskPool) -> None:
     at = find(pool.query_ids[order], np.array(table["query-id"].to_pylist(), dtype=np.str_))
     asked = at >= 0
     candidates = np.array(table["corpus-id"].filter(pa.array(asked)).to_pylist(), dtype=np.str_)
-    number = len(pool.candidate_ids) + 1  # one more for a candidate that is not there
+    number = len(pool.candidate_ids) + 1  # one more for missing candidates
     stated = order[at[asked]] * number + find(pool.candidate_ids, candidates) % number
     query, position = pool.relevant
     wrong = np.setxor1d(stated, query * number + position)

@@ -122,7 +122,7 @@ def read_ladders(
     wrong |= (rows >= 0) & ((positives < 0) | ~own)
     if wrong.any():
         lacking = query_ids[int(np.argmax(wrong))]
-        raise BenchmarkError("a ladder names a candidate that is not there", where=f"{task} {lacking}", hint=VALIDATE)
+        raise BenchmarkError("a ladder names an unknown candidate", where=f"{task} {lacking}", hint=VALIDATE)
     return positives, Pairs(query, position)
 
 
@@ -130,7 +130,7 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
     """Return the variants of some queries.
 
     Raises:
-        BenchmarkError: A variant asks for a candidate that is not in the pool, or is there twice.
+        BenchmarkError: A variant asks for a candidate that is not in the pool, or occurs twice.
     """
     records = benchmark.variants(task, split)
     if not len(records):
@@ -146,7 +146,7 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
     if (target < 0).any():
         lost = int(np.argmin(target))
         raise BenchmarkError(
-            "a variant asks for a candidate that is not there",
+            "a variant asks for an unknown candidate",
             where=f"{task} {ids[row[lost]]}",
             got=str(positive[row[lost]]),
             hint=VALIDATE,
@@ -154,5 +154,5 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
     number = np.array(columns["number"].to_pylist(), dtype=np.int64)
     keys = zip(at[row].tolist(), kind[row].tolist(), grain[row].tolist(), number[row].tolist(), strict=True)
     if len(set(keys)) < len(row):
-        raise BenchmarkError("a variant is there twice", where=f"{split}, {task}", hint=VALIDATE)
+        raise BenchmarkError("a variant occurs twice", where=f"{split}, {task}", hint=VALIDATE)
     return Variants(order[at[row]], kind[row], grain[row], number[row], target, row)

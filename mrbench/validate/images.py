@@ -74,7 +74,7 @@ def _images(records: Records[Any]) -> Iterator[tuple[str, AnyImage | None, str]]
         for batch in chunk.to_batches(256):
             for row in batch.to_pylist():
                 cells, digests = row.get("more_images") or [], row.get("more_images_sha256") or []
-                more = list(zip(cells, [*digests, *[""] * len(cells)], strict=False))  # folders of before have none
+                more = list(zip(cells, [*digests, *[""] * len(cells)], strict=False))  # earlier versions wrote none
                 for cell, digest in ((row["image"], row["image_sha256"] or ""), *more):
                     try:
                         yield row["id"], records.images.image(cell["bytes"], cell["path"], digest), ""

@@ -19,7 +19,7 @@ from mrbench.validate.report import Report
 
 ROWS_AT_ONCE = 256
 LATER = ("more_images_sha256",)
-"""Columns that folders of before lack."""
+"""Columns that folders of earlier versions lack."""
 QUERY_MODALITY = {"t2i": "text", "i2t": "image", "i2i": "image", "it2i": "image,text"}
 CANDIDATE_MODALITY = {"t2i": "image", "i2t": "text", "i2i": "image", "it2i": "image"}
 KINDS = ("corpus", "queries", "qrels", "top_ranked", "variants")

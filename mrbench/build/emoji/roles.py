@@ -235,7 +235,7 @@ OBJECT_BLOCKS: tuple[tuple[int, int], ...] = (
     (0x1F900, 0x1FACF),
     (0x231A, 0x27BF),
 )
-"""Where Unicode keeps animals, plants, food, buildings, vehicles and things, and some signs (see their names)."""
+"""The Unicode blocks of animals, plants, food, buildings, vehicles and things, with some signs among them."""
 
 # Signs, faces, scenes without a name of their own, and nouns that take no "a": not worth a sentence.
 NOT_AN_OBJECT = (

@@ -1,4 +1,4 @@
-"""What scenes are made of: nouns with their art, counts, sizes, relations, backgrounds, and what occurs together.
+"""The vocabulary of scenes: nouns with their art, counts, sizes, relations, backgrounds, and the frames of a scene.
 
 Nouns were chosen by looking at both artists' drawings: everything here is recognisable in both hands, and no two
 are alike. The focus of a scene and its landmark come from disjoint lists, so the roles are never confused.
