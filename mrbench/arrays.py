@@ -1,4 +1,4 @@
-"""The array types that encoding, search and scoring exchange, and helpers for arrays of runs of rows."""
+"""The array types that encoding, search and scoring exchange, and helpers for rows of different lengths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def ranges(starts: Ints, counts: Ints) -> Ints:
-    """Return the numbers from each start on, as many as are counted, one range after another.
+    """Return ranges of consecutive numbers, one after another; each has a start and a count.
 
     >>> ranges(np.array([5, 0]), np.array([2, 3]))
     array([5, 6, 0, 1, 2])
@@ -26,7 +26,7 @@ def ranges(starts: Ints, counts: Ints) -> Ints:
 
 
 def row_ends(counts: Ints) -> Ints:
-    """Return where each row begins, and where the last ends.
+    """Return the start of each row, and the end of the last row.
 
     >>> row_ends(np.array([2, 3]))
     array([0, 2, 5])
@@ -35,7 +35,7 @@ def row_ends(counts: Ints) -> Ints:
 
 
 def run_starts(*columns: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Say of each place of sorted columns whether any of them differs from the place before; the first does.
+    """Return for each entry of sorted columns whether it differs from the entry before; the first counts as different.
 
     >>> run_starts(np.array([1, 1, 2, 2]), np.array([3, 3, 3, 4]))
     array([ True, False,  True,  True])
@@ -52,7 +52,7 @@ class Ragged:
     Attributes:
         flat: The vectors of all items, one item after the other, float32, shape ``(num_vectors, dimension)``; may be
             memory-mapped.
-        ends: Where each item begins in it, and where the last ends, shape ``(num_items + 1,)``, rising from 0.
+        ends: Start of each item in ``flat``, and the end of the last one, shape ``(num_items + 1,)``, rising from 0.
 
     >>> rows = Ragged.of_counts(np.float32([[1, 0], [0, 1], [0.6, 0.8]]), np.array([2, 1]))
     >>> len(rows), rows[1].flat, rows[[1, 0]].counts
@@ -64,14 +64,14 @@ class Ragged:
 
     @classmethod
     def of_counts(cls, flat: Embeddings, counts: Ints) -> Ragged:
-        """Return items from the number of vectors of each."""
+        """Return the items, given the number of vectors of each."""
         return cls(flat, row_ends(counts).astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.ends) - 1
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        """Refuse to become one array, for which NumPy would read item after item without end.
+        """Refuse the conversion to one array, for which NumPy would read items without end.
 
         Raises:
             TypeError: Always.
@@ -84,10 +84,10 @@ class Ragged:
         return np.diff(self.ends)
 
     def __getitem__(self, rows: int | slice | Sequence[int] | Ints) -> Ragged:
-        """Return some items: of a number or a slice without a step a view, of a list a copy.
+        """Return some items: a view for an index or a slice without a step, a copy for a list.
 
         Raises:
-            IndexError: There is no item of this number.
+            IndexError: There is no item with this index.
         """
         if isinstance(rows, int):
             rows = range(len(self))[rows]
@@ -106,7 +106,7 @@ Rows = Embeddings | Ragged
 
 
 def joined(parts: Sequence[Any]) -> Any:
-    """Return one array of several, or one :class:`Ragged` of several."""
+    """Return several arrays, or several :class:`Ragged`, as one."""
     if not isinstance(parts[0], Ragged):
         return np.concatenate(parts)
     counts = np.concatenate([part.counts for part in parts])

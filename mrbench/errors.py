@@ -1,4 +1,4 @@
-"""Every error that a user of MRBench can cause or meet, in one tree.
+"""All errors of MRBench, in one tree.
 
 A message is one line: what failed, where, the value received, what is accepted, and the next command.
 The command line turns every :class:`MRBenchError` into that line on stderr and exit code 2.
@@ -16,9 +16,9 @@ _SECRETS = re.compile(r"([?&][\w-]*(?:key|token|secret|passw(?:or)?d|auth)[\w-]*
 
 
 def redacted(text: str) -> str:
-    """Return a text without what may be a secret in a URL or a spec: user and password, and values of keys.
+    """Return a text without possible secrets of a URL or a spec: user, password, and the values of keys.
 
-    The name of an environment variable that is set is no secret.
+    The name of an environment variable that is set is not a secret.
 
     >>> redacted("openai:http://bob:pass@host/v1#m@2?api_key=sk-1&batch=8")
     'openai:http://[hidden]@host/v1#m@2?api_key=[hidden]&batch=8'
@@ -43,7 +43,7 @@ def _without_words(options: str) -> str:
 
 
 class MRBenchError(Exception):
-    """Base of all errors that MRBench raises on purpose.
+    """The base of all errors that MRBench raises on purpose.
 
     Args:
         what: What failed, as a short clause.
@@ -86,7 +86,7 @@ class InputError(MRBenchError):
 
 
 class OutputError(MRBenchError):
-    """An output cannot be written: a foreign folder, a full disk, a path that is not ours."""
+    """An output cannot be written, for example because the disk is full or the folder holds something else."""
 
 
 class BenchmarkError(MRBenchError):
@@ -110,7 +110,7 @@ class ResultError(MRBenchError):
 
 
 class WorkerError(MRBenchError):
-    """A process that did part of the work is no more."""
+    """A worker process was killed."""
 
 
 class MissingExtraError(MRBenchError):
@@ -118,7 +118,7 @@ class MissingExtraError(MRBenchError):
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a CPU or a GPU, without importing torch to ask.
+    """Return whether an error means that memory ran out, on a CPU or a GPU. It does not import torch.
 
     >>> out_of_memory(RuntimeError("CUDA error: out of memory")), out_of_memory(RuntimeError("shapes differ"))
     (True, False)

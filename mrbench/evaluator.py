@@ -1,4 +1,4 @@
-"""An evaluator for training with sentence-transformers: our measures on a benchmark, at every evaluation step.
+"""An evaluator for sentence-transformers' trainer: MRBench's measures at every evaluation step.
 
 ``SentenceTransformerTrainer(model=..., evaluator=BenchmarkEvaluator("scenes"))``; needs ``pip install "mrbench[st]"``.
 """
@@ -26,29 +26,29 @@ except ImportError as error:
 
 
 class BenchmarkEvaluator(BaseEvaluator):
-    """Evaluates a model in training on a benchmark.
+    """Evaluates a model on a benchmark while it is trained.
 
-    A call returns by task the main measure, pair accuracy, and pair accuracy by grain type, under names such as
-    ``scenes_t2i_hit_rate@5`` and ``scenes_t2i_pair_accuracy[count]``. The primary metric, by which the trainer finds
-    the best checkpoint, is the mean of the main measure over the tasks that the model takes.
+    A call returns for each task the main measure, pair accuracy, and pair accuracy by grain type, under names such as
+    ``scenes_t2i_hit_rate@5`` and ``scenes_t2i_pair_accuracy[count]``. The trainer chooses the best checkpoint by the
+    primary metric, the mean of the main measure over the tasks that the model takes.
 
     Attributes:
         primary_metric: Name of that mean, for example ``scenes_hit_rate@5``.
-        greater_is_better: False where low values of it are good.
-        result: The result of the last call, or None before.
+        greater_is_better: False if low values of the primary metric are better.
+        result: The result of the last call; None before the first.
 
     Args:
         benchmark: The benchmark, or its spec.
         tasks: Some of its tasks; None takes all.
-        split: One of its splits. Checkpoints are chosen by it: ``validation`` where the benchmark has it, else its
-            default split.
+        split: One of its splits, by which checkpoints are chosen. None takes ``validation`` if the benchmark has it,
+            else its default split.
         limit: Queries of each task, with the candidates that they need and 500 others; None takes all.
-        batch_size: Items per forward pass at most.
-        name: What names of metrics begin with; None takes the name of the benchmark.
-        write_results: Whether to keep run and result, below the folder that the trainer names.
+        batch_size: Most items in a forward pass.
+        name: Prefix of the names of metrics; None takes the name of the benchmark.
+        write_results: Whether to keep run and result, in the trainer's output folder.
 
     Raises:
-        InputError: Unknown task, or tasks whose main measures differ.
+        InputError: A task is unknown, or the main measures of the tasks differ.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class BenchmarkEvaluator(BaseEvaluator):
         """Evaluate the model and return its metrics.
 
         Args:
-            model: The model, as the trainer has it.
+            model: The trainer's model.
             output_path: Folder of the trainer's evaluations.
-            epoch: Which epoch, -1 where there is none.
-            steps: Which step, -1 where there is none.
+            epoch: Number of the epoch, or -1.
+            steps: Number of the step, or -1.
 
         Raises:
-            InputError: The model is no embedder.
-            ResultError: It takes none of the tasks.
+            InputError: The model is not a SentenceTransformer.
+            ResultError: The model takes none of the tasks.
         """
         from mrbench.models.sentence_transformer import SentenceTransformerModel
 
@@ -135,6 +135,6 @@ class BenchmarkEvaluator(BaseEvaluator):
         return found
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Return what the model card says of this evaluator."""
+        """Return the facts of this evaluator for the model card."""
         about = {"benchmark": self.benchmark.name, "digest": self.benchmark.digest[:12], "split": self.split}
         return {**about, "tasks": ", ".join(self.tasks), **({} if self.limit is None else {"limit": self.limit})}

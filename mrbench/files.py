@@ -1,4 +1,4 @@
-"""Writing files so that nothing is lost or half-written, and hashing them. Whole folders: :mod:`mrbench.folders`."""
+"""Writes files whole or not at all, reads JSON, and hashes files. For folders see :mod:`mrbench.folders`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sha256_file(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text that this value has: sorted keys, no white space, UTF-8, no NaN.
+    """Return the canonical JSON of a value: sorted keys, no white space, UTF-8, no NaN.
 
     >>> canonical_json({"b": [1, "é"], "a": None})
     '{"a":null,"b":[1,"é"]}'
@@ -32,10 +32,10 @@ def canonical_json(value: Any) -> str:
 
 
 def no_file(look: Callable[[], os.stat_result]) -> bool:
-    """Whether there is something at a path, and no file; looked at once, as others may write and remove it meanwhile.
+    """Return whether something other than a regular file is at a path. It looks once, since files may come and go.
 
     Args:
-        look: The path's ``stat``, or ``lstat`` where a link is no file.
+        look: The path's ``stat``, or ``lstat`` if a link does not count as a file.
     """
     try:
         return not stat.S_ISREG(look().st_mode)
@@ -49,10 +49,10 @@ _POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/")
 
 
 def absent_content(path: Path) -> str | None:
-    """Say why a file's content is elsewhere: a link to what is not there, or a pointer of Git LFS or git-annex.
+    """Return the reason why a file's content is missing: a dangling link, or a pointer of Git LFS or git-annex.
 
     Returns:
-        A clause for a message; None where the content is there, nothing at all is, or the file cannot be read.
+        A clause for a message; None if the content is there, if there is no file, or if it cannot be read.
     """
     try:
         if path.stat().st_size > _LONGEST_POINTER or not path.is_file():
@@ -68,7 +68,7 @@ def absent_content(path: Path) -> str | None:
 
 
 def absent_bytes(data: bytes) -> str | None:
-    """Say that the bytes of a file are a pointer of Git LFS or git-annex to content elsewhere; None where they are not.
+    """Return a clause for a message if the bytes are a pointer of Git LFS or git-annex to their content; else None.
 
     >>> absent_bytes(b"version https://git-lfs.github.com/spec/v1")
     'a pointer without its content'
@@ -77,10 +77,9 @@ def absent_bytes(data: bytes) -> str | None:
 
 
 def walk_files(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
-    """Yield all files below a folder in the order of their names, hidden ones and those of hidden folders where asked.
+    """Yield all files below a folder in the order of their names; with ``hidden``, hidden files and folders too.
 
-    Links are followed. A folder is entered once, whatever links lead to it, and a link to a folder that it lies in
-    leads nowhere new. A link to what is not there is yielded like a file.
+    Links are followed, and each folder is entered once. A dangling link is yielded like a file.
 
     Raises:
         OSError: A folder cannot be read.
@@ -104,13 +103,13 @@ def walk_files(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, data: str | bytes) -> None:
-    """Write a whole file or nothing: temporary name, fsync, rename.
+    """Write a file whole or not at all: under a temporary name, with fsync, then renamed.
 
     Raises:
         OutputError: The folder is missing or read-only, or the disk is full.
     """
     if no_file(path.lstat):
-        raise OutputError("the output is not a plain file", where=path, accepted="a new file")
+        raise OutputError("the output is not a regular file", where=path, accepted="a new file")
     temporary: Path | None = None
     try:
         handle, temporary = _temporary(path)
@@ -128,7 +127,7 @@ def write_atomic(path: Path, data: str | bytes) -> None:
 
 
 def temporary_name(path: Path, kind: str = "") -> Path:
-    """Return a new hidden name beside a path, which no name of 255 bytes makes too long.
+    """Return a new hidden name beside a path. It is cut if it would be longer than 255 bytes.
 
     >>> temporary_name(Path("a/out"), "partial-").name[:13]
     '.out.partial-'
@@ -137,11 +136,11 @@ def temporary_name(path: Path, kind: str = "") -> Path:
 
 
 def short_name(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Return a name that leaves room for what is put beside it: cut, with a digest, where it is long.
+    """Return a name that leaves room for a prefix and a suffix: a long name is cut and gets a digest.
 
     Args:
         name: The name.
-        longest: Bytes that it may have, more than 17.
+        longest: Most bytes of the result, more than 17.
 
     >>> short_name("out")
     'out'
@@ -153,9 +152,9 @@ def short_name(name: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def _temporary(path: Path) -> tuple[int, Path]:
-    """Open a new file beside ``path``, whose folder others may remove while it is empty.
+    """Return the handle and path of a new file beside ``path``. It tries again if another process removes the folder.
 
-    Its mode is what the umask makes of 666, as for any new file.
+    Its mode is 666 minus the umask, as for any new file.
     """
     for left in range(9, -1, -1):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,7 +170,7 @@ def _temporary(path: Path) -> tuple[int, Path]:
 
 
 def write_json_atomic(path: Path, value: Any) -> None:
-    """Write JSON for people and programs: two spaces, sorted keys, lists of plain values in a line, a final newline."""
+    """Write JSON with an indent of two spaces, sorted keys, lists of plain values on one line, and a final newline."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     # A line break never stands inside a string of JSON, so this touches nothing but layout.
     text = re.sub(r"\[\n\s+[^\[\]{}]*?\n\s+\]", _in_one_line, text)
@@ -186,13 +185,13 @@ def read_versioned_json(path: Path, *, what: str, name: str, newest: int, error:
     """Read a JSON object that states its format and version.
 
     Args:
-        what: What the file is, for messages.
-        name: The value of ``format`` that it has to have.
+        what: The kind of file, for messages.
+        name: The required value of ``format``.
         newest: The newest ``format_version`` that this version of MRBench reads.
-        error: What to raise when the file is not such an object.
+        error: The error to raise if the file is not such an object.
 
     Raises:
-        MRBenchError: ``error``, when the file cannot be read, is not JSON (NaN is not) or of another format.
+        MRBenchError: ``error``, if the file cannot be read, is not JSON (NaN is not JSON), or has another format.
         FormatVersionError: Written by a newer version of MRBench.
     """
     if absent := absent_content(path):
@@ -222,7 +221,7 @@ def _no_constant(name: str) -> float:
 
 
 def output_error(error: OSError, path: Path) -> OutputError:
-    """Say in one line why this path could not be written."""
+    """Return the error that says in one line why a path cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError("disk full, nothing was written", where=path, hint="free space, or choose another folder")
     at = error.filename if isinstance(error.filename, str) and error.filename != str(path) else None

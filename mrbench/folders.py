@@ -1,4 +1,4 @@
-"""Writing folders so that nothing is lost or half-written: each appears whole, in the place of an older one of ours."""
+"""Writes folders whole or not at all; a new folder may replace an older one that MRBench wrote."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mrbench.files import absent_content, output_error, short_name, temporary_na
 
 try:
     import fcntl
-except ImportError:  # not on Windows: there what a killed run left behind stays
+except ImportError:  # Windows has no locks: there the leftovers of killed runs stay
     fcntl = None  # type: ignore[assignment]
 
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -29,12 +29,12 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 @dataclass(frozen=True, slots=True)
 class FolderKind:
-    """What a folder of ours holds.
+    """A kind of folder that MRBench writes.
 
     Attributes:
         marker: Name of the file by which it is recognised: JSON whose ``format`` begins with our name.
-        holds: Regular expression of the paths that we write there, their parts joined by ``/``. What else lies there is
-            somebody else's, and keeps the folder from being replaced.
+        holds: Regular expression of the paths that MRBench writes there, with ``/`` between their parts. A folder with
+            any other path is never replaced.
     """
 
     marker: str
@@ -43,15 +43,15 @@ class FolderKind:
 
 @contextmanager
 def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Iterator[Path]:
-    """Yield an empty temporary folder that takes the place of ``target`` when the block succeeds.
+    """Yield an empty temporary folder that becomes ``target`` when the block succeeds.
 
-    On any failure, and on Ctrl-C, the temporary folder is removed and ``target`` is as it was. Where a run is killed,
-    ``target`` is the old or the new one, and the next run removes what was left beside it.
+    On a failure or Ctrl-C, the temporary folder is removed and ``target`` stays as it was. If the process is killed,
+    ``target`` is the old or the new folder, and the next run removes the leftovers beside it.
 
     Args:
-        target: The folder to create or replace; of a link to a folder, what it leads to. The umask decides its mode.
-        kind: What it holds.
-        overwrite: Whether a folder of ours may be replaced. One that holds something else never is.
+        target: The folder to create or replace, or a link to it. The umask decides its mode.
+        kind: The kind of folder.
+        overwrite: Whether a folder that MRBench wrote may be replaced. One that holds something else never is.
 
     Raises:
         OutputError: The target exists and may not be replaced, or the disk is full.
@@ -83,7 +83,7 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
 
 
 def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
-    """Raise :class:`OutputError` unless ``target`` is free, empty, or nothing but ours and to be overwritten."""
+    """Raise :class:`OutputError` unless ``target`` is missing, empty, or MRBench's own and may be overwritten."""
     if os.path.realpath(target) == os.path.realpath(os.curdir):
         raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
     if absent := absent_content(target) if target.is_symlink() else None:
@@ -122,12 +122,12 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
 
 
 def _real(target: Path) -> Path:
-    """Return where a folder is, or is to be, without the links that lead there."""
+    """Return the real path of a folder that may not exist yet, with links resolved."""
     return Path(os.path.realpath(target))
 
 
 def _mounted(folder: Path) -> bool:
-    """Whether another file system, or another folder, is mounted here. A folder of a container often is."""
+    """Return whether a file system or a folder is mounted here, as is common in containers."""
     if os.path.ismount(folder):
         return True
     try:
@@ -138,7 +138,7 @@ def _mounted(folder: Path) -> bool:
 
 
 def check_writable(target: Path) -> None:
-    """Raise :class:`OutputError` unless a folder can be made where ``target`` is to be; ask before long work."""
+    """Raise :class:`OutputError` unless ``target`` can be created. Call it before long work."""
     target = _real(target)
     above = next(path for path in target.parents if os.path.lexists(path))
     try:
@@ -151,7 +151,7 @@ def check_writable(target: Path) -> None:
 
 
 def _wrote(marker: Path) -> bool:
-    """Whether MRBench wrote this file: JSON whose ``format`` begins with our name."""
+    """Return whether MRBench wrote this file: JSON whose ``format`` begins with our name."""
     try:
         raw = json.loads(marker.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -160,7 +160,7 @@ def _wrote(marker: Path) -> bool:
 
 
 def _not_ours(folder: Path, kind: FolderKind) -> str | None:
-    """Return the first path in a folder that is none of its kind: a file, a link, or an empty folder."""
+    """Return the first path in a folder that does not belong to its kind (a file, link or empty folder), or None."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink():
@@ -173,14 +173,14 @@ def _not_ours(folder: Path, kind: FolderKind) -> str | None:
 
 
 def _temporary(target: Path) -> tuple[Path, int | None]:
-    """Return a new folder beside ``target``, and what keeps others from taking it for one that was left behind."""
+    """Return a new folder beside ``target``, and the lock that shows other runs that it is in use."""
     while True:
         made = temporary_name(target, "partial-")
         made.mkdir()
         try:
             handle = _hold(made)
         except (BlockingIOError, FileNotFoundError):
-            continue  # another run was faster, and took it for a leftover
+            continue  # another run took it for a leftover and removed it
         if made.exists():
             return made, handle
         if handle is not None:
@@ -188,7 +188,7 @@ def _temporary(target: Path) -> tuple[Path, int | None]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed runs left beside ``target``: the temporary folders that no process holds."""
+    """Remove the leftovers of killed runs beside ``target``: temporary folders that no process has locked."""
     for left in target.parent.glob(f".{glob.escape(short_name(target.name))}.partial-????????"):
         try:
             handle = _hold(left)
@@ -200,13 +200,13 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def _hold(folder: Path) -> int | None:
-    """Keep a folder for as long as this process lives, or until the handle that is returned is closed.
+    """Lock a folder until the returned handle is closed or this process ends.
 
     Returns:
-        None where there are no locks.
+        The handle; None if the system has no locks.
 
     Raises:
-        BlockingIOError: Another process has it.
+        BlockingIOError: Another process has locked it.
     """
     if fcntl is None:
         return None
@@ -222,7 +222,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def _swap(temporary: Path, target: Path) -> None:
-    """Put one folder in the place of another; the old one is afterwards in the place of the new one, or gone."""
+    """Replace ``target`` by ``temporary``. The old folder is then removed, or has the temporary name."""
     if not target.exists():
         os.rename(temporary, target)
         return
@@ -244,6 +244,6 @@ def _swap(temporary: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; false where the system or the file system cannot."""
+    """Exchange two folders in one step; return False if the system or the file system cannot."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
     return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0

@@ -1,4 +1,4 @@
-"""Running other people's code, which must not end our process, while a Ctrl-C still does."""
+"""Runs other people's code so that it cannot end our process, while Ctrl-C still can."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class ForeignExitError(MRBenchError):
-    """Other people's code raised what ends a program: SystemExit, KeyboardInterrupt, or another of their kind."""
+    """Other people's code raised an exception that ends a program, such as SystemExit or KeyboardInterrupt."""
 
 
 @contextmanager
 def foreign_code() -> Iterator[None]:
-    """Run other people's code in a block: what would end our process becomes an error that can be caught.
+    """Turn exceptions of the block that would end our process into errors that can be caught.
 
-    A KeyboardInterrupt passes where a signal arrived in the block, since a person or the system then asked for it. One
-    that the code raises by itself looks the same; so the handlers of signals note what arrives while the block runs.
+    A KeyboardInterrupt passes if a signal arrived, since a person or the system then sent it. The code may also raise
+    one itself; to tell the two apart, signal handlers record the signals that arrive during the block.
 
     Raises:
-        ForeignExitError: The code raised an exception that is no Exception, and no signal arrived.
+        ForeignExitError: The code raised an exception that is not an Exception, and no signal arrived.
     """
     arrived: set[int] = set()
     with _noted(arrived):
@@ -42,7 +42,7 @@ def foreign_code() -> Iterator[None]:
 
 @contextmanager
 def _noted(arrived: set[int]) -> Iterator[None]:
-    """Note the signals that arrive in a block and have a handler in Python, which is called as before."""
+    """Record the signals that arrive during the block and have a Python handler, and call that handler."""
     before = {}
     if threading.current_thread() is threading.main_thread():  # the only one that may set handlers and runs them
         numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]

@@ -1,7 +1,7 @@
-"""What the pages share that we write: they open without a server, ask the network for nothing, and trust no text.
+"""Shared by all HTML pages of MRBench: they need no server, load nothing from the network, and escape all text.
 
-Every text goes through Jinja's autoescape. The content policy of a page names its one style sheet and its one script by
-their hashes, and allows nothing else but what is asked for.
+Every text goes through Jinja's autoescape. The content policy of a page allows its one style sheet and its one script
+by their hashes, and nothing else unless named.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 
 def environment(package: str, **filters: Any) -> Environment:
-    """Return an environment for the folder ``templates`` of a package.
+    """Return a Jinja environment for the folder ``templates`` of a package.
 
     Args:
         package: Its name.
@@ -37,7 +37,7 @@ def environment(package: str, **filters: Any) -> Environment:
 def asset(package: str, name: str) -> Markup:
     """Return a style sheet or a script from the folder ``templates`` of a package.
 
-    It is a file of ours, not data, and must not be escaped.
+    It is part of MRBench, not data, so it is not escaped.
     """
     return Markup((files(package) / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
 

@@ -1,16 +1,15 @@
-"""The records that everything else stands on: tasks, queries, candidates, judgements, grains, ladders.
+"""The records of a benchmark: tasks, queries, candidates, judgements, grains, ladders and variants.
 
-Judgements say what a candidate is worth to a query. A task declares them *complete* (a closed world: they follow from
-the grains of all candidates) or *partial* (a list; what is not listed is unjudged). Grains, ladders and variants are
-optional. Where grains are known, these definitions hold (ELVA, arXiv 2606.20280, section on grains; the counting rules
-are ours):
+A judgement is the relevance of a candidate to a query. The judgements of a task are *complete* (they follow from the
+grains of all candidates) or *partial* (a list; other pairs are unjudged). Grains, ladders and variants are optional.
+Where grains are known, these definitions hold (ELVA, arXiv 2606.20280, section on grains; the counting rules are ours):
 
 * A **grain** is the smallest semantic unit of a query. A query is a set of grains, at most one of each type.
 * A candidate **keeps** a grain when it has a grain of the same type and the same value.
 * The **grade** of a candidate is the number of the query's grains that it keeps.
 * With complete judgements a candidate is **relevant** exactly when its grade equals the number of the query's grains,
   and it **violates** the types of the query's grains that it does not keep.
-* With partial judgements a candidate may keep a grain, violate it, or neither is known. Unknown is never counted as 0.
+* With partial judgements a candidate keeps a grain, violates it, or this is unknown. Unknown never counts as 0.
 """
 
 from __future__ import annotations
@@ -38,24 +37,24 @@ Completeness = Literal["complete", "partial"]
 PoolKind = Literal["corpus", "lists"]
 _SIDES: dict[str, Modality] = {"t": "text", "i": "image", "it": "image,text"}
 CATEGORIES = tuple(f"{query}2{candidate}" for query in _SIDES for candidate in _SIDES)
-"""MTEB's category codes: which modality asks, and which answers."""
+"""MTEB's category codes: the modality of queries, and the modality of candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A retrieval task: who asks, who answers, and how it is judged and scored.
+    """A retrieval task: the modalities of queries and candidates, its judgements and its measures.
 
     Attributes:
         name: Letters, digits, ``_``, ``.`` and ``-``.
-        title: What people read, for example ``"(image, text) → image"``.
+        title: Title for people, for example ``"(image, text) → image"``.
         query_modality: Modality of the queries.
-        candidate_modality: What candidates show. ``image,text`` means both, or a corpus of several modalities.
-        corpora: Names of the corpora whose candidates are the task's pool; the candidates' modality when empty.
-        judgements: ``complete``: they follow from the grains; ``partial``: those listed, all else is unjudged.
+        candidate_modality: Modality of the candidates. ``image,text`` means both, or a corpus of several modalities.
+        corpora: Names of the corpora that are the task's pool; empty takes the one named like the candidates' modality.
+        judgements: ``complete``: they follow from the grains; ``partial``: a list, other pairs are unjudged.
         pool: ``corpus``: every query is searched among all candidates; ``lists``: among its own list of candidates.
         measures: Names of the rank measures to report; empty takes the default ones.
         main: The measure that ranks models.
-        protocol: One sentence on the data set's own protocol and what others call these numbers.
+        protocol: One sentence on the data set's own protocol and its names for these measures.
     """
 
     name: str
@@ -89,7 +88,7 @@ def category_sides(category: str) -> tuple[Modality, Modality]:
     """Return the modality of queries and of candidates.
 
     Raises:
-        ValueError: Not one of :data:`CATEGORIES`.
+        ValueError: The category is not one of :data:`CATEGORIES`.
 
     >>> category_sides("it2t")
     ('image,text', 'text')
@@ -131,12 +130,11 @@ class Grain:
 
 @dataclass(frozen=True, slots=True)
 class ImageData:
-    """An encoded image (PNG, JPEG or WebP) that nobody has decoded yet.
+    """An encoded image (PNG, JPEG or WebP), not yet decoded.
 
     Attributes:
         data: The encoded bytes.
-        sha256: Digest over the decoded pixels, see :func:`mrbench.benchmark.images.pixel_sha256`; empty where it is not
-            known before the image is decoded.
+        sha256: Digest of the decoded pixels, see :func:`mrbench.benchmark.images.pixel_sha256`; empty if unknown.
     """
 
     data: bytes
@@ -153,11 +151,11 @@ _CHECK = "mrbench datasets check SPEC lists all of them; --image-root says where
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """An image that lies in a file of its own, read when it is asked for.
+    """An image in a file of its own, read on demand.
 
     Attributes:
         path: The file.
-        name: Its path below the image root, as the data set names it.
+        name: Its path below the image root, as in the data set.
         sha256: As for :class:`ImageData`.
     """
 
@@ -170,7 +168,7 @@ class ImageFile:
         """The encoded bytes, read now.
 
         Raises:
-            BenchmarkError: The file is missing, cannot be read, or is none, such as a pipe, which would never end.
+            BenchmarkError: The file is missing, cannot be read, or is not a regular file (a pipe would never end).
         """
         try:
             self._regular()
@@ -183,7 +181,7 @@ class ImageFile:
         """Number of encoded bytes.
 
         Raises:
-            BenchmarkError: The file is missing, cannot be read, or is none.
+            BenchmarkError: The file is missing, cannot be read, or is not a regular file.
         """
         try:
             return self._regular().st_size
@@ -214,13 +212,12 @@ class Query:
     """A query and the grains that it asks for.
 
     Attributes:
-        grains: What a relevant candidate has to keep. For a composed query these are the grains of the
-            *target*; those that the text changes carry a span, the others come from the picture.
-            Empty where no grain is known.
-        image_grains: What the query's own picture shows (empty without a picture).
-        more_images: Further images, of a query that holds several (turns of a dialogue, frames of a video).
-        cluster: What the query is about: queries of one cluster share content and are not independent, as the captions
-            of one photo. Empty where the query stands alone.
+        grains: The grains that a relevant candidate must keep; empty if unknown. For a composed query these are the
+            grains of the *target*: those that the text changes have a span, the others come from the picture.
+        image_grains: The grains of the query's own picture; empty without a picture.
+        more_images: Further images of a query with several (turns of a dialogue, frames of a video).
+        cluster: Name of the query's cluster: queries of one cluster share content and are not independent, such as the
+            captions of one photo. Empty if the query is a cluster of its own.
     """
 
     id: str
@@ -241,21 +238,21 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A query in another form, to see what moves its embedding and its results.
+    """A query in another form, to measure how its embedding and its results change.
 
-    Three kinds: ``degrained``, without one of its grains (the f(q without g) of the paper's Definition 2);
-    ``flipped``, one grain with another value; ``paraphrased``, all grains kept, in other words or drawn anew. The half
-    of a composed query that does not change is repeated.
+    There are three kinds: ``degrained``, without one of its grains (the f(q without g) of the paper's Definition 2);
+    ``flipped``, with another value of one grain; and ``paraphrased``, with all grains in other words or drawn anew. The
+    half of a composed query that does not change is repeated.
 
     Attributes:
         query_id: The query it was made from.
-        kind: Which of the three.
+        kind: One of the three kinds.
         grain: The grain type that was dropped or flipped; empty for a paraphrase.
         number: 0, 1, ... among variants of one query, kind and grain.
-        positive_id: The candidate it asks for: the query's own positive, or, flipped, the member of the ladder that
-            differs from it in this grain alone.
-        text: The text; without the grain, of a degrained text.
-        image: The picture; neutral art, of a degrained picture.
+        positive_id: The candidate that it asks for: the query's own positive, or for a flipped query the ladder member
+            that differs from it only in this grain.
+        text: The text; that of a degrained query lacks the grain.
+        image: The picture; that of a degrained query is neutral.
     """
 
     query_id: str
@@ -272,8 +269,8 @@ class Candidate:
     """A member of a corpus.
 
     Attributes:
-        grains: What it shows or states; empty where that is not known.
-        more_images: Further images, of a candidate that holds several (frames of a video).
+        grains: The grains that it shows or states; empty if unknown.
+        more_images: Further images of a candidate with several (frames of a video).
     """
 
     id: str
@@ -290,14 +287,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What one candidate is worth for one query.
+    """The relevance of one candidate to one query.
 
     Attributes:
-        relevance: 0 for not relevant; 1 or more for relevant, higher where the data set grades.
-        grade: Number of the query's grains that the candidate keeps; None where that is not known.
-        violates: Types of the query's grains that it violates, sorted; None where that is not known.
-        asked: Number of grains that ``grade`` is out of; None where that is not known.
-        origin: Who says so: ``grains``, ``dataset``, ``judge:NAME`` or ``human``.
+        relevance: 0 for not relevant; 1 or more for relevant, higher values if the data set grades relevance.
+        grade: Number of the query's grains that the candidate keeps; None if unknown.
+        violates: Types of the query's grains that it violates, sorted; None if unknown.
+        asked: Number of grains that ``grade`` counts from; None if unknown.
+        origin: Who judged: ``grains``, ``dataset``, ``judge:NAME`` or ``human``.
     """
 
     query_id: str
@@ -316,8 +313,8 @@ class Ladder:
     Attributes:
         query_id: The query.
         positive_id: The relevant candidate that the others were made or chosen for.
-        candidate_ids: All members (the positive too), sorted by id so that position tells nothing. Of the suites that
-            MRBench draws exactly one member differs from the positive in each grain of the query alone, others differ
+        candidate_ids: All members, including the positive, sorted by id so that the order reveals nothing. In built
+            suites, for each grain of the query exactly one member differs from the positive only in it; others differ
             in two, three and more grains, and the rest are random. Elsewhere a ladder may cover only some grains.
     """
 

@@ -1,4 +1,4 @@
-"""One small registry of lazy entries; third parties join through entry points."""
+"""A small registry of lazy entries; other packages add entries through entry points."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mrbench.foreign import foreign_code
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that can be loaded by name, and what to say of it before it is loaded.
+    """An object that can be loaded by name, with facts for listings that need no loading.
 
     Attributes:
-        name: The name users type.
+        name: The name that users type.
         summary: One line for listings.
         path: ``"package.module:attribute"``, imported on first use.
-        extra: The optional dependency group it needs, or None.
+        extra: The extra (optional dependency group) that it needs, or None.
         facts: Further facts for listings, for example the modalities a model takes.
     """
 
@@ -57,14 +57,14 @@ class Entry:
 
 
 def plugins(group: str, add: Callable[[str, Any], None]) -> None:
-    """Hand every installed entry point of a group to ``add``, by name; one that is broken stops nothing.
+    """Pass name and object of every installed entry point of a group to ``add``.
 
-    An entry point that cannot be imported, or that ``add`` refuses, is left out, and a line on stderr names it and its
-    package. What it prints while it is imported goes to stderr: stdout is for results.
+    An entry point that cannot be imported, or that ``add`` refuses, is left out; a line on stderr names it and its
+    package. Its output during import goes to stderr, since stdout is for results.
 
     Args:
         group: For example ``mrbench.models``.
-        add: Takes the name of an entry point and its object, and raises where that is not what the group holds.
+        add: Takes the name of an entry point and its object; raises if the object is not of the group's kind.
     """
     for point in sorted(_points(group), key=lambda point: point.name):
         package = point.dist.name if point.dist else "unknown"
@@ -81,9 +81,9 @@ def _points(group: str) -> list[EntryPoint]:
 
 @cache
 def _all_points() -> list[EntryPoint]:
-    """Return the entry points of all packages; where a package's list cannot be read, a line on stderr says so, once.
+    """Return the entry points of all packages. If a package's list cannot be read, a line on stderr says so, once.
 
-    Of two packages with one name the first in the path counts, as in :mod:`importlib.metadata`.
+    Of two packages with the same name, the first on the path counts, as in :mod:`importlib.metadata`.
     """
     found: dict[str, list[EntryPoint]] = {}
     for package in distributions():
@@ -104,7 +104,7 @@ def _all_points() -> list[EntryPoint]:
 
 
 def _malformed_line(text: str) -> str | None:
-    """Return the first line that importlib.metadata would skip or fail at, of a list that names a group of ours.
+    """Return the first malformed line of an entry point list that names one of our groups, or None.
 
     >>> _malformed_line("[mrbench.models\\nx = y:E")
     'line 1: [mrbench.models'
@@ -121,13 +121,13 @@ def _malformed_line(text: str) -> str | None:
 
 
 def _folder_name(package: Distribution) -> str:
-    """Return the name of a package by its folder of metadata, which is there where the metadata cannot be read."""
+    """Return the name of a package by its metadata folder, which works even if the metadata cannot be read."""
     folder = PurePath(str(getattr(package, "_path", "unknown"))).name
     return re.sub(r"(-\d[^-]*)?(-py[\d.]+)?\.(dist|egg)-info$", "", folder)
 
 
 def _left_out(what: str, where: str, package: str, why: str) -> None:
-    """Say on stderr, where there is one, which entry point is left out, and why."""
+    """Write to stderr, if there is one, which entry point is left out and why."""
     line = MRBenchError(
         f"a plugin is left out: {what}",
         where=where,
@@ -153,10 +153,10 @@ def _are_facts(value: object) -> bool:
 
 
 class Registry:
-    """Named entries of one kind, ours and those of installed plugins.
+    """Named entries of one kind: built-in ones and those of installed plugins.
 
-    A plugin declares an entry point in the group ``mrbench.<kind>s`` whose object is an :class:`Entry` or a list
-    of them.
+    A plugin declares an entry point in the group ``mrbench.<kind>s``. Its object is an :class:`Entry` or a list of
+    entries.
 
     >>> zoo = Registry("example", [Entry("random", "unit vectors", "mrbench.models.controls:RandomModel")])
     >>> zoo.names()
@@ -174,7 +174,7 @@ class Registry:
         """Add an entry.
 
         Raises:
-            InputError: It is no entry, a field of it cannot be listed, or its name is taken.
+            InputError: It is not an entry, a field cannot be listed, or its name is taken.
         """
         if not isinstance(entry, Entry) or not isinstance(entry.name, str) or not entry.name:
             raise InputError("not an entry", got=entry, accepted="a mrbench.registry.Entry with a name")
@@ -206,7 +206,7 @@ class Registry:
         """Return the entry of this name.
 
         Raises:
-            InputError: No entry has it.
+            InputError: No entry has this name.
         """
         self._load_plugins()
         if name not in self._entries:
@@ -220,7 +220,7 @@ class Registry:
         plugins(f"mrbench.{self.kind}s", self._add_all)
 
     def _add_all(self, _name: str, loaded: Any) -> None:
-        """Add the entry of a plugin, or each of a list; the last that cannot be added is told of, the others stay."""
+        """Add the entry or entries of a plugin. If some cannot be added, the others stay; raise the last error."""
         refused: InputError | None = None
         for entry in loaded if isinstance(loaded, list | tuple) else [loaded]:
             try:

@@ -1,10 +1,10 @@
-"""Words of messages and pages: texts of data in one line, and numbers with their nouns."""
+"""Text for messages and pages: data on one line, and numbers with their nouns."""
 
 from __future__ import annotations
 
 
 def one_line(text: object) -> str:
-    """Return text in one line that cannot steer a terminal: what is not printable becomes a space.
+    """Return text as one line without control characters: unprintable characters become a space.
 
     >>> one_line("a\\n\\tb\\x1b[31m")
     'a b [31m'
@@ -13,12 +13,12 @@ def one_line(text: object) -> str:
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with what is counted, in the singular or the plural.
+    """Return a number with its noun, in the singular or the plural.
 
     Args:
-        number: How many.
+        number: The number.
         one: The words after 1.
-        many: The words after any other number; ``one`` and an s where None.
+        many: The words after any other number; None takes ``one`` with an s.
 
     >>> counted(1, "fault"), counted(0, "fault"), counted(1200, "judgement names", "judgements name")
     ('1 fault', '0 faults', '1,200 judgements name')

@@ -1,4 +1,4 @@
-"""Work done ahead, in order, by threads or by worker processes."""
+"""Runs work ahead, in order, in threads or worker processes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Workers = int | Executor
 CHUNK, IN_FLIGHT = 32, 32
 OWN_GROUPS, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where Linux has them
-_UNGUARDED = "the script has to do its work below: if __name__ == '__main__':, as worker processes run its file again"
+_UNGUARDED = "put the script's work below: if __name__ == '__main__':, because worker processes run its file again"
 A = TypeVar("A")
 B = TypeVar("B")
 
 
 def cores() -> int:
-    """Return how many processors this process may use: its affinity, or what a container's quota comes to, if less."""
+    """Return the number of CPUs that this process may use: by its affinity, or by a container's quota if lower."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(found, _quota())))
 
 
 @cache
 def _quota() -> float:
-    """Return how many processors' time the control groups of this process allow; infinity without a limit."""
+    """Return the number of CPUs that the control groups of this process allow; infinity without a limit."""
     try:
         groups = [line.split(":", 2) for line in OWN_GROUPS.read_text(encoding="utf-8").splitlines()]
     except OSError:  # not on Linux
@@ -56,7 +56,7 @@ def _quota() -> float:
 
 
 def _allowed(folder: Path) -> float:
-    """Return what the files of one control group, of version 2 or 1, allow."""
+    """Return the number of CPUs that one control group (version 2 or 1) allows."""
     try:
         if (folder / "cpu.max").exists():
             quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
@@ -71,13 +71,13 @@ def _allowed(folder: Path) -> float:
 
 @contextmanager
 def worker_pool(workers: int, function: Callable[..., object] | None = None) -> Iterator[Workers]:
-    """Yield what :func:`ordered_map` takes: worker processes that keep what they cache until the block ends.
+    """Yield worker processes for :func:`ordered_map`. They keep their caches until the block ends.
 
-    Where no process can be started, the work is done in this one.
+    If no process can be started, this process does the work.
 
     Args:
-        workers: How many.
-        function: As for :func:`processes`.
+        workers: Number of processes.
+        function: The function that they will run.
     """
     pool = _started(workers, script=is_of_script(function)) if workers > 1 else None
     if pool is None:
@@ -88,30 +88,30 @@ def worker_pool(workers: int, function: Callable[..., object] | None = None) -> 
 
 
 def processes(workers: int, *, script: bool = False) -> Executor:
-    """Return worker processes that leave when this process is no more; where none can be started, one thread.
+    """Return worker processes that end with this process; or one thread, if no process can be started.
 
     Args:
-        workers: How many.
-        script: Whether they run the program's main file again, as they must where a function is defined there.
+        workers: Number of processes.
+        script: Whether they run the program's main file, which they must if their function is defined there.
     """
     return _started(workers, script=script) or ThreadPoolExecutor(1)
 
 
 def is_of_script(function: object) -> bool:
-    """Whether a worker process has to run the program's main file to find a function, or something that it holds."""
+    """Return whether a worker process must run the program's main file to find a function or an object in it."""
     try:
         return b"__main__" in pickle.dumps(function)
     except Exception:
-        return False  # it cannot be sent at all, which is said where it is
+        return False  # it cannot be pickled; sending it raises the error
 
 
 def _started(workers: int, *, script: bool) -> ProcessPoolExecutor | None:
-    """Start worker processes, or as many as can be; None, and a line on stderr, where none can.
+    """Return as many worker processes as can be started; None, with a line on stderr, if none can.
 
     A pool needs semaphores, which Linux keeps in /dev/shm, and the right to start processes. A sandbox may lack either.
 
     Raises:
-        SystemExit: This is itself a worker process that runs the program's main file, which would go on for ever.
+        SystemExit: This is itself a worker process that runs the program's main file; it would start workers forever.
     """
     if getattr(current_process(), "_inheriting", False):
         sys.exit(f"error: {_UNGUARDED}")
@@ -133,10 +133,10 @@ def _started(workers: int, *, script: bool) -> ProcessPoolExecutor | None:
 
 @contextmanager
 def _main_file_hidden() -> Iterator[None]:
-    """Start workers that do not run the program's main file again, as `multiprocessing` has them do.
+    """Keep workers started in the block from running the program's main file, as `multiprocessing` makes them do.
 
-    A script without ``if __name__ == "__main__":`` would do all its work again in each of them, and one that was read
-    from stdin or typed cannot be run again.
+    A script without ``if __name__ == "__main__":`` would do all its work again in each worker. A script from stdin, or
+    an interactive session, has no file to run.
     """
     main: dict[str, Any] = sys.modules["__main__"].__dict__
     hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
@@ -154,7 +154,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _end(pool: ProcessPoolExecutor | None) -> None:
-    """End a pool that is not complete: without its thread nobody would tell its processes to leave."""
+    """End a pool that did not start completely: its manager thread is missing, which would end its processes."""
     if pool is not None:
         for process in dict(getattr(pool, "_processes", None) or {}).values():
             process.terminate()
@@ -162,7 +162,7 @@ def _end(pool: ProcessPoolExecutor | None) -> None:
 
 
 def _nothing() -> None:
-    """Work that makes a pool start a process."""
+    """Do nothing: an empty task that makes a pool start a process."""
 
 
 def _reason(error: BaseException) -> str:
@@ -170,7 +170,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _blame() -> str:
-    """Name /dev/shm where it cannot be written."""
+    """Return a clause that names /dev/shm if it cannot be written; else an empty text."""
     return "" if os.access(SHARED_MEMORY, os.W_OK) or os.name != "posix" else f"; {SHARED_MEMORY} cannot be written"
 
 
@@ -187,14 +187,14 @@ def ordered_map(
     chunk: int = CHUNK,
     in_flight: int = IN_FLIGHT,
 ) -> Iterator[B]:
-    """Map in worker processes, in order, with a bounded number of items in flight.
+    """Yield the results of a function on items, in order, from workers, with a bounded number of items in flight.
 
     Args:
-        function: What to apply; picklable unless there is one worker, or the workers are threads.
+        function: The function; it must be picklable unless there is one worker or the workers are threads.
         items: Its arguments.
-        workers: How many processes, started for this call, or a :func:`worker_pool`, or any other executor.
-        chunk: Items that go to a worker together.
-        in_flight: Chunks that are worked on or wait to be fetched.
+        workers: A number of processes to start for this call, a :func:`worker_pool`, or any other executor.
+        chunk: Items that are sent to a worker together.
+        in_flight: Most chunks that are being worked on or wait to be yielded.
 
     >>> list(ordered_map(str.upper, "abc", 1))
     ['A', 'B', 'C']
@@ -217,7 +217,7 @@ def ordered_map(
                 return
             yield from pending.popleft().result()
     except BrokenExecutor as error:
-        hint = "memory may have run out: with fewer workers less is needed"
+        hint = "use fewer workers: memory may have run out"
         raise WorkerError("a worker process was killed", hint=_UNGUARDED if is_of_script(function) else hint) from error
     finally:
         for future in pending:
@@ -230,7 +230,7 @@ def _map_chunk(function: Callable[[A], B], chunk: list[A]) -> list[B]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Start workers that do not hear Ctrl-C, which reaches the whole process group: the parent alone answers it."""
+    """Start workers in the block that ignore Ctrl-C: it reaches all processes, but only the parent handles it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -242,7 +242,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _leave_with(parent: int) -> None:
-    """Watch for the end of the parent: a worker waits on a queue whose other end it holds itself, and never hears."""
+    """End this worker when its parent ends. Its queue cannot show that: the worker holds the other end open too."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -1,4 +1,4 @@
-"""The data card: README.md with the configurations that ``datasets`` and MTEB read, then text for people."""
+"""The data card: a README.md with the configurations that ``datasets`` and MTEB read, and text for people."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CARD = "README.md"
 def write_card(folder: Path, manifest: Manifest, description: str) -> None:
     """Write README.md.
 
-    Configurations ``corpus``, ``queries``, ``qrels``, ``top_ranked`` and ``variants`` hold all tasks;
-    ``<task>-corpus``, ``<task>-queries`` and ``<task>-qrels`` one task over its whole pool; the same with
-    ``<task>_ladder-`` and ``top_ranked`` one task over each query's ladder. ``ladders`` is ``top_ranked`` with the id
-    of the positive.
+    The configurations ``corpus``, ``queries``, ``qrels``, ``top_ranked`` and ``variants`` hold all tasks.
+    ``<task>-corpus``, ``<task>-queries`` and ``<task>-qrels`` hold one task over its whole pool. The same names with
+    ``<task>_ladder-``, and ``<task>_ladder-top_ranked``, hold one task over each query's ladder. ``ladders`` is
+    ``top_ranked`` with the id of the positive.
     """
     header = yaml.safe_dump(_header(manifest), sort_keys=False, allow_unicode=True, width=1000)
     write_atomic(folder / CARD, f"---\n{header}---\n\n{_body(manifest, description)}")
@@ -72,10 +72,10 @@ def _header(manifest: Manifest) -> dict[str, Any]:
 
 
 def _mteb_columns(name: str, table: str, manifest: Manifest) -> dict[str, list[str]]:
-    """Return the columns of a configuration that MTEB reads, where it cannot take them all.
+    """Return the columns of a configuration that MTEB reads, where it cannot read all of them.
 
-    MTEB casts the lists that it ranks to exactly two columns. It puts all columns of queries and corpus into batches,
-    which lists of grains of different length break, and appends an instruction to the text of a query.
+    MTEB requires exactly two columns in the lists that it ranks. It puts all columns of queries and corpus into
+    batches, where lists of grains of different length fail. It appends the instruction to the text of a query.
     """
     if name.endswith("top_ranked"):
         return {"columns": ["query-id", "corpus-ids"]}

@@ -1,4 +1,4 @@
-"""Rows of a table that are read together, from a Parquet file or from memory, and checked as they are read."""
+"""Chunks of a table's rows, read together from a Parquet file or from memory, and checked when they are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mrbench.errors import BenchmarkError
 
 
 class Chunk(Protocol):
-    """Some rows of a table that are read together."""
+    """Rows of a table that are read together."""
 
     @property
     def rows(self) -> int:
@@ -27,7 +27,7 @@ class Chunk(Protocol):
 
     @property
     def where(self) -> Any:
-        """What to name in an error."""
+        """Name of the rows for error messages."""
         ...
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
@@ -78,7 +78,7 @@ def parquet_chunks(paths: Sequence[Path]) -> list[Chunk]:
 
 @contextmanager
 def named(path: Any) -> Iterator[None]:
-    """Say which file is not as the format has it."""
+    """Raise errors of a block that reads a file as :class:`BenchmarkError` with the file's name."""
     try:
         yield
     except MemoryError:  # Arrow's is an ArrowException too
@@ -90,10 +90,10 @@ def named(path: Any) -> Iterator[None]:
 
 
 def _checked(table: pa.Table, path: Path) -> pa.Table:
-    """Return a table whose columns, where they are ours, have a value of their type in every cell.
+    """Return the table after checking that every cell of the format's columns has a value of the right type.
 
     Raises:
-        BenchmarkError: They have not.
+        BenchmarkError: A cell has no value, or one of another type.
         pyarrow.ArrowInvalid: A text is not UTF-8.
     """
     table.validate(full=True)
@@ -109,7 +109,7 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
 
 
 def _wrong_cell(cells: pa.Array, kind: pa.DataType, nullable: bool = False) -> str | None:
-    """Say what of some cells is not of a type, or missing; None where nothing is."""
+    """Return what is wrong with the cells of a column; None if all have a value of the type."""
     if pa.types.is_null(cells.type) and nullable:
         return None
     if cells.null_count and not nullable:
@@ -130,7 +130,7 @@ def _wrong_cell(cells: pa.Array, kind: pa.DataType, nullable: bool = False) -> s
 
 
 def _without_image(cells: pa.Array) -> bool:
-    """Say whether a cell holds neither the bytes of an image nor a path."""
+    """Return whether a cell holds neither the bytes of an image nor a path."""
     held = [cells.field(at) for at in map(cells.type.get_field_index, ("bytes", "path")) if at >= 0]
     return len(cells) > 0 and not pc.all(functools.reduce(pc.or_, [part.is_valid() for part in held])).as_py()
 

@@ -1,4 +1,4 @@
-"""Croissant metadata (MLCommons Croissant 1.0) beside the data card: every file, and the fields of its records."""
+"""Croissant metadata (MLCommons Croissant 1.0): every file of a benchmark, and the fields of its records."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _file_object(name: str, manifest: Manifest) -> Json:
 
 
 def _record_set(name: str, manifest: Manifest) -> Json:
-    """The record set of a file, under the file's name without ``data/`` and ``.parquet``."""
+    """Return the record set of a file, named as the file without ``data/`` and ``.parquet``."""
     _, kind, leaf = name.split("/")
     stem = leaf.split("-")[0]
     table = schema.table_of(kind, stem, manifest.tasks, manifest.corpora)

@@ -15,10 +15,11 @@ from mrbench.files import FETCH, absent_content, canonical_json, sha256_file
 
 
 def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> ImageRoot:
-    """Return where images lie: where the user says, else where the manifest says if that is in the folder."""
+    """Return the image root: the folder that the user names, else the manifest's if it lies in the benchmark folder."""
     if named is not None:
         if not named.is_dir():
-            raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
+            hint = "--image-root FOLDER names the folder of the images"
+            raise BenchmarkError("the image folder is missing", where="--image-root", got=str(named), hint=hint)
         return ImageRoot.below(named)
     if manifest.image_root is None:
         return ImageRoot()
@@ -27,7 +28,7 @@ def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> Image
 
 
 def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) -> None:
-    """Compare what the manifest says with itself: its digest with those of its tables, its counts with its files.
+    """Check that the manifest agrees with itself: its digest with its tables, and its counts with its files.
 
     Args:
         folder: The benchmark.
@@ -76,7 +77,7 @@ def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) ->
 
 
 def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
-    """Compare the data files with the manifest. Links are followed, as hub caches, DVC and git-annex lay data out."""
+    """Compare the data files with the manifest. Links are followed, since hub caches, DVC and git-annex use them."""
     for name, entry in manifest.files.items():
         path = folder / name
         if absent := absent_content(path):
@@ -87,4 +88,5 @@ def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
         if size != entry.bytes:
             raise BenchmarkError("a data file has another size", where=path, got=size, accepted=f"{entry.bytes} bytes")
         if verify and (found := sha256_file(path)) != entry.sha256:
-            raise BenchmarkError("a data file was altered", where=path, got=found, accepted=entry.sha256)
+            hint = "build or download the benchmark again"
+            raise BenchmarkError("a data file is altered", where=path, got=found, accepted=entry.sha256, hint=hint)

@@ -1,13 +1,13 @@
-"""The one rule that ids of queries and candidates obey, wherever they come from."""
+"""The one rule for ids of queries and candidates from any source."""
 
 from __future__ import annotations
 
 ID_FORM = "text without a line break or a zero byte, not empty"
-"""What an id may be, for messages."""
+"""The rule in words, for messages."""
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text may be an id: it ends no line and no text of other programs; all else is escaped there.
+    """Return whether a text may be an id: it must not end a line, or a text in other programs. The rest can be escaped.
 
     >>> is_id("photos/a b.png#0"), is_id("two\\nlines"), is_id("")
     (True, False, False)

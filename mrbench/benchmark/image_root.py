@@ -1,4 +1,4 @@
-"""Where the images of a benchmark lie that are referenced by path, and which paths may be followed."""
+"""The folder of images that a benchmark references by path, and the rule for paths that may be followed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mrbench.records import AnyImage, ImageData, ImageFile
 class ImageRoot:
     """The folder below which referenced images lie.
 
-    A path that leaves it is refused, so that a data set that came from elsewhere cannot name other files.
+    A path that leaves the folder is refused, so that a downloaded data set cannot name other files.
 
     Attributes:
-        path: The folder; None where the benchmark references no images.
-        allowed: Whether the user named the folder, or it lies in the benchmark's own. A folder elsewhere that only the
-            benchmark names is not followed.
+        path: The folder; None if the benchmark references no images.
+        allowed: Whether the folder may be read: the user named it, or it lies in the benchmark folder. Otherwise only
+            the benchmark names it.
     """
 
     path: Path | None = None
@@ -29,9 +29,9 @@ class ImageRoot:
 
     @classmethod
     def below(cls, folder: Path) -> ImageRoot:
-        """Return the root of a folder that the user named, as an absolute path without ``..``.
+        """Return the root for a folder that the user named, as an absolute path without ``..``.
 
-        Links are kept, but for a ``..`` behind a link, which names another folder once it is taken out of the path.
+        Links are kept. Only a link before a ``..`` is resolved, because removing the two would name another folder.
         """
         path = folder.absolute()
         plain = Path(os.path.normpath(path))
@@ -39,10 +39,10 @@ class ImageRoot:
         return cls(plain if same else path.resolve())
 
     def relative(self, name: str) -> str:
-        """Return the name of an image relative to the folder, so that it is the same on every machine.
+        """Return the name of an image relative to the folder, which is the same on every machine.
 
-        An absolute name is taken relative to the folder as the user named it, or to the folder that a link leads to.
-        A name that is relative already, or lies elsewhere, is returned as it is.
+        An absolute name is made relative to the folder as the user named it, or to the folder that a link leads to. A
+        relative name, or one outside the folder, is returned as it is.
         """
         path = Path(name)
         if self.path is None or not path.is_absolute() or ".." in path.parts:
@@ -53,7 +53,7 @@ class ImageRoot:
         return name
 
     def image(self, data: bytes | None, name: str | None, sha256: str) -> AnyImage:
-        """Return the image of a cell: its bytes where it holds them, else a reference to a file.
+        """Return the image of a cell: its bytes if the cell holds them, else a reference to a file.
 
         Raises:
             BenchmarkError: The cell has neither, or a path that may not be followed.
@@ -61,13 +61,14 @@ class ImageRoot:
         if data is not None:
             return ImageData(data, sha256)
         if not name:
-            raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two")
+            hint = "mrbench validate DIR"
+            raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two", hint=hint)
         return ImageFile(self.resolve(name), self.relative(name), sha256)
 
     def resolve(self, name: str) -> Path:
         """Return the path of a named image.
 
-        An absolute name is accepted where it lies below the folder, since people's own files often have them.
+        An absolute name below the folder is accepted, since people's own tables often have them.
 
         Raises:
             BenchmarkError: No folder is known, or the name leaves it.
@@ -83,7 +84,7 @@ class ImageRoot:
                 hint=f"--image-root {shlex.quote(str(self.path))}",
             )
         if "\x00" in name:
-            raise BenchmarkError("an image path holds a zero byte", got=name)
+            raise BenchmarkError("an image path holds a zero byte", got=name, hint="mrbench validate DIR")
         below = self.relative(name)
         if ".." in PurePosixPath(below).parts:
             below = os.path.normpath(below)  # `sub/../a.png` stays in the folder
@@ -94,10 +95,10 @@ class ImageRoot:
 
 
 def as_on_disk(path: Path) -> Path:
-    """Return a path as its file is called: of names that look the same, é is one character in one and two in another.
+    """Return a path in the Unicode form that its file has on disk.
 
-    macOS and tables that were edited there write the second form (NFD), most others the first (NFC). A path that
-    leads to a file, or to none in either form, is returned as it is.
+    ``é`` is one character in the form NFC and two in NFD, which macOS writes. A path that leads to a file, or to no
+    file in either form, is returned as it is.
     """
     name = str(path)
     if name.isascii() or os.path.exists(path):  # noqa: PTH110 - Path.exists raises where the name is too long

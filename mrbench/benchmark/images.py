@@ -1,4 +1,4 @@
-"""Decoding images that nobody has vouched for, and the digest of what they show."""
+"""Decodes untrusted images, and computes digests of their pixels."""
 
 from __future__ import annotations
 
@@ -16,38 +16,43 @@ from mrbench.records import AnyImage, ImageData, ImageFile
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64_000_000
-MAX_RATIO = 200  # of the sides: models make the short one a fixed length, and the other then has no bound
+MAX_RATIO = 200  # of the sides: models scale the short side to a fixed length, so the long one needs a bound
 _ORIENTATION = 0x0112  # of EXIF
 _UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError)
 
 
 def decode(image: AnyImage, *, where: object) -> Image.Image:
-    """Decode to RGB, turned as EXIF says; transparency is laid over white, and of 16 bits the upper 8 are kept.
+    """Return the image decoded to RGB and turned as its EXIF says.
 
-    Only PNG, JPEG and WebP are tried, of an animation the first picture, and the size in the header is checked before
-    any pixel is decoded.
+    Transparency becomes white, and 16-bit values keep their upper 8 bits. Only PNG, JPEG and WebP are decoded; of an
+    animation, only the first picture. The size in the header is checked before any pixel is decoded.
 
     Args:
         image: The encoded image.
-        where: What to name in the error, for example the record's id.
+        where: Name of the image for error messages, for example the record's id.
 
     Raises:
-        BenchmarkError: Not one of the formats, too large, too long and narrow, or broken.
+        BenchmarkError: The image has another format, is too large, too long and narrow, or is broken.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs, for which our own limit, below, is stricter, and of EXIF
+            warnings.simplefilter("ignore")  # Pillow's on size (our limit is stricter) and on EXIF
             opened = Image.open(io.BytesIO(image.data), formats=FORMATS)
         if opened.width * opened.height > MAX_PIXELS:
             raise BenchmarkError(
-                "image too large", where=where, got=f"{opened.width}x{opened.height}", accepted=f"{MAX_PIXELS} pixels"
+                "the image is too large",
+                where=where,
+                got=f"{opened.width}x{opened.height}",
+                accepted=f"{MAX_PIXELS} pixels",
+                hint="make it smaller",
             )
         if max(opened.size) > MAX_RATIO * min(opened.size):
             raise BenchmarkError(
-                "image too long and narrow",
+                "the image is too long and narrow",
                 where=where,
                 got=f"{opened.width}x{opened.height}",
                 accepted=f"a side at most {MAX_RATIO} times the other",
+                hint="crop it",
             )
         stored = opened.tile[0][3] if opened.tile else None  # known until the pixels are read
         opened.load()
@@ -67,7 +72,7 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF says, where that can be read."""
+    """Return the image turned as its EXIF says, if that can be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -78,13 +83,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _scale_transparent_colour(image: Image.Image, stored: object) -> None:
-    """Bring the transparent colour of a PNG to 8 bits, as Pillow brings the pixels but not this colour.
+    """Convert the transparent colour of a PNG to 8 bits. Pillow converts the pixels, but not this colour.
 
-    Of 16-bit colours the upper 8 bits are compared, since Pillow keeps no more.
+    The upper 8 bits of 16-bit colours are compared, since Pillow keeps no more.
 
     Args:
         image: A decoded image, whose ``info`` is changed.
-        stored: How the file stores pixels, in Pillow's words.
+        stored: Pillow's name for the file's pixel format.
     """
     key = image.info.get("transparency")
     steps = {"L;2": 85, "L;4": 17}.get(str(stored))
@@ -95,7 +100,7 @@ def _scale_transparent_colour(image: Image.Image, stored: object) -> None:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Return an image whose values have 8 bits: Pillow cuts those of 16-bit grey off at 255, which is white."""
+    """Return the image with 8-bit values. Pillow would cut 16-bit grey off at 255, which is white."""
     if not image.mode.startswith("I"):
         return image
     grey = np.asarray(image)
@@ -105,7 +110,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def header_pixels(image: AnyImage) -> int:
-    """Return width times height as the header has it, 0 where it cannot be read: :func:`decode` will say why.
+    """Return width times height from the header; 0 if it cannot be read (:func:`decode` then says why).
 
     >>> header_pixels(encode_png(Image.new("RGB", (3, 2))))
     6
@@ -120,7 +125,7 @@ def header_pixels(image: AnyImage) -> int:
 
 
 def pixel_sha256(image: Image.Image) -> str:
-    """Return the SHA-256 over width, height and RGB pixels: equal for equal pictures, whatever the encoder.
+    """Return the SHA-256 over width, height and RGB pixels. Equal pictures have equal digests, whatever the encoder.
 
     >>> pixel_sha256(Image.new("RGB", (1, 1), "white"))[:16]
     'c404e54e9f2202d7'
@@ -130,12 +135,12 @@ def pixel_sha256(image: Image.Image) -> str:
 
 
 def check_pixels(picture: Image.Image, image: AnyImage, *, where: object) -> str:
-    """Return the digest of a decoded image.
+    """Return the digest of a decoded image after comparing it with the one that the image states, if any.
 
     Args:
-        picture: What the image shows, decoded.
-        image: The image, with the digest that its pixels should have, or none.
-        where: What to name in the error, for example the record's id.
+        picture: The decoded image.
+        image: The encoded image, with the digest that its pixels should have, or none.
+        where: Name of the image for error messages, for example the record's id.
 
     Raises:
         BenchmarkError: The image states another digest.
@@ -149,7 +154,7 @@ def check_pixels(picture: Image.Image, image: AnyImage, *, where: object) -> str
 
 
 def encode_png(image: Image.Image) -> ImageData:
-    """Encode as RGB PNG without metadata."""
+    """Return a picture encoded as an RGB PNG without metadata."""
     rgb = image.convert("RGB")
     buffer = io.BytesIO()
     rgb.save(buffer, "PNG", compress_level=6)

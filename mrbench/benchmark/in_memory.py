@@ -1,4 +1,4 @@
-"""A benchmark whose tables are made in memory when they are first asked for, from the files of another data set."""
+"""A benchmark read from the files of another data set; each table is made in memory on first use."""
 
 from __future__ import annotations
 
@@ -31,21 +31,20 @@ ROWS = 8192  # rows that are records in memory at a time
 
 
 class Contents(Protocol):
-    """What a data set holds, read from its own files.
+    """The contents of a data set, read from its own files on demand. A table may be read more than once.
 
-    Everything is read when it is asked for, and a table may be asked for more than once. Ids are any text without a
-    line break; they are unique within the queries of a task and split, and within a corpus. Where several corpora of a
-    split hold an id, it names the same candidate in each, which the union of all corpora holds once.
+    An id is any text without a line break. It is unique within the queries of a task and split, and within a corpus. If
+    several corpora of a split have the same id, it names the same candidate, which the union of all corpora has once.
 
     Attributes:
         name: Letters, digits, ``_``, ``.`` and ``-``; names the folder of results.
-        title: What people read.
-        location: Where it was read, for messages.
-        licence: SPDX identifier, or what the data set says.
-        tasks: Its tasks, in the order in which they are reported; all judgements are ``partial``.
+        title: Title for people.
+        location: Path of the data set, for messages.
+        licence: SPDX identifier, or the data set's own words.
+        tasks: Its tasks, in the order of reports; all judgements are ``partial``.
         corpora: The modality of every corpus by name.
         splits: Its splits, of ``train``, ``validation`` and ``test``.
-        images: Where the images lie that records reference.
+        images: The folder of referenced images.
     """
 
     name: str
@@ -58,7 +57,7 @@ class Contents(Protocol):
     images: ImageRoot
 
     def digest(self) -> str:
-        """Return what identifies the content: a SHA-256 over all that is read but pixels, and over all options."""
+        """Return the SHA-256 that identifies the content: over everything read except pixels, and over all options."""
         ...
 
     def candidates(self, corpus: str, split: str) -> Iterable[Candidate]:
@@ -90,30 +89,30 @@ class Contents(Protocol):
         return ()
 
     def instructions(self, task: str) -> Sequence[str]:
-        """Return all wordings of a task's instruction that the data set has, the default first; none by default."""
+        """Return all wordings of a task's instruction, the main one first; empty unless overridden."""
         return ()
 
     def notes(self) -> Sequence[str]:
-        """Return remarks on how the data set was read, for example which columns were ignored; none by default."""
+        """Return remarks on how the data set was read, for example ignored columns; empty unless overridden."""
         return ()
 
     def place(self, image: str) -> str | None:
-        """Return the file and line that name an image, for messages; None, the default, where it is not known."""
+        """Return the file and line that name an image, for messages; None, unless overridden, if that is unknown."""
         return None
 
     def chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk] | None:
-        """Return the rows of a table in parts that are read when asked for, so that they are not held in memory.
+        """Return chunks that read the rows of a large table on demand, so that they are not all in memory.
 
-        None, the default, makes them of the records.
+        None, unless overridden: the rows are then made from the records.
         """
         return None
 
 
 class InMemoryBenchmark(Benchmark):
-    """A benchmark that is read from the files of another data set, a table at a time.
+    """A benchmark read from the files of another data set, one table at a time.
 
     Args:
-        contents: What the data set holds.
+        contents: The contents of the data set.
     """
 
     def __init__(self, contents: Contents) -> None:
@@ -124,7 +123,7 @@ class InMemoryBenchmark(Benchmark):
 
     @cached_property
     def manifest(self) -> Manifest:  # type: ignore[override]
-        """What there is to say of it; counts are those of the tables that were read so far."""
+        """The manifest; its counts cover the tables that have been read so far."""
         contents = self._contents
         return Manifest(
             name=contents.name,
@@ -144,7 +143,7 @@ class InMemoryBenchmark(Benchmark):
         )
 
     def count(self, table: str, stem: str, split: str) -> int:
-        """Return the number of rows of a table, which is read for it."""
+        """Return the number of rows of a table, after reading it."""
         return sum(chunk.rows for chunk in self._chunks(table, stem, split))
 
     def instructions(self, task: str) -> tuple[str, ...]:
@@ -156,7 +155,7 @@ class InMemoryBenchmark(Benchmark):
         return tuple(self._contents.notes())
 
     def place(self, image: str) -> str | None:
-        """Return the file and line of the data set that name an image, where they are known."""
+        """Return the file and line of the data set that name an image; None if that is unknown."""
         return self._contents.place(image)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:

@@ -1,4 +1,4 @@
-"""Records of another data set made ready to be written: every image decoded once, for the digest of its pixels."""
+"""Prepares records of another data set for writing: every image is decoded once for the digest of its pixels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mrbench.workers import Workers, ordered_map
 
 Images = Literal["copy", "reference"]
 Shown = TypeVar("Shown", Candidate, Query, Variant)
-_MANY = 1000  # rows from which a progress bar is worth its line
+_MANY = 1000  # rows from which on a progress bar is shown
 
 
 class LookedAt:
     """Decodes the images of records, in order, and keeps their bytes or their paths.
 
     Args:
-        images: ``copy`` keeps the bytes; ``reference`` keeps the paths of images that are files.
+        images: ``copy`` keeps the bytes of all images; ``reference`` keeps the paths of images that are files.
         workers: Processes that decode.
 
     Attributes:
-        referenced: Whether an image was kept by its path.
+        referenced: Whether any image was kept by its path.
     """
 
     def __init__(self, images: Images, workers: Workers) -> None:
@@ -38,8 +38,8 @@ class LookedAt:
         """Yield records whose images have digests.
 
         Args:
-            records: Queries, candidates or variants; their number is asked for.
-            label: What a progress bar calls them.
+            records: Queries, candidates or variants, with a length.
+            label: Their name in a progress bar.
 
         Raises:
             BenchmarkError: An image is missing, cannot be decoded, or has other pixels than its digest says.
@@ -54,7 +54,7 @@ class LookedAt:
 
 
 def _looked_at(record: Shown, *, copy: bool) -> Shown:
-    """Return a record whose image has the digest of its pixels, and its bytes where they are to be copied."""
+    """Return the record with the digest of its image's pixels, and with the image's bytes if ``copy``."""
     if record.image is None:
         return record
     where = record.query_id if isinstance(record, Variant) else record.id

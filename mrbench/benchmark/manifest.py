@@ -1,4 +1,4 @@
-"""The manifest: what a benchmark folder holds, how it was made, and the digests that prove it."""
+"""The manifest of a benchmark folder: its contents, how it was made, and the digests that prove it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A package that art or text comes from.
+    """A package whose art or text a benchmark uses.
 
     Attributes:
-        licence: SPDX identifier of the licence of what was taken.
-        attribution: The sentence that the licence asks for.
+        licence: SPDX identifier of the licence of the used art or text.
+        attribution: The credit that the licence requires.
     """
 
     package: str
@@ -42,11 +42,11 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything about a benchmark but its rows.
+    """Everything about a benchmark except its rows.
 
     Attributes:
-        tasks: Its tasks, in the order in which they are reported.
-        builder: ``{"name", "version", "config"}``: builds again what is here.
+        tasks: Its tasks, in the order of reports.
+        builder: ``{"name", "version", "config"}``: enough to build the same benchmark again.
         tools: Versions of the packages that drew and wrote it.
         counts: ``{split: {"candidates": {modality: n}, "queries": {task: n}, ...}}``.
         split_rule: How a grain combination is assigned to a split, and the digests of each split's combinations.
@@ -56,8 +56,8 @@ class Manifest:
             and of Parquet, and of the versions of the tools.
         files: Every data file by its path below the folder.
         corpora: The modality of every corpus by name.
-        image_root: Folder below which images lie that are referenced by path, relative to the benchmark folder or
-            absolute; None where all images are in the data files.
+        image_root: Folder of the images that are referenced by path, relative to the benchmark folder or absolute; None
+            if all images are in the data files.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Manifest:
     image_root: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the manifest as it is written."""
+        """Return the manifest as JSON values, as it is written."""
         return {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -88,18 +88,18 @@ class Manifest:
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """Return what a manifest and a result say of a task."""
+    """Return a task as JSON values, as manifests and results hold it."""
     said = {key: value for key, value in asdict(task).items() if key not in ("query_modality", "candidate_modality")}
     return {**said, "category": task.category, "corpora": list(task.corpora), "measures": list(task.measures)}
 
 
 def task_from_json(raw: Any) -> Task:
-    """Return the task that a manifest or a result describes; format version 1 names one of ours.
+    """Return the task that a manifest or a result describes. Format version 1 has only the name of a built-in task.
 
     Raises:
         KeyError: A key is missing.
-        TypeError: A value is of another type.
-        ValueError: A value is not one of those accepted.
+        TypeError: A value has the wrong type.
+        ValueError: A value is not accepted.
     """
     if isinstance(raw, str):
         if raw not in TASKS:
@@ -139,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest of a benchmark folder.
 
     Raises:
-        BenchmarkError: No folder, no manifest, or not of the documented form.
+        BenchmarkError: The folder or the manifest is missing, or the manifest does not have the documented form.
         FormatVersionError: Written by a newer version of MRBench.
     """
     path = folder / MANIFEST
@@ -155,7 +155,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         manifest = _parse(raw)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BenchmarkError("malformed manifest", where=path, got=f"{type(error).__name__}: {error}") from error
+        got, hint = f"{type(error).__name__}: {error}", "docs/reference/format.md has the form of a manifest"
+        raise BenchmarkError("malformed manifest", where=path, got=got, hint=hint) from error
     _check_names(manifest, path)
     return manifest
 
@@ -190,7 +191,7 @@ def _parse(raw: dict[str, Any]) -> Manifest:
 
 
 def _corpora(raw: dict[str, Any], counts: dict[str, Any]) -> dict[str, Modality]:
-    """Return the modality of each corpus; in format version 1 a corpus is named by it."""
+    """Return the modality of each corpus; in format version 1 the name of a corpus is its modality."""
     stems = sorted({stem for part in counts.values() for stem in part.get("corpus", {})})
     stated = raw.get("corpora") or {stem: stem for stem in stems}
     for name, modality in stated.items():
@@ -210,7 +211,7 @@ PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def _name(value: Any, pattern: re.Pattern[str], made_of: str) -> str:
-    """Return a name that becomes part of paths, so that it is a plain word."""
+    """Return a name after checking that it is a plain word, since it becomes part of paths."""
     if not pattern.fullmatch(_text(value)):
         raise ValueError(f"name {value!r} is not made of {made_of}")
     return str(value)

@@ -1,4 +1,4 @@
-"""Reading a benchmark: verified, lazy, and never whole in memory."""
+"""Reads a benchmark: verified, on demand, and never whole in memory."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Records(Generic[Record]):
 
     Args:
         chunks: The rows, in order.
-        read_row: Makes a record of a row.
-        key: The column that :meth:`find` looks in.
-        images: Where referenced images lie.
-        where: What to name where there are no rows.
+        read_row: Turns a row into a record.
+        key: The column that :meth:`find` searches.
+        images: The folder of referenced images.
+        where: Name of the table for error messages.
 
     Attributes:
-        images: Where referenced images lie.
+        images: The folder of referenced images.
     """
 
     def __init__(
@@ -115,9 +115,9 @@ class Benchmark:
 
     Args:
         folder: Where it is.
-        verify: Compare every data file with the SHA-256 in the manifest. Leave it on unless you did so just now.
-        image_root: Folder below which images lie that the benchmark references by path; None takes the manifest's,
-            where that lies in the benchmark folder.
+        verify: Compare every data file with its SHA-256 in the manifest. Turn it off only if that was done just before.
+        image_root: Folder of the images that the benchmark references by path; None takes the manifest's, if that lies
+            in the benchmark folder.
 
     Raises:
         BenchmarkError: Missing, half-written or altered.
@@ -153,7 +153,7 @@ class Benchmark:
 
     @property
     def default_split(self) -> str:
-        """The split that is evaluated where none is named: ``test``, else ``validation``, else ``train``."""
+        """The split that is evaluated by default: ``test``, else ``validation``, else ``train``."""
         return next((split for split in reversed(SPLITS) if split in self.splits), "test")
 
     def task(self, name: str) -> Task:
@@ -182,11 +182,11 @@ class Benchmark:
         return self._records("queries", self.task(task).name, split)
 
     def variants(self, task: str, split: str) -> Records[Variant]:
-        """The queries of a task in other forms: without a grain, with another value of it, in other words."""
+        """The variants of a task's queries: without a grain, with another value of it, or in other words."""
         return self._records("variants", self.task(task).name, split)
 
     def judgements(self, task: str, split: str) -> Records[Judgement]:
-        """The judgements of a task; with complete ones every relevant candidate and every member of a ladder."""
+        """The judgements of a task. Complete ones list every relevant candidate and every member of a ladder."""
         return self._records("qrels", self.task(task).name, split)
 
     def ladders(self, task: str, split: str) -> Records[Ladder]:
@@ -194,7 +194,7 @@ class Benchmark:
         return self._records("top_ranked", self.task(task).name, split)
 
     def lists(self, task: str, split: str) -> Records[CandidateList]:
-        """The candidates that each query is searched among, where a task has lists."""
+        """The list of candidates that each query is searched among, if the task's pool is ``lists``."""
         return self._records("lists", self.task(task).name, split)
 
     def exclusions(self, task: str, split: str) -> Records[CandidateList]:
@@ -202,7 +202,7 @@ class Benchmark:
         return self._records("exclusions", self.task(task).name, split)
 
     def corpus(self, name: str, split: str) -> Records[Candidate]:
-        """The candidates of one corpus; in the suites there is one of each modality, with its name."""
+        """The candidates of one corpus. Built suites have one corpus of each modality, named like it."""
         return self._records("corpus", name, split)
 
     def count(self, table: str, stem: str, split: str) -> int:
@@ -210,15 +210,15 @@ class Benchmark:
         return self.manifest.counts[split].get(table, {}).get(stem, 0)
 
     def instructions(self, task: str) -> tuple[str, ...]:
-        """Other wordings of a task's instruction that the data set has; none by default."""
+        """All wordings of a task's instruction; empty for a folder."""
         return ()
 
     def notes(self) -> tuple[str, ...]:
-        """Remarks on how the data was read; none for a folder."""
+        """Remarks on how the data was read; empty for a folder."""
         return ()
 
     def place(self, image: str) -> str | None:
-        """Return the file and line that name an image, for messages; None for a folder, whose tables have no lines."""
+        """Return the file and line that name an image, for messages; None for a folder: its tables have no lines."""
         return None
 
     def _records(self, table: str, stem: str, split: str) -> Records[Any]:

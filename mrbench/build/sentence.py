@@ -1,4 +1,4 @@
-"""Sentences that know where each of their grains stands."""
+"""Sentences with the span of each of their grains."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Part:
 
 
 def compose(parts: list[Part | str], values: Mapping[str, str]) -> tuple[str, tuple[Grain, ...]]:
-    """Join parts with single spaces and return the sentence with the grains and their spans.
+    """Return the sentence of the parts, joined by spaces, and its grains with their spans.
 
-    The first letter is made a capital and a full stop is added. A part that begins with a comma joins without a
-    space. Grains of ``values`` that no part states come without a span.
+    The first letter becomes a capital, and a full stop is added. A part that begins with a comma is joined without a
+    space. Grains of ``values`` that no part states have no span.
 
     >>> text, grains = compose(["a", Part("big", "size"), Part("dog", "entity")], {"size": "large", "entity": "dog"})
     >>> text, grains[0], text[grains[1].start:grains[1].end]

@@ -1,4 +1,4 @@
-"""Compositional hold-out: the hash of a grain combination decides its split, so no combination is in two."""
+"""Compositional hold-out: the hash of a grain combination decides its split, so no combination is in two splits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Shares:
             raise InputError("malformed split shares", got=shares, accepted="three numbers from 0 to 1 that sum to 1")
 
     def split_of(self, grains: Iterable[Grain]) -> str:
-        """Return the split of a combination: the first 8 bytes of its hash as a fraction, against the shares."""
+        """Return the split of a combination: its hash as a fraction of 1, compared with the shares."""
         return self.split_of_hash(combination_sha256(grains))
 
     def split_of_hash(self, sha256: str) -> str:
@@ -54,7 +54,7 @@ class Shares:
 
 @dataclass
 class SplitLedger:
-    """Counts and sums the hashes of the combinations of each split, in constant memory, for the manifest."""
+    """Counts and sums the hashes of each split's combinations for the manifest, in constant memory."""
 
     shares: Shares
     _records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
@@ -64,7 +64,7 @@ class SplitLedger:
         """Record that a combination occurs in a split.
 
         Raises:
-            InputError: It belongs to another split.
+            InputError: The combination belongs to another split.
         """
         sha256 = combination_sha256(grains)
         expected = self.shares.split_of_hash(sha256)

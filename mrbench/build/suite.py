@@ -1,12 +1,11 @@
-"""From a plan of queries and candidates to a benchmark on disk, as a stream.
+"""Writes a benchmark from a plan of queries and candidates, as a stream.
 
-A builder *plans*: it decides grains, texts and pictures (as small picklable descriptions). This module selects,
-mixes, renders in worker processes, judges and writes. It decides nothing about content, so what both suites promise
-is kept in one place:
+A builder *plans*: it decides grains, texts and pictures (as small picklable descriptions). This module selects, mixes,
+renders in worker processes, judges and writes. It decides nothing about content, and it guarantees for every suite:
 
 * a candidate is relevant exactly when it keeps all grains of the query, wherever it comes from;
-* a query with a picture has no candidate that keeps all its grains and adds others (the picture shows more);
-* position in the file and id tell nothing;
+* a query with a picture has no candidate that keeps all its grains and adds others (whose picture shows more);
+* position in the file and id reveal nothing;
 * the bytes do not depend on the number of workers.
 """
 
@@ -34,7 +33,7 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class PlannedCandidate:
-    """A candidate whose picture is still a description (anything picklable that the suite's renderer takes)."""
+    """A candidate whose picture is not drawn yet: a picklable description that the suite's renderer can draw."""
 
     id: str
     grains: tuple[Grain, ...]
@@ -44,10 +43,10 @@ class PlannedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class PlannedVariant:
-    """A query in another form; text and picture are complete (the unchanged half is repeated).
+    """A variant of a query; text and picture are complete (the unchanged half is repeated).
 
     Attributes:
-        positive: The candidate that a flipped query asks for; None where it is the query's own positive.
+        positive: The candidate that a flipped query asks for; None means the query's own positive.
     """
 
     kind: VariantKind
@@ -81,12 +80,12 @@ class PlannedQuery:
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """What a builder wants in one split.
+    """The plan of one split.
 
     Attributes:
-        queries: By task, best first; more than ``wanted`` may be given, the surplus replaces queries that clash.
+        queries: Queries by task, best first. There may be more than ``wanted``: they replace queries that clash.
         wanted: Queries per task.
-        fill: By modality, further candidates for the pool, in an order that does not matter.
+        fill: Further candidates for the pool by modality, in any order.
         pool: Candidates per modality to reach, ladders included; None takes all that ``fill`` has.
     """
 
@@ -98,7 +97,7 @@ class SplitPlan:
 
 
 def record_id(*parts: object) -> str:
-    """Return an id that tells nothing of its record: 16 hexadecimal digits of a hash of the parts.
+    """Return an id that reveals nothing about its record: 16 hexadecimal digits of a hash of the parts.
 
     >>> record_id("emoji", "image", "woman") == record_id("emoji", "image", "woman")
     True
@@ -108,7 +107,7 @@ def record_id(*parts: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Encoder:
-    """Renders a description and encodes it; runs in the workers."""
+    """Renders and encodes the picture of a description, in worker processes."""
 
     render: Render
 
@@ -134,14 +133,14 @@ class _Index:
                 yield from group.get(tuple(values[t] for t in types), ())
 
     def clashes(self, candidate: PlannedCandidate) -> Iterator[PlannedQuery]:
-        """Queries with a picture whose grains the candidate keeps while it adds others."""
+        """Yield the queries with a picture whose grains the candidate keeps while it adds others."""
         for query in self.kept_by(candidate):
             if query.picture is not None and len(candidate.grains) > len(query.grains):
                 yield query
 
 
 def select_queries(plan: SplitPlan) -> dict[str, list[PlannedQuery]]:
-    """Take the wanted number of queries per task, leaving out those that clash with a ladder."""
+    """Return the wanted number of queries by task, without those that clash with a ladder."""
     chosen = {task: list(queries[: plan.wanted]) for task, queries in plan.queries.items()}
     spare = {task: list(queries[plan.wanted :]) for task, queries in plan.queries.items()}
     while True:
@@ -253,7 +252,7 @@ def _write_pool(
 
 
 def _tee_bounded(items: Iterator[A]) -> tuple[Iterator[A], Callable[[], A]]:
-    """Return the iterator, and a function that hands out again, once, what it has given so far."""
+    """Return the iterator, and a function that returns, in order and once, each item that the iterator has given."""
     waiting: deque[A] = deque()
 
     def first() -> Iterator[A]:
@@ -267,7 +266,7 @@ def _tee_bounded(items: Iterator[A]) -> tuple[Iterator[A], Callable[[], A]]:
 def _mixed(
     plan: SplitPlan, modality: str, ladders: dict[str, PlannedCandidate], index: _Index, seed: int
 ) -> Iterator[PlannedCandidate]:
-    """Ladder members strewn evenly among the fill, by sequential sampling."""
+    """Yield the candidates of a pool: ladder members spread evenly among the fill, by sequential sampling."""
     rng = random.Random(f"{seed}:{plan.split}:{modality}:mix")
     members = [ladders[key] for key in sorted(ladders)]
     rng.shuffle(members)

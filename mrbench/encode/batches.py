@@ -1,4 +1,4 @@
-"""Batches for a model: images read ahead of it, texts sorted, and no more at a time than memory holds."""
+"""Batches for a model: images are decoded ahead, texts are sorted by length, and a batch fits into memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mrbench.models.protocol import Item
 from mrbench.records import AnyImage, Candidate, ImageFile, Query
 from mrbench.workers import is_of_script, ordered_map, processes
 
-BATCH = 256  # images at a time, and
-FIRST_IMAGES = 32  # images for a CPU first, so that the network need not wait for a whole batch of them
-TEXTS = 512  # texts for a CPU: a model may order those of one batch as it likes
-GPU_TEXTS = 1024  # texts for a GPU, which takes as long to be told what to do with few as with many
+BATCH = 256  # images in a batch
+FIRST_IMAGES = 32  # images in a CPU's first batch, so that the network starts sooner
+TEXTS = 512  # texts in a batch for a CPU: a model may order the texts of a batch as it likes
+GPU_TEXTS = 1024  # texts in a batch for a GPU: launching a pass takes the same time for few as for many
 BATCH_PIXELS = 1 << 26  # bounds the decoded images in memory to 192 MiB a batch, whatever their size
 Prepare = Callable[[Any], Any]
 PrepareTexts = Callable[[list[str]], list[Any]]
@@ -28,7 +28,7 @@ Record = TypeVar("Record", Query, Candidate)
 
 
 def batches(records: Iterable[Record], *, gpu: bool = False) -> Iterator[list[Record]]:
-    """Yield the records in order, as many at a time as the limits allow; sizes are those of the headers."""
+    """Yield batches of the records, in order, as large as the limits allow. Image sizes are read from headers."""
     batch: list[Record] = []
     pixels, images = 0, BATCH if gpu else FIRST_IMAGES
     for record in records:
@@ -49,15 +49,15 @@ def read_ahead(
     workers: int = 0,
     prepare_texts: PrepareTexts | None = None,
 ) -> Iterator[tuple[list[Record], list[Item]]]:
-    """Yield batches of records with their items; while one is in use, images of the next are decoded and prepared.
+    """Yield batches of records with their items. While one batch is in use, the next is decoded and prepared.
 
     Args:
-        made: The batches; taken two or more ahead.
-        prepare: What the model does to a decoded image before its network sees it; None leaves it as it is.
-        workers: Processes that do it; with 0 it is a thread, which is the better choice where a CPU runs the network,
-            and for texts.
-        prepare_texts: What the model does to texts before its network sees them, where no process decodes images beside
-            them; None leaves them as they are.
+        made: The batches; two or more are taken ahead.
+        prepare: The model's preprocessing of a decoded image; None leaves it as it is.
+        workers: Processes that decode and prepare; 0 uses a thread, which is better for texts, and where a CPU runs the
+            network.
+        prepare_texts: The model's preprocessing of texts, used where no worker process decodes images; None leaves
+            texts as they are.
 
     Raises:
         BenchmarkError: An image cannot be decoded.
@@ -71,7 +71,7 @@ def read_ahead(
     waiting: deque[list[Record]] = deque()
 
     def parts() -> Iterator[list[Record]]:
-        """Yield batches in eight parts, so that several processes work on the next one."""
+        """Yield each batch in eight parts, so that several processes can work on it."""
         for batch in chain([first], made):
             waiting.append(batch)
             size = -(-len(batch) // 8) if workers else len(batch)
@@ -89,12 +89,12 @@ def read_ahead(
                     yield waiting.popleft(), items
                     items = []
         except WorkerError:
-            _processes.cache_clear()  # who goes on gets other processes
+            _processes.cache_clear()  # the next call starts new processes
             raise
 
 
 def in_order(texts: Sequence[str | None]) -> list[int]:
-    """Return the positions by length of text, so that a batch pads little; equals stay in order.
+    """Return the positions sorted by length of text, so that a batch needs little padding; equals keep their order.
 
     >>> in_order(["ccc", None, "a", "bb"])
     [1, 2, 3, 0]
@@ -103,15 +103,15 @@ def in_order(texts: Sequence[str | None]) -> list[int]:
 
 
 Pending = Callable[[], Any]
-"""What waits for vectors that are being embedded, and returns them."""
+"""A function that waits for vectors that are being embedded, and returns them."""
 Embed = Callable[[Sequence[Any], Sequence[Item]], Pending]
-"""Starts to embed records, given with their items."""
+"""A function that starts to embed records, given with their items."""
 
 
 def fetch(raw: Any, check: Callable[[Any], Rows]) -> Pending:
-    """Begin to bring what a model returned here, where it is on a GPU, and return what waits for it and checks it.
+    """Start copying a model's output from the GPU, and return a function that waits for the copy and checks it.
 
-    What is here already is checked at once: a model may use the place again.
+    Output in main memory is checked at once, since a model may reuse its buffer.
     """
     if not getattr(raw, "is_cuda", False):
         found = check(raw)
@@ -126,9 +126,9 @@ def fetch(raw: Any, check: Callable[[Any], Rows]) -> Pending:
 
 
 def _start_copy(raw: Any) -> tuple[Any, Callable[[], None]]:
-    """Copy a tensor from a GPU, and return the copy and what waits for it.
+    """Start copying a tensor from a GPU; return the copy and a function that waits for it.
 
-    A copy waits for all that a GPU was given before it; so it is asked for before the GPU is given the next batch.
+    A copy waits for all earlier work of the GPU, so it must start before the GPU is given the next batch.
     """
     torch = sys.modules["torch"]
     here = torch.empty(raw.shape, dtype=raw.dtype, device="cpu", pin_memory=True)
@@ -139,23 +139,23 @@ def _start_copy(raw: Any) -> tuple[Any, Callable[[], None]]:
 
 
 class WithinMemory:
-    """Embeds batches; where memory runs out, takes half as many at a time from then on. Other errors pass through.
+    """Embeds batches. When memory runs out, it halves the number of items at a time. Other errors pass through.
 
     Args:
-        embed: What embeds.
-        size: Items at a time to begin with; None takes a whole batch.
+        embed: The function that embeds.
+        size: Items at a time at first; None takes a whole batch.
     """
 
     def __init__(self, embed: Embed, size: int | None = None) -> None:
         self._embed, self.size = embed, size or GPU_TEXTS
 
     def __call__(self, batch: Sequence[Any], items: Sequence[Item]) -> Iterator[Pending]:
-        """Start to embed the parts of a batch, in order."""
+        """Start to embed the parts of a batch, in order, and yield a function for each that waits for its vectors."""
         start = 0
         while start < len(batch):
             part = slice(start, start + self.size)
             found = self._try(batch[part], items[part])
-            if found is None:  # outside the except block: the error holds the frames that hold the memory
+            if found is None:  # not in the except block: there the error keeps the memory alive
                 self.size = len(batch[part]) // 2
                 _free()
             else:
@@ -180,7 +180,7 @@ def _items(
         ready = prepare_texts([texts[row] for row in some])
         if not isinstance(ready, list) or len(ready) != len(some):
             got = f"{len(ready)} of them" if isinstance(ready, list) else type(ready).__name__
-            raise ModelError("prepare_texts returned something else", got=got, accepted=f"a list of {len(some)}")
+            raise ModelError("prepare_texts returns something else", got=got, accepted=f"a list of {len(some)}")
         for row, one in zip(some, ready, strict=True):
             texts[row] = one
     images = ([_image(prepare, image, record.id) for image in images_of(record)] for record in records)
@@ -201,7 +201,7 @@ def _image(prepare: Prepare | None, image: AnyImage, where: str) -> Any:
 
 @cache
 def _processes(workers: int, script: bool) -> Executor:
-    """Start worker processes once: they serve all tasks, and end with this process."""
+    """Return worker processes, started once. They serve all tasks and end with this process."""
     return processes(workers, script=script)
 
 

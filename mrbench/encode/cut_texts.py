@@ -1,4 +1,4 @@
-"""Which texts of a task a model cuts: a pass over the texts alone, so that it is the same where vectors are kept."""
+"""Finds the texts of a task that a model cuts. It reads the texts alone, so a cache of embeddings changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CutOf = Callable[[Sequence[str]], Any]
 
 
 class CutCounter:
-    """Asks a model which texts of a split it cuts; each corpus once.
+    """Asks a model which texts of a split it cuts; each corpus is asked about once.
 
     Args:
         model: The model.
@@ -32,10 +32,10 @@ class CutCounter:
         self._corpora: dict[str, Bools] = {}
 
     def of(self, pool: TaskPool) -> CutTexts | None:
-        """Return which texts of a task are cut, None where the model does not say.
+        """Return which texts of a task are cut; None where the model does not say.
 
         Raises:
-            ModelError: It says so of another number of texts.
+            ModelError: The model answers for another number of texts.
         """
         if self._cut is None:
             return None
@@ -59,13 +59,13 @@ class CutCounter:
         return self._corpora[name]
 
     def _of(self, records: Records[Any], cut: CutOf) -> Bools:
-        """Return which of the texts of a table are cut; a record without a text has none that could be."""
+        """Return which records of a table have a cut text; records without a text have none."""
         parts = [np.zeros(0, dtype=np.bool_)]
         for table in records.tables(["text"]):
             texts = [text or "" for text in table["text"].to_pylist()]
             found = np.asarray(cut(texts))
             if found.shape != (len(texts),) or found.dtype != np.bool_:
                 got, accepted = f"{found.dtype} {found.shape}", f"bool ({len(texts)},)"
-                raise ModelError("cut_texts returned something else", where=self._name, got=got, accepted=accepted)
+                raise ModelError("cut_texts returns something else", where=self._name, got=got, accepted=accepted)
             parts.append(found)
         return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""The store of a model that returns several vectors an item: as the other, with the number of vectors of each."""
+"""The embedding store of a multi-vector model: it keeps the number of vectors of each item too."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _MAGIC = b"MRBMUL01"
 
 
 def open_store(model: EmbeddingModel, folder: Path | None = None, share: Share | None = None) -> EmbeddingStore:
-    """Return a store for a model's embeddings, of one vector an item or of several."""
+    """Return a store for a model's embeddings, with one vector an item or several."""
     kind = RaggedStore if is_multi_vector(model) else EmbeddingStore
     return kind(model, folder, share)
 
 
 class RaggedStore(EmbeddingStore):
-    """What one multi-vector model returned, by the content of what it embeds.
+    """The embeddings of one multi-vector model, keyed by the content of the items.
 
-    A unit of it is one flat array of vectors and the number of vectors of each item.
+    A cache unit holds one flat array of vectors and the number of vectors of each item.
 
     Args:
         model: The model.
-        folder: Where to keep them; None keeps them in memory for as long as the store lives.
-        share: The part of the work that is this process's.
+        folder: Where to keep the embeddings; None keeps them in memory while the store lives.
+        share: This process's part of the work.
     """
 
     def __init__(self, model: EmbeddingModel, folder: Path | None = None, share: Share | None = None) -> None:
@@ -38,19 +38,19 @@ class RaggedStore(EmbeddingStore):
         super().__init__(model, folder, share)
 
     def put(self, keys: Sequence[bytes], vectors: Any) -> None:
-        """Keep the vectors of items; in a folder as one unit."""
+        """Keep the vectors of items; in a folder they become one cache unit."""
         self._counts.update(zip(keys, vectors.counts.tolist(), strict=True))
         super().put(keys, vectors)
 
     def gather(self, keys: Sequence[bytes], more: Sequence[tuple[int, bytes]] = ()) -> Any:
-        """Return the vectors of items that were put; what is larger than memory likes, in a file without a name.
+        """Return the vectors of stored items. With a folder, 256 MiB or more are mapped from an unnamed file.
 
         Args:
             keys: The items.
-            more: Nothing: vectors of several tokens are not added up.
+            more: Must be empty: several vectors an item are not added up.
 
         Returns:
-            :class:`Ragged`; None where some items are not there any more.
+            :class:`Ragged`; None if some items have been removed.
         """
         try:
             counts = np.array([self._counts[key] for key in keys], dtype=np.int64)
@@ -63,9 +63,9 @@ class RaggedStore(EmbeddingStore):
         return found
 
     def _packed(self, keys: Sequence[bytes], vectors: Any) -> bytes:
-        """Header (magic, items, vectors, length), keys, numbers of vectors, vectors, SHA-256 of all that and the model.
+        """Return a unit: header (magic, items, vectors, length), keys, numbers of vectors, vectors, and a SHA-256.
 
-        Numbers are little-endian, 64 bits each; vectors are float32.
+        The digest covers all before it and the model. Numbers are little-endian with 64 bits; vectors are float32.
         """
         shape = np.array([len(vectors), *vectors.flat.shape], dtype="<u8").tobytes()
         counts = vectors.counts.astype("<u8").tobytes()
@@ -94,10 +94,10 @@ class RaggedStore(EmbeddingStore):
 
 
 def stacked(parts: Sequence[Rows], folder: Path | None) -> Any:
-    """Return the embeddings of several corpora as one; what is larger than memory likes, in a file without a name.
+    """Return the embeddings of several corpora as one. With a folder, 256 MiB or more are mapped from an unnamed file.
 
     Args:
-        parts: Of one kind, one at least.
+        parts: One or more, all arrays or all :class:`Ragged`.
         folder: Where the file lies; None stacks in memory.
     """
     if len(parts) == 1:

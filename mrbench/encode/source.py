@@ -1,4 +1,4 @@
-"""Where the vectors of a task come from: a model, or whatever else can embed records."""
+"""Sources of a task's vectors: a model, or files with vectors (:mod:`mrbench.encode.vector_source`)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ AVERAGED = "mean of the normalised embeddings of the single images"
 
 @dataclass(frozen=True)
 class TaskEmbeddings:
-    """Unit vectors of everything in a task: one vector an item, or several (:class:`mrbench.arrays.Ragged`).
+    """The unit vectors of a task: one vector an item, or several (:class:`mrbench.arrays.Ragged`).
 
     Attributes:
-        candidates: Shape ``(num_candidates, dimension)``, stacked as ``pool.row`` has it.
+        candidates: Shape ``(num_candidates, dimension)``, in the order that ``pool.row`` refers to.
         queries: Shape ``(num_queries, dimension)``, in the order of ``pool.query_ids``.
         variants: Shape ``(num_variants, dimension)``, in the order of ``pool.variants``.
-        parts: Of composed queries the ``image`` and the ``text`` alone, where the model takes them; as ``queries``.
+        parts: For composed queries, the ``image`` and the ``text`` alone if the model takes them; shape as ``queries``.
     """
 
     candidates: Rows
@@ -61,15 +61,15 @@ class EmbeddingSource(Protocol):
         ...
 
     def parts(self, pool: TaskPool) -> Mapping[str, Rows]:
-        """Return the vectors of the parts of composed queries, where they can be had; nothing for other tasks."""
+        """Return the vectors of the parts of composed queries, if available; empty for other tasks."""
         ...
 
     def setting(self, pool: TaskPool) -> dict[str, str]:
-        """Return how a task was embedded where there is a choice; asked for when all of it is embedded."""
+        """Return how a task was embedded, where there is a choice. Call it after embedding the whole task."""
         ...
 
     def cut_texts(self, pool: TaskPool) -> CutTexts | None:
-        """Return which texts of a task were not read to their end; None where that is not known."""
+        """Return which texts of a task the model cut; None if that is not known."""
         ...
 
 
@@ -80,8 +80,8 @@ class ModelSource:
         model: The model.
         benchmark: The benchmark.
         split: Its split.
-        store: Where vectors are kept; None keeps them for as long as this source lives.
-        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
+        store: Where vectors are kept; None keeps them while this source lives.
+        instruction: The instruction for all queries, or by task; None takes the instruction of each query.
     """
 
     def __init__(
@@ -97,25 +97,25 @@ class ModelSource:
         self._cut = CutCounter(model, benchmark, split)
 
     def corpus(self, name: str, rows: Ints | None = None) -> Rows:
-        """Embed the candidates of one corpus, or those in some rows, ascending."""
+        """Return the vectors of one corpus, or of some of its rows, ascending."""
         found: Rows = encode_corpus(self._model, self._benchmark, name, self._split, self._store, rows)
         return found
 
     def queries(self, pool: TaskPool) -> Rows:
-        """Embed the queries of a task."""
+        """Return the vectors of a task's queries."""
         ids = pool.query_ids.tolist()
         said = self._said(pool.task)
         found: Rows = encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store, said)
         return found
 
     def variants(self, pool: TaskPool) -> Rows:
-        """Embed the variants of a task's queries."""
+        """Return the vectors of the variants of a task's queries."""
         said = self._said(pool.task)
         found: Rows = encode_variants(self._model, self._benchmark, pool, self._split, self._store, said)
         return found
 
     def parts(self, pool: TaskPool) -> Mapping[str, Rows]:
-        """Embed image and text of composed queries alone, as far as the model takes them alone."""
+        """Return the vectors of the image and the text of composed queries, each alone, if the model takes it alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":
             return {}
         return {
@@ -125,14 +125,14 @@ class ModelSource:
         }
 
     def setting(self, pool: TaskPool) -> dict[str, str]:
-        """Say how items with several images were embedded, where queries or candidates of the task are such items."""
+        """Return how items with several images were embedded; empty if the task has none."""
         labels = {queries_label(pool.task), *map(corpus_label, pool.corpora)}
         if not labels & self._store.several:
             return {}
         return {"items of several images": TOGETHER if takes_several_images(self._model) else AVERAGED}
 
     def _said(self, task: str) -> str | None:
-        """Return the instruction of a task's queries, None for their own."""
+        """Return the instruction for a task's queries; None for each query's own."""
         return self._instruction.get(task) if isinstance(self._instruction, Mapping) else self._instruction
 
     def cut_texts(self, pool: TaskPool) -> CutTexts | None:

@@ -1,9 +1,9 @@
-"""Embeddings by content: each distinct item is embedded once, in this run, and with a folder, ever.
+"""The embedding store: each distinct item is embedded once in a run, and with a cache folder only once ever.
 
-A folder holds for every model one folder of *units*: files of some hundred vectors, each written whole or not at all,
-with a digest of it and the model at its end. A unit is named after the content of its items, so that any process that
-makes it makes the same file. One whose digest or name is wrong counts as absent, and is made again. It holds numbers;
-nothing in it can run.
+A cache folder holds one folder for each model. That holds *units*: files of a few hundred vectors, each written whole
+or not at all, and ending with a digest of the unit and the model. The name of a unit comes from the content of its
+items, so every process that makes the unit makes the same file. A unit with a wrong digest or name is made again. Units
+hold numbers only; no code can run from them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from mrbench.files import canonical_json, no_file, output_error, read_versioned_
 from mrbench.models.protocol import EmbeddingModel
 
 FORMAT, FORMAT_VERSION, MODEL = "mrbench-cache", 1, "model.json"
-_MAGIC = b"MRBEMB04"  # another one where items are given to models in another way, such as images decoded anew
+_MAGIC = b"MRBEMB04"  # changes when models get other input for the same item, such as images decoded otherwise
 KEY, DIGEST, _SUFFIX = 32, 32, ".unit"  # bytes of a key and of the digest of a unit
-_ABANDONED = 3600.0  # seconds after which nobody writes a temporary file any more
+_ABANDONED = 3600.0  # seconds after which a temporary file counts as left behind
 _POLL = 0.05
 UNKNOWN = "unknown"
 _SHOWN = ("name", "revision", "dtype")
@@ -39,16 +39,17 @@ MAPPED = 1 << 28  # bytes of vectors from which on they are gathered in a file a
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which part of the work is this process's: every ``processes``-th unit.
+    """This process's part of the work: every ``processes``-th unit.
 
     Attributes:
         process: 0 to ``processes - 1``.
-        processes: How many share the work and the folder, on one machine or several.
-        patience: Seconds without a new unit after which the work of others is taken over. Doing it twice does no harm.
-        workers: Processes of this process that decode and prepare images ahead of the model; 0 takes a thread.
+        processes: Number of processes that share the work and the folder, on one machine or several.
+        patience: Seconds to wait for a new unit of another process before taking over its share. Embedding a unit twice
+            does no harm.
+        workers: Worker processes that decode and prepare images ahead of the model; 0 uses a thread.
 
     Raises:
-        InputError: No process of them, or a negative number.
+        InputError: A number is negative, or ``process`` is not below ``processes``.
     """
 
     process: int = 0
@@ -62,10 +63,10 @@ class Share:
 
     @classmethod
     def from_environment(cls, *, patience: float = 300.0, workers: int = 0) -> Share:
-        """Return what ``torchrun`` and ``accelerate launch`` say in ``RANK`` and ``WORLD_SIZE``; all, without them.
+        """Return the share that ``torchrun`` or ``accelerate launch`` sets by ``RANK`` and ``WORLD_SIZE``, or all work.
 
         Raises:
-            InputError: They are no numbers, or the rank is not below the size.
+            InputError: They are not numbers, or the rank is not below the size.
         """
         said = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         if not all(re.fullmatch("[0-9]{1,9}", word) for word in said) or int(said[0]) >= int(said[1]):
@@ -74,11 +75,11 @@ class Share:
 
 
 def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
-    """Return all that decides a model's vectors but the content: a cache is good for this alone.
+    """Return everything besides an item's content that decides its vector. It is the key of a model's cache.
 
-    Weights are named by the model's ``revision``; where a model says that this is their digest
-    (``revision_is_digest``), its name is not part of the key. A model may say more in ``preprocessing`` (what it does
-    to texts and pictures, its templates) and ``seed``.
+    The model's ``revision`` identifies the weights. Where it is their digest (``revision_is_digest``), the model's name
+    is not part of the key. ``preprocessing`` (of texts and pictures, templates) and ``seed`` are part of it if the
+    model has them.
     """
     kind, cut = type(model), getattr(model, "text_limit", None)
     return {
@@ -90,20 +91,20 @@ def fingerprint(model: EmbeddingModel) -> dict[str, Any]:
     }
 
 
-class LostError(Exception):  # it is caught where vectors are gathered
-    """A unit is not there any more."""
+class LostError(Exception):  # caught where vectors are gathered
+    """A unit has been removed or altered."""
 
 
 class EmbeddingStore:
-    """What one model returned, by the content of what it embeds: float32, of any length.
+    """The embeddings of one model, keyed by the content of the items: float32, not normalised.
 
     Args:
         model: The model.
-        folder: Where to keep them; None keeps them in memory for as long as the store lives.
-        share: The part of the work that is this process's.
+        folder: Where to keep the embeddings; None keeps them in memory while the store lives.
+        share: This process's part of the work.
 
     Raises:
-        InputError: Several processes, and no folder to share.
+        InputError: Several processes have no folder to share.
         OutputError: The folder cannot be written.
     """
 
@@ -112,17 +113,17 @@ class EmbeddingStore:
         if folder is None and self.share.processes > 1:
             raise InputError("several processes need a folder to share", accepted="--cache DIR")
         self._dimension = int(model.dimension)
-        self._parts: list[Embeddings | Path] = []  # of a folder the files, of which any number may be there
+        self._parts: list[Embeddings | Path] = []  # with a folder, its files, which are opened one at a time
         self._places: dict[bytes, tuple[int, int]] = {}
         self._read: set[str] = set()
-        self.turn = 0  # units that were asked for
-        self.absent: set[int] = set()  # processes that were waited for in vain: their part is dealt to the others
-        self.fits: int | None = None  # items that fit into memory at a time, once that is known
-        self.several: set[str] = set()  # labels of what had items with several images
+        self.turn = 0  # number of units so far
+        self.absent: set[int] = set()  # processes whose units did not come in time: the others take over their share
+        self.fits: int | None = None  # items that fit into memory at a time, once known
+        self.several: set[str] = set()  # labels of record sets that had items with several images
         self._folder: Path | None = None
         if folder is not None:
             self._said = fingerprint(model)
-            # Weights that are known by their digest are the same under any name, as in a folder that was renamed.
+            # Weights identified by their digest are the same under any name, as when their folder was renamed.
             unnamed = getattr(model, "revision_is_digest", False)
             key = {name: value for name, value in self._said.items() if name != "name" or not unnamed}
             self._model = hashlib.sha256(canonical_json(key).encode()).digest()
@@ -133,36 +134,36 @@ class EmbeddingStore:
         return key in self._places
 
     def owner(self, turn: int) -> int:
-        """Return which process makes a unit."""
+        """Return the process that makes the unit with this number."""
         present = [n for n in range(self.share.processes) if n not in self.absent or n == self.share.process]
         return present[turn % len(present)]
 
     def refresh(self) -> None:
-        """Take in what other processes and earlier runs have written since."""
+        """Read the units that other processes and earlier runs have written."""
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder else ():
             if path.name not in self._read:
                 self._take(path)
 
     def put(self, keys: Sequence[bytes], vectors: Embeddings) -> None:
-        """Keep vectors, shape ``(len(keys), dimension)``; in a folder as one unit."""
+        """Keep vectors, shape ``(len(keys), dimension)``; in a folder they become one unit."""
         if self._folder is None:
             self._add(keys, vectors)
             return
         path = self._folder / unit_name(keys)
         write_atomic(path, self._packed(keys, vectors))
-        self._name()  # again, where the cache was cleared meanwhile
+        self._name()  # again, in case the cache was cleared meanwhile
         self._take(path)
 
     def gather(self, keys: Sequence[bytes], more: Sequence[tuple[int, bytes]] = ()) -> Embeddings | None:
-        """Return the vectors of items that were put; what is larger than memory likes, in a file without a name.
+        """Return the vectors of stored items. With a folder, 256 MiB or more are mapped from an unnamed file.
 
         Args:
             keys: The item of each row.
-            more: Rows, each at most once, and the item whose vector is added there.
+            more: Rows, each at most once, with the item whose vector is added to that row.
 
         Returns:
-            float32, shape ``(len(keys), dimension)``; None where some are not there any more, since the folder was
-            cleared or altered: they are then not in the store either.
+            float32, shape ``(len(keys), dimension)``. None if some items have been removed because the folder was
+            cleared or altered; the store then no longer contains them.
         """
         found = room(len(keys), self._dimension, self._folder)
         rows = np.array([row for row, _ in more], dtype=np.int64)
@@ -177,7 +178,7 @@ class EmbeddingStore:
         return found
 
     def _look_up(self, keys: Sequence[bytes]) -> Iterator[tuple[Ints, Embeddings]]:
-        """Yield positions of keys and their vectors, a part of the store at a time."""
+        """Yield the positions of keys and their vectors, one part of the store at a time."""
         try:
             places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
         except KeyError as error:
@@ -188,7 +189,7 @@ class EmbeddingStore:
                 yield at, self._vectors(self._parts[places[at[0], 0]])[places[at, 1]]
 
     def _vectors(self, part: Embeddings | Path) -> Embeddings:
-        """Return a part's vectors; of a file checked again, since others may have altered it."""
+        """Return a part's vectors. A file is checked again, since other processes may have altered it."""
         if not isinstance(part, Path):
             return part
         unit = self._unit(part)
@@ -203,16 +204,16 @@ class EmbeddingStore:
         return _unpack(path, self._dimension, self._model)
 
     def _forget_lost(self) -> None:
-        """Forget what lay in files that are no more, or no longer whole."""
+        """Forget the items of files that are gone or damaged."""
         files = {number: part for number, part in enumerate(self._parts) if isinstance(part, Path)}
         lost = {number for number, path in files.items() if self._unit(path) is None}
         self._places = {key: place for key, place in self._places.items() if place[0] not in lost}
         self._read -= {files[number].name for number in lost}
 
     def wait(self, units: Iterable[str]) -> set[str]:
-        """Wait for units that other processes make, and return those that did not come.
+        """Wait for units of other processes, and return those that did not come.
 
-        Waiting ends when all are there, or when nothing new has come for as long as the patience of the share.
+        Waiting ends when all are there, or when no new unit has come for ``share.patience`` seconds.
         """
         left, since = set(units), time.monotonic()
         while left and time.monotonic() - since < self.share.patience:
@@ -226,7 +227,7 @@ class EmbeddingStore:
         return left
 
     def _name(self) -> None:
-        """Write whose vectors these are, where it is not written, or damaged."""
+        """Write the model's fingerprint into the folder unless it is there and sound."""
         with suppress(FormatVersionError):
             if self._folder and _said(self._folder / MODEL) is None:
                 said = {"format": FORMAT, "format_version": FORMAT_VERSION, "model": self._said}
@@ -237,7 +238,7 @@ class EmbeddingStore:
             raise OutputError("the cache holds what is not a file", where=path, hint="remove it")
         unit = self._unit(path)
         if unit is None or path.name != unit_name(unit[0]):
-            path.unlink(missing_ok=True)  # broken, or not what it says: it is made again
+            path.unlink(missing_ok=True)  # damaged or renamed: it is made again
             return
         self._read.add(path.name)
         self._add(unit[0], path)
@@ -249,7 +250,7 @@ class EmbeddingStore:
 
 
 def room(rows: int, dimension: int, folder: Path | None) -> Embeddings:
-    """Return space for vectors: in memory, or where there is a folder, from 256 MiB on, in a file without a name.
+    """Return an empty array for vectors: in memory, or with a folder and from 256 MiB on, mapped from an unnamed file.
 
     Raises:
         OutputError: The folder cannot be written, or its disk is full.
@@ -259,7 +260,7 @@ def room(rows: int, dimension: int, folder: Path | None) -> Embeddings:
         return np.empty((rows, dimension), dtype=np.float32)
     try:
         with tempfile.TemporaryFile(dir=folder) as nameless:
-            if hasattr(os, "posix_fallocate"):  # a full disk is an error here, and a crash when the map is written
+            if hasattr(os, "posix_fallocate"):  # a full disk is an error here; writing to the map would crash
                 os.posix_fallocate(nameless.fileno(), 0, size)
             return np.memmap(nameless, dtype=np.float32, mode="r+", shape=(rows, dimension))
     except OSError as error:
@@ -272,22 +273,25 @@ def unit_name(keys: Sequence[bytes]) -> str:
 
 
 def _pack(keys: Sequence[bytes], vectors: Embeddings, model: bytes) -> bytes:
-    """Header (magic, rows, length), keys, vectors as little-endian float32, SHA-256 of all that and the model."""
+    """Return a unit: header (magic, rows, length), keys, vectors as little-endian float32, and a SHA-256.
+
+    The digest covers all before it and the model.
+    """
     shape = np.array(vectors.shape, dtype="<u8").tobytes()
     data = _MAGIC + shape + b"".join(keys) + np.ascontiguousarray(vectors, dtype="<f4").tobytes()
     return data + hashlib.sha256(data + model).digest()
 
 
 def whole_unit(path: Path, magic: bytes, model: bytes) -> memoryview | None:
-    """Return the bytes of a unit; None where it is not there, not whole, or not what it was.
+    """Return the bytes of a unit; None if it is missing, incomplete or altered.
 
     Args:
         path: The file.
-        magic: What it has to begin with.
-        model: Digest of the model that it is of.
+        magic: The bytes that it must begin with.
+        model: Digest of the model whose vectors it should hold.
 
     Raises:
-        OutputError: It cannot be read, which is no reason to take it for a broken one.
+        OutputError: It cannot be read. It may be sound, so it is not treated as damaged.
     """
     try:
         raw = memoryview(path.read_bytes())
@@ -318,7 +322,7 @@ def _unpack(path: Path, dimension: int, model: bytes) -> tuple[list[bytes], Embe
 
 @dataclass(frozen=True, slots=True)
 class Cached:
-    """What a cache holds of one model.
+    """The part of a cache that belongs to one model.
 
     Attributes:
         folder: The model's folder.
@@ -334,11 +338,11 @@ class Cached:
 
 
 def cached(folder: Path) -> list[Cached]:
-    """Return what a cache holds, by the model's name.
+    """Return the contents of a cache, sorted by model name.
 
     Returns:
-        One for each model; ``unknown`` where a folder of it does not say whose it is, as its ``model.json`` is damaged
-        or of a newer version of MRBench.
+        One entry for each model. The model is ``unknown`` where a folder's ``model.json`` is damaged or of a newer
+        version of MRBench.
     """
     found = []
     for path in sorted(folder.glob("*")):
@@ -355,7 +359,7 @@ def cached(folder: Path) -> list[Cached]:
 
 
 def _said(path: Path) -> dict[str, Any] | None:
-    """Return whose a folder of a cache says that it is; None where it does not say so, or in damaged words.
+    """Return the fingerprint in a folder of a cache; None where it is missing or damaged.
 
     Raises:
         FormatVersionError: Written by a newer version of MRBench.
@@ -371,7 +375,7 @@ def _said(path: Path) -> dict[str, Any] | None:
 
 
 def clear(entry: Cached) -> None:
-    """Remove what a cache holds of a model, and its folder where nothing else is in it.
+    """Remove the units of a model from a cache, and its folder if nothing else is in it.
 
     Raises:
         OutputError: A file cannot be removed.
@@ -380,17 +384,17 @@ def clear(entry: Cached) -> None:
         for path in [*(path for path, _ in _files(entry.folder)), entry.folder / MODEL]:
             path.unlink(missing_ok=True)
         if not entry.folder.is_symlink():
-            with suppress(OSError):  # something else is in it
+            with suppress(OSError):  # the folder holds something else
                 entry.folder.rmdir()
     except OSError as error:
         raise OutputError(f"cannot remove: {error.strerror or error}", where=entry.folder) from error
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the units of a model and their sizes, and those that a killed process has begun, not a running one."""
+    """Yield the units of a model with their sizes, and the unfinished ones of killed processes, not of running ones."""
     for path in folder.glob("*"):
         if re.fullmatch(rf"[0-9a-f]{{32}}\{_SUFFIX}|\.([0-9a-f]{{32}}\{_SUFFIX}|{MODEL})\..*", path.name):
-            with suppress(FileNotFoundError):  # others write, rename and remove meanwhile
+            with suppress(FileNotFoundError):  # other processes may write, rename and remove files meanwhile
                 found = path.stat()
                 begun = path.name.startswith(".") and time.time() - found.st_mtime < _ABANDONED
                 if stat.S_ISREG(found.st_mode) and not begun:

@@ -1,4 +1,4 @@
-"""What a task embeds: its queries, their variants and parts, and its candidates."""
+"""Embeds the records of a task: queries, their variants and parts, and candidates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def encode_queries(
     store: EmbeddingStore | None = None,
     instruction: str | None = None,
 ) -> Any:
-    """Embed queries of a task.
+    """Return the vectors of queries of a task.
 
     Args:
         model: The model.
@@ -40,14 +40,14 @@ def encode_queries(
         split: The split.
         ids: The queries wanted.
         store: Where vectors are kept; None forgets them.
-        instruction: What to embed them with; None takes the instruction of each.
+        instruction: The instruction for all of them; None takes each query's own.
 
     Returns:
         Unit vectors, float32, shape ``(len(ids), model.dimension)``, in the order of ``ids``.
 
     Raises:
         ModelError: The model returned another shape, or NaN, infinity or a zero vector.
-        BenchmarkError: An image cannot be decoded, or a query is not there.
+        BenchmarkError: An image cannot be decoded, or the benchmark lacks a query.
     """
     wanted = set(ids)
 
@@ -68,7 +68,7 @@ def encode_variants(
     store: EmbeddingStore | None = None,
     instruction: str | None = None,
 ) -> Any:
-    """Embed the variants of a task's queries, each under the instruction of its query.
+    """Return the vectors of the variants of a task's queries, each embedded with the instruction of its query.
 
     Returns:
         Unit vectors, float32, shape ``(num_variants, model.dimension)``, in the order of ``pool.variants``.
@@ -101,7 +101,7 @@ def encode_part(
     store: EmbeddingStore | None = None,
     instruction: str | None = None,
 ) -> Any:
-    """Embed one part of each composed query: its image alone or its text alone.
+    """Return the vectors of one part of each composed query: its image alone or its text alone.
 
     Returns:
         Unit vectors, float32, shape ``(num_queries, model.dimension)``, in the order of ``pool.query_ids``.
@@ -130,7 +130,7 @@ def encode_corpus(
     store: EmbeddingStore | None = None,
     rows: Ints | None = None,
 ) -> Any:
-    """Embed the candidates of one corpus.
+    """Return the vectors of the candidates of one corpus.
 
     Args:
         model: The model.
@@ -177,7 +177,7 @@ def _instructed(queries: Iterator[Query], instruction: str | None) -> Iterator[Q
 
 def _query_embedder(model: EmbeddingModel) -> Embed:
     def embed(batch: Sequence[Query], items: Sequence[Item]) -> Pending:
-        """One call per instruction, results in the order of the batch."""
+        """Call the model once for each instruction; the results are in the order of the batch."""
         order = sorted(range(len(batch)), key=lambda index: batch[index].instruction)
         parts: list[Pending] = []
         for instruction, group in groupby(order, key=lambda index: batch[index].instruction):

@@ -1,4 +1,4 @@
-"""Each distinct text and image once: units of records through the model, shared by processes, kept by content."""
+"""Embeds each distinct text and image once, in cache units that processes share and the store keeps."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from mrbench.models.protocol import EmbeddingModel, is_multi_vector, on_gpu, tak
 from mrbench.records import Candidate, Query
 from mrbench.search.vectors import unit_rows, unit_vectors
 
-WINDOW = 16_384  # parts of records whose texts are sorted together, at most, and
-WINDOW_BYTES = 1 << 26  # of their images
-FIRST_WINDOW = 4096  # so that the model has something to do while the second window is looked at
-AHEAD = 2  # batches that a model may still be embedding when it is given the next
+WINDOW = 16_384  # most parts of records whose texts are sorted together
+WINDOW_BYTES = 1 << 26  # most bytes of their images
+FIRST_WINDOW = 4096  # the first window is small, so that the model starts sooner
+AHEAD = 2  # batches that a model may still be embedding when it gets the next one
 TOGETHER = -1  # marks a record with several images that a model takes together
-_TRIES = 3  # to make what a cache lost meanwhile: somebody may clear it, but not again and again
-_FROZEN = 10_000  # objects; Python itself sets some hundred aside as it starts
-SEVERAL = 32  # parts with images that are one unit of a cache where each becomes several vectors: a thousand, it may be
-UNIT = 256  # parts that are one unit of a cache, TEXTS or GPU_TEXTS: what a process embeds before another has its turn
+_TRIES = 3  # attempts to embed items that the cache lost meanwhile: it may be cleared once, but not again and again
+_FROZEN = 10_000  # frozen objects: with fewer, only Python itself has frozen some at its start
+SEVERAL = 32  # parts with images in a cache unit of a multi-vector model: each may become a thousand vectors
+UNIT = 256  # parts with images in a cache unit; of texts a unit has TEXTS or GPU_TEXTS
 Record = TypeVar("Record", Query, Candidate)
 
 
@@ -53,29 +53,29 @@ def encode_records(
     embed: Embed,
     store: EmbeddingStore | None,
 ) -> tuple[list[str], Any]:
-    """Embed records that the store does not hold, unit by unit.
+    """Embed the records that the store lacks, unit by unit, and return the vectors of all.
 
-    The store keeps what the model returned. Where a model adds up image and text, each of the two is embedded by
-    itself: the picture of a query and of all its variants once. A record with several images is embedded whole where
-    the model takes several; otherwise once for each image, with the text, and its vector is the mean of their unit
-    vectors. Units are dealt to the processes in turn. What is in
-    them depends on the records and on what was there before, never on who else works or was killed.
+    The store keeps the model's output. If a model adds the vectors of image and text, each of the two is embedded
+    alone, so that the picture that a query shares with its variants is embedded once. A record with several images is
+    embedded whole if the model takes several. Otherwise each image is embedded with the text, and the record's vector
+    is the mean of the unit vectors. Units are dealt to the processes in turn. The content of a unit depends on the
+    records and on the store at the start, never on other processes.
 
     Args:
         model: The model.
-        records: Starts at the first record, every time it is called.
-        total: How many there are.
-        label: What to call them.
-        embed: Starts to embed records, given with their items, and returns what waits for the vectors.
+        records: Returns an iterator from the first record, every time it is called.
+        total: Number of records.
+        label: Name of the records for messages.
+        embed: Starts to embed records, given with their items; returns a function that waits for the vectors.
         store: Where vectors are kept; None forgets them.
 
     Returns:
         The ids, and the unit vectors of all, shape ``(total, model.dimension)``; or :class:`mrbench.arrays.Ragged`.
 
     Raises:
-        BenchmarkError: There are fewer or more records, or an image cannot be decoded.
-        ModelError: The model returned what cannot be scored.
-        OutputError: The cache cannot be read or written, or loses what it is given.
+        BenchmarkError: The number of records is not ``total``, or an image cannot be decoded.
+        ModelError: The model returned vectors that cannot be scored.
+        OutputError: The cache cannot be read or written, or loses its units.
     """
     store = open_store(model) if store is None else store
     turn = store.turn
@@ -89,7 +89,7 @@ def encode_records(
         return _units(model, _parts(model, _single(model, records(), single), sizes), store, ids, keys)
 
     def make_lacking() -> None:
-        late: set[str] | None = None  # what other processes did not make in time; None: nothing was waited for yet
+        late: set[str] | None = None  # units that other processes did not make in time; None before the first wait
         while late is None or late:
             others: dict[str, int] = {}
             named = f"{model.name}: {label}"
@@ -119,9 +119,9 @@ def encode_records(
 
 @contextmanager
 def set_aside() -> Iterator[None]:
-    """Keep what is there already out of Python's garbage collection, where nobody else does.
+    """Exclude existing objects from garbage collection during the block, unless the caller has done so.
 
-    Looking through all that torch and transformers hold takes 0.4 s, and comes once in some ten thousand texts.
+    A collection of all objects of torch and transformers takes 0.4 s, about once in ten thousand texts.
     """
     nobody = gc.get_freeze_count() < _FROZEN
     if nobody:
@@ -134,9 +134,10 @@ def set_aside() -> Iterator[None]:
 
 
 def _single(model: EmbeddingModel, records: Iterator[Record], single: list[int]) -> Iterator[Record]:
-    """Yield what the model is given at once, and append to ``single`` how many of it are one record.
+    """Yield the records to embed, with several images split if need be, and append to ``single`` how each was split.
 
-    That is 1, the number of its images where the model takes them one by one, or -1 where it takes several together.
+    That is 1 for a record as it is, the number of its images if the model takes them one by one, or -1 if the model
+    takes several together.
     """
     together = takes_several_images(model)
     for record in records:
@@ -155,7 +156,7 @@ def _single(model: EmbeddingModel, records: Iterator[Record], single: list[int])
 
 
 def _averaged(ids: list[str], vectors: Any, single: list[int], name: str) -> tuple[list[str], Any]:
-    """Return ids and unit vectors of records: of one with several rows the mean of them, brought to length 1.
+    """Return ids and unit vectors of records. The vector of a record with several rows is their normalised mean.
 
     Raises:
         ModelError: The rows of a record add up to nothing.
@@ -174,7 +175,7 @@ def _averaged(ids: list[str], vectors: Any, single: list[int], name: str) -> tup
 
 
 def _parts(model: EmbeddingModel, records: Iterator[Record], sizes: list[int]) -> Iterator[Record]:
-    """Yield what is embedded by itself, and append to ``sizes`` how much of it each record is: 1, or 2 that add up."""
+    """Yield the parts to embed, and append to ``sizes`` the number of parts of each record: 1, or 2 to be added."""
     for record in records:
         if getattr(model, "additive", False) and record.text is not None and record.image is not None:
             sizes.append(2)
@@ -190,7 +191,7 @@ class _Unit:
     """Parts of records that the store lacks.
 
     Attributes:
-        turn: Its number, over all that the store was asked for.
+        turn: Its number among all units of the store.
         records: The parts, their texts sorted.
         keys: Their keys.
     """
@@ -203,7 +204,7 @@ class _Unit:
 def _units(
     model: EmbeddingModel, parts: Iterator[Any], store: EmbeddingStore, ids: list[str], keys: list[bytes]
 ) -> Iterator[_Unit]:
-    """Yield the units of what the store lacks, of all processes, and note ids and keys of all parts."""
+    """Yield the units of the parts that the store lacks, for all processes, and append ids and keys of all parts."""
     seen: set[bytes] = set()
     most = min(FIRST_WINDOW, WINDOW)
     while window := _window(parts, most):
@@ -211,8 +212,7 @@ def _units(
         mine = [_key(model, record) for record in window]
         ids += [record.id for record in window]
         keys += mine
-        # Which parts belong together depends on the records, and the kind of device: a
-        # unit that was made so is whole in the store, or not in it at all.
+        # The records and the kind of device alone decide the units, so a unit is in the store whole or not at all.
         first = {key: row for row, key in reversed(list(enumerate(mine))) if key not in seen}
         seen.update(first)
         rows = sorted(first.values())
@@ -230,7 +230,7 @@ def _units(
 
 
 def _window(parts: Iterator[Record], most: int) -> list[Record]:
-    """Take the next parts, as many as the two limits allow."""
+    """Return the next parts, as many as the two limits allow."""
     window: list[Record] = []
     size = 0
     for part in parts:
@@ -248,7 +248,7 @@ def _own(
     others: dict[str, int],
     tell: Callable[[], None],
 ) -> Iterator[_Unit]:
-    """Yield this process's units among those wanted, where not all are, and note whose the others are, by name."""
+    """Yield this process's units (only wanted ones, if given), and record the owners of the other units by name."""
     for unit in units:
         name, owner = unit_name(unit.keys), store.owner(unit.turn)
         if wanted is None or name in wanted:
@@ -264,7 +264,7 @@ def _tell(progress: Any, single: list[int]) -> None:
 
 
 def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, store: EmbeddingStore) -> None:
-    """Embed units, reading ahead of the model, and keep each as it is done."""
+    """Embed units, reading ahead of the model, and store each unit when it is done."""
     waiting: deque[_Unit] = deque()
     pending: deque[Pending] = deque()
 
@@ -277,7 +277,7 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
     vectors: list[Any] = []
 
     def finish(ahead: int) -> None:
-        """Wait for the vectors of all batches but the last few, and keep whole units."""
+        """Wait for the vectors of all batches but the last ``ahead``, and store the units that are complete."""
         while len(pending) > ahead:
             vectors.append(pending.popleft()())
             if sum(map(len, vectors)) == len(waiting[0].records):
@@ -294,7 +294,7 @@ def _embed_units(model: EmbeddingModel, units: Iterator[_Unit], embed: Embed, st
 
 
 def _key(model: EmbeddingModel, record: Query | Candidate) -> bytes:
-    """Return the digest of all that a model is given: side and instruction, where it listens to them, and content."""
+    """Return the digest of a model's input: content, and side and instruction if the model uses them."""
     side = "candidate" if isinstance(record, Candidate) else f"query {record.instruction}"
     parts = ["" if getattr(model, "symmetric", False) else side, "-" if record.text is None else f"+{record.text}"]
     digest = hashlib.sha256()

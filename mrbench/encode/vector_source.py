@@ -41,10 +41,10 @@ class VectorSource:
             )
 
     def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:
-        """Return the vectors of the candidates of one corpus, or of some rows of it, in the order of the file.
+        """Return the vectors of one corpus, or of some of its rows, in the order of the file.
 
         Raises:
-            ModelError: An id has no vector, or one that cannot be scored; so do the other methods.
+            ModelError: An id has no vector, or a vector cannot be scored. The other methods raise it too.
         """
         ids = self._benchmark.corpus(name, self._split).ids
         ids = (ids if rows is None else ids.take(pa.array(rows))).to_pylist()
@@ -61,14 +61,14 @@ class VectorSource:
         return self._vectors(f"variants-{pool.task}", [variant_id(*row) for row in zip(*columns, strict=True)])
 
     def cut_texts(self, pool: TaskPool) -> None:
-        """Return None: whoever computed the vectors knows."""
+        """Return None: only whoever computed the vectors knows."""
 
     def setting(self, pool: TaskPool) -> dict[str, str]:
-        """Return nothing: whoever computed the vectors knows."""
+        """Return an empty dict: only whoever computed the vectors knows."""
         return {}
 
     def parts(self, pool: TaskPool) -> dict[str, Embeddings]:
-        """Return the vectors of image and text of composed queries alone, as far as the model takes them alone."""
+        """Return the vectors of the image and the text of composed queries, each alone, if the model takes it alone."""
         if self._benchmark.task(pool.task).query_modality != "image,text":
             return {}
         ids = pool.query_ids.tolist()
@@ -84,7 +84,7 @@ class VectorSource:
 
 
 def variant_id(query_id: str, kind: str, grain: str, number: int) -> str:
-    """Return what a variant of a query is called in a table of vectors.
+    """Return the id of a query's variant in a table of vectors.
 
     >>> variant_id("0554c7e3719699ae", "degrained", "count", 0), variant_id("0554c7e3719699ae", "paraphrased", "", 1)
     ('0554c7e3719699ae/degrained/count/0', '0554c7e3719699ae/paraphrased//1')

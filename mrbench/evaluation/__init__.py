@@ -1,4 +1,4 @@
-"""One model on one benchmark: embed, search, score, and write the run and the result."""
+"""Evaluates one model on one benchmark: embeds, searches, scores, and writes the run and the result."""
 
 from mrbench.evaluation.enter import enter
 from mrbench.evaluation.entry import EntryCheck, check_entry

@@ -1,4 +1,4 @@
-"""What a result says of the model that made it."""
+"""The facts of a model that a result holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NUMBERS = ("parameter_count", "max_text_length", "text_limit")
 
 
 def describe(model: EmbeddingModel) -> dict[str, Any]:
-    """Return the facts of a model: those that every model has, and those of the others that it states.
+    """Return the facts of a model for its results.
 
     Returns:
         ``name``, ``revision``, ``dimension``, ``modalities``, ``device``, ``dtype``, ``variant`` (options of the spec

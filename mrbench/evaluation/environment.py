@@ -1,4 +1,4 @@
-"""What a result was computed with."""
+"""The software and hardware that a result was computed with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = ("mrbench", "numpy", "pillow", "pyarrow", "torch", "transformers")
 
 
 def environment() -> dict[str, str]:
-    """Return versions of what is installed, platform, number of processors and of threads. Names no person or path."""
+    """Return versions of packages, platform, and numbers of CPUs and threads. It names no person and no path."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -20,6 +20,6 @@ def environment() -> dict[str, str]:
             continue
     found["platform"] = f"{platform.system()} {platform.machine()}"
     found["processors"] = str(os.cpu_count() or 1)
-    torch = sys.modules.get("torch")  # only a model that uses it has imported it
+    torch = sys.modules.get("torch")  # imported only if a model uses it
     found["threads"] = str(torch.get_num_threads()) if torch else os.environ.get("OMP_NUM_THREADS", found["processors"])
     return found

@@ -1,4 +1,4 @@
-"""Evaluate a model on a benchmark, and compute the scores of a run again."""
+"""Evaluates a model on a benchmark, and computes the scores of a run again."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def evaluate(
     name: str | None = None,
     instruction: str | Mapping[str, str] | None = None,
 ) -> Result:
-    """Run a model over a benchmark, score the run, and write both into a folder: everything or nothing.
+    """Run a model over a benchmark, score the run, and write both into a folder, whole or not at all.
 
-    The scores are computed from the run alone, as :func:`rescore` does it.
+    The scores are computed from the run alone, as in :func:`rescore`.
 
     Args:
         benchmark: The benchmark, or its spec: a folder, or ``SOURCE:PLACE``.
@@ -69,25 +69,24 @@ def evaluate(
             so is one in which no query has a relevant candidate, where there are others.
         split: One of the benchmark's splits; None takes test, else validation, else train.
         pool: ``task``: candidates of the task's modality; ``union``: of all modalities.
-        limit: Number of queries per task to cut to, 1 or more: a sample that the seed decides. The pool is cut with it:
-            to the candidates that these queries need, and ``DISTRACTORS`` of the others. None takes all.
+        limit: Number of queries per task, 1 or more, sampled by the seed. The pool is cut too: to the candidates that
+            these queries need, and ``DISTRACTORS`` others. None takes all.
         seed: Seed of both samples; written into the result.
         depth: Candidates per query to keep in the run, 1 or more. No score depends on it.
         overwrite: Whether an earlier result in this folder may be replaced.
         command: The command to write into the result.
         cache: Folder that keeps embeddings for other runs and processes; None keeps them in memory.
-        share: What this process embeds where several share the work: the others call :func:`embed`.
-        overlay: Judgements to lay over those of the benchmark, such as known false negatives: scores with them stand
-            beside the scores without.
-        name: What to call the model in the result; None takes its own name. Caches do not depend on it.
-        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
+        share: This process's part of the work, if several processes share it. The others call :func:`embed`.
+        overlay: Further judgements, such as known false negatives. The result has scores with and without them.
+        name: Name of the model in the result; None takes its own name. Caches do not depend on it.
+        instruction: The instruction for all queries, or by task; None takes the instruction of each query.
 
     Returns:
         The result that was written.
 
     Raises:
-        InputError: An unknown task, split or pool, a number out of range, a cache in the folder to write, or one of the
-            two in the benchmark; an overlay that concerns no task, or a task whose judgements are complete.
+        InputError: A task, split or pool is unknown; a number is out of range; the cache is in the output folder, or
+            either is in the benchmark folder; or the overlay concerns no task, or a task with complete judgements.
         OutputError: The folder cannot be written, or holds something else.
         ModelError: The model returned embeddings that cannot be scored.
         BenchmarkError: The benchmark is malformed, or an image cannot be decoded; or no task has anything to score.
@@ -102,7 +101,10 @@ def evaluate(
             raise InputError(f"malformed {option}", got=value, accepted="a whole number, 1 or more")
     _check_apart(benchmark, output=output, cache=cache)
     if cache is not None and _inside(cache, output):
-        raise InputError("the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside")
+        hint = "choose another --cache"
+        raise InputError(
+            "the cache is in the output folder", where=output, got=str(cache), accepted="a folder outside", hint=hint
+        )
     check_replaceable(output.absolute(), FOLDER, overwrite=overwrite)
     check_writable(output.absolute())
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
@@ -146,10 +148,10 @@ def evaluate(
 
 
 def _laid(overlay: Overlay | None, pools: dict[str, TaskPool]) -> dict[str, OverlayPairs]:
-    """Return what of an overlay concerns each task.
+    """Return the pairs of an overlay that concern each task.
 
     Raises:
-        InputError: Nothing does.
+        InputError: It concerns no task.
     """
     if overlay is None:
         return {}
@@ -161,19 +163,20 @@ def _laid(overlay: Overlay | None, pools: dict[str, TaskPool]) -> dict[str, Over
             where=overlay.name,
             got=first,
             accepted=f"ids as {next(iter(pools.values())).query_ids[0]}",
+            hint="use the ids of the benchmark's queries and candidates in the overlay, or evaluate other --tasks",
         )
     return laid
 
 
 def _said(instruction: str | Mapping[str, str] | None) -> dict[str, Any]:
-    """Return what a result says of an instruction that is not each query's own."""
+    """Return the facts of an instruction for runs and results; empty if each query has its own."""
     if instruction is None:
         return {}
     return {"instruction": instruction if isinstance(instruction, str) else dict(instruction)}
 
 
 def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
-    """Raise where something would be written into the benchmark, which then could not be replaced or shared."""
+    """Check that nothing is written into the benchmark folder, which then could not be replaced or shared."""
     for name, path in folders.items():
         if path is not None and _inside(path, benchmark.folder):
             raise InputError(
@@ -181,16 +184,17 @@ def _check_apart(benchmark: Benchmark, **folders: Path | None) -> None:
                 where=benchmark.folder,
                 got=str(path),
                 accepted="a folder outside",
+                hint=f"choose another --{name}",
             )
 
 
 def _inside(path: Path, folder: Path) -> bool:
-    """Say whether a path is a folder or lies in it, whatever links lead there."""
+    """Return whether a path is a folder or lies in it, after resolving links."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _search_device(model: EmbeddingModel) -> str:
-    """Search where the model computes, where that is a GPU of torch here: other libraries have theirs."""
+    """Return the device to search on: the model's, if torch finds that GPU on this machine; else the CPU."""
     number = str(model.device).partition(":")[2] or "0"
     return str(model.device) if on_gpu(model) and number.isdecimal() and int(number) < _gpus() else "cpu"
 
@@ -213,14 +217,14 @@ def embed(
     seed: int = 0,
     instruction: str | Mapping[str, str] | None = None,
 ) -> None:
-    """Embed one process's share of what :func:`evaluate` needs into a cache, and wait until the others have theirs.
+    """Embed one process's share of the work of :func:`evaluate` into a cache, and wait for the other processes.
 
     Args:
         benchmark: The benchmark.
         model: The model.
         cache: The folder that the processes share.
-        share: What is this process's.
-        tasks: As for :func:`evaluate`, like the rest; all processes have to say the same.
+        share: This process's share.
+        tasks: As for :func:`evaluate`. This and the other arguments must be equal in all processes.
         split: One of the benchmark's splits.
         pool: ``task`` or ``union``.
         limit: Number of queries per task; the pool is cut with it.
@@ -241,11 +245,12 @@ def _source(
     store: EmbeddingStore,
     instruction: str | Mapping[str, str] | None,
 ) -> EmbeddingSource:
-    """Return where the vectors come from: files where they were computed elsewhere, else the model."""
+    """Return the source of vectors: files, if they were computed elsewhere; else the model."""
     if not isinstance(model, VectorFolder):
         return ModelSource(model, benchmark, split, store, instruction)
     if instruction is not None:
-        raise InputError("vectors computed elsewhere take no instruction", where=model.name, got=instruction)
+        hint = "leave out --instruction"
+        raise InputError("vectors computed elsewhere take no instruction", where=model.name, got=instruction, hint=hint)
     return VectorSource(model, benchmark, split)
 
 
@@ -259,7 +264,7 @@ def _pools(
     limit: int | None,
     seed: int,
 ) -> tuple[dict[str, str], dict[str, TaskPool]]:
-    """Return why each task cannot be taken, empty where it can, and the pools of those that can.
+    """Return for each task the reason why the model cannot take it, empty if it can; and the pools of those it can.
 
     Raises:
         NothingToScoreError: No task has anything to score.
@@ -288,15 +293,15 @@ def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: O
     Args:
         folder: What :func:`evaluate` wrote.
         benchmark: The benchmark that it was made on, or its spec.
-        overlay: Judgements to lay over those of the benchmark; None takes those that it was evaluated with, if any.
+        overlay: Further judgements; None takes the overlay of the evaluation, if it had one.
 
     Returns:
-        The result with scores computed now; times, environment and command as they were written. Its scores equal the
-        written ones unless one of the two files was changed.
+        The result with newly computed scores; times, environment and command are as written. The scores equal the
+        written ones unless a file was changed.
 
     Raises:
-        ResultError: The run or the result is malformed, they are of two evaluations, the benchmark is another one, or
-            the run lacks the scores of some of the overlay's pairs.
+        ResultError: The run or the result is malformed; they are of two evaluations; the benchmark is another one; or
+            the run lacks the scores of some pairs of the overlay.
         InputError: The overlay concerns no task, or a task whose judgements are complete.
     """
     folder, benchmark = Path(folder), opened(benchmark)
@@ -327,7 +332,7 @@ def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: O
 
 
 def check_together(folder: Path, written: Result, run: Run) -> None:
-    """Raise where a result and a run are not of one evaluation.
+    """Check that a result and a run are of the same evaluation.
 
     Args:
         folder: Where both are, for messages.
@@ -344,6 +349,7 @@ def check_together(folder: Path, written: Result, run: Run) -> None:
                 where=folder,
                 got=getattr(written, name),
                 accepted=getattr(run, name),
+                hint="evaluate again",
             )
     for name, task in written.tasks.items():
         has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
@@ -352,7 +358,7 @@ def check_together(folder: Path, written: Result, run: Run) -> None:
 
 
 def _check_model(model: EmbeddingModel) -> None:
-    """Raise :class:`ModelError` where a model is none, or says of itself what cannot be."""
+    """Raise :class:`ModelError` if an object is not an embedding model, or its attributes are impossible."""
     if not isinstance(model, EmbeddingModel):
         raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
     if is_multi_vector(model) and getattr(model, "additive", False):
@@ -371,7 +377,8 @@ def _chosen_tasks(
 ) -> list[str]:
     _check_model(model)
     if not benchmark.task_names:
-        raise BenchmarkError("the benchmark has no task", where=benchmark.folder)
+        hint = f"mrbench datasets check {benchmark.folder}"
+        raise BenchmarkError("the benchmark has no task", where=benchmark.folder, hint=hint)
     if tasks is not None and not tasks:
         raise InputError("no task", accepted=", ".join(benchmark.task_names))
     wanted = benchmark.task_names if tasks is None else tasks

@@ -1,4 +1,4 @@
-"""Benchmarks and models that are named by a spec."""
+"""Opens benchmarks and loads models that are given by a spec."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from mrbench.sources import open_benchmark
 
 
 def opened(benchmark: Benchmark | str | Path) -> Benchmark:
-    """Return a benchmark; a spec is opened."""
+    """Return the benchmark, opened if it is given as a spec."""
     return open_benchmark(benchmark) if isinstance(benchmark, str | Path) else benchmark
 
 
 def loaded(model: EmbeddingModel | str, seed: int) -> EmbeddingModel:
-    """Return a model; a spec is loaded, with the seed of models that draw at random."""
+    """Return the model, loaded if it is given as a spec. The seed is for models that use random numbers."""
     return load_model(model, seed=seed) if isinstance(model, str) else model

@@ -1,13 +1,14 @@
 """Measures: formulas over ranks, grades and pairs. Sees records only.
 
-Candidates of one score are *tied*, and their order means nothing. The rank measures are therefore expected values
-over all orders of the tied, in closed form; a pair that is tied fails. Embeddings that are all the same get exactly
-the value of a random order on every rank measure, and 0 on pairs.
+Candidates with the same score are *tied*, and their order means nothing. So rank measures are expected values over all
+orders of tied candidates, in closed form, and a tied pair fails. If all embeddings are equal, every rank measure has
+exactly the value of a random order, and pair accuracy is 0.
 
-Every function returns one value per query; :func:`mean` makes the score, and refuses to make one of nothing.
+A rank measure returns one value per query, and :func:`mean` turns them into the score; it raises an error where there
+is no value. A measure by grain returns ``{grain type: (value, number behind it)}``.
 
-:func:`declared` says what the name of a score means, :func:`rank_measure` gives the function behind it, and
-:func:`chance` the value of a random order.
+:func:`declared` returns the meaning of a score's name, :func:`rank_measure` the function behind it, and :func:`chance`
+the value of a random order.
 """
 
 from mrbench.measures.average_precision import average_precision, average_precision_at_r, capped_average_precision

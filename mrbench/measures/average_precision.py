@@ -20,8 +20,8 @@ def average_precision(groups: TieGroups, k: int | None = None) -> Floats:
     ``r / n * ((R + 1) h + (r - 1) / (n - 1) * (m - (a + 1) h))``.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more; None: all.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more; None: all.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.
@@ -49,8 +49,8 @@ def capped_average_precision(groups: TieGroups, k: int) -> Floats:
     Equal to :func:`average_precision` at k where a query has no more than k relevant candidates. Ties as there.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.
@@ -75,7 +75,7 @@ def average_precision_at_r(groups: TieGroups) -> Floats:
     Ties as in :func:`average_precision`.
 
     Args:
-        groups: Where the relevant candidates stand.
+        groups: The tie groups of the relevant candidates.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.

@@ -1,4 +1,4 @@
-"""Look up what a measure is by the name of a score: title, meaning, range, direction, chance level, needs.
+"""Looks up the measure of a score's name: title, meaning, range, direction, chance level, needs.
 
 Measures are declared by family in :mod:`mrbench.measures.declarations`, with ``@k`` for any number of places.
 """
@@ -19,7 +19,7 @@ _WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"
 
 
 def parse_name(name: str) -> tuple[str, int | None]:
-    """Return the family of a score and its number of places; None where the name has none.
+    """Return the family of a score and its k; None where the name has no k.
 
     >>> parse_name("hit_rate@50"), parse_name("map@r"), parse_name("mrr")
     (('hit_rate', 50), ('map@r', None), ('mrr', None))
@@ -41,7 +41,7 @@ def declared(name: str) -> Measure:
     """Return the declaration of a measure with its k filled in.
 
     Args:
-        name: Name of a score: ``mrr``, ``map@r``, or a family and any number of places, as ``hit_rate@50``.
+        name: Name of a score: ``mrr``, ``map@r``, or a family with any k, such as ``hit_rate@50``.
 
     Raises:
         ResultError: No measure has that name.
@@ -61,7 +61,7 @@ def declared(name: str) -> Measure:
 
 
 def fixed_chance(name: str) -> float:
-    """Return the chance level of a measure that has the same one on all data.
+    """Return the chance level of a measure whose chance level does not depend on the data.
 
     Raises:
         ResultError: No measure has that name, or its chance level depends on the data.
@@ -77,7 +77,7 @@ def fixed_chance(name: str) -> float:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Return names of scores in the order in which boards show them: by family, then k; those not known last.
+    """Return names of scores in the order of leaderboards: by family, then by k; unknown names last.
 
     >>> in_order(["map", "hit_rate@10", "of_a_plugin", "hit_rate@5"])
     ['hit_rate@5', 'hit_rate@10', 'map', 'of_a_plugin']

@@ -1,4 +1,4 @@
-"""Rank measures by name, and the value that a random order gives each of them."""
+"""Rank measures by name, and their values for a random order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mrbench.measures.ties import TieGroups
 from mrbench.records import Task
 
 RankMeasure = Callable[[TieGroups], Floats]
-"""From tie groups to one value per query, shape ``(num_queries,)``."""
+"""A function from tie groups to one value per query, shape ``(num_queries,)``."""
 
 _WITHOUT_K: dict[str, RankMeasure] = {
     "mrr": reciprocal_rank,
@@ -48,13 +48,13 @@ def rank_measure(name: str) -> RankMeasure:
     ``capped_recall@k``, ``precision@k``, ``mrr@k``, ``map@k``, ``capped_map@k``.
 
     Raises:
-        ResultError: No such measure, or one that takes more than tie groups, such as nDCG.
+        ResultError: The measure is unknown, or needs more than tie groups, like nDCG.
 
     >>> one_of_four_tied = TieGroups(np.array([0]), np.array([0]), np.array([4]), np.array([1]), 1)
     >>> rank_measure("hit_rate@2")(one_of_four_tied)
     array([0.5])
     """
-    declared(name)  # an unknown name is refused with the names that are like it
+    declared(name)  # the error for an unknown name lists similar names
     if name in _WITHOUT_K:
         return _WITHOUT_K[name]
     family, k = parse_name(name)
@@ -91,9 +91,8 @@ def _any_rank_measure(name: str) -> object:
 def chance(measure: str | RankMeasure, relevant: Ints, pool: int | Ints) -> Floats:
     """Return the exact expected value of a rank measure for a random order of the pool, by query.
 
-    A random order is that of candidates that all have one score, so the measure is computed on one group of ties that
-    holds the whole pool. The control ``random`` must come near its mean over queries, and
-    ``constant`` must meet it exactly.
+    In a random order all candidates could as well have the same score. So the measure is computed on one tie group with
+    the whole pool. The control ``random`` must come near its mean over queries, and ``constant`` must have it exactly.
 
     Args:
         measure: A name that :func:`rank_measure` knows, or a function over tie groups.
@@ -101,11 +100,11 @@ def chance(measure: str | RankMeasure, relevant: Ints, pool: int | Ints) -> Floa
         pool: Number of candidates of each query, shape ``(num_queries,)``, or one number for all.
 
     Returns:
-        Shape ``(num_queries,)``, in the range of the measure. Over queries take the mean. (Of ``median_rank`` take the
-        mean or nothing: the median of a random model's ranks is not the median of its expected ranks.)
+        Shape ``(num_queries,)``, in the range of the measure. Take the mean over queries. (For ``median_rank`` that is
+        no chance level: the median of a random model's ranks is not the median of its expected ranks.)
 
     Raises:
-        ResultError: No such measure, or a query without a relevant candidate or with more than its pool holds.
+        ResultError: The measure is unknown, or a query has no relevant candidate or more than its pool has.
 
     >>> chance("hit_rate@5", np.array([1, 2]), 10), chance("mrr", np.array([1]), 2)
     (array([0.5       , 0.77777778]), array([0.75]))
@@ -116,7 +115,7 @@ def chance(measure: str | RankMeasure, relevant: Ints, pool: int | Ints) -> Floa
     if wrong.any():
         at = int(np.argmax(wrong))
         raise ResultError(
-            "no chance to compute",
+            "a query has no chance level",
             where=f"query {at}",
             got=f"{int(relevant[at])} relevant of {int(size[at])}",
             accepted="1 relevant candidate or more, no more than the pool",
@@ -131,7 +130,7 @@ def chance_ndcg(counts: Ints, k: int, gain: Gain = "linear") -> Floats:
     Args:
         counts: How many candidates of the pool have each relevance, shape ``(num_queries, highest relevance + 1)``;
             what is not judged counts as 0.
-        k: Number of places, 1 or more.
+        k: Number of first results, 1 or more.
         gain: Gain of a relevance, see :func:`mrbench.measures.gain_of`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a grain does to the results: ranks with and without it, with another value of it, and in other words."""
+"""The effect of a grain on the results: ranks without it, with another value of it, and in other words."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ Names = np.ndarray[Any, Any]
 def rank_change(grain: Names, rank: Floats, rank_without: Floats) -> ByGrain:
     """Return the mean of ``log2(rank without the grain / rank with it)`` by grain type; higher: the grain mattered.
 
-    Ranks are those of the query's positive among the candidates that are not relevant: ``1 + above + tied / 2``. Any
-    real number: 0 where nothing changes, 1 where the rank doubles, negative where the query does better without it.
+    The rank is that of the query's positive among the candidates that are not relevant: ``1 + above + tied / 2``. The
+    value is any real number: 0 if nothing changes, 1 if the rank doubles, negative if the query does better without
+    the grain.
 
     Args:
         grain: The type that was dropped, shape ``(num_probes,)``.
@@ -34,7 +35,7 @@ def rank_change(grain: Names, rank: Floats, rank_without: Floats) -> ByGrain:
 def unchanged_rate(grain: Names, rank: Floats, rank_without: Floats) -> ByGrain:
     """Return the share of probes that leave the rank of the positive exactly as it was, by grain type.
 
-    0 to 1, lower is better. Ranks as in :func:`rank_change`. A positive on top that stays there counts as unchanged.
+    0 to 1, lower is better. Ranks are those of :func:`rank_change`. A positive that stays at rank 1 is unchanged.
     """
     return mean_by_grain(grain, (rank == rank_without).astype(np.float64))
 
@@ -43,7 +44,7 @@ def p_mrr(grain: Names, rank: Floats, rank_flipped: Floats) -> ByGrain:
     """Return the mean p-MRR by grain type: how far the old positive falls when the query asks for another value.
 
     With reciprocal ranks ``a`` for the query and ``b`` for the flipped query: ``a / b - 1`` where the candidate rises
-    (``b > a``), ``1 - b / a`` where it falls. -1 to 1; 0 for a model that does not hear the grain, higher is better.
+    (``b > a``), ``1 - b / a`` where it falls. -1 to 1, higher is better; 0 for a model that ignores the grain.
 
     Source: FollowIR, arXiv 2403.15246, equation 1 (sign: falling is right, as the candidate is no longer relevant).
 
@@ -57,7 +58,7 @@ def p_mrr(grain: Names, rank: Floats, rank_flipped: Floats) -> ByGrain:
 def grain_coverage(grain: Names, kept: Floats) -> ByGrain:
     """Return the mean share of the first k results that keep a grain of the query, by grain type: 0 to 1.
 
-    Higher is better. Where candidates are tied around place k, each counts with its probability to be among the first.
+    Higher is better. Candidates that are tied around rank k count with their probability to be among the first k.
 
     Args:
         grain: A type that a query asks for, shape ``(num_query_grains,)``.
@@ -67,7 +68,7 @@ def grain_coverage(grain: Names, kept: Floats) -> ByGrain:
 
 
 def hit_of_positive(above: Ints, tied: Ints, k: int) -> Floats:
-    """Return the probability that the positive is among the first k, other relevant candidates left out.
+    """Return the probability that the positive is among the first k, without the other relevant candidates.
 
     Expected value over the orders of the tied: ``min(1, max(0, (k - above) / (1 + tied)))``. Shape as the arguments.
 
@@ -80,7 +81,7 @@ def hit_of_positive(above: Ints, tied: Ints, k: int) -> Floats:
 
 
 def phrasing_flips(query: Ints, hit: Floats, hit_reworded: Floats) -> Floats:
-    """Return for each query the largest difference of its hit over all its phrasings: 0 to 1, lower is better.
+    """Return for each query the largest difference between the hits of its phrasings: 0 to 1, lower is better.
 
     The mean over queries is the share whose success depends on the wording.
 
@@ -100,14 +101,14 @@ def phrasing_flips(query: Ints, hit: Floats, hit_reworded: Floats) -> Floats:
 
 
 def worst_phrasing(query: Ints, hit: Floats, hit_reworded: Floats) -> Floats:
-    """Return each query's lowest hit over all its phrasings: 0 to 1, higher is better. As :func:`phrasing_flips`."""
+    """Return each query's lowest hit over its phrasings: 0 to 1, higher is better. See :func:`phrasing_flips`."""
     return _extremes(query, hit, hit_reworded)[0]
 
 
 def hit_rate_slope(grains: Ints, hit: Floats) -> float:
     """Return the least squares slope of the hit over the number of grains of a query: change per further grain.
 
-    Any real number; near 0 is better: a model that hears all grains does not lose with their number.
+    Any real number; near 0 is better: a model that uses all grains does not get worse with their number.
 
     Args:
         grains: Number of grains of each query, shape ``(num_queries,)``.

@@ -22,8 +22,8 @@ Need = Literal[
     "image and text queries",
     "a pool of several modalities",
 ]
-"""What data must have for a measure. Pairs come from ladders or from a list of true and false texts; quadruples from
-flipped queries or from two texts and two images."""
+"""A need of a measure: data that it requires. Pairs come from ladders or from lists of true and false texts; quadruples
+come from flipped queries or from two texts and two images."""
 
 RANDOM_ORDER = "that of a random order, known from the number of relevant candidates and the size of the pool"
 """Computed by :func:`mrbench.measures.chance`."""

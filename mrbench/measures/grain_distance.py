@@ -1,4 +1,4 @@
-"""Grain distance and blindness rate: how far an embedding moves when a grain is dropped."""
+"""Grain distance and blindness rate: the move of an embedding when a grain is dropped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ByGrain = dict[str, tuple[float, int]]
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """How far the embedding of a query moves when a grain is dropped, arrays of shape ``(num_probes,)``.
+    """The moves of query embeddings when a grain is dropped, arrays of shape ``(num_probes,)``.
 
     Attributes:
         query: Index of the query.
@@ -32,8 +32,8 @@ class Moves:
 def grain_distance(moves: Moves) -> ByGrain:
     """Return the mean distance by grain type: ``mean d(f(q), f(q without g))``, 0 to 2, higher is more sensitive.
 
-    Not comparable between models: where all embeddings point the same way, all distances are small. For a number that
-    is, see :func:`mrbench.measures.grain_sensitivity`.
+    It cannot be compared between models: if all embeddings of a model are close, all its distances are small.
+    :func:`mrbench.measures.grain_sensitivity` can be compared.
 
     Source: ELVA, arXiv 2606.20280, definition 2.
 

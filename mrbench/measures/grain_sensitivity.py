@@ -1,4 +1,4 @@
-"""Calibrated grain sensitivity: the move of an embedding between two marks of the same model."""
+"""Calibrated grain sensitivity: the move of an embedding on a scale between two distances of the same model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGra
     """Return how far dropping a grain moves a query, from a rewording (0) to an unrelated query (1), by grain type.
 
     ``(mean d(q, q without g) - mean d(q, q reworded)) / (mean d(q, unrelated) - mean d(q, q reworded))`` over the
-    queries with the probe. It is a ratio of means: single queries may have a denominator near zero, and a mean of
-    ratios would be theirs. About 0 for a grain that the model does not hear, below 0 where rewording moves the
-    embedding more; higher is more sensitive. Turning or stretching all embeddings changes nothing, and a vector that
-    is added to all of them changes little, while it shrinks the raw distance at will.
+    queries with the probe. It is a ratio of means, because queries with a denominator near zero would dominate a mean
+    of ratios. It is about 0 for a grain that the model ignores, below 0 where rewording moves the embedding more, and
+    higher for more sensitivity. Rotating or scaling all embeddings changes nothing. Adding one vector to all of them
+    changes it little, but can make the raw distance arbitrarily small.
 
     Args:
         moves: The probes.
@@ -26,8 +26,8 @@ def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGra
     Returns:
         ``{grain type: (value, number of probes)}``, and ``{grain type: reason}`` for types that have no value: a query
         without paraphrase, no unrelated query, or unrelated queries that are not farther than paraphrases by more than
-        three standard errors, so that the model has no scale to measure on. Queries without unrelated ones count for
-        the distances alone.
+        three standard errors, so that the model has no scale. Queries without unrelated ones count for the distances
+        alone.
 
     Raises:
         ResultError: No probe.
@@ -59,7 +59,7 @@ def grain_sensitivity(moves: Moves, noise: Floats, scale: Floats) -> tuple[ByGra
 
 
 def _told_apart(noise: Floats, scale: Floats, queries: Ints) -> bool:
-    """Return whether scale and noise differ by more than three standard errors: chance alone must not be a unit."""
+    """Return whether scale and noise differ by more than three standard errors; otherwise the unit would be chance."""
     difference = (scale - noise)[np.unique(queries)]
     known = difference[np.isfinite(difference)]
     error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else 0.0
@@ -70,7 +70,7 @@ def mean_scale(scale: Floats) -> float:
     """Return the mean over the queries that have unrelated ones.
 
     Raises:
-        ResultError: None has.
+        ResultError: No query has any.
     """
     known = scale[np.isfinite(scale)]
     if not len(known):

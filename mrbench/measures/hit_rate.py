@@ -19,8 +19,8 @@ def hit_rate(groups: TieGroups, k: int) -> Floats:
     this one. Without ties 1 or 0.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.

@@ -1,4 +1,4 @@
-"""How much of what a model ranked first has a judgement."""
+"""The share of a model's first results that have a judgement."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mrbench.measures.ties import check_cutoff
 def judged_share(groups: GainGroups, k: int, pool: int | Ints) -> Floats:
     """Return the expected share of the first k results that have a judgement, by query.
 
-    With partial judgements, an unjudged candidate counts as not relevant. Where this share is low, so may be a rank
-    measure, and nobody knows by how much. A group of ``n`` tied, ``j`` of them judged, below ``a`` others adds
+    With partial judgements, an unjudged candidate counts as not relevant. If this share is low, rank measures may be
+    too low by an unknown amount. A group of ``n`` tied, ``j`` of them judged, below ``a`` others adds
     ``j / n * min(max(k - a, 0), n)``; the sum is divided by ``min(k, pool)``, the number of results there are. A query
     without judgements gets 0.
 
@@ -22,11 +22,11 @@ def judged_share(groups: GainGroups, k: int, pool: int | Ints) -> Floats:
         groups: The groups that reach into the first k places, with the number of judged candidates as their gain:
             ``GainGroups.from_listed(query, above, equal, np.ones(len(query)), num_queries)`` over all judged
             candidates, also those judged not relevant.
-        k: Number of places, 1 or more.
+        k: Number of first results, 1 or more.
         pool: Number of candidates of each query, shape ``(num_queries,)``, or one number for all.
 
     Returns:
-        Shape ``(num_queries,)``, 0 to 1, higher is better founded. It is no measure of the model.
+        Shape ``(num_queries,)``, 0 to 1; higher means better founded scores. It is not a measure of the model.
 
     Raises:
         ResultError: The cutoff or a pool is below 1, or a group has more judged candidates than members.

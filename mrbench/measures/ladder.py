@@ -1,4 +1,4 @@
-"""Whether the scores of a ladder follow its grades."""
+"""Measures of whether the scores of a ladder follow its grades."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Ladders:
     Attributes:
         score: Scores.
         grade: Number of the query's grains kept.
-        member: Whether there is a member at this place.
+        member: Whether this entry is a member; shorter ladders are padded.
     """
 
     score: Floats
@@ -34,7 +34,7 @@ class Ladders:
 
     @classmethod
     def from_rows(cls, query: Ints, score: Floats, grade: Ints, num_queries: int) -> Ladders:
-        """Arrange rows, in any order.
+        """Return the ladders of rows in any order.
 
         Raises:
             ResultError: A query has no row.
@@ -52,9 +52,9 @@ class Ladders:
 
 
 def concordance(ladders: Ladders) -> Floats:
-    """Return the share of pairs of different grade that the scores order right, by query; a tie is half right.
+    """Return the share of pairs of different grade that the scores order correctly, by query; a tie counts half.
 
-    Shape ``(num_queries,)``, 0 to 1, higher is better; 1/2 for scores that know nothing. NaN for a ladder of one grade.
+    Shape ``(num_queries,)``, 0 to 1, higher is better; 1/2 for random scores. NaN for a ladder with a single grade.
 
     >>> ladder = Ladders.from_rows(np.zeros(3, int), np.array([0.9, 0.5, 0.7]), np.array([2, 1, 0]), 1)
     >>> concordance(ladder).round(3), kendall_tau(ladder).round(3), strict_chain(ladder)
@@ -79,7 +79,7 @@ def kendall_tau(ladders: Ladders) -> Floats:
 
 
 def strict_chain(ladders: Ladders) -> Floats:
-    """Return 1 for each query whose every candidate scores strictly above every one of lower grade, else 0.
+    """Return 1 for each query whose candidates all score strictly above every candidate of lower grade, else 0.
 
     Shape ``(num_queries,)``. NaN for a ladder of one grade.
     """
@@ -112,8 +112,8 @@ def ladder_ndcg(ladders: Ladders) -> Floats:
 def grade_curve(lost: np.ndarray[Any, Any], score: Floats, mean: Floats, deviation: Floats) -> ByGrain:
     """Return the mean standardised score of candidates by the number of grains that they lose.
 
-    ``(score - mean) / deviation``, mean and standard deviation of the query's scores over the pool: any real number. A
-    model that hears all grains falls from step to step. Queries whose scores are all the same have no unit and are left
+    ``(score - mean) / deviation``, with mean and standard deviation of the query's scores over the pool: any real
+    number. For a model that uses all grains it falls from step to step. Queries whose scores are all equal are left
     out.
 
     Args:
@@ -140,7 +140,7 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def _pairs(ladders: Ladders) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Count by query the pairs of different grade: right, wrong, tied; then all of other score, of other grade."""
+    """Return by query the numbers of pairs ordered right, ordered wrong, tied, of other score, of other grade."""
     counts = [np.zeros((0, 5))]
     for start in range(0, len(ladders.score), _BLOCK):
         rows = slice(start, start + _BLOCK)

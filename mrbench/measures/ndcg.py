@@ -111,7 +111,7 @@ def ndcg(groups: GainGroups, ideal: Floats, k: int) -> Floats:
     Args:
         groups: All groups that reach into the first k places and have a gain.
         ideal: :func:`ideal_dcg` or :func:`ideal_dcg_listed` over the whole pool, shape ``(num_queries,)``, above 0.
-        k: Number of places, 1 or more.
+        k: Number of first results, 1 or more.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.
@@ -151,7 +151,7 @@ def ideal_dcg(counts: np.ndarray[Any, Any], k: int, gain: Gain = "linear") -> Fl
 
     Args:
         counts: How many candidates of the pool have each relevance, shape ``(num_queries, highest relevance + 1)``.
-        k: Number of places, 1 or more.
+        k: Number of first results, 1 or more.
         gain: Gain of a relevance, see :func:`gain_of`.
 
     Returns:
@@ -182,7 +182,7 @@ def ideal_dcg_listed(query: Ints, relevance: Ints, num_queries: int, k: int, gai
         query: Query of each judged candidate, shape ``(num_judgements,)``, in any order.
         relevance: Its relevance, 0 or more. What is not listed counts as 0.
         num_queries: Number of queries.
-        k: Number of places, 1 or more.
+        k: Number of first results, 1 or more.
         gain: Gain of a relevance, see :func:`gain_of`.
 
     Returns:

@@ -17,7 +17,7 @@ Lost = np.ndarray[Any, Any]
 def above_positive(lost: Lost, score: Floats, positive: Floats) -> ByGrain:
     """Return the share of a ladder's negatives that score above its positive, by grains lost: 0 to 1, lower is better.
 
-    A tie is one half. Chance is 1/2.
+    A tie counts half. Chance is 1/2.
 
     Args:
         lost: Number of the query's grains that each negative loses, as text, shape ``(num_negatives,)``.
@@ -33,8 +33,8 @@ def above_positive(lost: Lost, score: Floats, positive: Floats) -> ByGrain:
 def among_first(lost: Lost, greater: Ints, equal: Ints, k: int) -> ByGrain:
     """Return the share of a ladder's negatives among the first k of the pool, by grains lost: 0 to 1, lower is better.
 
-    Expected value over the orders of the tied. A perfect model has the room that its relevant candidates leave filled
-    by negatives, so the number tells most at 1.
+    It is an expected value over the orders of tied candidates. A perfect model ranks negatives right below the relevant
+    candidates, so the value says most at k = 1.
 
     Args:
         lost: Number of the query's grains that each negative loses, as text, shape ``(num_negatives,)``.
@@ -48,7 +48,7 @@ def among_first(lost: Lost, greater: Ints, equal: Ints, k: int) -> ByGrain:
 def any_among_first(query: Ints, greater: Ints, equal: Ints, k: int, num_queries: int) -> Floats:
     """Return whether any of a query's negatives is among the first k of the pool: 0 or 1, lower is better.
 
-    Where negatives are tied around place k it is the probability of the likeliest of them.
+    If negatives are tied around rank k, it is the highest probability of any of them.
 
     Args:
         query: Query of each negative, shape ``(num_negatives,)``; one-off negatives show what misleads a user.

@@ -21,7 +21,7 @@ class Pairs:
     Attributes:
         query: Index of the query, 0 to ``num_queries - 1``.
         grain: The type of that grain.
-        right: Whether the positive scores strictly above the other: a tie is not right.
+        right: Whether the positive scores strictly above the other; a tie is wrong.
         num_queries: Number of queries.
     """
 
@@ -34,8 +34,8 @@ class Pairs:
 def pair_accuracy(pairs: Pairs) -> dict[str, tuple[float, int]]:
     """Return, by grain type, the share of pairs that are right and the number of pairs.
 
-    P[score(positive) > score(candidate that differs only in this grain)]. A tie fails, because a model that gives both
-    one score has not told them apart: chance is 1/2 for a model that guesses, and 0 for one that does not see.
+    P[score(positive) > score(candidate that differs only in this grain)]. A tie fails, because equal scores do not tell
+    the two apart. A model that guesses gets 1/2, and one that gives all candidates the same score gets 0.
 
     Returns:
         ``{grain type: (0 to 1, higher is better; number of pairs)}``, sorted by type.
@@ -118,7 +118,7 @@ def all_positives_above(
 
 
 def chance_of_all_above(positives: int, negatives: int) -> float:
-    """Return the probability that random scores put so many true texts above so many false ones.
+    """Return the probability that random scores put all true texts above all false ones.
 
     ``1 / C(positives + negatives, positives)``: 1/2 for a pair, 1/3 for two true texts and a false one.
 
@@ -151,8 +151,8 @@ def worst_grain(by_grain: Mapping[str, tuple[float, int]]) -> tuple[str, float]:
 def margins(grain: np.ndarray[Any, Any], positive: Floats, other: Floats, deviation: Floats) -> ByGrain:
     """Return the mean margin of pairs by grain type, in standard deviations of the query's scores over the pool.
 
-    ``(score(positive) - score(other)) / deviation``: any real number, higher is better, 0 at chance. Comparable between
-    models whose scores have other ranges. Pairs of a query whose scores are all the same have no unit and are left out.
+    ``(score(positive) - score(other)) / deviation``: any real number, higher is better, 0 at chance. It can be compared
+    between models with different ranges of scores. Pairs of a query whose scores are all equal are left out.
 
     Args:
         grain: The grain type of each pair, shape ``(num_pairs,)``.
@@ -170,7 +170,7 @@ def margins(grain: np.ndarray[Any, Any], positive: Floats, other: Floats, deviat
 
 
 def standardised(kind: np.ndarray[Any, Any], value: Floats, deviation: Floats) -> tuple[np.ndarray[Any, Any], Floats]:
-    """Return the values in units of their deviation, without those that have none, and the kind of each that is left.
+    """Return the values divided by their deviations, and their kinds, without values whose deviation is 0.
 
     Args:
         kind: Kind of each value, shape ``(num_values,)``.

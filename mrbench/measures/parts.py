@@ -1,4 +1,4 @@
-"""Composed queries with one half taken away."""
+"""Measures of composed queries that one half alone solves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mrbench.errors import ResultError
 def solved_by_one_part(hits: Floats) -> Floats:
     """Return for each query the best hit of any solver that has one half of it: 0 to 1.
 
-    The mean over queries is the share that needs no composing; near chance is right for a benchmark, whichever models
-    try. A hit is the probability of the first place over the orders of the tied.
+    The mean over queries is the share of queries that need no composition. A good benchmark is near chance, whatever
+    the models. A hit is the probability of rank 1 over the orders of tied candidates.
 
     Args:
         hits: Hits of every solver, one row for each half and model, shape ``(num_solvers, num_queries)``.
@@ -35,9 +35,9 @@ def solved_by_one_part(hits: Floats) -> Floats:
 
 
 def chance_of_one_part(pool: int, solvers: int) -> float:
-    """Return the share of queries that at least one of so many guessers puts first, one relevant candidate a query.
+    """Return the share of queries with one relevant candidate that at least one of ``solvers`` random solvers solves.
 
-    What :func:`solved_by_one_part` must be compared with: many models guess some query right without knowing anything.
+    Compare :func:`solved_by_one_part` with it: with many models, some guess a query right by chance.
 
     Args:
         pool: Number of candidates, 1 or more.

@@ -16,8 +16,8 @@ def precision(groups: TieGroups, k: int) -> Floats:
     ``min(max(k - a, 0), n)`` of these places, each relevant with probability ``r / n``.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.
@@ -41,7 +41,7 @@ def r_precision(groups: TieGroups) -> Floats:
     Precision and recall at R are the same number. Ties as in :func:`precision`.
 
     Args:
-        groups: Where the relevant candidates stand.
+        groups: The tie groups of the relevant candidates.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.

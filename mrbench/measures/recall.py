@@ -15,8 +15,8 @@ def recall(groups: TieGroups, k: int) -> Floats:
     A query with more than k relevant candidates cannot reach 1.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.
@@ -39,8 +39,8 @@ def capped_recall(groups: TieGroups, k: int) -> Floats:
     cannot pass ``k / |relevant|``. Equal to recall where a query has no more than k relevant candidates. Ties as there.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1, higher is better.

@@ -16,8 +16,8 @@ def reciprocal_rank(groups: TieGroups, k: int | None = None) -> Floats:
     with probability ``C(n - r, j) / C(n, j)``. Without ties ``1 / (a + 1)``.
 
     Args:
-        groups: Where the relevant candidates stand.
-        k: Number of places, 1 or more; None: all.
+        groups: The tie groups of the relevant candidates.
+        k: Number of first results, 1 or more; None: all.
 
     Returns:
         Shape ``(num_queries,)``, 0 to 1 (above 0 without a cutoff), higher is better.
@@ -46,7 +46,7 @@ def first_rank(groups: TieGroups) -> Floats:
     over queries as MeanR, and its median (:func:`mrbench.measures.median`) as MedR.
 
     Args:
-        groups: Where the relevant candidates stand.
+        groups: The tie groups of the relevant candidates.
 
     Returns:
         Shape ``(num_queries,)``, 1 to the size of the pool, lower is better.

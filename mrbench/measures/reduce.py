@@ -1,4 +1,4 @@
-"""From one value per query to a score."""
+"""Turns one value per query into a score."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def mean(values: Floats, measure: str) -> float:
 
 
 def median(values: Floats, measure: str) -> float:
-    """Return the plain median over queries; of two middle values their mean.
+    """Return the plain median over queries, which is the mean of two middle values.
 
     Args:
         values: One value per query, shape ``(num_queries,)``; ranks, so 1 or more.

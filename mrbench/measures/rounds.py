@@ -1,4 +1,4 @@
-"""Dialogues that ask again and again: what has been found so far."""
+"""Hit rate so far: the measure of dialogues with several rounds."""
 
 from __future__ import annotations
 

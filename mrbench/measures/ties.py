@@ -1,4 +1,4 @@
-"""Where the relevant candidates stand, up to the order of the tied."""
+"""Tie groups: the ranks of the relevant candidates, up to the order of tied ones."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TieGroups:
         """Return how many members of each group are among the first k, shape ``(num_groups,)``.
 
         Args:
-            k: Number of places, 1 or more: one for all queries, or one for each, shape ``(num_queries,)``.
+            k: Number of first results, 1 or more: one for all queries, or one for each, shape ``(num_queries,)``.
 
         >>> TieGroups(np.array([0, 0]), np.array([0, 3]), np.array([2, 4]), np.array([1, 1]), 1).inside(5)
         array([2, 2])

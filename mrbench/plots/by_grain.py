@@ -1,4 +1,4 @@
-"""Models against grain types: pair accuracy as a heat map, and grain sensitivity with intervals."""
+"""Figures of models by grain type: pair accuracy as a heat map, and grain sensitivity with intervals."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mrbench.results import GrainScore, Result
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DARK = 0.3  # distance from chance at which a colour is so dark that its text has to be white
+_DARK = 0.3  # from this distance to chance on, a cell is dark and its text is white
 
 
 def plot_heat_map(results: Result | Sequence[Result], *, task: str = "t2i", ax: Axes | None = None) -> Axes:
-    """Draw pair accuracy, a row for each model and a column for each grain type.
+    """Draw pair accuracy with a row for each model and a column for each grain type, and return the axes.
 
-    White is chance; blue is above it, red below. A value whose 95 % interval holds chance is in grey brackets.
+    White is chance, blue is above it, red is below. A value whose 95 % interval contains chance is in grey brackets.
 
     Args:
         results: A result or several, of one benchmark.
@@ -50,7 +50,7 @@ def plot_heat_map(results: Result | Sequence[Result], *, task: str = "t2i", ax: 
 
 
 def _write(ax: Axes, cell: GrainScore | None, row: int, column: int, chance: float) -> None:
-    """Write a value into its cell."""
+    """Draw a value into its cell."""
     if cell is None:
         ax.text(column, row, "—", ha="center", va="center", color="#777777")
         return
@@ -62,9 +62,9 @@ def _write(ax: Axes, cell: GrainScore | None, row: int, column: int, chance: flo
 
 
 def plot_sensitivity(results: Result | Sequence[Result], *, task: str = "t2i", ax: Axes | None = None) -> Axes:
-    """Draw calibrated grain sensitivity with 95 % intervals, a group of points for each grain type.
+    """Draw calibrated grain sensitivity with 95 % intervals by grain type, and return the axes.
 
-    At 0 dropping the grain moves the query's embedding as far as other words do, at 1 as far as an unrelated query is.
+    At 0, dropping the grain moves the query's embedding as far as other words do; at 1, as far as an unrelated query.
 
     Args:
         results: A result or several, of one benchmark.

@@ -1,4 +1,4 @@
-"""What the figures share: which models have a task, their names, colours that differ in brightness, and axes."""
+"""Shared by all figures: the models that have a task, their labels and colours, and the axes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
-"""Okabe and Ito's, which people of all kinds of colour vision tell apart."""
+"""Okabe and Ito's colours, which people with any colour vision can tell apart."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 NAME = 32
 
@@ -26,7 +26,7 @@ def parts_of(results: Result | Sequence[Result], task: str | None, measure: str)
         measure: The measure.
 
     Raises:
-        InputError: No result has it; the message names the tasks that have.
+        InputError: No result has it; the message names the tasks that have it.
     """
     read = [results] if isinstance(results, Result) else list(results)
     found, having = [], set()
@@ -43,22 +43,22 @@ def parts_of(results: Result | Sequence[Result], task: str | None, measure: str)
 
 
 def colour_of(number: int) -> tuple[str, str]:
-    """Return colour and marker of the model of a number, from 0."""
+    """Return the colour and the marker of the n-th model, from 0."""
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
 
 
 def label(result: Result, among: Sequence[Result]) -> str:
-    """Return the name of a model in a figure, with its revision where another has the same name."""
+    """Return the label of a model in a figure: its name, with its revision if another model has the same name."""
     name = str(result.model["name"])
     if sum(str(other.model["name"]) == name for other in among) > 1:
         name = f"{name} @ {result.model['revision']}"
     name = "".join(character if character.isprintable() else " " for character in name)
     name = name if len(name) <= NAME else name[: NAME - 1] + "…"
-    return name.replace("$", r"\$")  # no formula
+    return name.replace("$", r"\$")  # matplotlib would read a formula
 
 
 def axes(given: Axes | None, width: float, height: float) -> Axes:
-    """Return the axes to draw on: those that were given, or new ones of a size in inches."""
+    """Return the given axes, or new ones with a size in inches."""
     if given is not None:
         return given
     from matplotlib import pyplot

@@ -1,4 +1,4 @@
-"""The ladder as curves: how scores fall with the number of grains that a candidate loses."""
+"""Figure of the ladder: curves of the score by the number of grains that a candidate loses."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MEASURE = "standardised_score"
 
 
 def plot_ladder(results: Result | Sequence[Result], *, task: str = "t2i", ax: Axes | None = None) -> Axes:
-    """Draw the mean score of a ladder's candidates by the number of grains that they lose, a line for each model.
+    """Draw the mean score of ladder members by the number of grains that they lose, and return the axes.
 
-    Scores are in standard deviations of the query's scores over the pool, so that models can be compared. A model that
-    notices every grain falls with every step.
+    Each model has a line. Scores are in standard deviations of the query's scores over the pool, so that models can be
+    compared. The line of a model that notices every grain falls with every step.
 
     Args:
         results: A result or several, of one benchmark.

@@ -1,4 +1,4 @@
-"""The pool of a task: its queries, its candidates, and what each candidate is worth to each query."""
+"""The pool of a task: its queries, its candidates, and the relevance of each candidate to each query."""
 
 from mrbench.pools.corpora import pool_corpora, pool_modalities
 from mrbench.pools.judgements import Listed

@@ -1,4 +1,4 @@
-"""The candidates of a pool: which corpora it is made of, and their ids in one order."""
+"""The candidates of a pool: its corpora, and the ids of all candidates in one order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
         raise InputError("unknown pool", got=pool, accepted=", ".join(POOLS))
     definition = benchmark.task(task)
     if split not in benchmark.splits:
-        raise InputError("unknown split", where=benchmark.folder, got=split, accepted=", ".join(benchmark.splits))
+        accepted = ", ".join(benchmark.splits)
+        raise InputError("unknown split", where=benchmark.folder, got=split, accepted=accepted, hint="--split")
     own = [name for name in definition.own_corpora if benchmark.count("corpus", name, split)]
     if not own or not benchmark.count("queries", task, split):
         lacking = [f"queries/{task}-{split}"] if own else [f"corpus/{n}-{split}" for n in definition.own_corpora]
@@ -60,13 +61,13 @@ class Corpora:
     """The candidates of a pool, sorted by id.
 
     Attributes:
-        names: Of the corpora, in the order in which they are stacked.
-        right_modality: Which are of a modality that the task asks for.
-        tables: ``id`` and ``grains`` of each; only ``id`` with partial judgements.
-        ids: Shape ``(num_candidates,)``, sorted.
-        row: Row of each in the stacked corpora, without the rows that are there again in another corpus.
-        corpus: Index of its corpus.
-        rows: Rows of the corpora that are in several, by name.
+        names: Names of the corpora, in the order in which they are stacked.
+        right_modality: Which corpora have a modality that the task asks for.
+        tables: Columns ``id`` and ``grains`` of each corpus; only ``id`` with partial judgements.
+        ids: Ids of the candidates, sorted, shape ``(num_candidates,)``.
+        row: Row of each candidate in the stacked corpora, from which repeated candidates are left out.
+        corpus: Index of each candidate's corpus.
+        rows: Rows that are kept of a corpus, by its name, where it repeats candidates of another corpus.
     """
 
     names: tuple[str, ...]
@@ -93,7 +94,7 @@ def read_corpora(benchmark: Benchmark, task: Task, split: str, names: tuple[str,
     ids = np.concatenate(parts)
     corpus = np.repeat(np.arange(len(parts)), list(map(len, parts)))
     own = np.array([name in task.own_corpora for name in names])
-    # A candidate may be in several corpora of an open union; it counts once, as one of the task's own where it is one.
+    # A candidate in several corpora of an open union counts once, as one of the task's own corpora if possible.
     order = np.lexsort((corpus, ~own[corpus], ids)) if len(names) > 1 else np.argsort(ids, kind="stable")
     for part, name in zip(parts, names, strict=True):
         check_unique(np.sort(part), f"{split} corpus {name}")

@@ -1,4 +1,4 @@
-"""Which texts of a task a model did not read to their end."""
+"""The texts of a task that a model cut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("query", "candidate", "variant")
 
 @dataclass(frozen=True)
 class CutTexts:
-    """Which texts are longer than what a model takes, so that it saw their beginning alone.
+    """Flags of the texts that are longer than the model's limit, so that it saw only their beginning.
 
     Attributes:
         queries: Shape ``(num_queries,)``.
@@ -32,7 +32,7 @@ class CutTexts:
 
     @classmethod
     def none(cls, pool: TaskPool) -> CutTexts:
-        """Return that no text of a task was cut."""
+        """Return flags that say that no text was cut."""
         sizes = len(pool.query_ids), len(pool.candidate_ids), len(pool.variants.row)
         return cls(*(np.zeros(size, dtype=np.bool_) for size in sizes))
 
@@ -42,7 +42,7 @@ class CutTexts:
         return {name: int(getattr(self, name).sum()) for name in ("queries", "candidates", "variants")}
 
     def to_table(self, pool: TaskPool) -> pa.Table:
-        """Return the texts that were cut as the table ``cut`` of a run: a row for each."""
+        """Return the table ``cut`` of a run: a row for each text that was cut."""
         query, candidate, row = (np.flatnonzero(part) for part in (self.queries, self.candidates, self.variants))
         of, empty = pool.variants, [""] * (len(query) + len(candidate))
         ids = np.concatenate([pool.query_ids[query], pool.candidate_ids[candidate], pool.query_ids[of.query[row]]])
@@ -79,12 +79,13 @@ class CutTexts:
         if not known.all():
             row = int(np.argmin(known))
             got = " ".join(columns[name][row].as_py() for name in ("what", "id", "kind", "grain"))
-            raise ResultError("a text that was cut is not the task's", where=f"{pool.task}, cut", got=got.strip())
+            hint = "mrbench evaluate"
+            raise ResultError("a cut text is not in the task", where=f"{pool.task}, cut", got=got.strip(), hint=hint)
         return found
 
 
 def _rows(wanted: list[pa.ChunkedArray], names: list[np.ndarray[Any, Any]]) -> Ints:
-    """Return the position of each wanted name, -1 where it is not there; names may have several parts."""
+    """Return the position of each wanted name, -1 if it is missing; names may have several parts."""
     given = [pa.array(part.tolist(), pa.string()) for part in names]
     many = len(names) > 1
     keys = pc.binary_join_element_wise(*given, "\x1f") if many else given[0]

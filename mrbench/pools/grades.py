@@ -1,4 +1,4 @@
-"""What candidates are worth to queries, from codes of their grains: without a look at all of them for each query."""
+"""Grades of candidates from codes of their grains, without comparing every candidate with every query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mrbench.arrays import Ints, ranges
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 NONE = -1  # where a record has no grain of a type
-_MANY = 8  # grains of a query, beyond which it has more subsets of them than it pays to look up
+_MANY = 8  # grains of a query, beyond which it has too many subsets of them to count each
 _DENSE = 1 << 22  # combinations of values that are counted in an array; more are sorted
 _LARGEST = 1 << 62
 
@@ -70,9 +70,9 @@ def relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
 def counts(queries: Codes, candidates: Codes) -> Ints:
     """Return how many candidates have each grade of each query, shape ``(num_queries, num_types + 1)``.
 
-    For every set of grain types it is looked up how many candidates keep a query's grains of these types, so that the
-    candidates are sorted as often as there are sets, however many the queries are. The sum over the sets of one size
-    counts a candidate that keeps n grains once for every choice of them, which is then undone.
+    For every set of grain types, it counts the candidates that keep the query's grains of all these types. So the
+    candidates are sorted once for each set, however many queries there are. The sum over the sets of one size counts a
+    candidate with n kept grains once for every choice among them; inclusion and exclusion then gives the grades.
 
     Args:
         queries: Shape ``(num_queries, num_types)``.
@@ -114,7 +114,7 @@ def _keeping(wanted: Codes, candidates: Codes) -> Ints:
 
 
 def _numbered(wanted: Codes, candidates: Codes) -> tuple[Ints, Ints, int]:
-    """Return a number of each candidate's and of each query's grains together, equal where all are, and their bound.
+    """Return a number for the grains of each candidate and of each query, equal where all grains are, and their bound.
 
     Args:
         wanted: Shape ``(num_queries, num_types)``, none missing.
@@ -124,7 +124,7 @@ def _numbered(wanted: Codes, candidates: Codes) -> tuple[Ints, Ints, int]:
     size = 1
     for have, want in zip(candidates, wanted.T, strict=True):
         span = 2 + max(int(have.max(initial=0)), int(want.max(initial=0)))
-        if size * span > _LARGEST:  # numbered anew, so that the product stays small
+        if size * span > _LARGEST:  # renumbered, so that the product stays small
             _, codes = np.unique(np.concatenate([keys, asked]), return_inverse=True)
             keys, asked, size = codes[: len(keys)], codes[len(keys) :], len(codes)
         keys, asked, size = keys * span + have + 1, asked * span + want + 1, size * span

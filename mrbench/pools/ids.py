@@ -1,4 +1,4 @@
-"""Ids of queries and candidates: checked, found, sampled."""
+"""Ids of queries and candidates: checks, look-up and sampling."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ def read_ids(column: pa.ChunkedArray, where: str) -> Names:
     ids = column.to_pylist()
     for name in ids:
         if not is_id(name):
-            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM)
+            hint = "mrbench datasets check SPEC"
+            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM, hint=hint)
     return np.array(ids, dtype=np.str_)
 
 
 def check_unique(sorted_ids: Names, where: str) -> None:
-    """Raise for an id that is there twice.
+    """Check that no id occurs twice.
 
     Raises:
-        BenchmarkError: One is.
+        BenchmarkError: An id does.
     """
     same = sorted_ids[1:] == sorted_ids[:-1]
     if same.any():
-        raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]))
+        hint = "mrbench datasets check SPEC"
+        raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]), hint=hint)
 
 
 def sample(ids: Names, limit: int | None, seed: int) -> Ints:
@@ -59,7 +61,7 @@ def sample(ids: Names, limit: int | None, seed: int) -> Ints:
 
 
 def find(sorted_ids: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> Ints:
-    """Return the position of each id, -1 where it is not there.
+    """Return the position of each wanted id, -1 for an id that is missing.
 
     >>> find(np.array(["a", "c"]), np.array(["c", "b"]))
     array([ 1, -1])

@@ -1,4 +1,4 @@
-"""What candidates are worth to queries: worked out from grains in a closed world, or listed by a data set."""
+"""Judgements: the relevance of candidates to queries, derived from grains or listed by a data set."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mrbench.pools.grades import NONE, Codes
 from mrbench.pools.ids import find
 
 UNKNOWN = -1
-"""A grade or a number of grains that nobody stated."""
-_MOST_GAINS = 1 << 10  # a relevance beyond it would make tables of counts that nobody needs
+"""A grade or a number of grains that is not known."""
+_MOST_GAINS = 1 << 10  # highest relevance: a table of counts has a column for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class LadderPairs:
 
 
 class Judgements(Protocol):
-    """What candidates are worth to queries, as arrays; positions are those of the pool."""
+    """The relevance of candidates to queries, as arrays; positions are those of the pool."""
 
     @property
     def complete(self) -> bool:
@@ -50,7 +50,7 @@ class Judgements(Protocol):
 
     @property
     def gain_counts(self) -> Ints:
-        """How many candidates of the pool have each gain 0, 1, ... for each query, ``(num_queries, most + 1)``."""
+        """The number of candidates with each gain 0, 1, ... for each query, ``(num_queries, highest gain + 1)``."""
         ...
 
     def gains_of(self, query: Ints, position: Ints) -> Ints:
@@ -62,7 +62,7 @@ class Judgements(Protocol):
         ...
 
     def kept_of(self, query: Ints, position: Ints) -> tuple[Ints, Ints]:
-        """Return how many grains each pair keeps and how many were asked, ``(num_pairs,)``; -1 where not known."""
+        """Return the grains that each pair keeps and those that its query has, ``(num_pairs,)``; -1 where unknown."""
         ...
 
     def violates_of(self, query: Ints, position: Ints) -> Ints:
@@ -91,16 +91,16 @@ class Judgements(Protocol):
 
 @dataclass(frozen=True)
 class FromGrains:
-    """A closed world: the grains of all candidates are known, and everything follows from them.
+    """Judgements of a closed suite: the grains of all candidates are known, and judgements follow from them.
 
-    A grain is a code: the index of its value in a list over all records; -1 where a record has no grain of the type.
-    The gain of a candidate is its grade.
+    A grain is stored as a code: the index of its value in a list over all records; -1 if a record has no grain of the
+    type. The gain of a candidate is its grade.
 
     Attributes:
         query_grains: Codes, shape ``(num_queries, num_types)``.
-        candidate_grains: Codes, shape ``(num_types, num_candidates)``; all -1 for candidates of corpora that are not
-            the task's own, which are worth nothing to its queries.
-        names: What to call each query in an error, shape ``(num_queries,)``.
+        candidate_grains: Codes, shape ``(num_types, num_candidates)``; all -1 for candidates of other corpora than the
+            task's own, which are never relevant.
+        names: Name of each query for error messages, shape ``(num_queries,)``.
         types: Names of the grain types.
     """
 
@@ -117,7 +117,7 @@ class FromGrains:
 
     @cached_property
     def gain_counts(self) -> Ints:
-        """How many candidates have each grade of each query, shape ``(num_queries, num_types + 1)``."""
+        """The number of candidates with each grade for each query, shape ``(num_queries, num_types + 1)``."""
         return grades.counts(self.query_grains, self.candidate_grains)
 
     def gains_of(self, query: Ints, position: Ints) -> Ints:
@@ -125,7 +125,7 @@ class FromGrains:
         return grades.grades_of(self.query_grains, self.candidate_grains, query, position)
 
     def judged_of(self, query: Ints, position: Ints) -> Bools:
-        """Return that all pairs are judged."""
+        """Return True for every pair."""
         return np.ones(len(query), dtype=np.bool_)
 
     def kept_of(self, query: Ints, position: Ints) -> tuple[Ints, Ints]:
@@ -178,19 +178,19 @@ class FromGrains:
 class Listed:
     """Judgements that a data set lists, arrays of shape ``(num_judged,)`` by query and position; each pair once.
 
-    What is not listed is unjudged and has gain 0. The gain of a candidate is its relevance.
+    Other pairs are unjudged and have gain 0. The gain of a candidate is its relevance.
 
     Attributes:
         query: Index of the query.
         position: Position of the candidate.
         relevance: 0 for not relevant, 1 or more for relevant.
-        grade: Number of the query's grains kept; -1 where not known.
-        asked: Number of grains that the grade is out of; -1 where not known.
+        grade: Number of the query's grains that the candidate keeps; -1 where unknown.
+        asked: Number of grains that the grade counts from; -1 where unknown.
         violates: The violated grain types as a bit mask over the pool's ``grain_types``; 0 where none is known.
         num_queries: Number of queries.
         sizes: Number of candidates that each query is searched among, shape ``(num_queries,)``.
         num_candidates: Size of the pool.
-        origins: Who judged, and how many judgements; see :class:`mrbench.records.Judgement`.
+        origins: Number of judgements by origin; see :class:`mrbench.records.Judgement`.
     """
 
     query: Ints
@@ -225,7 +225,7 @@ class Listed:
 
     @cached_property
     def gain_counts(self) -> Ints:
-        """How many candidates have each relevance for each query; the unjudged count as 0."""
+        """The number of candidates with each relevance for each query; unjudged ones have 0."""
         most = min(int(self.relevance.max(initial=0)), _MOST_GAINS)
         counts = np.zeros((self.num_queries, most + 1), dtype=np.int64)
         some = self.relevance > 0
@@ -255,9 +255,9 @@ class Listed:
         return np.where(row < 0, 0, self.violates[row] if len(self.violates) else 0)
 
     def pairs(self, ladder_query: Ints, ladder_position: Ints, positives: Ints) -> LadderPairs:
-        """Return the members that are judged not relevant and violate exactly one type of grain.
+        """Return the members that are judged not relevant and violate exactly one grain type.
 
-        Where their grade is known, they keep all others; members of which that is not known do not count as one-off.
+        If the grade of a member is known, it must keep all other grains.
         """
         row = self._row_of(ladder_query, ladder_position)
         if not len(self.violates):

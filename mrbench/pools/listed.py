@@ -25,16 +25,16 @@ _MOST_TYPES = 62  # bits of a mask
 
 @dataclass(frozen=True)
 class ListedPool:
-    """What a data set says of its pool, for the queries that have a relevant candidate in it.
+    """Judgements, lists and exclusions of a pool, for the queries that have a relevant candidate in it.
 
     Attributes:
         queries: Row of each query in the benchmark's table, ascending.
         lists: Candidates that each query is searched among, or None.
         excluded: Candidates that some queries are not searched among, or None.
         first_relevant: Position of each query's first relevant candidate in file order.
-        violated_types: Names of all grain types that a judgement says are violated, sorted.
-        columns: The arrays of :class:`Listed` but for ``violates``.
-        violated: Judgement and name of every violated type.
+        violated_types: Names of all grain types that some judgement calls violated, sorted.
+        columns: The arrays of :class:`Listed` except ``violates``.
+        violated: Row of the judgement, and name, of every violated type.
     """
 
     queries: Ints
@@ -74,8 +74,8 @@ def read_listed(
         chosen: Rows of the queries wanted, ascending.
 
     Raises:
-        BenchmarkError: A judgement, list or exclusion names an unknown query or candidate; two judgements of one pair
-            differ; a relevance is negative; or a query has no list where all have.
+        BenchmarkError: A judgement, list or exclusion names an unknown query or candidate; two judgements of a pair
+            differ; a relevance is negative; or a query lacks its list.
         NothingToScoreError: There is no judgement, or no query has a relevant candidate.
     """
     where = f"{split}, {task.name}"
@@ -129,7 +129,7 @@ def _narrowed(
     some = np.flatnonzero(inside & (query >= 0))
     first = np.full(len(kept), -1, dtype=np.int64)
     relevant = some[judged.relevance[some] > 0][::-1]
-    first[query[relevant]] = judged.position[relevant]  # the last that is written is the first in the file
+    first[query[relevant]] = judged.position[relevant]  # the last assignment wins: that of the first in the file
     order = some[np.lexsort((judged.position[some], query[some]))]
     new = np.full(len(judged.query), -1, dtype=np.int64)
     new[order] = np.arange(len(order))
@@ -214,7 +214,7 @@ def _read_pairs(
     query = np.repeat(rows, pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     if kind == "lists":
         position = _known(lists.flatten(), candidate_ids, where, "candidate")
-    else:  # what is not in the pool need not be excluded from it
+    else:  # exclusions of candidates that are not in the pool have no effect
         position = find(candidate_ids, np.array(lists.flatten().to_pylist(), dtype=np.str_))
         query, position = query[position >= 0], position[position >= 0]
     number = len(candidate_ids)
@@ -222,7 +222,7 @@ def _read_pairs(
 
 
 def _in_pool(benchmark: Benchmark, split: str, table: pa.Table, candidate_ids: Names) -> pa.Table:
-    """Return a table of judgements without those of candidates that are in other corpora than the pool's."""
+    """Return a table of judgements without candidates of corpora that are not in the pool."""
     names = pc.unique(table["corpus-id"])
     missing = names.filter(pa.array(find(candidate_ids, np.array(names.to_pylist(), dtype=np.str_)) < 0))
     if not len(missing):
@@ -238,7 +238,7 @@ def _known(column: Any, ids: Names, where: str, what: str) -> Ints:
     """Return the row of each id in ``ids``.
 
     Raises:
-        BenchmarkError: Some are not there; they are counted.
+        BenchmarkError: Some are unknown; the message counts them.
     """
     order = np.argsort(ids, kind="stable")
     wanted = np.array(column.to_pylist(), dtype=np.str_)

@@ -39,15 +39,15 @@ def load_pool(
         split: One of its splits.
         pool: ``task``: the candidates of the task's own corpora; ``union``: of all corpora of the benchmark.
         limit: Number of queries to keep: those whose ids, hashed with the seed, come first. None keeps all.
-        distractors: Number of candidates to keep beside those that the queries need, chosen as the queries are
+        distractors: Number of candidates to keep besides those that the queries need, sampled in the same way
             (:func:`mrbench.pools.narrow.narrow`). None keeps all.
         seed: Seed of both samples.
 
     Raises:
-        InputError: Unknown task, split or pool, or a union asked of a task whose queries have lists.
-        BenchmarkError: An unknown measure of the task; no query or no candidate; a malformed id, or one that is there
-            twice; two grains of one type; a ladder, a list or a judgement that names what is not there; judgements that
-            contradict each other, or, in a closed suite, the grains; or no query with a relevant candidate in the pool.
+        InputError: The task, split or pool is unknown, or the pool is ``union`` and the task's queries have lists.
+        BenchmarkError: The task has an unknown measure; there is no query or no candidate; an id is malformed or occurs
+            twice; a record has two grains of one type; a ladder, list or judgement names an unknown id; judgements
+            contradict each other or, in a closed suite, the grains; or no query has a relevant candidate in the pool.
     """
     definition = benchmark.task(task)
     for refused in refused_names(definition):
@@ -134,7 +134,7 @@ def _open(
     ids = query_ids[kept]
     positives, ladder = read_ladders(benchmark.ladders(task.name, split), task.name, ids, corpora.ids, every=False)
     _check_positives(judgements, positives, ids, task.name)
-    if not len(ladder.query) and listed.lists is not None:  # a list of judged candidates is a ladder
+    if not len(ladder.query) and listed.lists is not None:  # a list of judged candidates serves as a ladder
         judged = judgements.judged_of(listed.lists.query, listed.lists.position)
         ladder = Pairs(listed.lists.query[judged], listed.lists.position[judged])
     clusters = np.array(queries["cluster"].to_pylist(), dtype=np.str_)[kept]
@@ -161,7 +161,7 @@ def _open(
 
 
 def _check_positives(judgements: Judgements, positives: Ints, ids: Names, task: str) -> None:
-    """Raise where a ladder's positive is not judged relevant."""
+    """Check that the positive of every ladder is judged relevant."""
     has = np.flatnonzero(positives >= 0)
     wrong = has[judgements.gains_of(has, positives[has]) < 1]
     if len(wrong):
@@ -171,21 +171,21 @@ def _check_positives(judgements: Judgements, positives: Ints, ids: Names, task: 
 
 
 def _clusters(benchmark: Benchmark, grains: pa.ChunkedArray, query_ids: Names) -> Names:
-    """Return the value of the grain that the builder names as what ties queries together, else the query's own id."""
+    """Return each query's cluster: its value of the grain type that the builder names for this, else the query's id."""
     kind = benchmark.manifest.builder.get("cluster_grain")
     values = [next((g["value"] for g in row if g["type"] == kind), None) for row in grains.to_pylist()]
     return np.array([value or name for value, name in zip(values, query_ids.tolist(), strict=True)], dtype=np.str_)
 
 
 def _check_judgements(benchmark: Benchmark, split: str, pool: TaskPool) -> None:
-    """Compare the relevant candidates that a closed suite states with those that its grains ask for."""
+    """Check that the relevant candidates that a closed suite lists are those that follow from the grains."""
     table = benchmark.judgements(pool.task, split).table(["query-id", "corpus-id", "score"])
     table = table.filter(pc.greater(table["score"], 0))
     order = np.argsort(pool.query_ids)
     at = find(pool.query_ids[order], np.array(table["query-id"].to_pylist(), dtype=np.str_))
     asked = at >= 0
     candidates = np.array(table["corpus-id"].filter(pa.array(asked)).to_pylist(), dtype=np.str_)
-    number = len(pool.candidate_ids) + 1  # one more for a candidate that is not there
+    number = len(pool.candidate_ids) + 1  # one more for missing candidates
     stated = order[at[asked]] * number + find(pool.candidate_ids, candidates) % number
     query, position = pool.relevant
     wrong = np.setxor1d(stated, query * number + position)
@@ -197,4 +197,4 @@ def _check_judgements(benchmark: Benchmark, split: str, pool: TaskPool) -> None:
             where=f"{pool.task} {pool.query_ids[wrong[0] // number]}",
             hint=VALIDATE,
         )
-    _ = pool.pairs  # kept, and every ladder is looked at
+    _ = pool.pairs  # checks every ladder, and is cached

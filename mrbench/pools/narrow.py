@@ -13,15 +13,15 @@ from mrbench.pools.judgements import Listed
 from mrbench.pools.pool import Pairs, TaskPool
 
 DISTRACTORS = 500
-"""Candidates that a quick look keeps beside those that its queries need."""
+"""Candidates that a quick look keeps besides those that its queries need."""
 
 
 def narrow(pool: TaskPool, distractors: int, seed: int, sizes: Mapping[str, int]) -> TaskPool:
     """Return the pool with the candidates that its queries need and a sample of the others.
 
     A query needs its relevant and judged candidates, the members of its ladder and its list, and the candidates that
-    its variants ask for. The sample are the others whose ids, hashed with the seed, come first: it does not depend on
-    the order of the file, and tasks over one corpus draw nearly the same.
+    its variants ask for. The sample consists of the others whose ids, hashed with the seed, come first. So it does not
+    depend on the order of the file, and tasks over one corpus sample nearly the same candidates.
 
     Args:
         pool: The whole pool.
@@ -35,7 +35,7 @@ def narrow(pool: TaskPool, distractors: int, seed: int, sizes: Mapping[str, int]
     others = np.flatnonzero(~needed)
     needed[others[sample(pool.candidate_ids[others], distractors, seed)]] = True
     kept = np.flatnonzero(needed)
-    new = np.cumsum(needed) - 1  # the new position of what is kept
+    new = np.cumsum(needed) - 1  # the new positions of the candidates that are kept
     before = [pool.corpus_rows.get(name, np.arange(sizes[name])) for name in pool.corpora]
     row, left = stacked(pool.row[kept], [len(rows) for rows in before])
     corpus_rows = {name: rows[at] for name, rows, at in zip(pool.corpora, before, left, strict=True)}
@@ -56,14 +56,14 @@ def narrow(pool: TaskPool, distractors: int, seed: int, sizes: Mapping[str, int]
 
 
 def stacked(row: Ints, sizes: Sequence[int]) -> tuple[Ints, list[Ints]]:
-    """Return where some rows of stacked corpora stand once the other rows are gone, and the rows of each corpus.
+    """Return the new rows of kept rows of stacked corpora once the others are dropped, and the kept rows by corpus.
 
     Args:
         row: Rows of the stack, each once, in any order.
         sizes: Number of rows of each corpus.
 
     Returns:
-        For each of ``row`` its new row, and for each corpus the rows that are left, ascending.
+        The new row of each of ``row``, and for each corpus the rows that are kept, ascending.
 
     >>> stacked(np.array([4, 0, 3]), [2, 3])
     (array([2, 0, 1]), [array([0]), array([1, 2])])

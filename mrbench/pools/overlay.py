@@ -1,4 +1,4 @@
-"""Further judgements laid over those of a data set: known false negatives, corrections, a review by people."""
+"""Overlays: further judgements for a data set, such as known false negatives, corrections or a review by people."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Overlay:
     """Judgements of pairs, as arrays of shape ``(num_rows,)``.
 
     Attributes:
-        name: What people call it: the name of its file, or of the data set that it comes from.
+        name: Name of its file, or of the data set that it comes from.
         sha256: Digest of its file, or of that data set.
-        task: The task that each row is for; empty for every task that has its query and its candidate.
+        task: The task of each row; empty for all tasks that have its query and its candidate.
         query: Ids of queries.
         candidate: Ids of candidates.
         relevance: 0 or more.
-        origin: Who says so, as in :class:`mrbench.records.Judgement`.
+        origin: Origin of the judgement, as in :class:`mrbench.records.Judgement`.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Overlay:
     origin: Names
 
     def on(self, pool: TaskPool) -> OverlayPairs:
-        """Return the judgements of pairs that are searched in a pool; the others are left out.
+        """Return the judgements of the pairs that are searched in a pool.
 
         Raises:
             InputError: The judgements of the task are complete.
@@ -47,10 +47,11 @@ class Overlay:
         """
         if not isinstance(pool.judgements, Listed):
             raise InputError(
-                "the judgements of a task are complete: nothing can be laid over them",
+                "an overlay cannot change complete judgements",
                 where=pool.task,
                 got=self.name,
-                accepted="tasks whose judgements are listed",
+                accepted="tasks with partial judgements",
+                hint="leave this task out with --tasks",
             )
         order = np.argsort(pool.query_ids)
         at = find(pool.query_ids[order], self.query)
@@ -68,6 +69,7 @@ class Overlay:
                 "two judgements of one pair differ",
                 where=f"{self.name}, {self.query[row]} {self.candidate[row]}",
                 accepted="one judgement of each pair",
+                hint="remove one of the two rows",
             )
         rows = some[first]
         names, counts = np.unique(self.origin[rows], return_counts=True)
@@ -83,7 +85,7 @@ class OverlayPairs:
         query: Index of the query.
         position: Position of the candidate.
         relevance: 0 or more.
-        origins: Who judged, and how many pairs.
+        origins: Number of judgements by origin.
     """
 
     query: Ints
@@ -94,13 +96,13 @@ class OverlayPairs:
 
 @dataclass(frozen=True)
 class OverlaidPool:
-    """A pool with the judgements of an overlay in place of its own where the overlay has one.
+    """A pool whose judgements are replaced by those of an overlay where the overlay has one.
 
     Attributes:
-        pool: The pool; queries that no candidate is relevant to any more are not in it.
-        queries: Which queries of the pool beneath are in it, ascending.
-        beneath: The pool beneath.
-        pairs: What was laid over it.
+        pool: The new pool, without the queries that no longer have a relevant candidate.
+        queries: Index in the old pool of each query of the new pool, ascending.
+        beneath: The old pool.
+        pairs: The judgements of the overlay.
     """
 
     pool: TaskPool
@@ -110,28 +112,28 @@ class OverlaidPool:
 
     @cached_property
     def index(self) -> Ints:
-        """The new index of every query of the pool beneath, -1 for those that are no more."""
+        """The new index of every query of the old pool, -1 for those that are left out."""
         index = np.full(len(self.beneath.query_ids), -1, dtype=np.int64)
         index[self.queries] = np.arange(len(self.queries))
         return index
 
     @cached_property
     def changed(self) -> Ints:
-        """Rows of ``pairs`` whose candidate becomes relevant, or is it no more."""
+        """Rows of ``pairs`` whose candidate becomes relevant, or stops being relevant."""
         before = self.beneath.judgements.gains_of(self.pairs.query, self.pairs.position)
         return np.flatnonzero((before > 0) != (self.pairs.relevance > 0))
 
     @cached_property
     def newly_judged(self) -> Ints:
-        """Rows of ``pairs`` that were not judged beneath."""
+        """Rows of ``pairs`` that the old pool does not judge."""
         return np.flatnonzero(~self.beneath.judgements.judged_of(self.pairs.query, self.pairs.position))
 
 
 def lay_over(pool: TaskPool, pairs: OverlayPairs) -> OverlaidPool:
-    """Return a pool with the judgements of an overlay: they replace the pool's own of the same pairs.
+    """Return a pool with the judgements of an overlay, which replace the pool's own judgements of the same pairs.
 
     Raises:
-        BenchmarkError: No query has a relevant candidate any more.
+        BenchmarkError: No query has a relevant candidate left.
     """
     judgements = pool.judgements
     if not isinstance(judgements, Listed):
@@ -139,7 +141,7 @@ def lay_over(pool: TaskPool, pairs: OverlayPairs) -> OverlaidPool:
     number, size = len(pool.query_ids), len(pool.candidate_ids)
     own = judgements.query * size + judgements.position
     over = pairs.query * size + pairs.position
-    keys = np.concatenate([over, own])  # of equal keys the first counts
+    keys = np.concatenate([over, own])  # np.unique keeps the first of equal keys
     relevance = np.concatenate([pairs.relevance, judgements.relevance])
     unique, first = np.unique(keys, return_index=True)
     query, position = np.divmod(unique, size)
@@ -181,7 +183,7 @@ def lay_over(pool: TaskPool, pairs: OverlayPairs) -> OverlaidPool:
 
 
 def _searched(pool: TaskPool, keys: Ints) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which pairs of a query and a candidate are searched, and not excluded."""
+    """Return which pairs of a query and a candidate are searched and not excluded."""
     inside = np.ones(len(keys), dtype=np.bool_)
     if pool.lists is not None:
         inside &= np.isin(keys, pool.lists.query * len(pool.candidate_ids) + pool.lists.position)

@@ -1,4 +1,4 @@
-"""The pool of a task as integer arrays: who asks, who answers, and what each candidate is worth to each query."""
+"""The pool of a task as integer arrays: queries, candidates, judgements, ladders and variants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mrbench.arrays import Bools, Ints
 from mrbench.errors import InputError
-from mrbench.pools.grades import NONE, Codes
+from mrbench.pools.grades import Codes
 from mrbench.pools.judgements import FromGrains, Judgements, LadderPairs
 from mrbench.records import Task
 
@@ -74,25 +74,24 @@ class TaskPool:
     Attributes:
         definition: The task.
         corpora: Names of the corpora, in the order in which their embeddings are stacked.
-        query_ids: Shape ``(num_queries,)``, in file order. Queries without a relevant candidate in the pool are not
-            there.
+        query_ids: Shape ``(num_queries,)``, in file order, without queries that have no relevant candidate in the pool.
         query_grains: A code for each query and grain type, shape ``(num_queries, num_types)``; -1 for none.
         candidate_ids: Shape ``(num_candidates,)``, sorted.
         row: Row of each candidate in the stacked embeddings of ``corpus_rows``, shape ``(num_candidates,)``.
         corpus: Index of each candidate's corpus in ``corpora``, the same shape.
-        right_modality: Which of ``corpora`` are of a modality that the task asks for, shape ``(num_corpora,)``.
+        right_modality: Which of ``corpora`` have a modality that the task asks for, shape ``(num_corpora,)``.
         grain_types: The names of the types, sorted.
-        judgements: What candidates are worth.
+        judgements: The relevance of candidates.
         positives: Position of each query's own positive, shape ``(num_queries,)``: the one that its ladder names, else
             the first relevant candidate in file order.
-        ladder: The members of all ladders, positives among them. A query may have no ladder.
-        variants: The queries in other forms.
-        clusters: For each query the name of its cluster: queries that share it are not independent.
-        lists: Candidates that each query is searched among; None where it is the whole pool.
-        excluded: Candidates that some queries are not searched among.
-        unanswerable: Number of queries that were left out because the pool has no relevant candidate for them.
-        corpus_rows: Rows of a corpus that are in the pool, ascending, by its name. All rows of the other corpora are.
-        left_out: Number of candidates that a quick look left out of the pool.
+        ladder: The members of all ladders, including positives. A query may have no ladder.
+        variants: The variants of the queries.
+        clusters: Name of each query's cluster: queries of one cluster are not independent.
+        lists: Candidates that each query is searched among; None if that is the whole pool.
+        excluded: Candidates excluded for some queries; None if there are none.
+        unanswerable: Number of queries left out because the pool has no relevant candidate for them.
+        corpus_rows: Rows of a corpus that are in the pool, ascending, by its name. A corpus without an entry is whole.
+        left_out: Number of candidates that a quick look left out.
     """
 
     definition: Task
@@ -125,15 +124,11 @@ class TaskPool:
         """The grains of all candidates, shape ``(num_types, num_candidates)``.
 
         Raises:
-            InputError: They are not known: the judgements are partial.
+            InputError: They are unknown, because the judgements are partial.
         """
         if not isinstance(self.judgements, FromGrains):
             raise InputError("the grains of the candidates are not known", where=self.task, accepted="a closed suite")
         return self.judgements.candidate_grains
-
-    def number_of_grains(self, query: int) -> int:
-        """Return how many grains a query has."""
-        return int((self.query_grains[query] != NONE).sum())
 
     @cached_property
     def sizes(self) -> Ints:
@@ -146,7 +141,7 @@ class TaskPool:
 
     @cached_property
     def names(self) -> dict[str, pa.Array]:
-        """The ids as Arrow has them, by the column of a run that refers to them."""
+        """The ids as Arrow arrays, by the column of a run that refers to them."""
         return {
             "query-id": pa.array(self.query_ids.tolist(), pa.string()),
             "corpus-id": pa.array(self.candidate_ids.tolist(), pa.string()),
@@ -168,6 +163,6 @@ class TaskPool:
 
     @cached_property
     def cutoff(self) -> int:
-        """How many first results a run looks at by tie groups: what nDCG and judged@k need."""
+        """Number of first results whose tie groups a run keeps: as many as nDCG and judged@k need."""
         ends = (name.rpartition("@")[2] for name in (*self.definition.measures, self.definition.main))
-        return max((CUTOFF, *(int(end) for end in ends if end.isdecimal())))  # of map@r there is no number
+        return max((CUTOFF, *(int(end) for end in ends if end.isdecimal())))  # map@r has no number

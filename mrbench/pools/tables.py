@@ -1,4 +1,4 @@
-"""Reads grains, lists, ladders and variants of a task as arrays."""
+"""Reads the grains, lists, ladders and variants of a task as arrays."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def grain_codes(
 
     Args:
         columns: Lists of grains.
-        where: What to name in an error.
-        more_types: Types that no record of the columns has.
+        where: Name of the records for error messages.
+        more_types: Further types, which no record has.
 
     Raises:
         BenchmarkError: A record has two grains of one type.
@@ -58,15 +58,15 @@ def read_lists(
     Args:
         table: ``query-id`` and a column of lists of candidate ids.
         column: That column.
-        what: What to call a list in an error.
-        where: What to name in an error.
+        what: Name of a list for error messages.
+        where: Name of the table for error messages.
         query_ids: The queries wanted.
         candidate_ids: The pool, sorted.
         hint: The next command.
 
     Returns:
-        For each query wanted the row of its list, -1 where it has none; and of all lists that are wanted, by query, the
-        query and the position of each member, -1 where it is not in the pool; and the row of the list.
+        The row of each query's list, -1 if it has none; then, for the members of all lists, sorted by query: query,
+        position (-1 if it is not in the pool), and row of the list.
 
     Raises:
         BenchmarkError: A query has two lists, or a list names a candidate twice.
@@ -93,14 +93,14 @@ def read_lists(
 def read_ladders(
     ladders: Records[Any], task: str, query_ids: Names, candidate_ids: Names, *, every: bool
 ) -> tuple[Ints, Pairs]:
-    """Return the position of each query's positive, -1 where it has no ladder, and the members of all ladders.
+    """Return the position of each query's positive, -1 if it has no ladder, and the members of all ladders.
 
     Args:
         ladders: The ladders of the task.
         task: Its name, for errors.
         query_ids: The queries wanted.
         candidate_ids: The pool, sorted.
-        every: Whether every query has to have a ladder.
+        every: Whether every query must have a ladder.
 
     Raises:
         BenchmarkError: A query has no ladder or two; a ladder names a candidate twice, or one that is not in the pool,
@@ -122,7 +122,7 @@ def read_ladders(
     wrong |= (rows >= 0) & ((positives < 0) | ~own)
     if wrong.any():
         lacking = query_ids[int(np.argmax(wrong))]
-        raise BenchmarkError("a ladder names a candidate that is not there", where=f"{task} {lacking}", hint=VALIDATE)
+        raise BenchmarkError("a ladder names an unknown candidate", where=f"{task} {lacking}", hint=VALIDATE)
     return positives, Pairs(query, position)
 
 
@@ -130,7 +130,7 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
     """Return the variants of some queries.
 
     Raises:
-        BenchmarkError: A variant asks for a candidate that is not in the pool, or is there twice.
+        BenchmarkError: A variant asks for a candidate that is not in the pool, or occurs twice.
     """
     records = benchmark.variants(task, split)
     if not len(records):
@@ -146,7 +146,7 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
     if (target < 0).any():
         lost = int(np.argmin(target))
         raise BenchmarkError(
-            "a variant asks for a candidate that is not there",
+            "a variant asks for an unknown candidate",
             where=f"{task} {ids[row[lost]]}",
             got=str(positive[row[lost]]),
             hint=VALIDATE,
@@ -154,5 +154,5 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
     number = np.array(columns["number"].to_pylist(), dtype=np.int64)
     keys = zip(at[row].tolist(), kind[row].tolist(), grain[row].tolist(), number[row].tolist(), strict=True)
     if len(set(keys)) < len(row):
-        raise BenchmarkError("a variant is there twice", where=f"{split}, {task}", hint=VALIDATE)
+        raise BenchmarkError("a variant occurs twice", where=f"{split}, {task}", hint=VALIDATE)
     return Variants(order[at[row]], kind[row], grain[row], number[row], target, row)

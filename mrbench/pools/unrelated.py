@@ -1,4 +1,4 @@
-"""Which queries of a task share no grain: what the scale of grain sensitivity is measured on."""
+"""Unrelated queries: those that share no grain. Their distance is the unit of grain sensitivity."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TILE = 32
 
 
 def has_unrelated(pool: TaskPool) -> Bools:
-    """Return which queries have others that share no grain with them, shape ``(num_queries,)``."""
+    """Return which queries have an unrelated query, shape ``(num_queries,)``."""
     return np.concatenate([unrelated.any(axis=1) for _, unrelated in unrelated_queries(pool)])
 
 
 def unrelated_queries(pool: TaskPool) -> Iterator[tuple[slice, Bools]]:
-    """Yield blocks of queries, and which of all queries share no grain with each of them.
+    """Yield blocks of queries, and for each query of the block which of all queries share no grain with it.
 
-    Of a query without grains nothing is known: it is unrelated to none. In open data without queries that lack a grain
-    nothing is measured on this scale, and no query is compared.
+    A query without known grains is unrelated to none. Open data without degrained queries has no sensitivity to
+    measure, so there no query has an unrelated one.
     """
     grains = np.ascontiguousarray(pool.query_grains.T)
     number = len(pool.query_ids)

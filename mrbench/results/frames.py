@@ -1,4 +1,4 @@
-"""Results as tables of pandas: one row for each number."""
+"""Results as pandas tables, with one row for each number."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ PER_GRAIN = (*ABOUT, "measure", "grain", "score", "low", "high", "count")
 
 
 def scores(result: Result) -> pd.DataFrame:
-    """Return a row for each task and measure; a measure without a score has the reason, and NaN as its score."""
+    """Return a row for each task and measure. A measure without a score has NaN and the reason."""
     return _frame(_scores(result), SCORES)
 
 
 def per_query(result: Result) -> pd.DataFrame:
-    """Return a row for each task, query and measure. ``query`` is the place of the query in its task, from 0.
+    """Return a row for each task, query and measure. ``query`` is the index of the query in its task, from 0.
 
-    Pair accuracy of one grain type is the measure ``pair_accuracy[grain]``, on the queries that have such a pair.
+    The measure ``pair_accuracy[grain]`` is the pair accuracy of one grain type, for the queries with such a pair.
     """
     return _frame(_per_query(result), PER_QUERY)
 
@@ -37,7 +37,7 @@ def per_grain(result: Result) -> pd.DataFrame:
 
 
 def stacked(results: Iterable[Result], table: Callable[[Result], pd.DataFrame]) -> pd.DataFrame:
-    """Return the tables of several results under each other.
+    """Return the tables of several results as one table.
 
     Args:
         results: The results.

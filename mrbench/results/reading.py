@@ -1,4 +1,4 @@
-"""The result file: written, read and checked, and compared with what its run says."""
+"""Writes, reads and checks result files, and compares two results."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mrbench.measures import find_measure
 from mrbench.results.records import FORMAT, FORMAT_VERSION, GrainScore, PairCounts, Result, TaskResult
 
 LONGEST_NAME = 200
-_NOT_SCORES = ("seconds", "task", "setting", "chance")  # which results of earlier versions lack
-_LATER = ("pair_counts",)  # what results of earlier versions lack, and others are compared in
-_ROUNDED = 1e-6  # values of single queries have six digits
+_NOT_SCORES = ("seconds", "task", "setting", "chance")  # not compared; results of earlier versions lack some of them
+_LATER = ("pair_counts",)  # compared, unless the result is of an earlier version that lacks it
+_ROUNDED = 1e-6  # values of single queries are rounded to six digits
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -34,16 +34,17 @@ def read_result(path: Path) -> Result:
     try:
         return _parse(raw)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ResultError("malformed result file", where=path, got=f"{type(error).__name__}: {error}") from error
+        got, hint = f"{type(error).__name__}: {error}", "evaluate again"
+        raise ResultError("malformed result file", where=path, got=got, hint=hint) from error
 
 
 def difference(written: Result, computed: Result, *, overlay: bool = True) -> str | None:
-    """Return the first score that a result has otherwise than another, and both values; None where all are the same.
+    """Return a sentence on the first score that differs between two results, or None if all are equal.
 
     Args:
-        written: A result.
-        computed: Another.
-        overlay: Whether to compare what further judgements change; they may be others.
+        written: The result as it was written.
+        computed: The result computed again from the run.
+        overlay: Whether to compare the scores with an overlay, which may be another one.
     """
     pairs = [(written.to_json()["tasks"], computed.to_json()["tasks"], "tasks")]
     ignored = _NOT_SCORES if overlay else (*_NOT_SCORES, "overlay")
@@ -178,7 +179,7 @@ def _grain_scores(measure: str, scores: dict[str, Any]) -> dict[str, GrainScore]
 
 
 def _confusion_row(row: dict[str, Any]) -> dict[str, GrainScore]:
-    """Read a line of the confusion; older results have no counts, and a share of nobody knows how many is no score."""
+    """Return a row of the confusion. Older results have no counts; a share without its count is left out."""
     found = _grain_scores("confusion", {lost: part for lost, part in row.items() if isinstance(part, dict)})
     for lost, part in found.items():
         if not (0 <= part.score <= 1 and part.count):
@@ -212,7 +213,7 @@ def _number(value: Any) -> float:
 
 
 def _values(measure: str, values: list[Any]) -> tuple[float, ...]:
-    """Return the values of single queries; equal ones are one object, since most are 0 or 1 and there are millions."""
+    """Return the checked values of single queries. Equal ones are one object, since there are millions of 0 and 1."""
     checked: dict[Any, float] = {}
     for value in set(values):
         checked[value] = _score(measure, value)

@@ -1,4 +1,4 @@
-"""Retrieval: embeds the tasks of a benchmark, searches them, and makes the run."""
+"""Retrieval: embeds the tasks of a benchmark, searches them, and makes a run."""
 
 from mrbench.retrieve.search_tasks import embed_tasks, run_tasks
 

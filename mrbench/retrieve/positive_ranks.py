@@ -1,4 +1,4 @@
-"""Where the own positive of each query stands: for the query, for its variants, for its parts alone."""
+"""The rank of each query's own positive: for the query, for its variants, and for its parts alone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PositiveRank = tuple[Scores, Ints, Ints]
 
 
 def ranks_of_positives(own: ScoreRequest, relevant: ScoreRequest) -> PositiveRank:
-    """Return where positives stand.
+    """Return score, candidates above and candidates tied of each positive, among candidates that are not relevant.
 
     Args:
-        own: The positives, counted, one for each asked.
-        relevant: The relevant candidates of each asked.
+        own: The positives, counted, one for each query, variant or part.
+        relevant: The relevant candidates of each of them.
     """
     higher, same = (
         np.bincount(relevant.query, weights=true, minlength=len(own.query)).astype(np.int64)
@@ -35,25 +35,25 @@ def ranks_of_positives(own: ScoreRequest, relevant: ScoreRequest) -> PositiveRan
 
 
 def rank_tables(
-    embeddings: TaskEmbeddings, pool: TaskPool, places: list[PositiveRank], targets: Scores, more: dict[str, Floats]
+    embeddings: TaskEmbeddings, pool: TaskPool, ranks: list[PositiveRank], targets: Scores, more: dict[str, Floats]
 ) -> dict[str, pa.Table]:
     """Return the tables ``queries``, ``variants`` and ``parts`` of a run.
 
     Args:
-        embeddings: What was searched.
+        embeddings: The vectors that were searched.
         pool: The task.
-        places: Where the positives stand, of queries first, then of variants, then of parts.
+        ranks: Ranks of the positives: first of queries, then of variants, then of parts.
         targets: For each variant the score of the candidate that it asks for.
         more: The other columns of ``queries``, each of shape ``(num_queries,)``.
     """
     number, variants = len(pool.query_ids), pool.variants
-    score, above, tied = (np.concatenate(column) for column in zip(*places, strict=True))
+    score, above, tied = (np.concatenate(column) for column in zip(*ranks, strict=True))
     ids = pool.names["query-id"]
 
     def table(start: int, query: Ints, **columns: Any) -> pa.Table:
         part = slice(start, start + len(query))
-        places = {"score": score[part], "above": above[part], "tied": tied[part]}
-        return pa.table({"query-id": ids.take(pa.array(query)), **columns, **places})
+        ranks = {"score": score[part], "above": above[part], "tied": tied[part]}
+        return pa.table({"query-id": ids.take(pa.array(query)), **columns, **ranks})
 
     parts = list(embeddings.parts)
     every = np.arange(number)

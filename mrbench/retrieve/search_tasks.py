@@ -1,4 +1,4 @@
-"""The run of a task: all that its measures need to know of the whole pool, from vectors."""
+"""Searches tasks by vectors and makes their runs: everything that the measures need from the whole pool."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ def run_tasks(
     device: str = "cpu",
     overlays: Mapping[str, OverlayPairs] | None = None,
 ) -> dict[str, TaskRun]:
-    """Embed and search every task; each corpus is embedded once, whatever the number of tasks that search it.
+    """Embed and search every task, and return the runs. Each corpus is embedded once, however many tasks search it.
 
     Args:
-        source: Where vectors come from.
-        pools: By task.
+        source: The source of vectors.
+        pools: The pools by task.
         depth: As in :func:`search_task`.
-        folder: Where a large pool of two modalities is put together; None does it in memory.
+        folder: Folder for the file in which a large pool of several corpora is stacked; None stacks in memory.
         device: As in :func:`search_task`.
-        overlays: By task, what is laid over its judgements: the scores of these pairs are kept too.
+        overlays: Overlays by task, whose pairs are scored too.
     """
     corpora = _Corpora(source)
     runs = {}
     for task, pool in pools.items():
         clock = [perf_counter()]
         parts_of_pool = corpora.of(pool)
-        clock.append(perf_counter())  # 0 where an earlier task embedded them
+        clock.append(perf_counter())  # about 0 s if an earlier task embedded them
         candidates = stacked(parts_of_pool, folder)
         queries = source.queries(pool)
         clock.append(perf_counter())
@@ -80,7 +80,7 @@ def run_tasks(
 
 
 def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
-    """Have everything embedded that :func:`run_tasks` asks for, in the same order, and search nothing."""
+    """Embed everything that :func:`run_tasks` needs, in the same order, without searching."""
     corpora = _Corpora(source)
     for pool in pools.values():
         corpora.of(pool)
@@ -90,20 +90,20 @@ def embed_tasks(source: EmbeddingSource, pools: Mapping[str, TaskPool]) -> None:
 
 
 def _vectors_per_item(embedded: TaskEmbeddings) -> dict[str, str]:
-    """Return the mean number of vectors of a query and of a candidate, where a model returns several."""
+    """Return the mean number of vectors of a query and of a candidate; empty unless a model returns several."""
     sides = {QUERY_VECTORS: embedded.queries, CANDIDATE_VECTORS: embedded.candidates}
     return {name: f"{rows.counts.mean():.1f}" for name, rows in sides.items() if isinstance(rows, Ragged)}
 
 
 class _Corpora:
-    """The vectors of corpora: each is embedded once, or the rows of it that pools have."""
+    """The vectors of corpora. Each corpus, or the rows of it that pools have, is embedded once."""
 
     def __init__(self, source: EmbeddingSource) -> None:
         self._source = source
         self._found: dict[tuple[str, bytes | None], Rows] = {}
 
     def of(self, pool: TaskPool) -> list[Rows]:
-        """Return the vectors of each corpus of a pool, without rows that are not in the pool."""
+        """Return the vectors of each corpus of a pool, without the rows that are not in the pool."""
         found = []
         for name in pool.corpora:
             rows = pool.corpus_rows.get(name)
@@ -124,22 +124,22 @@ def search_task(
     device: str = "cpu",
     overlay: OverlayPairs | None = None,
 ) -> TaskRun:
-    """Search every query, variant and part in the whole pool, and count who stands above whom.
+    """Search every query, variant and part of a task, and return its run.
 
     A score is the exact sum of the products of two float32 unit vectors, rounded to float64 and then to float32
-    (:mod:`mrbench.search.exact`): nothing else shows in it. Of items with several vectors it is their MaxSim
-    (:mod:`mrbench.search.maxsim`). Scores are computed for those that are asked for; of the
-    others it is counted how many are higher (:mod:`mrbench.search.counts`).
+    (:mod:`mrbench.search.exact`). For items with several vectors it is their MaxSim (:mod:`mrbench.search.maxsim`).
+    Only the requested pairs and the best candidates are scored exactly; the others are counted
+    (:mod:`mrbench.search.counts`).
 
     Args:
         embeddings: Unit vectors.
         pool: The task.
-        depth: Candidates per query that are kept, those of equal score by id. No measure depends on this order.
-        block: Queries in one product; None takes at most 256, and as many for each thread.
+        depth: Candidates per query to keep, ties by id. No measure depends on this order.
+        block: Queries in one product; None takes at most 256, equally many for each thread.
         threads: Threads that search, each for its own queries; None takes one a core.
-        device: ``cpu``, or a device of torch that searches, for example ``cuda``. Neither it nor block nor threads
-            change the result, but for the last digit of means and deviations, which a device's library sums.
-        overlay: What is laid over the judgements: the scores of these pairs are kept too.
+        device: ``cpu``, or a device of torch, for example ``cuda``. Device, block and threads do not change the result,
+            except that a device may change the last digit of means and deviations.
+        overlay: Overlay of the task, whose pairs are scored too.
 
     Returns:
         The run of the task.
@@ -152,7 +152,7 @@ def search_task(
     check_units(**vectors_of, **embeddings.parts)
     number = len(pool.query_ids)
     own, every = pool.positives, np.arange(number)
-    length = min(max(depth, pool.cutoff + 1), int(pool.sizes.max()))  # one more tells whether ties go on
+    length = min(max(depth, pool.cutoff + 1), int(pool.sizes.max()))  # one more shows whether ties continue
     ladder = (pool.ladder.query, pool.ladder.position)
     again = [(embeddings.variants, pool.variants.query)]
     again += [(vectors, every) for vectors in embeddings.parts.values()]
@@ -166,16 +166,16 @@ def search_task(
         requests = [members, relevant, positive, *([over] if len(over.query) else [])]
         top, scores = searcher.search(embeddings.queries, requests, length)
         first = first_results(pool, searcher, embeddings.queries, top, scores)
-        mean, deviation = searcher.spread(embeddings.queries)
+        mean, deviation = searcher.moments(embeddings.queries)
         far = unrelated(embeddings.queries, pool, executor)
-        places = [ranks_of_positives(positive, relevant)]
+        ranks = [ranks_of_positives(positive, relevant)]
         for more, query_of in again:
             positive = ScoreRequest(np.arange(len(query_of)), own[query_of], counted=True)
             known = relevant.for_queries(query_of)
             requests = [positive, known, *([target] if more is embeddings.variants else [])]
             searcher.search(more, requests, of=query_of)
-            places.append(ranks_of_positives(positive, known))
-    one = ~np.isnan(first.only)  # where all candidates score the same, sums do not see it to the last bit
+            ranks.append(ranks_of_positives(positive, known))
+    one = ~np.isnan(first.only)  # all candidates have one score: sums would be off in the last bits
     mean[one], deviation[one] = first.only[one], 0.0
     kept = top[:, : min(depth, length)] >= 0
     query, column = np.nonzero(kept)
@@ -190,7 +190,7 @@ def search_task(
         tables["overlay"] = {**over.columns(), "relevance": overlay.relevance}
     named = {name: _table(columns, pool) for name, columns in tables.items()}
     of_queries = {"mean": mean, "deviation": deviation, "unrelated": far, "wrong": first.wrong}
-    return TaskRun(**named, **rank_tables(embeddings, pool, places, target.score, of_queries))
+    return TaskRun(**named, **rank_tables(embeddings, pool, ranks, target.score, of_queries))
 
 
 def _searcher(
@@ -202,7 +202,7 @@ def _searcher(
     progress: Any,
     device: str,
 ) -> PoolSearcher[Any]:
-    """Return what searches the whole pool, all of it but some candidates, or a list for each query."""
+    """Return the searcher for the whole pool, for the pool without excluded candidates, or for lists."""
     lists, excluded = (
         None if pairs is None else PairList(pairs.query, pairs.position) for pairs in (pool.lists, pool.excluded)
     )
@@ -233,7 +233,7 @@ def _table(columns: dict[str, Any], pool: TaskPool) -> pa.Table:
 
 
 def _named(names: pa.Array, at: Ints) -> pa.Array:
-    if len(at) < len(names):  # no longer than what it is for
+    if len(at) < len(names):  # only the names that are used
         used, at = np.unique(at, return_inverse=True)
         names = names.take(pa.array(used))
     return pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int32)), names)

@@ -1,4 +1,4 @@
-"""What the first results of each query are worth; tied candidates share the places that are left."""
+"""Gains and grains of the first results of each query; tied candidates share the remaining ranks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class First:
     """The first results of all queries.
 
     Attributes:
-        gains: Every group of tied candidates that reaches into the first ``pool.cutoff`` places: query, score, how many
-            candidates score higher and the same, sum of gains, and how many are judged; by query and rising score.
-        grains: For every grain of a query: query, grain, share of the first ten results that keep it, share of those
-            tied for the first place that lose it. Only in a closed world, where the grains of all candidates are known.
-        wrong: For each query the share of its first ten results that are of a modality that the task does not ask for.
-        only: For each query the score of all candidates where it is one, else NaN.
+        gains: Every group of tied candidates among the first ``pool.cutoff`` ranks: query, score, numbers of candidates
+            that score higher and the same, sum of gains, and number of judged ones; by query and rising score.
+        grains: For every grain of a query: query, grain, share of the first ten results that keep it, and share of the
+            results tied for rank 1 that lose it. Only if the grains of all candidates are known.
+        wrong: For each query the share of its first ten results whose modality the task does not ask for.
+        only: For each query the score that all its candidates have, if they have one score; else NaN.
     """
 
     gains: Columns
@@ -34,13 +34,13 @@ class First:
 
 
 def first_results(pool: TaskPool, searcher: PoolSearcher[Any], queries: Rows, top: Ints, scores: Scores) -> First:
-    """Look at the first results of each query, and at all that are tied with the last of them.
+    """Return gains and grains of the first results of each query, with all candidates tied with the last of them.
 
     Args:
         pool: The task.
         searcher: Finds tied candidates that are not among the best.
-        queries: Of the kind that the searcher takes.
-        top: The best candidates of each query, more than ``pool.cutoff`` where there are as many, shape
+        queries: Vectors of the kind that the searcher takes.
+        top: The best candidates of each query, more than ``pool.cutoff`` if there are that many, shape
             ``(num_queries, num_best)``; -1 where a query has fewer.
         scores: Their scores, falling; minus infinity where there is no candidate.
     """
@@ -72,7 +72,7 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
     Args:
         pool: The task.
         asked: The queries, ascending.
-        query: Query of each candidate that reaches into the first places, ascending.
+        query: Query of each candidate that may be among the first, ascending.
         candidate: Its position.
         score: Its score.
     """
@@ -86,7 +86,7 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
         np.bincount(group, weights=values, minlength=len(first)).astype(np.int64)
         for values in (pool.judgements.gains_of(query, candidate), pool.judgements.judged_of(query, candidate))
     )
-    # How surely a candidate is among the first ten: the tied share the places that are left.
+    # Probability of a candidate to be among the first ten: tied candidates share the remaining ranks.
     weight = np.clip((CUTOFF - greater) / equal, 0, 1)[group]
     best = (greater == 0)[group]
     at = np.searchsorted(asked, query)
@@ -103,7 +103,7 @@ def _first(pool: TaskPool, asked: Ints, query: Ints, candidate: Ints, score: Sco
 
 
 def _grains(pool: TaskPool, asked: Ints, at: Ints, query: Ints, candidate: Ints, weight: Floats, best: Any) -> Columns:
-    """Return what the first results keep and lose of each grain of their query, where all grains are known."""
+    """Return the shares of the first results that keep and lose each grain of their query, if all grains are known."""
     if not pool.judgements.complete:
         nothing, none = np.empty(0, dtype=np.int64), np.empty(0)
         return {"query": nothing, "grain": nothing, "kept": none, "lost": none}

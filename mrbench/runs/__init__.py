@@ -1,4 +1,4 @@
-"""The run: what is kept of a search, written and read."""
+"""The run: the tables that an evaluation keeps of its search."""
 
 from mrbench.runs.run import FILES as RUN_FILES
 from mrbench.runs.run import RUN, Run, TaskRun, read_header, read_run, read_table, write_run

@@ -1,4 +1,4 @@
-"""The run: all that is kept of a search, so that its scores can be computed again without the model."""
+"""The run: the tables kept of a search, from which all scores can be computed again without the model."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FORMAT = "mrbench-run"
 FORMAT_VERSION = 2
 RUN = "run.json"
 QUERY_VECTORS, CANDIDATE_VECTORS = "vectors per query", "vectors per candidate"
-"""Settings that a task of a multi-vector model has: the mean numbers. Its scores are not limited to -1 to 1."""
+"""Settings of a multi-vector model: mean numbers of vectors. Its scores may lie outside -1 to 1."""
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,99}")
-_TREC_ROWS = 1 << 16  # that are put into words at a time
+_TREC_ROWS = 1 << 16  # rows that are formatted at a time
 
-_NAME = pa.dictionary(pa.int32(), pa.string())  # a name stands there once, and a number in each row
+_NAME = pa.dictionary(pa.int32(), pa.string())  # each name is stored once, and each row holds a number
 _QUERY, _CANDIDATE = ("query-id", _NAME), ("corpus-id", _NAME)
 _SCORE, _COUNTS = ("score", pa.float32()), (("greater", pa.int64()), ("equal", pa.int64()))
 _OTHERS = (("above", pa.int64()), ("tied", pa.int64()))
@@ -46,10 +46,9 @@ TABLES: dict[str, pa.Schema] = {
 }
 """The columns of each table of a task: ``<task>.<table>.parquet``, and for ``top`` ``<task>.run.parquet``.
 
-``greater`` and ``equal`` count over the whole pool the candidates of a strictly higher score, and of the same score,
-the candidate itself included. ``above`` and ``tied`` count the same for the query's own positive among the candidates
-that are not relevant to the query, itself not included. ``overlay`` is there where something was laid over the
-judgements.
+``greater`` and ``equal`` count the candidates of the whole pool with a strictly higher score, and with the same score
+(including the candidate itself). ``above`` and ``tied`` count the same for the query's own positive, but only among the
+candidates that are not relevant to the query. ``overlay`` exists if the evaluation had an overlay.
 """
 OPTIONAL = ("overlay", "cut")
 """Tables that a run may lack."""
@@ -62,26 +61,25 @@ class TaskRun:
     """The run of one task.
 
     Attributes:
-        top: The best candidates of each query, by falling score, the tied by id.
+        top: The best candidates of each query, by falling score, ties by id.
         ladder: The score of every member of each query's ladder.
-        relevant: Every relevant candidate, its score, and how many score higher or the same.
-        gains: Every group of tied candidates that reaches into the first places, ten or as many as the task's measures
-            look at, with the sum of its gains and the number of its candidates that are judged.
-        queries: For every query the score and place of its own positive, mean and standard deviation of its scores
-            over the pool, its mean cosine distance to the queries that share no grain with it (NaN: there is none), and
-            the share of its first ten results of another modality than the task asks for.
+        relevant: Every relevant candidate with its score, and the numbers that score higher and the same.
+        gains: Every group of tied candidates among the first results (ten, or as many as the task's measures need),
+            with the sum of its gains and the number of its judged candidates.
+        queries: For every query the score and rank of its own positive, mean and standard deviation of its scores over
+            the pool, its mean cosine distance to unrelated queries (NaN if it has none), and the share of its first ten
+            results whose modality the task does not ask for.
         first: For every grain of a query the share of the first ten results that keep it, and the share of the results
-            tied for the first place that lose it; expected values over ties.
-        variants: For every variant of a query its cosine distance to the query, the score and place that it gives to
-            the query's own positive, and the score of the candidate that the variant asks for.
-        parts: For every composed query, the score and place of its positive when its picture or its text is asked
-            alone; empty for other tasks and for models that cannot take one of the two.
+            tied for rank 1 that lose it; expected values over ties.
+        variants: For every variant its cosine distance to the query, the score and rank of the query's own positive,
+            and the score of the candidate that the variant asks for.
+        parts: For every composed query the score and rank of its positive when the query is its picture or its text
+            alone; empty for other tasks, and for models that cannot take both alone.
         seconds: Wall time by step.
-        setting: How it was embedded, where there is a choice.
-        overlay: What was laid over the judgements of the task: its pairs with their relevance, score and place in the
-            whole pool; None where nothing was.
-        cut: Every text that the model did not read to its end: a query, a candidate or a variant of a query. None where
-            the model does not say, and in runs of before.
+        setting: How the task was embedded, where there is a choice.
+        overlay: The overlay's pairs with their relevance, score and rank in the whole pool; None without an overlay.
+        cut: Every text that the model cut: of a query, a candidate or a variant. None if the model does not say, and in
+            runs of earlier versions.
     """
 
     top: pa.Table
@@ -104,12 +102,12 @@ class Run:
 
     Attributes:
         model: As in the result file.
-        benchmark: ``{"name", "title", "digest", "split", "pool"}``, and ``distractors`` where a limit left out others.
-        limit: Number of queries per task it was cut to, or None.
+        benchmark: ``{"name", "title", "digest", "split", "pool"}``, and ``distractors`` if a limit left out candidates.
+        limit: Number of queries per task that were kept, or None for all.
         depth: Candidates per query in ``top``.
         tasks: The run of every task that the model can take.
-        not_supported: Why there is no run, by task.
-        overlay: ``{"name", "sha256", "rows"}`` of what was laid over the judgements; empty where nothing was.
+        not_supported: The reason why a task has no run, by task.
+        overlay: ``{"name", "sha256", "rows"}`` of the overlay; empty without one.
     """
 
     model: dict[str, Any]
@@ -123,9 +121,9 @@ class Run:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write a run into an existing folder: ``run.json``, and by task its Parquet files and a TREC run file.
+    """Write a run into an existing folder: ``run.json``, and for each task its Parquet files and a TREC run file.
 
-    ``run.json`` holds the SHA-256 of every Parquet file: some of their numbers no other number bears witness to.
+    ``run.json`` holds the SHA-256 of every Parquet file, since some of their numbers cannot be checked against others.
     """
     digests = {}
     tag = "-".join(str(run.model["name"]).split()) or "model"
@@ -135,7 +133,7 @@ def write_run(folder: Path, run: Run) -> None:
                 continue
             path = _path(folder, task, table)
             rows = getattr(part, table).select(schema.names).cast(schema)
-            pq.write_table(rows, path, compression="zstd", store_schema=False)  # names are strings to who reads them
+            pq.write_table(rows, path, compression="zstd", store_schema=False)  # readers see names as plain strings
             digests[path.name] = sha256_file(path)
         _write_trec(folder / f"{task}.trec", part.top, tag)
     raw = {
@@ -158,7 +156,7 @@ def _write_trec(path: Path, top: pa.Table, tag: str) -> None:
             part = top.slice(start, _TREC_ROWS).select(TABLES["top"].names)
             columns = (_as_trec(column.combine_chunks()) for column in part.columns)
             query, candidate, rank, score = columns
-            # A score has the fewest digits that give this float32 again.
+            # A score has the fewest digits that identify the float32.
             lines = pc.binary_join_element_wise(query, "Q0", candidate, rank, score, f"{tag}\n", " ")
             length = pc.sum(pc.binary_length(lines)).as_py()
             stream.write(memoryview(lines.buffers()[2])[:length])
@@ -208,12 +206,12 @@ def read_run(folder: Path) -> Run:
 
 
 def _distractors(benchmark: dict[str, Any]) -> dict[str, int]:
-    """Return how many candidates were kept beside those that the queries need, where a quick look left out some."""
+    """Return the number of candidates that a quick look kept besides those that the queries need; empty without one."""
     return {"distractors": int(benchmark["distractors"])} if "distractors" in benchmark else {}
 
 
 def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:
-    """Return the instruction that a run was made with, for all tasks or by task, where it was not each query's own."""
+    """Return the instruction of a run, for all tasks or by task; empty if each query had its own."""
     said = benchmark.get("instruction")
     if said is None:
         return {}
@@ -221,7 +219,7 @@ def _instruction(benchmark: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """Return what ``run.json`` says: model, benchmark, limit, tasks, and the digests of the tables.
+    """Return the contents of ``run.json``: model, benchmark, limit, tasks, and the digests of the tables.
 
     Raises:
         ResultError: Not a run.
@@ -245,9 +243,9 @@ def read_table(folder: Path, task: str, table: str, digests: dict[str, str]) -> 
         found = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
         found.validate(full=True)  # names that are not UTF-8
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
+        raise ResultError("unreadable table of a run", where=path, got=str(error), hint="evaluate again") from error
     if any(column.null_count for column in found.columns):
-        raise ResultError("a table of a run has empty cells", where=path)
+        raise ResultError("a table of a run has empty cells", where=path, hint="evaluate again")
     return found
 
 
@@ -281,7 +279,7 @@ def _check_digest(path: Path, digests: dict[str, str]) -> None:
         raise ResultError("a table of a run is missing", where=path, hint="evaluate again")
     if digests and (found := sha256_file(path)) != digests.get(path.name):
         raise ResultError(
-            "a table of a run was altered",
+            "a table of a run is altered",
             where=path,
             got=found,
             accepted=digests.get(path.name),

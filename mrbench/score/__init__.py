@@ -1,4 +1,4 @@
-"""Scoring: from a run and the judgements to every measure, without model or search."""
+"""Scoring: computes every measure from a run and the judgements, without a model or a search."""
 
 from mrbench.score.overlaid import add_overlay, describe
 from mrbench.score.scoring import score_run

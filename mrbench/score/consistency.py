@@ -1,4 +1,4 @@
-"""Whether the tables of a run belong to a benchmark and agree with each other."""
+"""Checks that the tables of a run belong to a benchmark and agree with each other."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Rows:
     """A table of a run as arrays, sorted by query and then by falling score.
 
     Attributes:
-        name: Which table, for errors.
+        name: Name of the table, for errors.
         query: Index of each row's query in the pool.
-        key: One number per (query, candidate); for ``gains`` just the query.
+        key: One number for each pair of query and candidate; in ``gains`` the query.
         score: Score of each row.
         counts: The columns of counts.
     """
@@ -53,11 +53,11 @@ class Rows:
 
 
 def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
-    """Translate ids to positions.
+    """Return a table of a run with positions in place of ids, sorted.
 
     Raises:
-        ResultError: The run lacks a query, or has one that was not asked, or a candidate that is not in the pool, or
-            one twice, or a score that is not a number.
+        ResultError: The run lacks a query; has an unknown query or candidate, or a candidate twice; or a score is not
+            a number.
     """
     where = f"{pool.task}, {name}"
     query = _positions(table, "query-id", pool, where, "the run has a query that was not asked")
@@ -72,7 +72,8 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         )
     score = table["score"].to_numpy()
     if not np.isfinite(score).all():
-        raise ResultError("a score is not a number", where=f"{where}, {pool.query_ids[query[~np.isfinite(score)][0]]}")
+        name = pool.query_ids[query[~np.isfinite(score)][0]]
+        raise ResultError("a score is not a number", where=f"{where}, {name}", hint="evaluate again")
     key = query
     if "corpus-id" in table.column_names:
         known = _positions(table, "corpus-id", pool, where, "the run has a candidate that is not in the pool")
@@ -88,7 +89,7 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         counts = {column: values[order] for column, values in counts.items()}
     rows = Rows(name, query, key, score, counts)
     if "corpus-id" in table.column_names and not rows.unique:
-        raise ResultError("the run has a candidate twice", where=where)
+        raise ResultError("the run has a candidate twice", where=where, hint="evaluate again")
     return rows
 
 
@@ -100,15 +101,14 @@ def _positions(table: pa.Table, column: str, pool: TaskPool, where: str, strange
         return at
     at = pc.index_in(named.dictionary, pool.names[column]).fill_null(-1).to_numpy().astype(np.int64)[at]
     if (at < 0).any():
-        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py())
+        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py(), hint="evaluate again")
     return at
 
 
 def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
-    """Compare what the tables say of the same thing.
+    """Check that the tables of a run agree with each other.
 
-    ``top`` is the witness: the scores, ranks, tie groups and gains of the other tables must follow from it, as far
-    as it reaches.
+    The scores, ranks, tie groups and gains of the other tables must agree with ``top``, as deep as ``top`` goes.
 
     Raises:
         ResultError: They contradict each other, or a ladder is not the benchmark's.
@@ -138,13 +138,13 @@ def check_run(run: dict[str, Rows], pool: TaskPool, depth: int) -> None:
 
 
 def check_positive_ranks(run: dict[str, Rows], score: Floats, above: Ints, tied: Ints, pool: TaskPool) -> None:
-    """Compare the place of each query's own positive with the ladder, and with where the relevant candidates stand.
+    """Check the rank of each query's own positive against the ladder and the ranks of the relevant candidates.
 
     Args:
         run: The ranked tables.
         score: Score of each query's positive, shape ``(num_queries,)``.
-        above: Candidates that score higher, among those that are not relevant.
-        tied: The same for candidates of the same score.
+        above: Number of candidates that score higher, among those that are not relevant.
+        tied: Number of candidates with the same score, among those that are not relevant.
         pool: The task.
 
     Raises:
@@ -165,12 +165,15 @@ def check_positive_ranks(run: dict[str, Rows], score: Floats, above: Ints, tied:
         if not right.all():
             query = pool.query_ids[int(np.argmin(right))]
             raise ResultError(
-                "the run contradicts itself", where=f"{pool.task}, queries, {query}", accepted="the ranks of the run"
+                "the run contradicts itself",
+                where=f"{pool.task}, queries, {query}",
+                accepted="the ranks of the run",
+                hint="evaluate again",
             )
 
 
 def _as_in_ladder(ladder: Rows, wanted: Ints, score: Scores, greater: Ints) -> Bools:
-    """Return whether a ladder says the same of each query's positive; so does one that does not hold it."""
+    """Return for each query whether its ladder agrees on the positive, or does not contain it."""
     if not len(ladder.key):
         return np.ones(len(wanted), dtype=np.bool_)
     row = ladder.row_of(wanted)
@@ -200,7 +203,7 @@ def _check_gains(gains: Rows, top: Rows, pool: TaskPool, lengths: Ints) -> None:
     _agree(sound, gains, pool, accepted="groups without gaps")
     full = np.minimum(pool.cutoff, size)
     _agree(~ends | (after >= full), gains, pool, accepted=f"groups that fill {pool.cutoff} places, or all")
-    begun, inside = greater < length, after <= length  # how far ``top`` bears witness
+    begun, inside = greater < length, after <= length  # groups that begin, and that end, within ``top``
     reach = np.minimum(lengths, int(after[inside].max(initial=0)))
     starts = row_ends(reach)
     row = ranges(row_ends(lengths)[:-1], reach)
@@ -226,4 +229,5 @@ def _tie_groups(query: Ints, score: Scores) -> Ints:
 def _agree(agrees: np.ndarray[Any, np.dtype[np.bool_]], rows: Rows, pool: TaskPool, *, accepted: str) -> None:
     if not agrees.all():
         query = pool.query_ids[rows.query[int(np.argmin(agrees))]]
-        raise ResultError("the run contradicts itself", where=f"{pool.task}, {rows.name}, {query}", accepted=accepted)
+        where = f"{pool.task}, {rows.name}, {query}"
+        raise ResultError("the run contradicts itself", where=where, accepted=accepted, hint="evaluate again")

@@ -1,4 +1,4 @@
-"""From the tables of a run to what it says about grains: every measure that is not a plain ranking measure."""
+"""Computes from the tables of a run every measure that is not a plain ranking measure, most of them about grains."""
 
 from __future__ import annotations
 
@@ -44,15 +44,14 @@ _OF_QUERIES = (
 
 
 def diagnose(rows: Mapping[str, Rows], run_rows: RunRows, pool: TaskPool, clusters: Ints, cut: CutTexts) -> Diagnosis:
-    """Compute every measure that the run allows, and say of the others why not.
+    """Return every measure that the run allows, and for the others the reason.
 
     Args:
         rows: The ranked tables of the run.
         run_rows: Its other tables.
         pool: The task.
         clusters: Cluster of each query.
-        cut: The texts that the model did not read to their end. What it did not read it cannot be blind to: no measure
-            of grains counts them.
+        cut: The texts that the model cut. No measure of grains counts them: the model may not have seen the grain.
     """
     found = Diagnosis()
     _pairs(found, rows, run_rows, pool, clusters, cut)
@@ -121,7 +120,7 @@ def _pairs(
 
 
 def _counts(pairs: measures.Pairs, grain: str) -> PairCounts:
-    """Return by query how many pairs of a grain type there are, and how many are right."""
+    """Return by query the number of pairs of a grain type, and the number of right ones."""
     of = pairs.grain == grain
     total = np.bincount(pairs.query[of], minlength=pairs.num_queries)
     right = np.bincount(pairs.query[of & pairs.right], minlength=pairs.num_queries)
@@ -129,7 +128,7 @@ def _counts(pairs: measures.Pairs, grain: str) -> PairCounts:
 
 
 def _all_grains(pairs: measures.Pairs, without: Ints) -> Floats:
-    """Return all-grains accuracy by query, NaN for queries without a pair and for those named."""
+    """Return all-grains accuracy by query; NaN for queries without a pair, and for those in ``without``."""
     queries, index = np.unique(pairs.query, return_inverse=True)
     values = np.full(pairs.num_queries, np.nan)
     values[queries] = measures.all_grains_accuracy(
@@ -147,7 +146,7 @@ def _all_positives(
     clusters: Ints,
     cut: CutTexts,
 ) -> None:
-    """Add how often every relevant candidate beats the other of a pair, where queries have several relevant ones."""
+    """Add how often every relevant candidate beats the other of a pair, if queries have several relevant ones."""
     if len(relevant.query) == pairs.num_queries:
         return
     lowest = np.full(pairs.num_queries, np.inf)
@@ -198,7 +197,7 @@ def _ladder(found: Diagnosis, ladder: Rows, run_rows: RunRows, pool: TaskPool, c
     ladders = measures.Ladders.from_rows(index.reshape(-1), score, kept, len(having))
 
     def over_all(values: Floats) -> Floats:
-        """Return values of queries with a ladder as values of all queries, NaN for the others."""
+        """Return values of the queries with a ladder as values of all queries; NaN for the others."""
         every = np.full(len(pool.query_ids), np.nan)
         every[having] = values
         return every
@@ -269,7 +268,7 @@ def _variants(found: Diagnosis, ladder: Rows, run_rows: RunRows, pool: TaskPool,
 
 
 def _distances(found: Diagnosis, run_rows: RunRows, pool: TaskPool, clusters: Ints, heard: Bools) -> None:
-    """Add what is measured on embeddings of queries alone, over the variants that were read to their end."""
+    """Add the measures on embeddings of queries, over the variants whose texts were not cut."""
     variants, distance, number = pool.variants, run_rows.variants.column("distance"), len(pool.query_ids)
     reworded = heard & (variants.kind == "paraphrased")
     count = np.bincount(variants.query[reworded], minlength=number)
@@ -284,7 +283,7 @@ def _distances(found: Diagnosis, run_rows: RunRows, pool: TaskPool, clusters: In
     found.add("grain_distance", lambda: measures.grain_distance(moves(probes)))
     found.add("blindness_rate", lambda: measures.blindness_rate(moves(probes), DELTA))
     lost = np.setdiff1d(variants.query[(variants.kind == "paraphrased") & ~heard], variants.query[reworded])
-    tied = moves(probes & ~np.isin(variants.query, lost))  # a query whose every paraphrase was cut has no noise
+    tied = moves(probes & ~np.isin(variants.query, lost))  # without queries whose paraphrases were all cut
     found.add("calibrated_blindness_rate", lambda: measures.calibrated_blindness_rate(tied, noise))
     add_sensitivity(found, tied, noise, scale, clusters)
     found.add_queries("paraphrase_distance", lambda: noise)
@@ -292,13 +291,13 @@ def _distances(found: Diagnosis, run_rows: RunRows, pool: TaskPool, clusters: In
 
 
 def _say_what_is_lacking(found: Diagnosis, pool: TaskPool, heard: Bools, whole: Bools) -> None:
-    """Where a suite has no variants of a kind, or the model cut all of them, say that; count the queries left out.
+    """Add the reasons for missing measures of variants: there are none, or all are cut. Count the queries left out.
 
     Args:
         found: Where to.
         pool: The task.
-        heard: Which variants were read to their end, and their queries too.
-        whole: Of which the candidates that they ask for were, too.
+        heard: Variants that were not cut, and whose queries were not.
+        whole: Those of them whose candidates were not cut either.
     """
     variants = pool.variants
     for kind, names in _NEEDS.items():

@@ -1,4 +1,4 @@
-"""What a run says about grains, as it is gathered: a score, or the reason why there is none."""
+"""Collects the scores of a run by measure, or the reason why a measure has no score."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mrbench.results import GrainScore, PairCounts
 
 @dataclass
 class Diagnosis:
-    """What is found, each part as in :class:`mrbench.results.TaskResult`."""
+    """The collected scores; the attributes are those of :class:`mrbench.results.TaskResult`."""
 
     per_query: dict[str, Floats] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Diagnosis:
     pair_counts: dict[str, PairCounts] = field(default_factory=dict)
 
     def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
-        """Compute a measure by grain, or say why it cannot be had."""
+        """Compute and add a measure by grain, or add the reason why it has no value."""
         try:
             found = compute()
         except ResultError as error:
@@ -41,23 +41,23 @@ class Diagnosis:
     def add_measured_by_spread(
         self, name: str, compute: Callable[[], ByGrain], query: Ints, deviation: Floats, *, into: str = "by_grain"
     ) -> None:
-        """As :meth:`add`, and count the queries that have no spread."""
+        """Add a measure like :meth:`add`, and count the queries whose scores do not vary."""
         self.add(name, compute, into=into)
         flat = len(np.unique(query[~(deviation > 0)]))
         self.leave_out(name, flat)
 
     def leave_out(self, name: str, queries: int) -> None:
-        """Count queries that a score is without; nothing where there is no score."""
+        """Record the number of queries that a score leaves out, if there is a score."""
         if queries and name not in self.missing:
             self.left_out[name] = self.left_out.get(name, 0) + queries
 
     def add_interval(self, name: str, interval: tuple[float, float] | None) -> None:
-        """Add the interval of a score, where there is one."""
+        """Add the interval of a score, if there is one."""
         if interval is not None:
             self.intervals[name] = interval
 
     def add_queries(self, name: str, compute: Callable[[], Floats]) -> None:
-        """Compute a measure that has one value per query; NaN where it is not defined."""
+        """Compute and add a measure with one value per query; NaN where it is not defined."""
         try:
             values = compute()
         except ResultError as error:
@@ -72,5 +72,5 @@ class Diagnosis:
 
 
 def scores_of(found: ByGrain) -> dict[str, GrainScore]:
-    """Return scores and counts as results hold them."""
+    """Return values and counts by grain as :class:`GrainScore` records."""
     return {grain: GrainScore(value, count) for grain, (value, count) in found.items()}

@@ -1,4 +1,4 @@
-"""The interval of a mean over kinds of pairs, such as pair accuracy, in which every kind counts the same."""
+"""The interval of a mean over kinds of pairs, such as pair accuracy, where every kind has the same weight."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ RESAMPLES = 2000
 def interval_over_kinds(right: Bools, kind: Any, clusters: Ints) -> tuple[float, float] | None:
     """Return the 95 % interval of the mean over kinds of the share of pairs that are right.
 
-    Clusters of queries are drawn with replacement, and a kind that none of them has is left out of that draw. Where all
-    pairs are right, or none is, each draw would be the same: then it is Wilson's interval over all pairs.
+    Clusters of queries are drawn with replacement. A draw leaves out the kinds that none of its clusters has. If all
+    pairs are right, or none is, every draw would be the same; then the interval is Wilson's over all pairs.
 
     Args:
         right: Shape ``(num_pairs,)``.
@@ -24,7 +24,7 @@ def interval_over_kinds(right: Bools, kind: Any, clusters: Ints) -> tuple[float,
         clusters: Codes of the clusters of the pairs' queries, shape ``(num_pairs,)``.
 
     Returns:
-        Low and high end; None where there is one cluster, which tells nothing of the spread.
+        Low and high end; None if there is only one cluster.
     """
     kinds, index = np.unique(kind, return_inverse=True)
     codes = np.unique(clusters, return_inverse=True)[1]

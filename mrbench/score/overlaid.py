@@ -1,4 +1,4 @@
-"""Scores with further judgements laid over those of a data set, beside the scores without them."""
+"""Scores with an overlay of further judgements, beside the scores without it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mrbench.score.consistency import Rows, check_run, read_rows
 from mrbench.score.scoring import RANKED, chance_levels, rank_scores, summarise
 
 KNOWN = ("relevant", "overlay", "ladder")
-"""Tables of a run that tell the score of a pair and its place in the whole pool."""
+"""Tables of a run that have the score of a pair and its rank in the whole pool."""
 
 
 def add_overlay(
@@ -32,14 +32,14 @@ def add_overlay(
         results: Scores without it, by task.
         run: The run.
         pools: The pools of the run's tasks.
-        overlay: What to lay over the judgements; None takes what the run was made with, if anything.
+        overlay: The overlay; None takes the one of the run, if it has one.
 
     Returns:
         The results; :attr:`mrbench.results.TaskResult.overlay` is set where a row of the overlay concerns the task.
 
     Raises:
         ResultError: The run lacks the scores of some of the overlay's pairs, or contradicts itself.
-        BenchmarkError: Two rows of the overlay contradict each other, or no query has a relevant candidate any more.
+        BenchmarkError: Two rows of the overlay contradict each other, or no query has a relevant candidate left.
         InputError: The judgements of a task are complete.
     """
     said = run.overlay if overlay is None else describe(overlay)
@@ -61,12 +61,12 @@ def add_overlay(
 
 
 def describe(overlay: Overlay) -> dict[str, Any]:
-    """Return what a run and a result say of an overlay itself."""
+    """Return the facts of an overlay for runs and results: name, digest and number of rows."""
     return {"name": overlay.name, "sha256": overlay.sha256, "rows": len(overlay.query)}
 
 
 def _stored(part: TaskRun, pool: TaskPool) -> OverlayPairs:
-    """Return the overlay's pairs as the run keeps them."""
+    """Return the overlay's pairs that the run keeps."""
     rows = read_rows("overlay", part.overlay, pool)
     order = np.argsort(rows.key)
     query, position = np.divmod(rows.key[order], len(pool.candidate_ids))
@@ -86,7 +86,7 @@ def _score(part: TaskRun, pool: TaskPool, pairs: OverlayPairs, depth: int, resul
     beneath = rank_scores(rows, pool)
     touched = np.unique(pairs.query)
     spoken = over.index[touched]
-    both = spoken >= 0  # a query that has no relevant candidate any more has no score to compare with
+    both = spoken >= 0  # queries without a relevant candidate have no score to compare with
     with_it, without = (
         (
             summarise({name: column[of] for name, column in part_of.items()}, np.arange(int(both.sum())))[0]
@@ -112,10 +112,10 @@ def _score(part: TaskRun, pool: TaskPool, pairs: OverlayPairs, depth: int, resul
 
 
 def _relevant(rows: Mapping[str, Rows], over: OverlaidPool) -> Rows:
-    """Return the scores and places of all relevant candidates under the overlay, queries numbered anew.
+    """Return the scores and ranks of all relevant candidates under the overlay, with the new numbers of queries.
 
     Raises:
-        ResultError: The run does not have all of them.
+        ResultError: The run lacks some of them.
     """
     size = len(over.beneath.candidate_ids)
     query, position = over.pool.relevant
@@ -126,7 +126,7 @@ def _relevant(rows: Mapping[str, Rows], over: OverlaidPool) -> Rows:
 
 
 def _gains(rows: Mapping[str, Rows], over: OverlaidPool) -> Rows:
-    """Return the groups of tied candidates among the first, with what the overlay judges counted as judged."""
+    """Return the groups of tied candidates among the first results, with the overlay's judgements counted."""
     gains, size = rows["gains"], len(over.beneath.candidate_ids)
     new = over.newly_judged
     query = over.pairs.query[new]
@@ -144,7 +144,7 @@ def _gains(rows: Mapping[str, Rows], over: OverlaidPool) -> Rows:
 
 
 def _look_up(rows: Mapping[str, Rows], keys: Ints, over: OverlaidPool) -> dict[str, Any]:
-    """Return score and counts of pairs by their keys, from whatever table of the run has them.
+    """Return score and counts of pairs by their keys, from any table of the run that has them.
 
     Raises:
         ResultError: No table has some of them.

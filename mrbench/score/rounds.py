@@ -1,4 +1,4 @@
-"""Tasks that are rounds of one dialogue: adds what has been found up to each round."""
+"""Hit rate so far, for tasks that are the rounds of a dialogue."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mrbench.results import TaskResult
 
 
 def add_round_scores(results: dict[str, TaskResult]) -> None:
-    """Add ``hit_rate_so_far@k`` to tasks named ``round0``, ``round1``, ... that ask the same queries.
+    """Add ``hit_rate_so_far@k`` to the tasks ``round0``, ``round1``, ... if they have the same queries.
 
-    It is added up to the first round that is missing, not scored or of other queries; k is that of the main measure.
+    It stops at the first round that is missing, not scored, or has other queries. The main measure decides k.
     """
     rounds: list[TaskResult] = []
     while (result := results.get(f"round{len(rounds)}")) is not None and _goes_on(rounds, result):
@@ -25,7 +25,7 @@ def add_round_scores(results: dict[str, TaskResult]) -> None:
 
 
 def _goes_on(rounds: list[TaskResult], result: TaskResult) -> bool:
-    """Return whether a result is one more round of the same queries under the same measure."""
+    """Return whether a result is the next round: of the same queries, with the same measure."""
     main = str(result.task.get("main", ""))
     if parse_name(main)[0] != "hit_rate" or main not in result.per_query:
         return False

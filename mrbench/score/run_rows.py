@@ -1,4 +1,4 @@
-"""The tables of a run that have one row for each thing asked, brought into the order of the pool."""
+"""The tables of a run with one row for each query, variant or part, brought into the order of the pool."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class PositiveRanks:
-    """Rows in the order of what was asked.
+    """Scores and ranks of positives, in the order of the pool's queries or variants.
 
     Attributes:
         score: Score of the query's own positive.
         above: Number of candidates that score higher, among those that are not relevant to the query.
-        tied: The same for candidates of the same score.
-        table: All columns.
+        tied: Number of candidates with the same score, among those that are not relevant to the query.
+        table: All columns of the table.
     """
 
     score: Floats
@@ -50,14 +50,14 @@ class PositiveRanks:
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """Where the positives stand.
+    """The tables ``queries``, ``variants``, ``parts`` and ``first`` of a run.
 
     Attributes:
         queries: One row per query of the pool.
         variants: One row per variant of the pool.
-        parts: By part of a composed query, one row per query.
+        parts: One row per query, by part of composed queries.
         first: For every grain of every query, sorted by query and type, the share of the first results that keep it,
-            and the share of the very first that lose it; empty where the grains of candidates are not known.
+            and the share of the results at rank 1 that lose it; empty if the grains of candidates are unknown.
     """
 
     queries: PositiveRanks
@@ -72,10 +72,10 @@ def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> RunRows
     Args:
         run: The run of the task.
         pool: The task.
-        expected: Parts of a composed query that the run must have; it may have others.
+        expected: Parts of composed queries that the run must have.
 
     Raises:
-        ResultError: A row is missing, there twice, or was not asked for; or a number is out of range.
+        ResultError: A row is missing, unknown, or occurs twice; or a number is out of range.
     """
     ids, variants = pool.query_ids, pool.variants
     named = [ids[variants.query], variants.kind, variants.grain, variants.number.astype(str)]
@@ -124,11 +124,11 @@ def _in_order(table: pa.Table, names: list[str], expected: list[Any], where: str
     order = np.argsort(found)
     twice = found[order][1:][found[order][1:] == found[order][:-1]]
     if len(twice):
-        raise ResultError("a row of the run is there twice", where=where, got=_said(twice[0]))
+        raise ResultError("the run has a row twice", where=where, got=_said(twice[0]), hint="evaluate again")
     if len(found):
         strangers = found[find(np.sort(wanted), found) < 0] if len(wanted) else found
         if len(strangers):
-            raise ResultError("the run has a query that was not asked", where=where, got=_said(strangers[0]))
+            raise ResultError("the run has an unknown row", where=where, got=_said(strangers[0]), hint="evaluate again")
     at = find(found[order], wanted) if len(found) else np.full(len(wanted), -1)
     if (at < 0).any():
         raise ResultError(
@@ -152,5 +152,8 @@ def _expect(right: np.ndarray[Any, Any], table: pa.Table, pool: TaskPool, what: 
         row = table.slice(int(np.argmin(right)), 1).to_pylist()[0]
         names = column.split(", ")
         raise ResultError(
-            f"{column} out of range", where=f"{pool.task}, {what}, {row['query-id']}", got=[row[n] for n in names]
+            f"{column} is out of range",
+            where=f"{pool.task}, {what}, {row['query-id']}",
+            got=[row[n] for n in names],
+            hint="evaluate again",
         )

@@ -1,4 +1,4 @@
-"""From a run to scores, without the model."""
+"""Computes the scores of a run, without the model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mrbench.score.sensitivity import RESAMPLES
 
 CUTOFFS = (1, 5, 10)
 PER_QUERY = ("hit_rate@5", "all_grains_accuracy", "image_only_hit_rate@1", "text_only_hit_rate@1")
-"""What tests between models are made on, and what tells which queries any model solves with one half."""
+"""Measures whose values by query a result keeps: tests between models, and of queries solved by one half, need them."""
 RANKED = ("top", "ladder", "relevant", "gains")
 
 
@@ -37,7 +37,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
     Args:
         run: The run.
         benchmark: The benchmark that it was made on.
-        pools: The pools of its tasks, where they are at hand; they are read from the benchmark otherwise.
+        pools: The pools of its tasks, if already loaded; otherwise they are read from the benchmark.
 
     Returns:
         Scores by task, in the order of the benchmark.
@@ -52,6 +52,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             where=benchmark.folder,
             got=run.benchmark["digest"],
             accepted=benchmark.digest,
+            hint="name the benchmark that the run was made on, or evaluate again",
         )
     split, pool_name = run.benchmark["split"], run.benchmark["pool"]
     results = {}
@@ -123,7 +124,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
 
 
 def _setting(pool: TaskPool) -> dict[str, str | int]:
-    """Return what else the scores depend on: how candidates were chosen, and who judged."""
+    """Return the setting of a task: how its candidates were chosen, and who judged."""
     setting: dict[str, str | int] = {
         "corpora": ", ".join(pool.corpora),
         "excluded candidates": 0 if pool.excluded is None else len(pool.excluded.query),
@@ -185,7 +186,7 @@ def _measure_names(pool: TaskPool) -> list[str]:
     """Return the names of the rank measures of a task: its own, or the default ones.
 
     Raises:
-        ResultError: The task names a measure that there is not.
+        ResultError: The task names an unknown measure.
     """
     if pool.definition.measures and not pool.judgements.complete:
         return measures.in_order(dict.fromkeys((*pool.definition.measures, *_ranked_main(pool))))
@@ -200,14 +201,14 @@ def _ranked_main(pool: TaskPool) -> tuple[str, ...]:
 
 
 def chance_levels(names: Iterable[str], pool: TaskPool) -> dict[str, float]:
-    """Return the chance level of each measure that has one: neither judged@k nor the median of ranks has."""
+    """Return the chance level of each measure that has one; judged@k and the median rank have none."""
     return {
         name: chance_level(name, pool) for name in names if not name.startswith("judged@") and name != "median_rank"
     }
 
 
 def chance_level(name: str, pool: TaskPool) -> float:
-    """Return the exact expected value of a rank measure for a random order, its mean over queries."""
+    """Return the mean over queries of a rank measure's exact expected value for a random order."""
     if name.startswith("ndcg"):
         family, k = measures.parse_name(name)
         gain: measures.Gain = "exponential" if family == "ndcg_exp" else "linear"
@@ -219,7 +220,7 @@ def chance_level(name: str, pool: TaskPool) -> float:
 
 
 def add_group_scores(results: dict[str, TaskResult]) -> None:
-    """Add text, image and group score where an i2t and a t2i task hold the same groups of two pairs, as in Winoground.
+    """Add text, image and group score if an i2t and a t2i task have the same groups of two pairs, as in Winoground.
 
     The text score of a group is 1 where each of its images prefers its own text, the image score where each of its
     texts prefers its own image, the group score where both hold.
@@ -271,9 +272,10 @@ def summarise(values: Mapping[str, Floats], clusters: Ints) -> tuple[dict[str, f
 
 
 def _check_relevant(relevant: Rows, pool: TaskPool) -> None:
-    """Compare the run's relevant candidates with the benchmark's."""
+    """Check that the run's relevant candidates are the benchmark's."""
     query, position = pool.relevant
     differ = np.setxor1d(relevant.key, query * len(pool.candidate_ids) + position)
     if len(differ):
         name = pool.query_ids[differ[0] // len(pool.candidate_ids)]
-        raise ResultError("the relevant candidates are not the benchmark's", where=f"{pool.task}, relevant, {name}")
+        where = f"{pool.task}, relevant, {name}"
+        raise ResultError("the relevant candidates are not the benchmark's", where=where, hint="evaluate again")

@@ -14,10 +14,10 @@ RESAMPLES = 2000
 
 
 def add_sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
-    """Add the calibrated sensitivity of every grain type that has one, with its interval, or say why it has none.
+    """Add the calibrated sensitivity of every grain type with its interval, or the reason why it has none.
 
     Args:
-        found: Where to.
+        found: The collected scores to add to.
         moves: The probes.
         noise: For each query its mean distance to its paraphrases, shape ``(num_queries,)``.
         scale: For each query its mean distance to unrelated ones, NaN where there is none.
@@ -40,7 +40,7 @@ def add_sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scal
 
 
 def _intervals(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
-    """Bootstrap the ratio of means: every sum that it is made of is drawn again with the clusters."""
+    """Add the bootstrap interval of each ratio of means; all its sums are resampled together, by clusters."""
     for grain, score in found.by_grain.get("grain_sensitivity", {}).items():
         chosen = moves.grain == grain
         query = moves.query[chosen]

@@ -1,4 +1,4 @@
-"""The candidates that searchers share: on a device while its memory lasts, otherwise on the processor."""
+"""The candidates that searchers share: on a device while its memory suffices, otherwise on the CPU."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ import numpy as np
 
 from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import out_of_memory
+from mrbench.search.cpu_pool import CpuPool
 from mrbench.search.distinct import Vectors
 from mrbench.search.gpu import DevicePool
-from mrbench.search.host import HostPool
 
 T = TypeVar("T")
 
 
 class CandidatePool:
-    """The candidates of a pool, on a device or on the processor.
+    """The candidates of a pool, on a device or on the CPU.
 
     Args:
         vectors: The candidates.
-        executor: Threads of the processor.
+        executor: Threads of the CPU.
         device: ``cpu``, or a device of torch.
 
     Attributes:
         vectors: As given.
         size: Number of candidates.
-        now: What computes scores at present.
+        now: The pool that computes scores at present, on the device or on the CPU.
     """
 
     def __init__(self, vectors: Vectors, executor: Executor, device: str = "cpu") -> None:
         self.vectors, self.size, self._executor = vectors, len(vectors.row), executor
-        self.now: HostPool | DevicePool = self._on_host()
+        self.now: CpuPool | DevicePool = self._on_cpu()
         if device != "cpu":
             try:
-                self.now = DevicePool(vectors.rows, device, place=vectors.place, weights=vectors.weights)
+                self.now = DevicePool(vectors.rows, device, position=vectors.position, weights=vectors.weights)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
 
     @property
     def workers(self) -> Executor | int:
-        """Return who may work at the same time: the threads, or one caller where a device computes."""
+        """The threads that may search at the same time; 1 where a device computes."""
         return 1 if isinstance(self.now, DevicePool) else self._executor
 
     def use(self, work: Callable[[], T]) -> T:
-        """Return what work returns; do it again on the processor where the device runs out of memory."""
+        """Return the result of ``work``. If the device runs out of memory, move to the CPU and call it again."""
         try:
             return work()
         except Exception as error:
             if not isinstance(self.now, DevicePool) or not out_of_memory(error):
                 raise
-        self.now = self._on_host()
+        self.now = self._on_cpu()
         return work()
 
     def row_scores(self, queries: Embeddings, query: Ints, rows: Ints) -> Scores:
-        """Score pairs of a query and a row of ``vectors.rows``.
+        """Return the exact scores of pairs of a query and a row of ``vectors.rows``.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
@@ -73,9 +73,9 @@ class CandidatePool:
         return self.use(lambda: self.now.pair_scores(queries, rows, ends))
 
     def pair_scores(self, queries: Embeddings, query: Ints, candidate: Ints) -> Scores:
-        """Score pairs of a query and a position in the pool; otherwise as :meth:`row_scores`."""
+        """Return the exact scores of pairs of a query and a position in the pool, as :meth:`row_scores` does."""
         return self.row_scores(queries, query, self.vectors.row[candidate])
 
-    def _on_host(self) -> HostPool:
+    def _on_cpu(self) -> CpuPool:
         vectors = self.vectors
-        return HostPool(vectors.rows, self._executor, place=vectors.place, weights=vectors.weights)
+        return CpuPool(vectors.rows, self._executor, position=vectors.position, weights=vectors.weights)

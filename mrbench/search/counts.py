@@ -1,4 +1,4 @@
-"""How many candidates score higher than a value, and how many the same, without the scores of all."""
+"""Counts the candidates that score higher than a value, and those that score the same, without scoring all exactly."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.search.exact import pair_scores, set_flags
 from mrbench.search.products import Float32Product, short_rows
 
-CHUNK = 2040  # candidates in one product: a multiple of 8, at most 255 times, since eight flags are added at a time
+CHUNK = 2040  # candidates in one product: 8 times 255, see _sums()
 _ONES = np.ones(8, dtype=np.int64)
-_PAIRS = 1 << 18  # pairs that wait to be settled
-_MANY = 64  # values of a query for which sorting exact scores is faster than a pass for each
-_DENSE = 32  # one in so many pairs to settle costs more than products that are exact
+_PAIRS = 1 << 18  # undecided pairs that are collected before they are scored exactly
+_MANY = 64  # values of a query from which on sorting exact scores is faster than one pass for each value
+_DENSE = 32  # if more than one in 32 pairs is undecided, exact products are faster
 
 
 class Counter:
-    """Counts over the whole pool for a block of queries, a product at a time.
+    """Counts over the whole pool for one block of queries, one chunk of candidates at a time.
 
-    A product in float32 tells all but the candidates that are within its error of a value; these are scored to the
-    last bit. Where they are many, the products are made exact, those at hand too.
+    A float32 product decides every candidate except those within its error of a value. These are scored exactly. Where
+    there are many, the products are made exact instead.
 
     Args:
         queries: Shape ``(num_queries, dimension)``, lengths about 1.
         candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
-        values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity.
-        weights: How often each candidate counts; None counts each once.
-        collect: Whether to note which candidates score the same.
+        values: Scores to compare with, shape ``(num_queries, num_values)``, padded with infinity.
+        weights: Copies of each candidate in the pool; None takes 1 for each.
+        collect: Whether to keep the candidates that score the same (:meth:`same`).
 
     Attributes:
-        greater: How many candidates score higher, shape ``(num_queries, num_values)``.
-        equal: How many score the same, the same shape.
-        many: Whether so many values are asked that the products should be exact (:meth:`Float32Product.sharpen`).
+        greater: Number of candidates that score higher, shape ``(num_queries, num_values)``.
+        equal: Number of candidates that score the same, the same shape.
+        many: Whether there are so many values that exact products are faster (:meth:`Float32Product.sharpen`).
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Counter:
         self._flags = np.zeros((2, len(queries), CHUNK), dtype=np.bool_)
 
     def count(self) -> None:
-        """Look at the whole pool."""
+        """Count over the whole pool."""
         product = Float32Product(self._queries, min(CHUNK, len(self._candidates)))
         if self.many:
             product.sharpen()
@@ -66,7 +66,12 @@ class Counter:
         self.finish()
 
     def look(self, start: int, product: Float32Product) -> None:
-        """Look at the products with the candidates from a row on, at most :data:`CHUNK`."""
+        """Count among the candidates of one chunk.
+
+        Args:
+            start: Row of its first candidate.
+            product: Holds the products with its candidates, at most :data:`CHUNK`.
+        """
         scores, margin = product.scores, product.margin
         height, width = scores.shape
         if self.many and not margin:
@@ -85,7 +90,7 @@ class Counter:
             words = reach.reshape(-1).view(np.uint64)
             words ^= above.reshape(-1).view(np.uint64)
             if margin or self._same is not None:
-                unsure.append(_places(words, whole, number, start))
+                unsure.append(_positions(words, whole, number, start))
                 waiting += unsure[-1].shape[1]
             if not margin:
                 self.equal[:, number] += _sums(reach, weights)
@@ -103,7 +108,7 @@ class Counter:
         return None
 
     def _sort(self, start: int, scores: Scores) -> None:
-        """Count by sorting exact scores."""
+        """Count one chunk by sorting its exact scores."""
         order = np.argsort(scores, axis=1)
         ascending = np.take_along_axis(scores, order, axis=1)
         weights = np.ones(scores.shape[1], np.int64) if self._weights is None else self._weights[start:]
@@ -115,7 +120,7 @@ class Counter:
             self.equal[query] += upto[query, right] - upto[query, left]
 
     def finish(self) -> None:
-        """Settle what was too close to tell."""
+        """Score the undecided pairs exactly and count them."""
         if not self._unsure:
             return
         query, number, row = np.concatenate(self._unsure, axis=1)
@@ -133,22 +138,22 @@ class Counter:
             self._same.append(np.stack([query[same], number[same], row[same]]))
 
     def same(self) -> tuple[Ints, Ints, Ints]:
-        """Return query, number of the value, and row of each candidate that scores the same, by query and row."""
+        """Return query, column of the value, and row of each candidate that scores the same, by query and row."""
         found = np.concatenate(self._same or [np.empty((3, 0), dtype=np.int64)], axis=1)
         query, number, row = found[:, np.lexsort((found[2], found[1], found[0]))]
         return query, number, row
 
 
-def _places(words: np.ndarray[Any, Any], width: int, number: int, start: int) -> Ints:
-    """Return query, number of the value and row of the flags that are set, which few are: shape ``(3, num_set)``."""
+def _positions(words: np.ndarray[Any, Any], width: int, number: int, start: int) -> Ints:
+    """Return query, column of the value and row of each set flag, shape ``(3, num_set)``; few flags are set."""
     query, column = np.divmod(set_flags(words), width)
     return np.stack([query, np.full(len(query), number), column + start])
 
 
 def _sums(flags: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats | None) -> Ints:
-    """Return how many flags of each row are set, each times its weight.
+    """Return the number of set flags of each row, each counted with its weight.
 
-    Eight flags are added at a time: no byte of a sum of 255 words carries into the next.
+    Eight flags are added at a time, as the bytes of one word. A sum of 255 words at most cannot overflow a byte.
     """
     found: Any
     if weights is not None:

@@ -1,7 +1,8 @@
-"""How far queries are from their variants and from one another: 1 - cosine, and its like for several vectors an item.
+"""Distances of queries to their variants and to one another: 1 - cosine.
 
-Of several vectors it is the mean, over the vectors of either side, of 1 - cosine to the nearest of the other: the
-symmetric MaxSim, each divided by its number of vectors. With one vector an item both are the same.
+For items with several vectors, each vector has the distance 1 - cosine to the nearest vector of the other item. The
+distance of two items is the mean of these over the vectors of one item, averaged with the mean over the other's (a
+symmetric MaxSim). With one vector an item this is 1 - cosine again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mrbench.search.maxsim import maxsim_products
 
 
 def row_distances(one: Rows, other: Rows) -> Floats:
-    """Return the distance of each item to the one in the same row, exactly 0 for equals.
+    """Return the distance of each item to the item in the same row, exactly 0 where they are equal.
 
     Half the squared chord of unit vectors is 1 - cosine.
 
@@ -43,7 +44,7 @@ def _distance(one: Embeddings, other: Embeddings) -> float:
 
 
 def distances_to(queries: Rows) -> Callable[[slice], Floats]:
-    """Return what returns the distances of a block of queries to all, shape ``(num_in_block, num_queries)``.
+    """Return a function from a block of queries to its distances to all queries, ``(num_in_block, num_queries)``.
 
     >>> distances_to(np.float32([[1, 0], [0, 1]]))(slice(0, 1))
     array([[0., 1.]])

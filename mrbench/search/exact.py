@@ -1,9 +1,9 @@
-"""The score of a query and a candidate, to the last bit, and the order that scores give.
+"""The exact score of a query and a candidate, and the order of scores.
 
 A score is the exact sum of the products of two float32 vectors, rounded to float64 and then to float32. Products of
-float32 numbers are exact in float64, so only the sum rounds. It is summed in any order first; where that error could
-reach the rounding to float32, it is summed again without error. Hence nothing shows in a score but the two vectors:
-no block shape, library, thread or machine.
+float32 numbers are exact in float64, so only their sum is rounded. It is summed in any order first. Where the error of
+that sum could change the rounding to float32, it is summed again without error. So a score depends on the two vectors
+alone, and not on block shape, library, thread or machine.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.search.sampled import sampled_sums, worth
 
-ROWS = 256  # as many candidates are converted at a time as stay in the second cache
+ROWS = 256  # candidates converted to float64 at a time: they fit into the second-level cache
 TILE = 128  # queries in one product: its sums stay in the cache while they are rounded
-_ROUNDED = 1 << 16  # sums that are rounded at a time
-_DENSE = 32  # one in so many sums to settle costs more than a bound for each
+_ROUNDED = 1 << 16  # sums rounded at a time
+_DENSE = 32  # if more than one in 32 sums is undecided, a tighter bound for each sum is faster
 _U = 2.0**-53
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
 Bits = np.ndarray[Any, np.dtype[np.uint32]]
@@ -28,7 +28,7 @@ _Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def exact_scores(query: Embeddings, candidates: Embeddings, rows: Ints) -> Scores:
-    """Score one query against some candidates.
+    """Return the exact scores of one query with some candidates.
 
     Args:
         query: Shape ``(dimension,)``, length about 1.
@@ -45,12 +45,12 @@ def exact_scores(query: Embeddings, candidates: Embeddings, rows: Ints) -> Score
 
 
 def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -> Scores:
-    """Score queries, each against some candidates of its own.
+    """Return the exact scores of each query with candidates of its own.
 
     Args:
         queries: Shape ``(num_queries, dimension)``, lengths about 1.
         candidates: Shape ``(num_candidates, dimension)``, lengths about 1; may be memory-mapped.
-        rows: Which candidates, those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``.
+        rows: Rows of the candidates; those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``.
         ends: Shape ``(num_queries + 1,)``, rising from 0 to ``len(rows)``.
 
     Returns:
@@ -69,14 +69,14 @@ def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: I
 
 
 def _ascending(rows: Ints, ends: Ints) -> bool:
-    """Say whether the rows of each query are in order."""
+    """Return whether the rows of each query are ascending."""
     falls = np.flatnonzero(rows[1:] < rows[:-1]) + 1
     return len(falls) < len(ends) and bool(np.isin(falls, ends).all())
 
 
 def _sums(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -> Floats:
-    """Return the inner products of pairs, summed in float64 in any order, a query after the other."""
-    whole = candidates.flags.c_contiguous  # take() would copy all of what is not
+    """Return the inner products of pairs, summed in float64 in any order, one query after another."""
+    whole = candidates.flags.c_contiguous  # take() copies the whole of an array that is not contiguous
     sums = np.empty(len(rows))
     taken = np.empty((min(ROWS, len(rows)), queries.shape[1]), dtype=np.float32)
     widened = np.empty(taken.shape)
@@ -86,7 +86,7 @@ def _sums(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -
             stop = min(start + ROWS, right)
             few, many = taken[: stop - start], widened[: stop - start]
             if whole:
-                candidates.take(rows[start:stop], axis=0, out=few, mode="clip")  # the mode that needs no second buffer
+                candidates.take(rows[start:stop], axis=0, out=few, mode="clip")  # needs no second buffer
             else:
                 few[:] = candidates[rows[start:stop]]
             np.copyto(many, few)
@@ -95,14 +95,14 @@ def _sums(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -
 
 
 def settled(sums: Floats, queries: Embeddings, query: Ints, candidates: Embeddings, rows: Ints) -> Scores:
-    """Round sums in float64 to scores, and sum again without error where theirs could show.
+    """Return exact scores from float64 sums. A sum whose error could change its rounding is summed again without error.
 
     Args:
         sums: Inner products, summed in float64 in any order, shape ``(num_rows,)``.
         queries: Shape ``(num_queries, dimension)``.
-        query: Which query each sum is of, shape ``(num_rows,)``.
+        query: Index of the query of each sum, shape ``(num_rows,)``.
         candidates: Shape ``(num_candidates, dimension)``.
-        rows: Which candidate each sum is of, shape ``(num_rows,)``.
+        rows: Row of the candidate of each sum, shape ``(num_rows,)``.
 
     Returns:
         Shape ``(num_rows,)``.
@@ -110,7 +110,7 @@ def settled(sums: Floats, queries: Embeddings, query: Ints, candidates: Embeddin
     Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1: any order of summation errs by at most
     ``n u / (1 - n u)`` times the sum of the absolute products.
     """
-    scores = sums.astype(np.float32) + np.float32(0)  # -0 becomes 0: one number, one key
+    scores = sums.astype(np.float32) + np.float32(0)  # -0 becomes 0, so that equal scores have equal keys
     bound = 1.01 * _U * queries.shape[1]
     unsure = np.flatnonzero((sums - bound).astype(np.float32) != (sums + bound).astype(np.float32))
     for start in range(0, len(unsure), ROWS):
@@ -128,12 +128,12 @@ def exact_sums(products: Floats) -> list[float]:
 
 
 def exact_products(queries: Embeddings, candidates: Embeddings, out: Scores | None = None) -> Scores:
-    """Score every query against every candidate.
+    """Return the exact scores of every query with every candidate.
 
     Args:
         queries: Shape ``(num_queries, dimension)``, lengths about 1.
         candidates: Shape ``(num_candidates, dimension)``, lengths about 1.
-        out: Where to write the scores; None makes room.
+        out: Array to write the scores to; None makes a new one.
 
     Returns:
         Shape ``(num_queries, num_candidates)``, the same numbers as :func:`exact_scores`.
@@ -149,47 +149,47 @@ def exact_products(queries: Embeddings, candidates: Embeddings, out: Scores | No
         below = scores[start : start + TILE]
         size = len(below)
         np.matmul(queries[start : start + TILE].astype(np.float64), wide, out=sums[:size])
-        # Rounding is monotone: where both ends of what the sum may be round alike, so does the sum.
+        # Rounding is monotone: if both ends of the sum's error interval round alike, so does the sum.
         np.subtract(sums[:size], bound, out=below, casting="same_kind")
         np.add(sums[:size], bound, out=above[:size], casting="same_kind")
         np.not_equal(below, above[:size], out=unsure.of(below.shape))
-        places = unsure.places()
-        if len(places) * _DENSE > below.size:
-            # Sums of few products, or of none, as of vectors that share no component: a bound for each sum.
+        positions = unsure.positions()
+        if len(positions) * _DENSE > below.size:
+            # Many sums have few nonzero products, as with sparse vectors: a bound for each sum decides more of them.
             error = np.abs(queries[start : start + TILE]).astype(np.float64) @ np.abs(wide) * (1.02 * _U * len(wide))
             np.subtract(sums[:size], error, out=below, casting="same_kind")
             below += np.float32(0)  # -0 becomes 0
             np.add(sums[:size], error, out=above[:size], casting="same_kind")
             np.not_equal(below, above[:size], out=unsure.of(below.shape))
-            places = unsure.places()
-        row, column = np.divmod(places, len(candidates))
+            positions = unsure.positions()
+        row, column = np.divmod(positions, len(candidates))
         below[row, column] = settled(sums[row, column], queries, start + row, candidates, column)
     return scores
 
 
 class Marks:
-    """Flags of a table, and where they stand."""
+    """A reusable buffer for the flags of a table."""
 
     def __init__(self, size: int) -> None:
         self._flags = np.zeros(-(-size // 8) * 8, dtype=np.bool_)
 
     def of(self, shape: tuple[int, ...]) -> _Flags:
-        """Return the flags of a table of a shape, to be written."""
+        """Return the buffer as flags of a table of this shape, to write to."""
         size = math.prod(shape)
         self._flags[size:] = False
         self._used = -(-size // 8) * 8
         return self._flags[:size].reshape(shape)
 
-    def places(self) -> Ints:
-        """Return the flat positions of those that are set, ascending."""
+    def positions(self) -> Ints:
+        """Return the flat positions of the set flags, ascending."""
         return set_flags(self._flags[: self._used].view(np.uint64))
 
 
 def set_flags(words: np.ndarray[Any, np.dtype[np.uint64]]) -> Ints:
-    """Return the places of the flags that are set, ascending: few are, so eight are passed over at a time.
+    """Return the positions of the set flags, ascending. Few are set, so it skips eight unset ones at a time.
 
     Args:
-        words: Flags, eight a word.
+        words: Flags, eight in a word.
     """
     some = np.flatnonzero(words != 0)
     inside = np.flatnonzero(words[some].view(np.bool_))
@@ -198,7 +198,7 @@ def set_flags(words: np.ndarray[Any, np.dtype[np.uint64]]) -> Ints:
 
 
 def order_keys(scores: Scores, rows: Ints) -> Keys:
-    """Return one number for each score that is smaller for the better: by falling score, the tied by rising row.
+    """Return a key for each score: sorted keys are ordered by falling score, ties by rising row.
 
     Args:
         scores: Any shape.
@@ -212,19 +212,19 @@ def order_keys(scores: Scores, rows: Ints) -> Keys:
 
 
 def key_parts(keys: Keys) -> tuple[Ints, Scores]:
-    """Return the rows and scores that :func:`order_keys` put together."""
+    """Return the rows and scores that :func:`order_keys` packed."""
     scores = from_falling_bits((keys >> np.uint64(32)).astype(np.uint32))
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64), scores
 
 
 def falling_bits(scores: Scores) -> Bits:
-    """Return one number for each score that is smaller for the higher."""
+    """Return an integer for each score that falls as the score rises."""
     bits = np.ascontiguousarray(scores).view(np.uint32)
-    # The bits of positive floats rise with their value, those of negative ones fall.
+    # As integers, the bits of positive floats rise with their value, and those of negative floats fall.
     return np.where(bits >> 31, bits, ~(bits | np.uint32(1 << 31)))
 
 
 def from_falling_bits(falling: Bits) -> Scores:
-    """Return the scores that :func:`falling_bits` was given."""
+    """Return the scores that :func:`falling_bits` turned into integers."""
     bits = np.where(falling >> 31, falling, ~falling & np.uint32((1 << 31) - 1))
     return bits.astype(np.uint32).view(np.float32)

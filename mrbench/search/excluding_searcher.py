@@ -1,4 +1,4 @@
-"""Searches every query in the whole pool but for some candidates of its own, such as the picture it was made from."""
+"""Searches each query in the pool without the candidates excluded for it, such as the picture it was made from."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Bools, Embeddings, Floats, Ints, Scores
+from mrbench.search.moments import list_moments
 from mrbench.search.pairs import PairList, ScoredPairs, query_blocks
 from mrbench.search.requests import BlockOfRequest, ScoreRequest
 from mrbench.search.searcher import Searcher, Ties
-from mrbench.search.spread import list_spread
 from mrbench.workers import ordered_map
 
-_BEST = 1 << 24  # best candidates, excluded ones among them, that are found at a time
+_BEST = 1 << 24  # best candidates found at a time, excluded ones among them
 _PAIRS = 1 << 18  # pairs that a thread scores at a time
-_ROUNDED = 2.0**-24  # by how much rounding to float32 changes a number of about 1, at most
-_EXACT = 1e-5  # how far a sum of squares may be off, as a share of it,
-_TINY = 1e-8  # or what a deviation may be off, before it is computed anew
+_ROUNDED = 2.0**-24  # largest change of a number of about 1 by rounding to float32
+_EXACT = 1e-5  # largest relative error of a sum of squares
+_TINY = 1e-8  # or largest error of a deviation; with larger errors both are computed from all scores
 
 
 class ExcludingSearcher:
-    """A searcher (:class:`mrbench.search.searcher.PoolSearcher`) for which some candidates of a query do not exist.
+    """A searcher (:class:`mrbench.search.searcher.PoolSearcher`) that excludes some candidates for each query.
 
     Args:
         searcher: Searches the whole pool.
-        excluded: The candidates that do not exist for a query, in any order; one that is named twice counts once.
+        excluded: The candidates excluded for each query, in any order; one that is named twice counts once.
     """
 
     def __init__(self, searcher: Searcher, excluded: PairList) -> None:
@@ -39,10 +39,10 @@ class ExcludingSearcher:
     def search(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
     ) -> tuple[Ints, Scores]:
-        """Fill in the answers of requests, and find the best of the candidates that are left.
+        """Fill in the answers of requests, and return the best of the candidates that are not excluded.
 
-        A pair may be requested whose candidate is excluded. It is scored and counted against the candidates that are
-        left, and is itself not among those counted as equal.
+        A requested pair may have an excluded candidate. It is scored and compared with the candidates that are not
+        excluded; it does not itself count as equal.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
@@ -51,8 +51,8 @@ class ExcludingSearcher:
             of: For each row of ``queries`` the query whose exclusions apply, shape ``(num_queries,)``; None for itself.
 
         Returns:
-            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score; ties by
-            position. Where fewer are left, the row ends with position -1 and score minus infinity.
+            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score, ties by
+            position. A row with fewer candidates ends with position -1 and score minus infinity.
         """
         excluded = self._of(len(queries), of)
         top = np.full((len(queries), length), -1), np.full((len(queries), length), -np.inf, dtype=np.float32)
@@ -70,7 +70,7 @@ class ExcludingSearcher:
     def _search(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int, excluded: PairList
     ) -> tuple[Ints, Scores]:
-        """Search in the whole pool, as deep as exclusions may reach; then take the excluded out."""
+        """Search the whole pool deep enough for all exclusions; then drop the excluded candidates."""
         counted = any(request.counted for request in requests)
         gone = ScoreRequest(excluded.query, excluded.candidate) if counted else ScoreRequest(*np.empty((2, 0), int))
         most = int(excluded.counts(len(queries)).max(initial=0))
@@ -87,7 +87,7 @@ class ExcludingSearcher:
         return _first(found, kept, length, -1), _first(scores, kept, length, -np.inf)
 
     def tied(self, queries: Embeddings, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
-        """Yield groups of queries, with every candidate that is left and scores a given value for its query.
+        """Yield groups of queries, with every candidate that is not excluded and scores a given value for its query.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
@@ -104,15 +104,15 @@ class ExcludingSearcher:
             kept = excluded.find(group[query], position, self.pool.size) < 0
             yield group, query[kept], position[kept]
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores over the candidates that are left.
+    def moments(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each query's scores over the candidates that are not excluded.
 
-        Both follow from those over the whole pool and from the excluded scores. Where the difference would lose too
-        many digits, the scores of all candidates that are left are computed. NaN where no candidate is left.
+        Both follow from those over the whole pool and from the excluded scores. Where that difference loses too many
+        digits, both are computed from the scores of all candidates that are not excluded. NaN where there is none.
         """
         excluded = self._of(len(queries), of)
         counts = excluded.counts(len(queries))
-        mean, deviation = self._searcher.spread(queries)
+        mean, deviation = self._searcher.moments(queries)
         some = np.flatnonzero(counts)
         sums, squares, size = self._excluded_sums(queries, excluded, mean)[:, some]
         gone, left = counts[some], self.pool.size - counts[some]
@@ -125,15 +125,15 @@ class ExcludingSearcher:
             mean[some], deviation[some] = _rounded(mean[some] + shift), _rounded(np.sqrt(square / left))
         mean[some[left == 0]] = deviation[some[left == 0]] = np.nan
         anew = some[unsure & (left > 0)]
-        mean[anew], deviation[anew] = self._spread_anew(queries[anew], excluded.for_queries(anew))
+        mean[anew], deviation[anew] = self._moments_anew(queries[anew], excluded.for_queries(anew))
         return mean, deviation
 
     def _of(self, number: int, of: Ints | None) -> PairList:
-        """Return what is excluded for each row of the queries."""
+        """Return the candidates excluded for each row of the queries."""
         return self._excluded.for_queries(np.arange(number) if of is None else of)
 
     def _excluded_sums(self, queries: Embeddings, excluded: PairList, mean: Floats) -> Floats:
-        """Return sums of the differences of excluded scores from a mean, of their squares and of their amounts.
+        """Return by query the sums over excluded scores of their difference from the mean, its square, and its amount.
 
         Returns:
             Shape ``(3, num_queries)``.
@@ -149,8 +149,8 @@ class ExcludingSearcher:
         self._for_each(work, counts)
         return found
 
-    def _spread_anew(self, queries: Embeddings, excluded: PairList) -> tuple[Floats, Floats]:
-        """Return mean and deviation from the scores of all candidates that are left, each distinct vector once."""
+    def _moments_anew(self, queries: Embeddings, excluded: PairList) -> tuple[Floats, Floats]:
+        """Return mean and deviation from all scores that are not excluded; each distinct vector is scored once."""
         vectors, found = self.pool.vectors, np.empty((2, len(queries)))
         number = len(vectors.rows)
 
@@ -161,7 +161,7 @@ class ExcludingSearcher:
             left = weights - gone.reshape(size, number)
             query, rows = np.nonzero(left)
             scores = self.pool.row_scores(queries[part], query, rows)
-            found[:, part] = list_spread(scores, np.bincount(query, minlength=size), left[query, rows])
+            found[:, part] = list_moments(scores, np.bincount(query, minlength=size), left[query, rows])
 
         self._for_each(work, np.full(len(queries), number))
         return found[0], found[1]
@@ -172,10 +172,10 @@ class ExcludingSearcher:
 
 
 def _groups(counts: Ints, length: int) -> Iterator[Ints]:
-    """Yield groups of queries that are searched equally deep.
+    """Yield groups of queries that are searched to the same depth.
 
-    The depth is that of the query of a group with the most exclusions. A query with fewer than ``length`` of them is
-    in the first group; in each further group are twice as many as in the one before.
+    The query with the most exclusions decides the depth of its group. Queries with fewer than ``length`` exclusions are
+    in the first group. The limit doubles from each group to the next.
 
     Args:
         counts: Number of exclusions of each query, shape ``(num_queries,)``.
@@ -196,7 +196,7 @@ def _groups(counts: Ints, length: int) -> Iterator[Ints]:
 
 
 def _first(table: np.ndarray[Any, Any], kept: Bools, length: int, rest: float) -> np.ndarray[Any, Any]:
-    """Return the first ``length`` kept entries of every row, filled up with ``rest``."""
+    """Return the first ``length`` kept entries of every row, padded with ``rest``."""
     first = kept & (np.cumsum(kept, axis=1) <= length)
     out = np.full((len(table), length), rest, dtype=table.dtype)
     out[np.arange(length) < first.sum(axis=1)[:, None]] = table[first]

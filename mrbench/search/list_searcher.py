@@ -1,4 +1,4 @@
-"""Searches every query among a list of its own, as reranking and judged subsets ask."""
+"""Searches each query among a list of candidates of its own, as in reranking."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from mrbench.arrays import Embeddings, Floats, Ints, Scores, ranges, row_ends
 from mrbench.search.candidate_pool import CandidatePool
 from mrbench.search.distinct import Vectors
+from mrbench.search.moments import list_moments
 from mrbench.search.pairs import PairList, ScoredPairs, query_blocks
 from mrbench.search.requests import BlockOfRequest, ScoreRequest, split_rows
 from mrbench.search.searcher import Ties
-from mrbench.search.spread import list_spread
 from mrbench.workers import cores, ordered_map
 
 _PAIRS = 1 << 18  # pairs that a thread scores at a time; each takes about 100 bytes
@@ -24,16 +24,16 @@ _PAIRS = 1 << 18  # pairs that a thread scores at a time; each takes about 100 b
 class ListSearcher:
     """A searcher (:class:`mrbench.search.searcher.PoolSearcher`) of one list of candidates per query.
 
-    Only the pairs of the lists are scored, never the whole pool. The scores are those of every other searcher, to the
-    last bit; mean and deviation are of these rounded scores.
+    Only the pairs of the lists are scored, never the whole pool. Scores equal those of every other searcher to the last
+    bit. Mean and deviation are computed from these rounded scores.
 
     Args:
         vectors: The candidates of the pool.
         lists: The list of each query, in any order; a candidate that a list names twice counts once.
         executor: Threads that search.
-        progress: Progress bar that is told how many queries are done.
+        progress: Progress bar, updated with the number of finished queries.
         threads: Number of threads; None takes one a core.
-        block: Queries that a thread takes at a time; None takes as many as have about 262,144 pairs.
+        block: Queries that a thread takes at a time; None takes queries with about 262,144 pairs together.
         device: ``cpu``, or a device of torch.
     """
 
@@ -56,14 +56,14 @@ class ListSearcher:
         """Return the length of each query's list, shape ``(num_queries,)``."""
         return self._lists.counts(num_queries)
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over its list; NaN where the list is empty."""
         of = np.arange(len(queries)) if of is None else of
         mean, deviation = np.empty((2, len(queries)))
 
         def work(part: slice) -> tuple[slice, tuple[Floats, Floats]]:
             lists = self._lists.for_queries(of[part])
-            return part, list_spread(self._scores(queries[part], lists), lists.counts(part.stop - part.start))
+            return part, list_moments(self._scores(queries[part], lists), lists.counts(part.stop - part.start))
 
         for part, found in self._map(work, self._sizes(of)):
             mean[part], deviation[part] = found
@@ -72,10 +72,9 @@ class ListSearcher:
     def search(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
     ) -> tuple[Ints, Scores]:
-        """Fill in the answers of requests, and find the best candidates of each query's list.
+        """Fill in the answers of requests, and return the best candidates of each query's list.
 
-        A pair may be requested that is not in the list of its query. Its candidate then is not among those counted as
-        equal; otherwise it is.
+        A requested pair need not be in the list of its query. Its candidate then does not itself count as equal.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
@@ -84,8 +83,8 @@ class ListSearcher:
             of: For each row of ``queries`` the query whose list applies, shape ``(num_queries,)``; None for itself.
 
         Returns:
-            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score; ties by
-            position. Where a list is shorter, the row ends with position -1 and score minus infinity.
+            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score, ties by
+            position. The row of a shorter list ends with position -1 and score minus infinity.
         """
         of = np.arange(len(queries)) if of is None else of
         top = np.full((len(queries), length), -1), np.full((len(queries), length), -np.inf, dtype=np.float32)
@@ -131,9 +130,9 @@ class ListSearcher:
         """Return the scores of all pairs of some lists, query by query."""
         vectors = self.pool.vectors
         rows = vectors.row[lists.candidate]
-        if vectors.place is None:
+        if vectors.position is None:
             return self.pool.row_scores(queries, lists.query, rows)
-        # Each distinct vector once, and in the order of memory.
+        # Score each distinct vector once, in the order of memory.
         number = len(vectors.rows)
         pairs, at = np.unique(lists.query * number + rows, return_inverse=True)
         return self.pool.row_scores(queries, *np.divmod(pairs, number))[at]
@@ -147,7 +146,7 @@ class ListSearcher:
         ranked: bool,
         part: slice,
     ) -> int:
-        """Score the lists and the requested pairs of a block of queries; then count and find the best by sorting."""
+        """Score lists and requested pairs of a block of queries, then count and find the best by sorting."""
         mine, number = queries[part], len(of[part])
         parts = [BlockOfRequest(request, np.arange(part.start, part.stop)) for request in requests]
         lists = self._lists.for_queries(of[part] if ranked else of[:0])
@@ -166,7 +165,7 @@ class ListSearcher:
         return number
 
     def _answer(self, queries: Embeddings, parts: list[BlockOfRequest], lists: PairList, scores: Scores) -> None:
-        """Set the scores of requested pairs: those of the lists are known, the others are computed."""
+        """Set the scores of requested pairs. Those of the lists are known; the others are computed."""
         query = np.concatenate([np.empty(0, dtype=np.int64), *(part.query for part in parts)])
         if not len(query):
             return

@@ -1,9 +1,9 @@
-"""The score of a query and a candidate that have several vectors each: MaxSim, to the last bit or within an error.
+"""MaxSim: the score of a query and a candidate with several vectors each, exact or with a bounded error.
 
 The score is the sum, over the vectors of the query, of the largest product with a vector of the candidate. A product
-of two vectors is summed without error and rounded to float64; so is the sum of the largest; the score is this sum,
-rounded to float32. Hence nothing shows in a score but the vectors: no block shape, library, thread or machine.
-What fills up a batch is no vector: it is in neither sum nor maximum.
+of two vectors is summed without error and rounded to float64, and so is the sum of the largest products. The score is
+that sum rounded to float32. So a score depends on the vectors alone: not on block shape, library, thread or machine.
+Padding of a batch is no vector: it enters neither sum nor maximum.
 
 Source: Khattab and Zaharia, ColBERT (arXiv 2004.12832), section 3.2.
 """
@@ -16,20 +16,20 @@ from mrbench.arrays import Embeddings, Floats, Ints, Ragged, Scores
 from mrbench.search.exact import exact_sums
 from mrbench.search.pairs import query_blocks
 
-TOKENS = 4096  # vectors of candidates in one product; a candidate that has more is alone
+TOKENS = 4096  # most candidate vectors in one product; a candidate with more is multiplied alone
 _U, _U_32 = 2.0**-53, 2.0**-24
 
 
 def maxsim_scores(query: Embeddings, candidates: Ragged, rows: Ints) -> Scores:
-    """Score one query against some candidates, to the last bit.
+    """Return the exact scores of one query with some candidates.
 
     Args:
         query: The vectors of the query, shape ``(num_vectors, dimension)``, lengths about 1.
         candidates: Vectors of lengths about 1.
-        rows: Which candidates, shape ``(num_rows,)``.
+        rows: Rows of the candidates, shape ``(num_rows,)``.
 
     Returns:
-        Shape ``(num_rows,)``, from minus to plus the number of the query's vectors; higher is nearer.
+        Shape ``(num_rows,)``, from ``-n`` to ``n`` for a query with ``n`` vectors; higher is nearer.
 
     >>> candidates = Ragged.of_counts(np.float32([[1, 0], [0, 1], [0.6, 0.8]]), np.array([2, 1]))
     >>> maxsim_scores(np.float32([[1, 0], [0, 1]]), candidates, np.array([0, 1])).round(3)
@@ -46,12 +46,12 @@ def maxsim_scores(query: Embeddings, candidates: Ragged, rows: Ints) -> Scores:
         for at in np.flatnonzero((sums - bound).astype(np.float32) != (sums + bound).astype(np.float32)).tolist():
             start, stop = some.ends[at], some.ends[at + 1]
             found[at] = _settled(wide, some.flat[start:stop], products[:, start:stop])
-        scores[block] = found + np.float32(0)  # -0 becomes 0: one number, one key
+        scores[block] = found + np.float32(0)  # -0 becomes 0, so that equal scores have equal keys
     return scores
 
 
 def _settled(query: Floats, candidate: Embeddings, products: Floats) -> float:
-    """Return the sum of the largest products, each summed without error."""
+    """Return the sum of the largest products; each product, and their sum, is taken without error."""
     near = products >= products.max(axis=1, keepdims=True) - 2.1 * _U * query.shape[1]
     of, vector = np.nonzero(near)
     exact = np.array(exact_sums(query[of] * candidate[vector]))
@@ -60,7 +60,7 @@ def _settled(query: Floats, candidate: Embeddings, products: Floats) -> float:
 
 
 def maxsim_error(query: Ragged) -> Scores:
-    """Return how far :func:`maxsim_products` may be from the score, for each query, shape ``(num_queries,)``.
+    """Return the largest error of :func:`maxsim_products` for each query, shape ``(num_queries,)``.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.
     """
@@ -69,10 +69,10 @@ def maxsim_error(query: Ragged) -> Scores:
 
 
 def maxsim_products(queries: Ragged, candidates: Ragged) -> Scores:
-    """Score every query against every candidate with products in float32, within :func:`maxsim_error`.
+    """Return the scores of every query with every candidate by float32 products, within :func:`maxsim_error`.
 
-    The candidates pass in blocks of at most :data:`TOKENS` vectors, or one candidate, so that beside the scores no
-    more is in memory than the products of the queries with one block.
+    Candidates are taken in blocks of at most :data:`TOKENS` vectors, or one candidate. Besides the scores, only the
+    products of the queries with one block are in memory.
 
     Returns:
         Shape ``(num_queries, num_candidates)``.
@@ -92,6 +92,6 @@ def maxsim_products(queries: Ragged, candidates: Ragged) -> Scores:
 
 
 def _product(one: Embeddings, other: Embeddings) -> Scores:
-    """Return the products of all vectors of two blocks: the one large array of a search."""
+    """Return the products of all vectors of two blocks. It is the only large array of a search."""
     found: Scores = one @ other.T
     return found

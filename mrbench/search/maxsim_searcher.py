@@ -1,4 +1,4 @@
-"""Searches queries of several vectors: among the whole pool, all of it but some candidates, or a list for each."""
+"""Searches queries with several vectors: in the whole pool, in the pool without excluded candidates, or in lists."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from mrbench.search.requests import ScoreRequest, segments
 from mrbench.search.searcher import Ties
 from mrbench.workers import cores, ordered_map
 
-QUERY_TOKENS = 1024  # vectors of the queries that a thread takes at a time; a query that has more is alone
-SCORES = 1 << 22  # scores that it holds; those of one query with the whole pool are held in any case
+QUERY_TOKENS = 1024  # most query vectors that a thread takes at a time; a query with more is searched alone
+SCORES = 1 << 22  # most scores that a thread holds, but always those of one query with the whole pool
 
 
 class MaxSimSearcher:
     """A searcher (:class:`mrbench.search.searcher.PoolSearcher`) of items with several vectors each.
 
-    Scores are those of :func:`mrbench.search.maxsim.maxsim_scores`, to the last bit. Of the whole pool, products in
-    float32 tell all but the candidates that are within their error of what is asked; these are scored to the last bit.
-    Of lists the listed pairs alone are scored. Mean and deviation have the error of the products.
+    Scores equal :func:`mrbench.search.maxsim.maxsim_scores` to the last bit. In the whole pool, float32 products decide
+    every candidate except those within their error of a requested score; these are scored exactly. In lists, only the
+    listed pairs are scored. Mean and deviation have the error of the products.
 
-    In memory, beside the vectors, each thread holds :data:`SCORES` scores and the products of :data:`QUERY_TOKENS`
-    vectors of queries with :data:`mrbench.search.maxsim.TOKENS` of candidates: 16 and 16 MiB.
+    Besides the vectors, each thread holds :data:`SCORES` scores and the products of :data:`QUERY_TOKENS` query vectors
+    with :data:`mrbench.search.maxsim.TOKENS` candidate vectors, 16 MiB each.
 
     Args:
         candidates: The vectors of candidates; may be memory-mapped.
         row: Row of each candidate of the pool, in the order of ids, shape ``(num_candidates,)``.
         executor: Threads that search.
-        progress: Progress bar that is told how many queries are done.
+        progress: Progress bar, updated with the number of finished queries.
         lists: The candidates of each query; None takes the whole pool.
-        excluded: The candidates that do not exist for a query; None excludes none.
+        excluded: The candidates excluded for each query; None excludes none.
         threads: Number of threads; None takes one a core.
-        block: Queries that a thread takes at a time at most.
+        block: Most queries that a thread takes at a time.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MaxSimSearcher:
         self._candidates, self._row, self._executor, self._progress = candidates, row, executor, progress
         self._lists, self._excluded = (None if one is None else one.ordered() for one in (lists, excluded))
         self._in_flight, self._block = 2 * (threads or cores()), block
-        self._spread: tuple[Ragged, Floats, Floats] | None = None  # of the queries that were last searched
+        self._moments: tuple[Ragged, Floats, Floats] | None = None  # of the last queries that were searched
 
     def sizes(self, num_queries: int) -> Ints:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
@@ -68,10 +68,10 @@ class MaxSimSearcher:
     def search(
         self, queries: Ragged, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
     ) -> tuple[Ints, Scores]:
-        """Fill in the answers of requests, and find the best candidates.
+        """Fill in the answers of requests, and return the best candidates.
 
-        A pair may be requested whose candidate is excluded or not listed. It is scored, and is itself not among those
-        that are counted as equal.
+        The candidate of a requested pair may be excluded or not listed. The pair is scored, but its candidate does not
+        itself count as equal.
 
         Args:
             queries: The queries.
@@ -80,8 +80,8 @@ class MaxSimSearcher:
             of: For each query the one whose list or exclusions apply, shape ``(num_queries,)``; None for itself.
 
         Returns:
-            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score; ties by
-            position. Where a query has fewer, its row ends with position -1 and score minus infinity.
+            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score, ties by
+            position. The row of a query with fewer candidates ends with position -1 and score minus infinity.
         """
         top = np.full((len(queries), length), -1), np.full((len(queries), length), -np.inf, dtype=np.float32)
         mean, deviation = np.empty((2, len(queries)))
@@ -90,7 +90,7 @@ class MaxSimSearcher:
         def work(block: slice) -> int:
             values = [self._answer(queries[n].flat, n, requests) for n in range(block.start, block.stop)]
             for n, found in self._found(queries, of, block) if counted else ():
-                mean[n], deviation[n] = found.spread()
+                mean[n], deviation[n] = found.moments()
                 found.sharpen(values[n - block.start], length)
                 _count(found.scores, n, requests)
                 if length:
@@ -101,22 +101,22 @@ class MaxSimSearcher:
         for done in self._map(work, queries.counts):
             self._progress.update(done)
         if of is None and counted:
-            self._spread = queries, mean, deviation
+            self._moments = queries, mean, deviation
         return top
 
-    def spread(self, queries: Ragged, of: Ints | None = None) -> tuple[Floats, Floats]:
+    def moments(self, queries: Ragged, of: Ints | None = None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of every query's scores over its candidates; NaN where it has none."""
-        if self._spread is None or self._spread[0] is not queries or of is not None:
+        if self._moments is None or self._moments[0] is not queries or of is not None:
             mean, deviation = np.empty((2, len(queries)))
 
             def work(block: slice) -> None:
                 for n, found in self._found(queries, of, block):
-                    mean[n], deviation[n] = found.spread()
+                    mean[n], deviation[n] = found.moments()
 
             for _ in self._map(work, queries.counts):
                 pass
             return mean, deviation
-        return self._spread[1], self._spread[2]
+        return self._moments[1], self._moments[2]
 
     def tied(self, queries: Ragged, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
         """Yield groups of queries, with every candidate that scores a given value for its query.
@@ -149,7 +149,7 @@ class MaxSimSearcher:
         return ordered_map(work, blocks, self._executor, chunk=1, in_flight=self._in_flight)
 
     def _answer(self, query: Embeddings, number: int, requests: list[ScoreRequest]) -> Scores:
-        """Set the scores of a query's requested pairs, and return those that are counted, ascending."""
+        """Set the scores of a query's requested pairs, and return the scores of the counted ones, ascending."""
         values = [np.empty(0, dtype=np.float32)]
         for request in requests:
             at, _ = segments(request.query, np.array([number]))
@@ -187,8 +187,8 @@ class _Found:
         row: Row of each candidate of the pool.
         query: The vectors of the query.
         positions: Its candidates, ascending.
-        scores: Their scores, within an error.
-        error: The error; 0 where the scores are exact.
+        scores: Their scores, off by at most ``error``.
+        error: 0 if the scores are exact.
     """
 
     def __init__(
@@ -198,13 +198,13 @@ class _Found:
         self.positions, self.scores, self._error = positions, scores, np.float32(error)
 
     def sharpen(self, values: Scores, length: int) -> None:
-        """Make all scores exact that are within the error of a value, or of the last of the best.
+        """Make all scores exact that are within the error of a value, or of the lowest of the best scores.
 
-        All others then are on their true side of every value, and below the best.
+        All other scores are then on the right side of every value and of the best.
 
         Args:
             values: Exact scores, ascending.
-            length: Number of the best.
+            length: Number of best candidates wanted.
         """
         if not self._error or not len(self.scores):
             return
@@ -217,15 +217,15 @@ class _Found:
         self.scores[some] = maxsim_scores(self._query, self._candidates, self._row[self.positions[some]])
 
     def best(self, length: int) -> tuple[Ints, Scores]:
-        """Return positions and scores of the best, as many as there are, by falling score, the tied by position."""
+        """Return positions and scores of the best, at most ``length``, by falling score, ties by position."""
         some = np.arange(len(self.scores))
         if len(some) > length:
             last = len(some) - length
             some = np.flatnonzero(self.scores >= np.partition(self.scores, last)[last])
         return key_parts(np.sort(order_keys(self.scores[some], self.positions[some]))[:length])
 
-    def spread(self) -> tuple[float, float]:
-        """Return mean and standard deviation of the scores, rounded to float32; NaN where there is none."""
+    def moments(self) -> tuple[float, float]:
+        """Return mean and standard deviation of the scores, rounded to float32; NaN if there are none."""
         if not len(self.scores):
             return np.nan, np.nan
         mean, deviation = self.scores.mean(dtype=np.float64), self.scores.std(dtype=np.float64)
@@ -233,7 +233,7 @@ class _Found:
 
 
 def _count(scores: Scores, number: int, requests: list[ScoreRequest]) -> None:
-    """Set how many of a query's candidates score higher than its counted pairs, and how many the same."""
+    """Set the numbers of a query's candidates that score higher than its counted pairs, and the same."""
     ascending = np.sort(scores)
     for request in (request for request in requests if request.counted):
         at, _ = segments(request.query, np.array([number]))

@@ -56,10 +56,10 @@ class PairList:
         return PairList(np.repeat(np.arange(len(queries)), counts), self.candidate[at])
 
     def find(self, query: Ints, candidate: Ints, num_candidates: int) -> Ints:
-        """Return the index of some pairs in this list, which is :meth:`ordered`; -1 for those that are not in it.
+        """Return the index of some pairs in this list, -1 for those not in it. The list must be :meth:`ordered`.
 
         Args:
-            query: Query of each pair asked for.
+            query: Query of each pair to look up.
             candidate: Position of its candidate, the same shape.
             num_candidates: Size of the pool.
 
@@ -75,14 +75,14 @@ class PairList:
 
 
 class ScoredPairs:
-    """Pairs by query and falling score; those of equal score keep their order.
+    """Pairs sorted by query and falling score; pairs of equal score keep their order.
 
     Args:
         query: Query of each pair, shape ``(num_pairs,)``.
         scores: Score of each pair, the same shape.
 
     Attributes:
-        order: Index of each pair, in the new order.
+        order: Index of each pair in the arguments, in the sorted order.
     """
 
     def __init__(self, query: Ints, scores: Scores) -> None:
@@ -91,10 +91,10 @@ class ScoredPairs:
         self._keys = keys[self.order]
 
     def counts(self, query: Ints, scores: Scores) -> tuple[Ints, Ints]:
-        """Return how many pairs of a query score higher than a value, and how many the same.
+        """Return the numbers of a query's pairs that score higher than a value, and the same.
 
         Args:
-            query: A query for each value.
+            query: The query of each value.
             scores: The values, the same shape.
 
         >>> ScoredPairs(np.array([0, 0, 0, 1]), np.float32([1, 2, 1, 3])).counts(np.array([0, 1]), np.float32([1, 4]))
@@ -111,12 +111,12 @@ def _score_keys(query: Ints, scores: Scores) -> Keys:
 
 
 def query_blocks(counts: Ints, pairs: int, queries: int | None = None) -> Iterator[slice]:
-    """Yield consecutive blocks of queries that have at most so many pairs; a query that has more is alone.
+    """Yield consecutive blocks of queries with a limited number of pairs; a query with more is a block of its own.
 
     Args:
         counts: Number of pairs of each query, shape ``(num_queries,)``.
-        pairs: Pairs of a block at most.
-        queries: Queries of a block at most; None sets no limit.
+        pairs: Most pairs in a block.
+        queries: Most queries in a block; None sets no limit.
 
     >>> list(query_blocks(np.array([1, 2, 9, 1, 1]), 3))
     [slice(0, 2, None), slice(2, 3, None), slice(3, 5, None)]

@@ -1,4 +1,4 @@
-"""What a search is asked: the scores of named (query, candidate) pairs, and their place in the whole pool."""
+"""Requests to a search: pairs of a query and a candidate whose scores and ranks are wanted."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mrbench.arrays import Ints, Scores, ranges, run_starts
 
 
 class ScoreRequest:
-    """Pairs of a query and a candidate to score, and the answers, arrays of shape ``(num_pairs,)``.
+    """Pairs of a query and a candidate to score, with the answers; all are arrays of shape ``(num_pairs,)``.
 
     Args:
         query: Index of the query of each pair, ascending.
         candidate: Position of its candidate in the pool.
-        counted: Whether to count how many candidates of the pool score higher, and how many the same.
+        counted: Whether to count the candidates of the pool that score higher, and those that score the same.
 
     Attributes:
         query: As given.
@@ -37,7 +37,7 @@ class ScoreRequest:
         return {name: getattr(self, name) for name in names}
 
     def for_queries(self, queries: Ints) -> ScoreRequest:
-        """Return a new request, not counted: entry n of ``queries`` becomes query n, with the same candidates."""
+        """Return a request, not counted, for other queries: its query n has the candidates of query ``queries[n]``."""
         at, counts = segments(self.query, queries)
         return ScoreRequest(np.repeat(np.arange(len(queries)), counts), self.candidate[at])
 
@@ -58,7 +58,7 @@ class BlockOfRequest:
 
 
 def segments(sorted_queries: Ints, wanted: Ints) -> tuple[Ints, Ints]:
-    """Return the rows of some queries, one query after another, and the number of rows of each.
+    """Return the rows of the wanted queries, one query after another, and the number of rows of each.
 
     >>> segments(np.array([0, 0, 2]), np.array([2, 0]))
     (array([2, 0, 1]), array([1, 2]))

@@ -1,7 +1,7 @@
-"""Inner products of pairs, summed in float64, range by range of the candidates.
+"""Inner products of many pairs, summed in float64, for one range of candidates after another.
 
-Pairs of one query are spread over the whole pool, and reading a vector from anywhere in memory takes longer than
-multiplying it. Here all pairs with the candidates of a range follow one another, while the range is in the cache.
+The pairs of one query are scattered over the pool, and reading a vector from a random place in memory takes longer than
+multiplying it. Here all pairs with the candidates of a range are computed while that range is in the cache.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import numpy as np
 from mrbench.arrays import Embeddings, Floats, Ints, ranges, row_ends
 
 RANGE = 1024  # candidates that are converted to float64 together
-_LEAST = 4096  # pairs
-_DENSE = 8  # a product that is not looked at costs so many times less than one that is sampled
+_LEAST = 4096  # fewest pairs for which it is faster
+_DENSE = 8  # a sampled product costs eight times as much as one in a full matrix product
 _lock = threading.Lock()
 
 
 def worth(pairs: int, candidates: int) -> bool:
-    """Say whether :func:`sampled_sums` is faster than a query after the other, and torch is loaded.
+    """Return whether torch is loaded and :func:`sampled_sums` is faster than one query after another.
 
-    It converts all candidates, which fewer pairs are not worth.
+    It converts all candidates to float64, so it needs many pairs.
     """
     return pairs >= max(_LEAST, candidates) and "torch" in sys.modules and _works()
 
@@ -35,16 +35,16 @@ def worth(pairs: int, candidates: int) -> bool:
 def sampled_sums(
     queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints
 ) -> Iterator[tuple[Ints, Ints, Floats]]:
-    """Yield which pairs, the query of each, and their inner products, summed in float64 in any order.
+    """Yield, range by range, the indices of pairs, their queries, and their inner products, summed in any order.
 
     Args:
         queries: Shape ``(num_queries, dimension)``.
         candidates: Shape ``(num_candidates, dimension)``.
-        rows: Which candidates, those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``, ascending.
+        rows: Rows of the candidates; those of query ``n`` from ``ends[n]`` to ``ends[n + 1]``, ascending.
         ends: Shape ``(num_queries + 1,)``.
     """
     starts = np.arange(0, len(candidates), RANGE)
-    # Where in its own each query's pairs with every range begin; where the last range's end stands last.
+    # Among its own pairs, where each query's pairs with every range begin; the last entry is the end.
     cuts = np.stack([left + np.searchsorted(rows[left:right], starts) for left, right in pairwise(ends)])
     cuts = np.concatenate([cuts, ends[1:, None]], axis=1)
     sampler = Sampler(queries, min(RANGE, len(candidates)))
@@ -57,11 +57,11 @@ def sampled_sums(
 
 
 class Sampler:
-    """Inner products of some queries with some candidates of one range after another.
+    """Computes inner products of queries with chosen candidates of one range after another.
 
     Args:
         queries: Shape ``(num_queries, dimension)``.
-        width: The most candidates of a range.
+        width: Most candidates in a range.
     """
 
     def __init__(self, queries: Embeddings, width: int) -> None:
@@ -73,8 +73,8 @@ class Sampler:
 
         Args:
             part: The candidates of the range, shape ``(num_candidates, dimension)``.
-            query: Which query each pair is of, ascending.
-            column: Which candidate of the range.
+            query: Query of each pair, ascending.
+            column: Index of its candidate in the range.
         """
         import torch
 
@@ -103,7 +103,7 @@ def _products(torch: Any, queries: Any, candidates: Any, first: Ints, column: In
 
 @cache
 def _works() -> bool:
-    """Whether this torch multiplies so here; it warns once that the format is new."""
+    """Return whether this version of torch can multiply sparse matrices in this way."""
     import torch
 
     with _lock, warnings.catch_warnings():

@@ -16,7 +16,7 @@ from mrbench.search.distinct import Vectors
 from mrbench.search.requests import BlockOfRequest, ScoreRequest, distinct_values, split_rows
 from mrbench.workers import ordered_map
 
-_TIED = 1 << 22  # candidates that queries whose ties are gathered at a time may have: they may be the whole pool
+_TIED = 1 << 22  # candidates that may be tied, over all queries whose ties are collected at a time
 
 
 Ties = Iterator[tuple[Ints, Ints, Ints]]
@@ -27,27 +27,27 @@ Q = TypeVar("Q", contravariant=True)
 
 
 class PoolSearcher(Protocol[Q]):
-    """What searches queries among candidates: all of the pool, all but some, or a list for each query.
+    """Searches queries in the whole pool, in the pool without excluded candidates, or in a list for each query.
 
-    ``Q`` is what queries are: an array with a vector each, or :class:`mrbench.arrays.Ragged` with several.
+    ``Q`` is the type of queries: an array with one vector each, or :class:`mrbench.arrays.Ragged` with several.
 
-    In every method row ``n`` of ``queries`` is searched among the candidates of query ``of[n]``: a variant or a part of
-    a query shares the list or the exclusions of that query. None stands for ``n`` itself.
+    In every method, row ``n`` of ``queries`` is searched among the candidates of query ``of[n]``: a variant or a part
+    of a query has the list or the exclusions of that query. None stands for ``n`` itself.
     """
 
     def sizes(self, num_queries: int) -> Ints:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
 
-    def spread(self, queries: Q, of: Ints | None = None) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores over its candidates; NaN where it has none."""
+    def moments(self, queries: Q, of: Ints | None = None) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each query's scores over its candidates; NaN where it has none."""
 
     def search(
         self, queries: Q, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
     ) -> tuple[Ints, Scores]:
         """Fill in the answers of requests; return positions and scores of the best, ``(num_queries, length)``.
 
-        They are ordered by falling score, the tied by position. Where a query has fewer candidates than ``length``, its
-        row ends with position -1 and score minus infinity.
+        They are ordered by falling score, ties by position. The row of a query with fewer candidates than ``length``
+        ends with position -1 and score minus infinity.
         """
 
     def tied(self, queries: Q, some: Ints, values: Scores, of: Ints | None = None) -> Ties:
@@ -55,14 +55,14 @@ class PoolSearcher(Protocol[Q]):
 
 
 class Searcher:
-    """Searches queries over one pool, in threads or on a device.
+    """Searches queries in the whole pool, in threads or on a device.
 
     Args:
         vectors: The candidates.
         executor: Threads that search.
         threads: Number of threads.
-        block: Queries in one matrix product; None chooses.
-        progress: Progress bar that is told how many queries are done.
+        block: Queries in one matrix product; None lets the pool choose.
+        progress: Progress bar, updated with the number of finished queries.
         device: ``cpu``, or a device of torch.
 
     Attributes:
@@ -85,14 +85,14 @@ class Searcher:
         """Return the number of candidates that each query is searched among, shape ``(num_queries,)``."""
         return np.full(num_queries, self.pool.size, dtype=np.int64)
 
-    def spread(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores over the pool."""
-        return self.pool.use(lambda: self.pool.now.spread(queries))
+    def moments(self, queries: Embeddings, of: Ints | None = None) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each query's scores over the pool."""
+        return self.pool.use(lambda: self.pool.now.moments(queries))
 
     def search(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int = 0, of: Ints | None = None
     ) -> tuple[Ints, Scores]:
-        """Fill in the answers of requests, and find the best candidates.
+        """Fill in the answers of requests, and return the best candidates.
 
         Args:
             queries: Shape ``(num_queries, dimension)``.
@@ -101,7 +101,7 @@ class Searcher:
             of: Not used: every query is searched in the whole pool.
 
         Returns:
-            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score; ties by
+            Positions and scores of the best candidates, shape ``(num_queries, length)``, by falling score, ties by
             position.
         """
         return self.pool.use(lambda: self._search_blocks(queries, requests, length, self.pool.workers))
@@ -110,7 +110,7 @@ class Searcher:
         self, queries: Embeddings, requests: list[ScoreRequest], length: int, workers: Executor | int
     ) -> tuple[Ints, Scores]:
         top = np.empty((len(queries), length), dtype=np.int64), np.empty((len(queries), length), dtype=np.float32)
-        # Queries with about as many counted pairs share a block, since a block counts as often as its largest needs.
+        # Queries with similar numbers of counted pairs share a block: the largest number decides the passes of a block.
         counted = sum(
             (np.bincount(r.query, minlength=len(queries)) for r in requests if r.counted), np.zeros(len(queries))
         )
@@ -150,7 +150,7 @@ class Searcher:
     def _search_block(
         self, queries: Embeddings, requests: list[ScoreRequest], top: tuple[Ints, Scores], block: Ints
     ) -> int:
-        """Score the requested pairs of a block of queries; then go once over the pool to count and find the best."""
+        """Score the requested pairs of a block of queries; then count and find the best in one pass over the pool."""
         mine, vectors = queries[block], self.pool.vectors
         parts = [BlockOfRequest(request, block) for request in requests]
         query = np.concatenate([np.empty(0, dtype=np.int64), *(part.query for part in parts)])

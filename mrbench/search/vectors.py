@@ -1,4 +1,4 @@
-"""Vectors that can be scored: numbers of the right shape, finite, not zero; and of length 1."""
+"""Checks embeddings (shape, finite, not zero) and divides them by their lengths."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from mrbench.errors import InputError, ModelError
 from mrbench.workers import cores
 
 ROWS = 1024  # vectors that are checked and divided at a time
-_SPANS = 64  # parts that threads look at
+_SPANS = 64  # parts that are given to threads
 
 
 def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embeddings:
-    """Return a batch of embeddings as float32, so that nothing is added up in a lower number format.
+    """Return a batch of embeddings as float32, whatever number format the model returned.
 
     Args:
-        raw: What a model returned: an array of numbers, or a torch tensor on any device.
-        dimension: The length that an embedding should have.
-        names: What to call each vector in an error.
+        raw: The model's output: an array of numbers, or a torch tensor on any device.
+        dimension: The model's dimension.
+        names: Name of each item for error messages.
         where: The model's name.
 
     Returns:
         float32, shape ``(len(names), dimension)``.
 
     Raises:
-        ModelError: Another shape, or a vector that has NaN, infinity or the length 0.
+        ModelError: The shape is wrong, or a vector has NaN, infinity or length 0.
     """
     try:
-        if hasattr(raw, "detach"):  # a torch tensor; numpy knows neither its devices nor bfloat16
+        if hasattr(raw, "detach"):  # a torch tensor; numpy can read neither GPU memory nor bfloat16
             raw = raw.detach().cpu().float().numpy()
         if np.iscomplexobj(raw):
             raise TypeError("complex numbers")
@@ -41,7 +41,7 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
             raise TypeError("a masked array")
         with np.errstate(over="ignore"):
             vectors: Embeddings = np.asarray(raw).astype(np.float32)
-    except (TypeError, ValueError, NotImplementedError) as error:  # the last is torch's, of tensors without data
+    except (TypeError, ValueError, NotImplementedError) as error:  # torch raises the last for tensors without data
         raise ModelError("the embeddings are not an array of numbers", where=where, got=str(error)) from error
     if vectors.shape != (len(names), dimension):
         raise ModelError(
@@ -58,10 +58,10 @@ def check_units(**named: Rows) -> None:
     """Raise unless all are float32 unit vectors of one dimension.
 
     Args:
-        named: By what to call them in an error, each of shape ``(number, dimension)`` or with several vectors an item.
+        named: Arrays by their name for error messages, shape ``(number, dimension)``, or with several vectors an item.
 
     Raises:
-        InputError: Another type or number format, another number of axes, or two dimensions that differ.
+        InputError: The type, number format or number of axes is wrong, or two dimensions differ.
         ModelError: A vector is not of length 1.
 
     >>> check_units(query=np.float32([[0, 1]]), candidate=np.float32([[1, 0], [0.6, 0.8]]))
@@ -90,8 +90,8 @@ def _item_of(row: int, rows: Rows) -> int:
 
 
 def map_rows(work: Callable[[Embeddings], Any], vectors: Embeddings) -> list[Any]:
-    """Return what is worked out from each :data:`ROWS` vectors, in order; by threads, since all of memory is read."""
-    span = -(-len(vectors) // (ROWS * _SPANS)) * ROWS  # few spans, since each takes memory of its own
+    """Return the results of ``work`` on each :data:`ROWS` vectors, in order. Threads share the work."""
+    span = -(-len(vectors) // (ROWS * _SPANS)) * ROWS  # few spans, since each takes memory
 
     def several(start: int) -> list[Any]:
         stop = min(start + span, len(vectors))
@@ -110,10 +110,10 @@ def _first_wrong(vectors: Embeddings) -> int | None:
 
 
 def checked_ragged(raw: Any, dimension: int, names: Sequence[str], where: str) -> Ragged:
-    """Return a batch of embeddings with several vectors each as float32; otherwise as :func:`checked`.
+    """Return a batch of embeddings with several vectors an item as float32; arguments as for :func:`checked`.
 
     Raises:
-        ModelError: Another number of items, an item without a vector, or as :func:`checked`.
+        ModelError: The number of items is wrong, an item has no vector, or as for :func:`checked`.
     """
     if not isinstance(raw, Ragged) or len(raw) != len(names):
         got = f"{len(raw)} items" if isinstance(raw, Ragged) else type(raw).__name__
@@ -126,7 +126,7 @@ def checked_ragged(raw: Any, dimension: int, names: Sequence[str], where: str) -
 
 
 class _VectorNames(Sequence[str]):
-    """The name of the item of each vector: looked up where it is asked for, since vectors are many."""
+    """The item's name for each vector, looked up on demand, since there are many vectors."""
 
     def __init__(self, rows: Ragged, names: Sequence[str]) -> None:
         self._rows, self._names = rows, names
@@ -139,25 +139,25 @@ class _VectorNames(Sequence[str]):
 
 
 def unit_rows(rows: Any, names: Sequence[str], where: str) -> Any:
-    """Divide each vector by its length, as :func:`unit_vectors` does, of one or several an item."""
+    """Return vectors divided by their lengths, as :func:`unit_vectors` does, for one or several an item."""
     if isinstance(rows, Ragged):
         return Ragged(unit_vectors(rows.flat, _VectorNames(rows, names), where), rows.ends)
     return unit_vectors(rows, names, where)
 
 
 def unit_vectors(vectors: Embeddings, names: Sequence[str], where: str) -> Embeddings:
-    """Divide each vector by its length, which is summed in float64, and write it in its place.
+    """Divide each vector by its length, in place. The length is summed in float64.
 
     Args:
         vectors: float32, shape ``(len(names), dimension)``.
-        names: What to call each vector in an error.
+        names: Name of each vector for error messages.
         where: The model's name.
 
     Returns:
         The same array.
 
     Raises:
-        ModelError: A vector has the length 0, as the sum of two parts may.
+        ModelError: A vector has length 0, as the sum of two vectors may have.
 
     >>> unit_vectors(np.float32([[3, 4]]), ["query a"], "example")
     array([[0.6, 0.8]], dtype=float32)

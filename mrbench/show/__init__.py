@@ -1,4 +1,4 @@
-"""Looking at one query: what it asks for, its positive, its ladder; as data, as text and as a picture."""
+"""Shows one query with its grains, its positive and its ladder, as data, as text and as a picture."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["describe", "show"]
 
 
 def show(benchmark: Benchmark, query_id: str, output: Path) -> dict[str, Any]:
-    """Describe a query and write a picture of it with its positive and its ladder.
+    """Return a description of a query, and write a picture of it with its positive and its ladder.
 
     Args:
-        benchmark: Where to look; every task and split is searched.
+        benchmark: The benchmark; the query may be in any task and split.
         query_id: The query.
         output: PNG to write.
 
     Returns:
-        What the picture shows, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade), ``judged``
-        (by falling relevance, where there is no ladder) and ``variants``.
+        The contents of the picture, ready for JSON: ``query``, ``positive``, ``ladder`` (by falling grade), ``judged``
+        (by falling relevance, if there is no ladder) and ``variants``.
 
     Raises:
         InputError: No query has this id.

@@ -1,4 +1,4 @@
-"""A query in words, for a terminal."""
+"""Describes a query in text for a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mrbench.words import one_line
 
 
 def describe(shown: dict[str, Any]) -> str:
-    """Return what :func:`mrbench.show.show` found as lines of text.
+    """Return the description of :func:`mrbench.show.show` as lines of text.
 
     Args:
         shown: The description that ``show`` returned.
@@ -37,7 +37,7 @@ def describe(shown: dict[str, Any]) -> str:
 
 
 def caption(grade: int | None, of: int | None, violates: list[str], relevance: int) -> str:
-    """Say how good a candidate is.
+    """Return a candidate's grade or relevance, and its violated grain types, in a few words.
 
     >>> caption(3, 4, ["skin tone"], 0), caption(2, 2, [], 1)
     ('3/4 not: skin tone', '2/2 relevant')
@@ -51,7 +51,7 @@ def caption(grade: int | None, of: int | None, violates: list[str], relevance: i
 
 
 def _plain(value: Any) -> Any:
-    """Return a description whose texts are lines that cannot steer a terminal."""
+    """Return a description whose texts are single lines without control characters."""
     if isinstance(value, dict):
         return {one_line(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list):

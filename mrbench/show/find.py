@@ -1,4 +1,4 @@
-"""Finds a query in a benchmark, with everything that belongs to it."""
+"""Finds a query in a benchmark, with its ladder, judgements and variants."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mrbench.records import Candidate, Grain, Judgement, Ladder, Query, Task, Va
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A query with what belongs to it.
+    """A query with its ladder, judgements and variants.
 
     Attributes:
         task: Its task.
-        split: The split that it is in.
-        positive_id: The candidate that the ladder was made from, else the first relevant one; empty where none is.
-        steps: The members of the ladder with their judgements: the positive, then by falling grade. Where there is no
-            ladder, the judged candidates by falling relevance, 24 at most.
-        variants: The query in other forms: without a grain, with another value of it, in other words.
-        ladder: Whether the steps are those of a ladder.
+        split: Its split.
+        positive_id: The candidate that the ladder was made from, else the first relevant one; empty if there is none.
+        steps: The members of the ladder with their judgements: the positive, then by falling grade. Without a ladder,
+            at most 24 judged candidates by falling relevance.
+        variants: Its variants: without a grain, with another value of it, or in other words.
+        ladder: Whether ``steps`` is a ladder.
         judged: Number of candidates that are judged for the query.
     """
 
@@ -42,7 +42,7 @@ def find(benchmark: Benchmark, query_id: str) -> Shown:
 
     Raises:
         InputError: No query has this id.
-        BenchmarkError: It has no ladder and no judged candidate, or names an unknown candidate.
+        BenchmarkError: It has neither a ladder nor a judged candidate, or names an unknown candidate.
     """
     for split in benchmark.splits:
         for task in benchmark.task_names:
@@ -112,7 +112,7 @@ def _all_of(records: Records[Any], query_id: str) -> list[Any]:
 
 
 def as_json(shown: Shown) -> dict[str, Any]:
-    """Return what belongs to a query, ready for JSON; without a ladder, ``judged`` has what is judged."""
+    """Return a query with its ladder (or judged candidates) and variants, ready for JSON."""
     query = shown.query
     steps = [_step_json(shown, candidate, judgement) for candidate, judgement in shown.steps]
     return {

@@ -1,4 +1,4 @@
-"""The picture of a query: what it asks for on the left, its ladder on the right."""
+"""Draws the picture of a query: the query on the left, its ladder on the right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mrbench.show.find import Shown
 # Lengths in pixels. The picture is meant to be shown at half its size.
 CELL, GAP, MARGIN, QUERY, COLUMNS, TALLEST = 224, 28, 40, 460, 6, 8000
 PAPER, INK, GREY, LINE, GREEN, RED = "#ffffff", "#1f2430", "#6b7280", "#d8dce3", "#16a34a", "#c2410c"
-# Pale, apart in hue and in brightness; the label always stands beside the colour.
+# Pale colours that differ in hue and brightness; a label always accompanies the colour.
 TINTS = ("#fde68a", "#bfdbfe", "#bbf7d0", "#fbcfe8", "#ddd6fe", "#fed7aa", "#a5f3fc", "#e5e7eb")
 Tints = Mapping[str, str]
 _VARIANTS = {
@@ -55,7 +55,7 @@ def tints_of(types: Iterable[str]) -> dict[str, str]:
 
 
 class Sheet:
-    """A sheet to write on. Every method returns the y below what it wrote.
+    """A sheet to draw on. Every method that draws downwards returns the y below its drawing.
 
     Args:
         width: In pixels.
@@ -79,7 +79,7 @@ class Sheet:
         colour: str = INK,
         marked: Iterable[Grain] = (),
     ) -> int:
-        """Write wrapped text, the spans of grains on their tints."""
+        """Draw wrapped text, with the spans of grains on their tints."""
         font, (x, y), step = _font(size, face), at, round(size * 1.5)
         said, text = text, _drawable(text)
         for start, end in _wrapped(text, font, width):
@@ -97,7 +97,7 @@ class Sheet:
         return y
 
     def pills(self, at: tuple[int, int], labels: Iterable[str], width: int, *, indent: int = 0, size: int = 16) -> int:
-        """Write grain types on their tints, as many on a line as fit."""
+        """Draw grain types on their tints, as many on a line as fit."""
         font, (left, y), x = _font(size), at, at[0] + indent
         for label in labels:
             length = round(_length(label, font)) + 14
@@ -109,7 +109,7 @@ class Sheet:
         return y + size + 14
 
     def picture(self, at: tuple[int, int], image: AnyImage, side: int, frame: str, thick: int, where: str) -> int:
-        """Lay a picture into a framed square."""
+        """Draw a picture into a framed square."""
         picture = decode(image, where=where)
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         if max(picture.size) < side:
@@ -122,7 +122,7 @@ class Sheet:
         return y + side
 
     def png(self, height: int) -> bytes:
-        """Return the sheet down to a height as PNG bytes."""
+        """Return the sheet, cut to a height, as PNG bytes."""
         buffer = io.BytesIO()
         self.image.crop((0, 0, self.image.width, min(height, self.image.height))).save(buffer, "PNG", optimize=True)
         return buffer.getvalue()
@@ -134,7 +134,7 @@ class Sheet:
 
 
 def _drawable(text: str) -> str:
-    """Return a text with spaces for all white space, and without controls and halves of characters."""
+    """Return a text with plain spaces, without control characters and lone surrogates."""
     spaced = (" " if character.isspace() else character for character in text)
     return "".join(character for character in spaced if unicodedata.category(character) not in ("Cc", "Cs"))
 
@@ -144,7 +144,7 @@ def _length(text: str, font: ImageFont.FreeTypeFont) -> float:
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[tuple[int, int]]:
-    """First and one past the last character of every line."""
+    """Return the start and end of every line as indices into the text."""
     lines: list[tuple[int, int]] = []
     start = end = position = 0
     for word in text.split(" "):
@@ -229,16 +229,16 @@ def draw_candidate(
     *,
     label: str | None = None,
 ) -> int:
-    """Draw a candidate with what it is worth, and return the y below.
+    """Draw a candidate with its judgement, and return the y below.
 
     Args:
-        sheet: Where to.
+        sheet: The sheet.
         corner: Left and top.
         candidate: The candidate.
-        judgement: What it is worth.
+        judgement: Its judgement.
         positive: Whether it is a right answer.
         total: Number of grains of the query.
-        label: What to write in place of a judgement without a grade.
+        label: Text in place of a judgement without a grade.
     """
     frame, thick = (GREEN, 5) if positive else (LINE, 2)
     if candidate.image is not None:

@@ -1,7 +1,7 @@
-"""Intervals, tests and ranks for scores whose queries share art. Sees numbers only.
+"""Intervals, tests and ranks for scores of queries that are not independent. Sees numbers only.
 
-Queries that show the same thing are a *cluster*: they are drawn together in a bootstrap, and change sign together in a
-test. Without that, intervals are too narrow.
+Queries about the same thing form a *cluster*. A bootstrap draws them together, and a randomisation test changes their
+signs together. Otherwise intervals would be too narrow.
 """
 
 from mrbench.statistics.bootstrap import bootstrap, bootstrap_interval, bootstrap_means, cluster_codes

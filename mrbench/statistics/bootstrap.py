@@ -17,7 +17,7 @@ _KEPT = 1 << 25  # numbers of a draw that are kept for the next one, 64 MiB
 
 
 def cluster_codes(names: Sequence[str]) -> Array:
-    """Number the clusters in the order of their names: one integer per query.
+    """Return the number of each query's cluster, in the order of the clusters' names.
 
     >>> cluster_codes(["dog", "cat", "dog"])
     array([1, 0, 1])
@@ -35,17 +35,17 @@ def bootstrap(
 ) -> Array:
     """Return the values of a function over resamples of the clusters.
 
-    Every resample draws as many clusters as there are, with replacement, and sums the columns over what was drawn.
+    Every resample draws as many clusters as there are, with replacement, and sums the columns over the drawn queries.
 
     Args:
         columns: One row per query, shape ``(num_queries, num_columns)``; a column of ones counts queries.
         clusters: Cluster of each query, 0 to ``num_clusters - 1``.
         function: From sums of shape ``(resamples, num_columns)`` to values of shape ``(resamples, ...)``.
-        resamples: How many.
+        resamples: Number of resamples.
         seed: Seed of the draw.
 
     Raises:
-        ResultError: No query, or columns and clusters of different length.
+        ResultError: There is no query, or columns and clusters differ in length.
 
     >>> ones_and_hits = np.array([[1, 1], [1, 0], [1, 1], [1, 0]])
     >>> share = bootstrap(ones_and_hits, np.arange(4), lambda s: s[:, 1] / s[:, 0], resamples=2000)
@@ -89,7 +89,7 @@ def bootstrap_means(values: Array, weights: Array, clusters: Array, *, resamples
 
 
 def _draws(number: int, resamples: int, seed: int) -> Iterator[Array]:
-    """Yield how often each cluster is drawn, some resamples at a time, shape ``(resamples, number)``."""
+    """Yield the number of times that each cluster is drawn, for some resamples at a time, ``(resamples, number)``."""
     rng = np.random.default_rng(seed)
     for start in range(0, resamples, _BLOCK):
         yield rng.multinomial(number, np.full(number, 1 / number), size=min(_BLOCK, resamples - start))
@@ -104,8 +104,8 @@ def _kept_draws(number: int, resamples: int, seed: int) -> list[Array]:
 def bootstrap_interval(values: Array, number_of_clusters: int, *, level: float = 0.95) -> tuple[float, float]:
     """Return the expanded percentile interval of bootstrap values.
 
-    Plain percentiles are too narrow with few clusters, by ``sqrt((n - 1) / n)`` and the normal in place of Student's t;
-    the percentiles taken are moved outwards by as much.
+    With few clusters plain percentiles are too narrow: by the factor ``sqrt((n - 1) / n)``, and because they follow the
+    normal distribution instead of Student's t. So percentiles farther out are taken.
 
     Source: Hesterberg, What teachers should know about the bootstrap, arXiv 1411.5279, section 4.
 
@@ -115,7 +115,7 @@ def bootstrap_interval(values: Array, number_of_clusters: int, *, level: float =
         level: 0 to 1.
 
     Raises:
-        ResultError: One cluster only, or no finite value.
+        ResultError: There is only one cluster, or no finite value.
     """
     values = values[np.isfinite(values)]
     if number_of_clusters < 2 or not len(values):

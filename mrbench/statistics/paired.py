@@ -1,4 +1,4 @@
-"""Whether two models differ on the same queries: a randomisation test over clusters, and Holm's correction."""
+"""Tests whether models differ on the same queries: a randomisation test over clusters, and Holm's correction."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BLOCK = 1000
 def paired_p_values(
     scores: Array, clusters: Array, *, resamples: int = 10_000, seed: int = 0
 ) -> dict[tuple[int, int], float]:
-    """Return the two-sided p-value of every pair of models that their mean scores are equal.
+    """Return for every pair of models the two-sided p-value of the hypothesis that their mean scores are equal.
 
-    Where both models are equally good, the difference of a cluster is as likely to have the other sign. All clusters
-    change sign at random, together for all pairs: ``p = (1 + number of resamples with a difference at least as large) /
+    If both models are equally good, the difference of each cluster could as well have the other sign. So signs are
+    drawn at random, the same for all pairs: ``p = (1 + number of resamples with a difference at least as large) /
     (1 + resamples)``.
 
     Source: the paired randomisation test, Smucker, Allan & Carterette, CIKM 2007, over clusters.
@@ -27,7 +27,7 @@ def paired_p_values(
     Args:
         scores: Shape ``(num_models, num_queries)``, the same queries for all.
         clusters: Cluster of each query, 0 to ``num_clusters - 1``.
-        resamples: How many.
+        resamples: Number of resamples.
         seed: Seed of the signs.
 
     Returns:
@@ -45,7 +45,7 @@ def paired_p_values(
     sums = np.stack([np.bincount(clusters, weights=row, minlength=number) for row in scores], axis=1)
     one, other = np.array(pairs).T
     total = sums.sum(axis=0)
-    observed = np.abs(total[one] - total[other]) - 1e-9  # what is equal but for rounding counts as large
+    observed = np.abs(total[one] - total[other]) - 1e-9  # equal up to rounding counts as large
     rng = np.random.default_rng(seed)
     larger = np.zeros(len(pairs))
     for start in range(0, resamples, _BLOCK):
@@ -56,7 +56,7 @@ def paired_p_values(
 
 
 def holm(p_values: dict[tuple[int, int], float]) -> dict[tuple[int, int], float]:
-    """Return p-values corrected for their number: below 0.05 keeps the chance of any false difference below 5 %.
+    """Return p-values corrected for their number: with a limit of 0.05, any false difference has a chance below 5 %.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 1979.
 

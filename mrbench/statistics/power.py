@@ -1,4 +1,4 @@
-"""Which difference between two models a benchmark of this size can show."""
+"""The smallest difference between two models that a benchmark of some size can show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 def smallest_difference(
     queries: int, *, deviation: float, design: float = 1.0, power: float = 0.8, level: float = 0.05
 ) -> float:
-    """Return the smallest difference of two means that a paired test finds with the given power.
+    """Return the smallest difference of two means that a paired test detects with the given power.
 
     ``(z(1 - level / 2) + z(power)) * deviation * sqrt(design / queries)``, the normal approximation.
 
@@ -24,8 +24,8 @@ def smallest_difference(
         deviation: Standard deviation of the difference on one query, above 0. For hits it is about the square root of
             the share of queries that one model gets right and the other does not.
         design: Design effect of the clusters, see :func:`design_effect`.
-        power: Chance of finding it, 0 to 1.
-        level: Chance of finding what is not there, 0 to 1.
+        power: Probability of detecting it, 0 to 1.
+        level: Probability of a false detection, 0 to 1.
 
     Raises:
         InputError: No query, or a deviation that is not above 0.
@@ -39,9 +39,9 @@ def smallest_difference(
 
 
 def design_effect(values: Array, clusters: Array) -> float:
-    """Return the variance of the mean with clusters over that of as many independent queries.
+    """Return the variance of the mean with clusters, divided by that of as many independent queries.
 
-    1 where every query is a cluster of its own, and where nothing varies; above 1 where a cluster's queries are alike.
+    It is 1 if every query is a cluster of its own, or if nothing varies; above 1 if the queries of a cluster are alike.
 
     Source: Kish, Survey Sampling, 1965; the variance between clusters is that of a ratio of sums.
 

@@ -1,4 +1,4 @@
-"""How sure a rank is, and which models cannot be told apart."""
+"""Intervals of ranks, and groups of models that cannot be told apart."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ def rank_intervals(values: Array, *, level: float = 0.95) -> list[tuple[int, int
     """Return the interval of each model's rank over resamples of the same queries.
 
     Args:
-        values: Scores, higher is better, shape ``(resamples, num_models)``. Models of one score share the best rank.
+        values: Scores, higher is better, shape ``(resamples, num_models)``. Equal models share the best rank.
         level: 0 to 1.
 
     >>> rank_intervals(np.array([[0.9, 0.1, 0.5]] * 10))
     [(1, 1), (3, 3), (2, 2)]
     """
-    values = np.round(values, 12)  # a tie is a tie, however the sums were rounded
+    values = np.round(values, 12)  # equal scores must stay equal despite rounding of sums
     ranks = 1 + (values[:, None, :] > values[:, :, None]).sum(axis=2)
     low, high = np.quantile(ranks, [(1 - level) / 2, (1 + level) / 2], axis=0, method="closest_observation")
     return [(int(a), int(b)) for a, b in zip(low, high, strict=True)]
 
 
 def tie_groups(scores: Array, p_values: dict[tuple[int, int], float], *, level: float = 0.05) -> list[str]:
-    """Return letters for each model: two share one exactly when they cannot be told apart.
+    """Return letters for each model. Two models share a letter exactly when they cannot be told apart.
 
-    A letter stands for a largest set of models of which no two differ; letters go by the best model of their set.
+    Each letter stands for a maximal set of models of which no two differ. Letters are ordered by the best model of
+    their set.
 
     Source: Piepho, An algorithm for a letter-based representation of all-pairwise comparisons, Journal of
     Computational and Graphical Statistics 2004 (insert and absorb).
@@ -36,7 +37,7 @@ def tie_groups(scores: Array, p_values: dict[tuple[int, int], float], *, level: 
     Args:
         scores: One per model, higher is better, shape ``(num_models,)``.
         p_values: For every pair of models ``(smaller index, larger index)``, corrected for their number.
-        level: Two models differ where the p-value is below.
+        level: Two models differ if their p-value is below this level.
 
     >>> tie_groups(np.array([0.9, 0.8, 0.1]), {(0, 1): 0.3, (0, 2): 0.001, (1, 2): 0.01})
     ['a', 'a', 'b']

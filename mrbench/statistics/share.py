@@ -13,13 +13,13 @@ Array = np.ndarray[Any, Any]
 
 
 def share_interval(values: Array, clusters: Array, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson interval of a mean of values from 0 to 1, with as many queries as the clusters are worth.
+    """Return the Wilson interval of a mean of values from 0 to 1, with the effective number of queries.
 
     The number of queries in Wilson's formula is ``mean (1 - mean) / variance of the mean``, the variance estimated
-    between clusters, and not below that of independent queries; where all values are equal it is the number of
-    clusters. So the interval has a width at 0 and at 1 too, where a bootstrap has none. Student's t takes the place of
-    the normal. Coverage with 250 queries, alone or in 50 clusters, is 94 to 97 % for shares from 0.1 to 0.9; at 0.02 it
-    is 96 %, and 97.5 % in clusters. Very skewed values (reciprocal ranks of a model that guesses) in 50 clusters: 91 %.
+    between clusters, and not below that of independent queries. If all values are equal, it is the number of clusters,
+    so the interval has a width at 0 and at 1, where a bootstrap has none. Student's t replaces the normal. With
+    250 queries, alone or in 50 clusters, coverage is 94 to 97 % for shares from 0.1 to 0.9; at 0.02 it is 96 %, and
+    97.5 % in clusters. For very skewed values (reciprocal ranks of a model that guesses) in 50 clusters it is 91 %.
 
     Source: Wilson, JASA 1927; effective number of observations as in Korn & Graubard, Survey Methodology 1998.
 

@@ -1,8 +1,8 @@
 """The checker: verifies every grade, ladder, split and digest of a benchmark with code of its own.
 
-Nothing here is shared with the builders. Of a suite with complete judgements rows come straight from Parquet, and what
-they should be is worked out anew from the definitions in ``docs/reference/format.md``. Of data with partial judgements,
-a folder or a source, everything is checked that follows from the data itself.
+It shares no code with the builders. For a suite with complete judgements, it reads rows straight from Parquet and
+derives the right ones from the definitions in ``docs/reference/format.md``. For data with partial judgements, a folder
+or a source, it checks everything that follows from the data itself.
 """
 
 from mrbench.validate.checker import validate

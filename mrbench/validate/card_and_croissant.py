@@ -47,7 +47,7 @@ def _glob(folder: Path, pattern: str) -> list[str]:
 
 
 def _expected(manifest: Manifest) -> list[tuple[str, str, tuple[str, ...] | None]]:
-    """Name, table and stems of every configuration; without stems it holds them all."""
+    """Return name, table and stems of every configuration; None for the stems means all of them."""
     expected: list[tuple[str, str, tuple[str, ...] | None]] = [("ladders", "top_ranked", None)]
     expected += [(kind, kind, None) for kind in ("corpus", "queries", "qrels", "top_ranked")]
     for task in manifest.tasks:

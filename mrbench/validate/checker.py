@@ -1,4 +1,4 @@
-"""All checks of a benchmark folder in their order."""
+"""Runs all checks of a benchmark folder."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mrbench.validate.tables import Table, UnreadableError, check_files
 def validate(folder: Path, *, images: bool = True) -> Report:
     """Verify a benchmark: files, digests, every grade, ladder, split, picture and de-grained query.
 
-    The pool is read as a stream: memory grows by a few bytes a candidate, and by what is judged. Rules that need sound
-    files are left out when a file is missing, unreadable or of other columns; the report then says so by its problems.
+    The pool is read as a stream: memory grows by a few bytes a candidate, and with the judgements. If a file is
+    missing, unreadable or has other columns, the report has that problem, and rules that need sound files are skipped.
 
     Args:
         folder: The benchmark.
         images: Whether to decode every picture and compare its pixels with its digest.
 
     Returns:
-        What was checked and what is wrong.
+        The report: what was checked, and the problems.
 
     Raises:
-        BenchmarkError: No folder, or no manifest of the documented form.
+        BenchmarkError: There is no folder, or no manifest of the documented form.
         FormatVersionError: Written by a newer version of MRBench.
     """
     manifest, report = read_manifest(Path(folder)), Report()
@@ -64,7 +64,7 @@ def _check_records(manifest: Manifest, tables: list[Table], report: Report) -> N
 
 
 def _check_contamination(tables: list[Table], seen: dict[str, SplitCheck], report: Report) -> None:
-    """Look for texts and pictures of the test split among those of the others."""
+    """Check that no text or picture of the test split occurs in another split."""
     if "test" not in seen:
         return
     for what, column in (("texts", "text"), ("pictures", "image_sha256")):
@@ -86,7 +86,7 @@ def _name_shared(tables: list[Table], column: str, split: str, shared: set[Any],
 
 
 def _check_facts(manifest: Manifest, tables: list[Table], report: Report) -> None:
-    """Compare the manifest's lists of tasks and grain types with the queries."""
+    """Check the manifest's lists of tasks and grain types against the queries."""
     queries = [table for table in tables if table.kind == "queries"]
     tasks = {table.stem for table in queries}
     types: set[str] = set()

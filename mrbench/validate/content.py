@@ -1,4 +1,4 @@
-"""Rows of single tables: digests, counts, ids, null values, pictures."""
+"""Checks of single tables: digests, counts, ids, null values, pictures."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _KEYS = {
 
 
 def one_json(value: Any) -> bytes:
-    """The compact JSON with sorted keys that digests are over."""
+    """Return the compact JSON with sorted keys, over which digests are computed."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
 
 
 def short_hash(*parts: str) -> int:
-    """64 bits that stand for a text: few enough to keep a million, enough that two of a million never agree."""
+    """Return a 64-bit hash of texts: a million fit into memory, and practically never collide."""
     return int.from_bytes(hashlib.blake2b("\x00".join(parts).encode("utf-8"), digest_size=8).digest(), "big")
 
 
 def check_tables(manifest: Manifest, tables: list[Table], report: Report) -> bool:
-    """Recompute digests and counts, look for null values and repeated keys; say whether rows are sound."""
+    """Recompute digests and counts, look for null values and repeated keys; return whether the rows are sound."""
     sound = True
     digests, counts = dict(manifest.tables), {table.name: 0 for table in tables}
     for table in tables:
@@ -101,7 +101,7 @@ def _has_null(row: dict[str, Any]) -> bool:
 def check_counts(
     manifest: Manifest, counts: dict[str, int], report: Report, table_kinds: tuple[str, ...] = KINDS
 ) -> None:
-    """Compare the numbers of rows with those of the manifest."""
+    """Check the numbers of rows against the manifest."""
     stated = {
         f"{kind}/{stem}-{split}": number
         for split, kinds in manifest.counts.items()
@@ -113,7 +113,7 @@ def check_counts(
 
 
 def check_pictures(tables: list[Table], size: int | None, report: Report) -> None:
-    """Decode every picture; compare form, size and pixels."""
+    """Decode every picture and check its form, size and pixels."""
     for table in tables:
         if "image" in table.columns():
             key = _KEYS[table.kind][0]

@@ -1,4 +1,4 @@
-"""Images of data with partial judgements: are they there, do they decode, are two of them the same file?"""
+"""Checks the images of data with partial judgements: that they exist and decode, and which are copies."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Found = tuple[str, str, int, str]
 
 
 class ImageCheck:
-    """Looks at the images of the tables of a split, each file once.
+    """Checks the images of the tables of a split; each file is read once.
 
     Args:
         report: Takes problems and counts.
-        decode: Decode them; else only look whether their files are there.
+        decode: Whether to decode them; otherwise only check that their files exist.
         workers: Processes that decode.
-        place: Says which file and line name an image, where that is known.
+        place: Returns the file and line that name an image, if known.
     """
 
     def __init__(self, report: Report, *, decode: bool, workers: int, place: Callable[[str], str | None]) -> None:
@@ -37,11 +37,11 @@ class ImageCheck:
         self._facts: dict[str, int] = {}
 
     def begin(self, records: Records[Any], where: str) -> None:
-        """Look at all images of a table."""
+        """Check all images of a table."""
         look = _decoded if self._decode else _stat
         sizes: list[int] = []
         faults = files = 0
-        # With one process the records pass one by one; others get parts that fit into memory.
+        # With one process, records are handled one by one; several processes get chunks that fit into memory.
         found = ordered_map(look, _images(records), self._workers if self._decode else 1, chunk=16, in_flight=8)
         hidden = True if len(records) < 1000 else None
         for record_id, name, size, wrong in tqdm(found, f"{where}: images", unit="image", leave=False, disable=hidden):
@@ -60,7 +60,7 @@ class ImageCheck:
         self._facts = {"images": files, "faulty_images": faults, "equal_images": _equal(records, sizes)}
 
     def close(self, where: str) -> dict[str, int]:
-        """Return what was found in the last table, and note equal images."""
+        """Return the facts of the last table, and note images that are copies."""
         facts, self._facts = self._facts, {}
         if facts.get("equal_images") and where.startswith("corpus"):
             self._report.note(f"{where}: images that an earlier candidate has too", facts["equal_images"])
@@ -68,13 +68,13 @@ class ImageCheck:
 
 
 def _images(records: Records[Any]) -> Iterator[tuple[str, AnyImage | None, str]]:
-    """Yield record id, image and, where its path may not be followed, the reason."""
+    """Yield record id, image and, if its path may not be followed, the reason."""
     columns = ["id", "image", "image_sha256", "more_images", "more_images_sha256"]
     for chunk in records.tables(columns) if len(records) else ():
         for batch in chunk.to_batches(256):
             for row in batch.to_pylist():
                 cells, digests = row.get("more_images") or [], row.get("more_images_sha256") or []
-                more = list(zip(cells, [*digests, *[""] * len(cells)], strict=False))  # folders of before have none
+                more = list(zip(cells, [*digests, *[""] * len(cells)], strict=False))  # earlier versions wrote none
                 for cell, digest in ((row["image"], row["image_sha256"] or ""), *more):
                     try:
                         yield row["id"], records.images.image(cell["bytes"], cell["path"], digest), ""
@@ -110,7 +110,7 @@ def _decoded(item: tuple[str, AnyImage | None, str]) -> Found:
 
 
 def _equal(records: Records[Any], sizes: list[int]) -> int:
-    """Return how many images have the bytes of an earlier one; only files of equal size are read for it."""
+    """Return the number of images with the bytes of an earlier one; only files of equal size are read."""
     values, counts = np.unique(np.array(sizes, np.int64), return_counts=True)
     shared = set(values[counts > 1].tolist()) - {0}
     if not shared:

@@ -1,4 +1,4 @@
-"""One split: every grade, every relevant candidate of the pool, every ladder, every variant of a query."""
+"""Checks one split: every grade, every relevant candidate of the pool, every ladder, and every variant of a query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mrbench.validate.tables import CANDIDATE_MODALITY, QUERY_MODALITY, Table
 
 @dataclass
 class _Asked:
-    """What is kept of a query."""
+    """The facts of a query that later checks need."""
 
     task: str
     grains: Combination
@@ -39,7 +39,7 @@ class _Asked:
 
 
 class KeepIndex:
-    """Finds the queries whose grains a candidate keeps by looking up, not by going through the queries.
+    """Looks up the queries whose grains a candidate keeps, without comparing it with every query.
 
     >>> index = KeepIndex()
     >>> index.add("q", (("count", "two"),))
@@ -58,7 +58,7 @@ class KeepIndex:
         self._below.clear()
 
     def kept_by(self, grains: Combination) -> Iterator[str]:
-        """Yield the queries of which the candidate keeps all grains."""
+        """Yield the queries all of whose grains the candidate keeps."""
         types = frozenset(kind for kind, _ in grains)
         if types not in self._below:
             self._below[types] = [asked for asked in self._queries if asked <= types]
@@ -68,11 +68,11 @@ class KeepIndex:
 
 
 class SplitCheck:
-    """Checks the tables of one split, with what is judged in memory and the pool as a stream.
+    """Checks the tables of one split. Judged candidates are held in memory; the pool is read as a stream.
 
     Attributes:
         texts: 64-bit hashes of the texts of all text-only records, for comparison with other splits.
-        pictures: The same of all pictures.
+        pictures: 64-bit hashes of all pictures, for the same purpose.
     """
 
     def __init__(self, split: str, tables: list[Table], rule: SplitRule, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""The checks of a folder with partial judgements: files, digests and counts, then all that the records say."""
+"""Checks a folder with partial judgements: files, digests and counts, then the records."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class OpenTable(Table):
         return self._task.judgements == "partial"
 
     def columns(self) -> dict[str, pa.DataType]:
-        """The columns that the format asks for, in order."""
+        """The columns that the format requires, in order."""
         if self.kind in ("lists", "exclusions"):
             return dict(_LISTED)
         columns = super().columns()
@@ -73,12 +73,12 @@ def validate_open(
     Args:
         folder: The benchmark.
         manifest: Its manifest.
-        images: Whether to decode all images; else only their files are looked for.
+        images: Whether to decode all images; otherwise only check that their files exist.
         workers: Processes that decode.
-        image_root: Folder below which referenced images lie; None takes the manifest's.
+        image_root: Folder of referenced images; None takes the manifest's.
 
     Returns:
-        What is wrong, and what :func:`mrbench.validate.open_world.check_contents` found.
+        The report, and the facts of :func:`mrbench.validate.open_world.check_contents`.
     """
     report = Report()
     for name, check in (("README.md", check_card), ("croissant.json", check_croissant)):
@@ -134,7 +134,7 @@ def _check_digests(manifest: Manifest, tables: list[Table], report: Report) -> N
 
 
 def _content(row: dict[str, Any]) -> dict[str, Any]:
-    """Return what the digest of a row is over: an image counts by its pixels, else by its path."""
+    """Return the content that the digest of a row covers: an image counts by its pixels' digest, else by its path."""
     further = ("more_images", "more_images_sha256")
     content = {name: value for name, value in row.items() if name not in ("image", *further)}
     if "image_sha256" in row and not row["image_sha256"]:
@@ -149,7 +149,7 @@ def _content(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_row(table: Table, row: dict[str, Any], report: Report) -> None:
-    """Check what one row says of grains and grades."""
+    """Check the grains and the grade of one row."""
     if table.kind == "qrels":
         grade, asked = row["grade"], row.get("asked")
         if grade is not None and (grade < 0 or (asked is not None and grade > asked)):

@@ -1,4 +1,4 @@
-"""All that can be checked of data with partial judgements: ids, judgements, lists, texts and images."""
+"""Checks the records of data with partial judgements: ids, judgements, lists, texts and images."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Facts = dict[str, Any]
 
 
 def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False, workers: int = 1) -> Facts:
-    """Read a benchmark with partial judgements completely, and report what is wrong.
+    """Read a benchmark with partial judgements completely, and report its problems.
 
-    A candidate, a query and a judgement each cost a few bytes; no table is in memory whole.
+    Each candidate, query and judgement takes a few bytes of memory; no table is in memory whole.
 
     Args:
         benchmark: A folder or a source.
         report: Takes problems, notes and counts.
-        decode: Decode all images; else only look whether their files are there.
+        decode: Whether to decode all images; otherwise only check that their files exist.
         workers: Processes that decode.
 
     Returns:
@@ -66,19 +66,19 @@ def check_measures(tasks: Iterable[Task], report: Report) -> None:
 
 
 def hashes_of(column: Any) -> Hashes:
-    """Return 64 bits for each text of an Arrow column: few enough to keep a million, and no two of a million agree."""
+    """Return a 64-bit hash of each text of an Arrow column. A million fit into memory and practically never collide."""
     cells = np.asarray(column.to_numpy(), dtype=object)
     return pd.util.hash_array(cells, categorize=False) if len(cells) else np.zeros(0, np.uint64)
 
 
 def pair_hashes(left: Hashes, right: Hashes) -> Hashes:
-    """Return 64 bits for each pair."""
+    """Return a 64-bit hash of each pair."""
     with np.errstate(over="ignore"):
         return (left * np.uint64(0x9E3779B97F4A7C15)) ^ (right + np.uint64(0x7F4A7C15) + (left >> np.uint64(7)))
 
 
 def _is_in(values: Hashes, known: Hashes) -> Any:
-    """Return which values are among others that are sorted: for few of many, where ``numpy.isin`` would sort again."""
+    """Return which values are among sorted known ones; ``numpy.isin`` would sort them again."""
     at = np.searchsorted(known, values)
     found = at < len(known)
     found[found] = known[at[found]] == values[found]
@@ -95,7 +95,7 @@ def _repeated(values: Hashes) -> Hashes:
 
 
 class _Corpus:
-    """Reads a corpus of a split: ids as hashes, and counts."""
+    """Reads a corpus of a split into hashes of ids and counts."""
 
     def __init__(self, benchmark: Benchmark, name: str, split: str, images: ImageCheck, report: Report) -> None:
         self.modality = benchmark.corpora[name]
@@ -117,7 +117,7 @@ class _Corpus:
 def _read(
     records: Records[Any], modality: str, where: str, images: ImageCheck, report: Report
 ) -> tuple[Hashes, Hashes, int]:
-    """Return the hashes of ids and of texts, and the number of empty texts; images are handed on, ids are checked."""
+    """Return the hashes of ids and of texts, and the number of empty texts. Ids and images are checked."""
     ids: list[Hashes] = []
     texts: list[Hashes] = []
     empty = 0
@@ -228,7 +228,7 @@ class _TaskCheck:
         clusters: Counter[str] = Counter()
         self._grains = False
         for table in records.tables(["cluster", "grains"]) if len(records) else ():
-            # Suites with complete judgements have no such column.
+            # Suites with complete judgements have no cluster column.
             named = table["cluster"].to_pylist() if "cluster" in table.column_names else [""] * table.num_rows
             clusters.update(named)
             self._grains = self._grains or any(table["grains"].to_pylist())
@@ -236,7 +236,7 @@ class _TaskCheck:
         self._two_each = bool(clusters) and set(clusters.values()) == {2}
 
     def _named(self, records: Records[Any], wanted: Hashes, column: str) -> Iterator[str]:
-        """Yield the texts of a column whose hash is among some, each once."""
+        """Yield the texts of a column whose hash is among the wanted, each once."""
         left = set(wanted.tolist())
         for table in records.tables([column]) if left and len(records) else ():
             for value, text in zip(hashes_of(table[column]), table[column].to_pylist(), strict=True):
@@ -373,7 +373,7 @@ def _hash(*texts: str) -> Hashes:
 
 
 def _note_groups(tasks: dict[str, Facts]) -> None:
-    """Add the scores of groups where two tasks have two queries for each cluster, two texts and two images."""
+    """Add group scores to the supported measures if two tasks have two texts and two images for each cluster."""
     groups = [facts for facts in tasks.values() if facts["pairs_of_a_cluster"] and facts["pool"] == "lists"]
     if {facts["category"] for facts in groups} == {"t2i", "i2t"}:
         for facts in groups:
@@ -382,7 +382,7 @@ def _note_groups(tasks: dict[str, Facts]) -> None:
 
 
 def summary(benchmark: Benchmark, facts: Facts) -> list[str]:
-    """Return what was found as lines of text."""
+    """Return the facts as lines of text."""
     lines = [f"{benchmark.name}: {benchmark.manifest.title}; digest {benchmark.digest}"]
     for split, part in facts.items():
         lines.append(split)

@@ -1,4 +1,4 @@
-"""Single records: grains, spans, the split rule, and what they show."""
+"""Checks single records: grains, spans, content, and the split rule."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _pairs: dict[tuple[str, str], tuple[str, str]] = {}
 
 
 def combination(grains: list[dict[str, Any]]) -> Combination:
-    """The sorted (type, value) pairs of a record; equal pairs are one object, for the sake of memory."""
+    """Return the sorted (type, value) pairs of a record. Equal pairs are one object, which saves memory."""
     return tuple(_pairs.setdefault(pair, pair) for pair in sorted((g["type"], g["value"]) for g in grains))
 
 
 def check_grains(where: str, grains: list[dict[str, Any]], text: str | None, report: Report) -> None:
-    """Check that there is one grain of a type, and that spans lie in the text and apart from each other."""
+    """Check that each grain type occurs once, and that spans lie in the text and do not overlap."""
     types = [grain["type"] for grain in grains]
     report.expect(len(set(types)) == len(types) > 0, "grain types of a record", where, types, "some, each once")
     end = 0
@@ -39,7 +39,7 @@ def check_grains(where: str, grains: list[dict[str, Any]], text: str | None, rep
 
 
 def check_query(where: str, row: dict[str, Any], report: Report) -> None:
-    """Check one query: its content, its grains, and where each grain comes from."""
+    """Check one query: its content, its grains, and that text or picture states each grain."""
     text, grains = row.get("text"), row["grains"]
     check_grains(where, grains, text, report)
     report.expect(bool(row["instruction"].strip()), "instruction", where, repr(row["instruction"]), "a sentence")
@@ -65,7 +65,7 @@ def check_query(where: str, row: dict[str, Any], report: Report) -> None:
 
 
 class SplitRule:
-    """The compositional hold-out, recomputed: the hash of a combination decides its split."""
+    """Recomputes the compositional hold-out: the hash of a grain combination decides its split."""
 
     def __init__(self, manifest: Manifest, report: Report) -> None:
         self._report = report
@@ -94,6 +94,6 @@ class SplitRule:
                 return
 
     def close(self) -> None:
-        """Compare the sums with the manifest."""
+        """Check the sums against the manifest."""
         found = {split: {"records": n, "sum": f"{self._sums[split]:064x}"} for split, n in self._records.items()}
         self._report.expect(found == self._stated, "sums of the splits", "manifest", self._stated, found)

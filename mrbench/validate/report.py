@@ -1,4 +1,4 @@
-"""What the checker looked at and what it found."""
+"""The report of a check: what was checked, and the problems."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Problem:
     Attributes:
         rule: The rule, in a few words that stay the same.
         where: File or table, and record.
-        got: What is there.
-        accepted: What would have been right.
+        got: The value found.
+        accepted: What would be right.
     """
 
     rule: str
@@ -34,10 +34,10 @@ class Report:
     """The outcome of a check.
 
     Attributes:
-        checked: How many things of each kind were looked at.
-        notes: Counts of what is allowed but worth knowing.
-        problems: What is wrong; at most 100 of each rule.
-        omitted: By rule, how many problems beyond those 100.
+        checked: Number of checked things, by kind.
+        notes: Counts of things that are allowed but worth knowing.
+        problems: The problems; at most 100 of each rule.
+        omitted: Number of further problems, by rule.
     """
 
     checked: dict[str, int] = field(default_factory=Counter)
@@ -52,11 +52,11 @@ class Report:
         return {problem.rule for problem in self.problems}
 
     def by_rule(self) -> dict[str, int]:
-        """Return the number of problems of each rule, those that were omitted too."""
+        """Return the number of problems of each rule, including omitted ones."""
         return dict(self._by_rule)
 
     def count(self, what: str, number: int = 1) -> None:
-        """Count something that was looked at."""
+        """Count something that was checked."""
         self.checked[what] = self.checked.get(what, 0) + number
 
     def note(self, what: str, number: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Which measures a task supports, and what the others lack, by what each measure declares to need."""
+"""The measures that a task supports, and what the others lack, from the needs that each measure declares."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _ABSENT: dict[Need, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """Measures that a task supports, and for the others what is absent, by name."""
+    """The names of the measures that a task supports, and for each other measure what the task lacks."""
 
     supported: tuple[str, ...]
     lacking: Mapping[str, str]
 
 
 def support(holds: Collection[Need]) -> Support:
-    """Return which measures can be computed from what a task holds.
+    """Return the measures that can be computed from a task's data.
 
     >>> found = support(["judgements"])
     >>> found.supported[0], found.lacking["pair_accuracy"]

@@ -1,4 +1,4 @@
-"""Files and columns: what is in the folder, read with pyarrow alone."""
+"""Checks the files and columns of a folder, with pyarrow alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mrbench.validate.report import Report
 
 ROWS_AT_ONCE = 256
 LATER = ("more_images_sha256",)
-"""Columns that folders of before lack."""
+"""Columns that folders of earlier versions lack."""
 QUERY_MODALITY = {"t2i": "text", "i2t": "image", "i2i": "image", "it2i": "image,text"}
 CANDIDATE_MODALITY = {"t2i": "image", "i2t": "text", "i2i": "image", "it2i": "image"}
 KINDS = ("corpus", "queries", "qrels", "top_ranked", "variants")
@@ -32,7 +32,7 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 class UnreadableError(Exception):
-    """A file that looked like Parquet cannot be read to its end: its name and the reason."""
+    """A file that looked like Parquet cannot be read to its end; has its name and the reason."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Table:
         return self.stem if self.kind == "corpus" else QUERY_MODALITY[self.stem]
 
     def columns(self) -> dict[str, pa.DataType]:
-        """The columns that the format asks for, in order."""
+        """The columns that the format requires, in order."""
         text, number = pa.string(), pa.int32()
         content: dict[str, pa.DataType] = {}
         if "text" in self.modality:
@@ -99,7 +99,7 @@ class Table:
 
 
 def known_table(kind: str, stem: str) -> bool:
-    """Whether a suite that MRBench draws has such a table."""
+    """Return whether built suites have such a table."""
     return kind in KINDS and stem in (("image", "text") if kind == "corpus" else QUERY_MODALITY)
 
 
@@ -113,16 +113,16 @@ def check_files(
     make: Callable[[str, str, str], Table] = Table,
     any_form: bool = False,
 ) -> list[Table]:
-    """Compare the files with the manifest and return the tables; none where they cannot be read.
+    """Check the files against the manifest and return the tables; an empty list if they cannot be read.
 
     Args:
         folder: The benchmark.
         manifest: Its manifest.
         report: Takes problems and counts.
-        pattern: What file names look like: kind, stem, split and shard.
-        known: Whether there is a table of a kind and stem.
-        make: Makes a table of kind, stem and split.
-        any_form: Accept columns in any order, whole numbers of any width, and large texts and bytes.
+        pattern: Regular expression of file names, with kind, stem, split and shard.
+        known: Returns whether there is a table of this kind and stem.
+        make: Makes a table from kind, stem and split.
+        any_form: Whether to accept columns in any order, integers of any width, and large strings and binaries.
     """
     tables: dict[tuple[str, str, str], Table] = {}
     readable = True
@@ -144,7 +144,7 @@ def check_files(
 def _check_file(
     folder: Path, name: str, entry: FileEntry, columns: dict[str, pa.DataType], any_form: bool, report: Report
 ) -> bool:
-    """Check one file; say whether it can be read on."""
+    """Check one file; return whether its rows can be read."""
     path = folder / name
     if not path.is_file():
         report.problem("missing file", name, absent_content(path) or "")
@@ -175,7 +175,7 @@ def _check_file(
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return a type as the format names it: whole numbers as int32, parts of structures sorted by name."""
+    """Return a type in the format's terms: integers as int32, fields of structures sorted by name."""
     if pa.types.is_integer(kind):
         return pa.int32()
     if pa.types.is_large_string(kind):
@@ -192,7 +192,7 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def _name_columns(
     name: str, found: Mapping[str, pa.DataType], columns: Mapping[str, pa.DataType], report: Report
 ) -> None:
-    """Report the columns of a file that are not those of the format; their order where nothing else differs."""
+    """Report the columns of a file that differ from the format's, or their order if only that differs."""
     differ = [c for c in dict.fromkeys([*columns, *found]) if found.get(c) != columns.get(c)]
     if not differ:
         report.problem("columns", name, f"in the order {', '.join(found)}", ", ".join(columns))

@@ -33,7 +33,7 @@ def test_every_part_is_a_command_of_the_folder(engine) -> None:
 def test_another_figure_changes_the_table(engine) -> None:
     figures = engine.Figures()
     before = engine.table(figures)
-    figures.parts["measures"]["figures"][0]["value"] *= 2
+    figures.parts["harness, small"]["figures"][0]["value"] *= 2
     assert engine.table(figures) != before
 
 

@@ -101,7 +101,7 @@ def test_atomic_write_keeps_the_old_file(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o644
     with pytest.raises(ValueError, match="JSON"):
         write_json_atomic(path, float("inf"))
-    with pytest.raises(OutputError, match="not a plain file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         write_atomic(path.parent, b"over a folder")
     with pytest.raises(OutputError, match="cannot write"):
         write_atomic(path / "below a file", b"")

@@ -128,7 +128,7 @@ def test_a_script_without_a_guard_whose_own_function_is_needed_ends_with_advice(
     path = tmp_path / "script.py"
     path.write_text("def own(number):\n    return -number\n" + SCRIPT.format(function="own"))
     done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False, timeout=60)
-    assert "error: the script has to do its work below: if __name__ == '__main__':" in done.stderr
+    assert "error: put the script's work below: if __name__ == '__main__':" in done.stderr
     assert done.stdout in ("", "1275\n")  # the second where the pool was found broken before any work was sent
 
 

@@ -28,7 +28,7 @@ TITLE = "MRBench emoji: people art by two artists"
 
 @dataclass(frozen=True)
 class EmojiConfig:
-    """How large the suite is, and how it is split.
+    """The options of the suite: sizes and splits.
 
     Attributes:
         size: Side of every picture, in pixels, 32 to 1024.
@@ -36,13 +36,13 @@ class EmojiConfig:
         validation_queries: The same for validation.
         test_queries: The same for test.
         splits: Splits to write.
-        train: Share of the grain combinations that falls to train.
-        validation: The same for validation.
-        test: The same for test. The three sum to 1.
+        train: Share of the grain combinations that belong to train.
+        validation: The share of validation.
+        test: The share of test. The three sum to 1.
         random_negatives: Random candidates in a ladder, 0 to 50.
         pool: Test candidates per modality, ladders included; None takes all.
         distractors: Whether the pool also holds animals, food and things.
-        max_positives: Pictures that may be relevant for a text.
+        max_positives: Most pictures that may be relevant to a text.
 
     Raises:
         InputError: A value is out of range; all of them are named at once.

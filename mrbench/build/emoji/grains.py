@@ -1,4 +1,4 @@
-"""From emojis to grains: what each picture shows, read off its code points."""
+"""The grains of emojis, read from their code points."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def key_of(values: Mapping[str, str]) -> Key:
 
 @dataclass(frozen=True)
 class Item:
-    """An emoji and what it shows.
+    """An emoji and its grains.
 
     Attributes:
         emoji: The code points.
         key: Its grain combination.
-        kind: What sort of subject a sentence about it has.
+        kind: The kind of subject of sentences about it.
     """
 
     emoji: str
@@ -53,7 +53,7 @@ class Item:
 
 
 def parse(emoji: str) -> Item | None:
-    """Return what an emoji of people or hands shows; None when that cannot be said.
+    """Return the item of an emoji of people or hands; None if a sentence cannot state what it shows.
 
     A neutral person has no gender, the default yellow no skin tone. Of two people, ``skin tone`` is the left one's
     and ``second skin tone`` the right one's; both artists keep this order.
@@ -132,14 +132,14 @@ def _person(base: str) -> tuple[Role | None, dict[str, str]] | None:
 
 @cache
 def people() -> tuple[Item, ...]:
-    """All people and hands that both artists drew and whose grains can be said, one item a combination."""
+    """Return one item for each combination of people and hands that both artists drew and sentences can state."""
     items = [item for emoji in _emojis() if (item := parse(emoji)) is not None]
     return tuple(sorted({item.key: item for item in items}.values(), key=lambda item: item.key))
 
 
 @cache
 def _emojis() -> dict[str, str]:
-    """The English name of every emoji that both artists drew, without presentation selectors."""
+    """Return the English name of every emoji that both artists drew, without presentation selectors."""
     try:
         from emoji import EMOJI_DATA, STATUS
     except ModuleNotFoundError as error:
@@ -158,7 +158,7 @@ def _emojis() -> dict[str, str]:
 
 @cache
 def objects() -> tuple[Item, ...]:
-    """Animals, plants, food and things that both artists drew: one grain each, for the pool."""
+    """Return animals, plants, food and things that both artists drew, with one grain each, for the pool."""
     items = []
     for emoji, name in _emojis().items():
         point = ord(emoji[0])

@@ -1,4 +1,4 @@
-"""Which pictures of one artist cannot be told apart though their grains differ, found by comparing renders."""
+"""Finds pictures of one artist that look alike although their grains differ, by comparing renders."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def lookalikes(artist: str, items: Sequence[Item], workers: Workers = 1) -> froz
     Args:
         artist: Whose drawings to compare.
         items: Items of different grain combinations.
-        workers: What draws, see :func:`mrbench.workers.ordered_map`.
+        workers: Workers that draw, see :func:`mrbench.workers.ordered_map`.
 
     Returns:
-        Positions in ``items``; all members of a group of look-alikes, since none of them can be told.
+        Positions in ``items`` of all members of each group of look-alikes.
     """
     if not items:
         return frozenset()

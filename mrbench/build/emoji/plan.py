@@ -1,4 +1,4 @@
-"""Which queries, ladders and candidates a split of the emoji suite holds."""
+"""Plans a split of the emoji suite: its queries, ladders and candidates."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ INSTRUCTIONS = {
 }
 
 
-_FITTING = 12  # pictures that fit the text of a composed query, at the least
+_FITTING = 12  # fewest pictures that fit the text of a composed query
 
 
 class Planner:
     """Plans one split.
 
     Args:
-        everything: All combinations; neutral art for queries without a grain may come from any split.
+        everything: All combinations; the neutral art of degrained queries may come from any split.
         world: The combinations of this split.
     """
 
@@ -83,7 +83,7 @@ class Planner:
         return self._twice(plan, wanted)
 
     def _twice(self, plan: Callable[[], list[PlannedQuery]], wanted: int) -> list[PlannedQuery]:
-        """Plan to learn which grains are asked for, then again with neighbours drawn accordingly."""
+        """Plan twice and return the second plan, whose neighbours follow how often the first asks for each grain."""
         for pool in (self._pictures, self._sentences):
             pool.asked.clear()
         first = plan()[:wanted]
@@ -152,7 +152,7 @@ class Planner:
     def _depicted(
         self, task: str, item: Item, pool: Pool, candidate: Callable[[Item], PlannedCandidate], rng: random.Random
     ) -> PlannedQuery | None:
-        """A query that is a picture alone. A picture shows all it shows: no candidate may keep that and add more."""
+        """Return a query that is a picture alone, or None. No candidate may keep all its grains and add others."""
         if item.key not in self._world.shown or pool.keeping(item.key) != 1:
             return None
         negatives = pool.ladder(item, rng, self._config.random_negatives)
@@ -176,7 +176,7 @@ class Planner:
     def _drawn_variants(
         self, task: str, item: Item, one_offs: Mapping[str, Item], candidate: Callable[[Item], PlannedCandidate]
     ) -> Iterator[PlannedVariant]:
-        """One flipped grain, the type that was flipped least so far, and the same picture drawn again."""
+        """Yield a query with one grain flipped, of the type flipped least so far, and the same picture drawn again."""
         if self._split == "train":
             return
         clear = [kind for kind, other in one_offs.items() if other.key in self._world.shown]
@@ -191,14 +191,14 @@ class Planner:
         return replace(self._shown(item), again=True)
 
     def _neutral(self, item: Item, kind: str) -> Drawing | None:
-        """The same picture without a gender, or in the default yellow."""
+        """Return the same picture without a gender, or in the default yellow; None if there is none."""
         without = self._everything.described.get(key_of(_without(item, kind)))
         return self._shown(without) if without is not None and kind in ("gender", "skin tone") else None
 
     # (image, text) -> image
 
     def _composed(self) -> list[PlannedQuery]:
-        """Queries in turn for each grain type that the text can change, the rarest first."""
+        """Return composed queries, in turn for each grain type that the text can change, the rarest first."""
         waiting = {kind: self._shuffled(f"it2i {kind}", self._changeable(kind)) for kind in TYPES}
         count: Counter[str] = Counter()
         used: set[Key] = set()
@@ -230,9 +230,9 @@ class Planner:
         ]
 
     def _changes(self, item: Item, kind: str, rng: random.Random) -> tuple[str, ...]:
-        """This type alone, or, in half of the queries, with another one, if there is a reference for both.
+        """Return the types to change: this one, in half of the queries with another if a reference fits both.
 
-        What is said must fit many pictures, or the text alone would tell the answer.
+        The text must fit many pictures; otherwise it would suffice to find the answer.
         """
 
         def fits(*kinds: str) -> bool:
@@ -272,7 +272,7 @@ class Planner:
     def _rewritten(
         self, item: Item, reference: Item, changes: dict[str, str], style: int, one_offs: Mapping[str, Item]
     ) -> Iterator[PlannedVariant]:
-        """Another value of what the text changes, the change in other words, and the picture drawn again."""
+        """Yield variants: another value of the change, the change in other words, and the picture drawn again."""
         picture = self._shown(reference)
         for kind in changes:
             other = one_offs[kind]
@@ -308,9 +308,9 @@ def _without(item: Item, kind: str) -> dict[str, str]:
 
 
 def _balanced(queries: Sequence[PlannedQuery], wanted: int) -> Iterator[PlannedQuery]:
-    """Reorder so that every grain type gets its share of the wanted queries, as far as there are so many.
+    """Yield the queries in an order that gives every grain type its share of the wanted number, if there are enough.
 
-    The rarest type goes first until each has its share; what follows is as it comes, so activities keep their variety.
+    The rarest type goes first until each has its share. The rest keeps its order, so that activities stay varied.
     """
     rest = list(queries)
     types = {query.id: {grain.type for grain in query.grains} for query in queries}
@@ -326,7 +326,7 @@ def _balanced(queries: Sequence[PlannedQuery], wanted: int) -> Iterator[PlannedQ
 
 
 def _one_offs(item: Item, negatives: Sequence[Item]) -> dict[str, Item]:
-    """By grain type the first negative that differs in this grain alone."""
+    """Return for each grain type the first negative that differs in this grain alone."""
     found: dict[str, Item] = {}
     for other in negatives:
         if [kind for kind, _ in other.key] == [kind for kind, _ in item.key]:

@@ -1,7 +1,7 @@
-"""What people and hands do in emojis, by code point, in words that fit after "who is".
+"""The roles of people and hands in emojis, by code point, in words that fit after "who is".
 
-The names of the Unicode standard are the help here, not the source: a name such as "woman running: dark skin tone" is
-no sentence. Left out is what a person cannot tell apart in both artists' hands: pouting (a frown), breast-feeding
+Unicode's names cannot be used as they are: "woman running: dark skin tone" is not a sentence. Roles that people cannot
+tell apart in both artists' drawings are left out: pouting (a frown), breast-feeding
 (feeding a baby), mountain biking (biking), older people (white hair), boys and girls, palms up or down, open hands,
 the back of a hand, an ear without and a leg with a foot, families, and people of whom hardly any skin
 is drawn (in bed, in a bath, in a suit in the air, on a snowboard, on a horse, a ninja).
@@ -19,7 +19,7 @@ GENDERS = {MAN: "man", WOMAN: "woman", "2642": "man", "2640": "woman"}
 PAIR_GENDERS = {(MAN, MAN): "two men", (WOMAN, WOMAN): "two women", (WOMAN, MAN): "woman and man"}
 TONES = {"1f3fb": "light", "1f3fc": "medium-light", "1f3fd": "medium", "1f3fe": "medium-dark", "1f3ff": "dark"}
 HAIR = {"+1f9b0": "red", "+1f9b1": "curly", "+1f9b3": "white", "+1f9b2": "bald", "1f471": "blond", "1f9d4": "beard"}
-# Hair that the artists give to this tone anyway says nothing: curly hair is red too, a beard is blond too.
+# The artists draw these hair colours for other hair too (curly hair is red, a beard is blond), so they are no grain.
 SAME_AS_DEFAULT = {("red", None), ("blond", None), ("blond", "medium-light"), ("red", "medium")}
 
 
@@ -33,7 +33,7 @@ class Role:
 
 
 def with_article(noun: str) -> str:
-    """Put "a" or "an" before a noun.
+    """Return a noun with "a" or "an" before it.
 
     >>> with_article("artist"), with_article("unicorn")
     ('an artist', 'a unicorn')
@@ -235,7 +235,7 @@ OBJECT_BLOCKS: tuple[tuple[int, int], ...] = (
     (0x1F900, 0x1FACF),
     (0x231A, 0x27BF),
 )
-"""Where Unicode keeps animals, plants, food, buildings, vehicles and things, and some signs (see their names)."""
+"""The Unicode blocks of animals, plants, food, buildings, vehicles and things, with some signs among them."""
 
 # Signs, faces, scenes without a name of their own, and nouns that take no "a": not worth a sentence.
 NOT_AN_OBJECT = (

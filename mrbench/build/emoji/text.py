@@ -1,7 +1,7 @@
-"""Sentences about what an emoji shows, written from its grains, never from its name.
+"""Writes sentences about emojis from their grains, never from their names.
 
-Six styles: three for queries and three for candidates, so that no query text stands in a corpus. Every style can leave
-out any grain and stay English, which gives the query without one of its grains.
+There are six styles: three for queries and three for candidates, so that no query text is in a corpus. Every style can
+leave out any grain and still be English, which gives the degrained queries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PAIR = {"woman and man": "a woman and a man"}
 
 
 def query_sentence(values: Mapping[str, str], kind: Kind, style: int) -> Sentence:
-    """Write a query in one of three styles.
+    """Return the sentence of a query in one of three styles.
 
     >>> query_sentence({"role": "running", "gender": "woman", "skin tone": "dark", "direction": "left"}, "person", 0)[0]
     'A woman with dark skin who is running and facing left.'
@@ -32,7 +32,7 @@ def query_sentence(values: Mapping[str, str], kind: Kind, style: int) -> Sentenc
 
 
 def candidate_sentence(values: Mapping[str, str], kind: Kind, style: int) -> Sentence:
-    """Write a candidate in one of three other styles.
+    """Return the sentence of a candidate in one of three other styles.
 
     >>> candidate_sentence({"role": "running", "gender": "woman", "skin tone": "dark"}, "person", 0)[0]
     'This woman has dark skin and is running.'
@@ -41,11 +41,11 @@ def candidate_sentence(values: Mapping[str, str], kind: Kind, style: int) -> Sen
 
 
 def change_sentence(changes: Mapping[str, str], grains: Mapping[str, str], kind: Kind, style: int) -> Sentence:
-    """Write the text of a composed query: only the new values, as changes of the picture beside it.
+    """Return the text of a composed query: only the new values, as changes of its picture.
 
     Args:
         changes: The grains that the text states; none gives "The same picture."
-        grains: All grains that the record asks for; those not in ``changes`` come without a span.
+        grains: All grains that the record asks for; those not in ``changes`` have no span.
 
     >>> change_sentence({"gender": "man", "skin tone": "dark"}, {}, "person", 0)[0]
     'The same, but a man, with dark skin.'
@@ -68,14 +68,14 @@ def _joined(items: list[Words], glue: str) -> Words:
 
 
 def _listed(items: list[Words]) -> Words:
-    """Join as in "a, b and c"."""
+    """Return the items joined as in "a, b and c"."""
     if len(items) < 2:
         return items[0] if items else []
     return [*_joined(items[:-1], ","), "and", *items[-1]]
 
 
 def _led(lead: str, items: list[Words]) -> Words:
-    """The list with a leading word, or nothing when the list is empty."""
+    """Return the joined list after a leading word; empty if the list is empty."""
     return [lead, *_listed(items)] if items else []
 
 

@@ -1,4 +1,4 @@
-"""What there is to ask for and to find: the combinations of a split, and the graded negatives of each."""
+"""The grain combinations of a split, and the graded negatives of each."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mrbench.build.emoji.looks import lookalikes
 from mrbench.build.splits import Shares
 from mrbench.workers import Workers
 
-_UNASKED = 0.05  # weight of a value that no query asks for
+_UNASKED = 0.05  # weight of a value that no query has
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """An emoji to draw: the description that a plan carries in place of a picture.
+    """The description of an emoji's picture that is not drawn yet.
 
     Attributes:
-        again: Draw it a little smaller, and aside from the middle: another picture of the same.
+        again: Whether to draw it a little smaller and off the centre, as another picture of the same.
     """
 
     artist: str
@@ -34,7 +34,7 @@ class Drawing:
 
 
 def draw(drawing: Drawing) -> Image.Image:
-    """Draw an emoji on white with a small margin."""
+    """Return the picture of an emoji on white with a small margin."""
     margin = drawing.size // 14
     if not drawing.again:
         return art.on_white(art.render(drawing.artist, drawing.emoji, drawing.size - 2 * margin), drawing.size, margin)
@@ -43,7 +43,7 @@ def draw(drawing: Drawing) -> Image.Image:
 
 @dataclass(frozen=True)
 class World:
-    """What there is to ask for and to find, in one split or in all.
+    """The grain combinations of one split, or of all.
 
     Attributes:
         described: Every combination that a sentence can state.
@@ -58,7 +58,7 @@ class World:
     things: dict[Key, Item]
 
     def part(self, split: str, shares: Shares) -> World:
-        """The combinations of one split."""
+        """Return the combinations of one split."""
 
         def mine(items: dict[Key, Item]) -> dict[Key, Item]:
             return {key: item for key, item in items.items() if shares.split_of(item.grains) == split}
@@ -67,7 +67,7 @@ class World:
 
 
 def make_world(distractors: bool, workers: Workers = 1) -> World:
-    """Parse all emojis and compare all drawings."""
+    """Return all combinations, after parsing all emojis and comparing all drawings."""
     everyone = people()
     clear = {}
     for artist in art.ARTISTS:
@@ -78,11 +78,11 @@ def make_world(distractors: bool, workers: Workers = 1) -> World:
 
 
 class Pool:
-    """The candidates of one modality, indexed by what they share.
+    """The candidates of one modality, indexed by their grains.
 
     Attributes:
-        asked: How often queries ask for a grain. Neighbours of a positive are drawn by it, so that the value that is
-            asked for cannot be told from its neighbour's by how often either occurs.
+        asked: Number of queries with each grain. Neighbours of a positive are drawn by it, so that the frequency of a
+            value in the pool does not reveal which one a query asks for.
     """
 
     def __init__(self, items: Mapping[Key, Item], things: Mapping[Key, Item]) -> None:
@@ -98,33 +98,33 @@ class Pool:
             self._keeping.update(part for n in range(1, len(item.key) + 1) for part in combinations(item.key, n))
 
     def keeping(self, key: Key) -> int:
-        """How many candidates keep all grains of a combination, itself included."""
+        """Return the number of candidates that keep all grains of a combination, including its own."""
         return self._keeping[key]
 
     def changed(self, item: Item, types: Iterable[str]) -> list[Item]:
-        """Candidates of the same types that differ from an item in exactly these."""
+        """Return the candidates with the item's grain types that differ from it in exactly the given ones."""
         wanted = frozenset(types)
         return [other for other, difference in self._compared(item) if difference == wanted]
 
     def _compared(self, item: Item) -> list[tuple[Item, frozenset[str]]]:
-        """The candidates of the same types, each with the types in which it differs."""
+        """Return the candidates with the item's grain types, each with the types in which it differs."""
         if item.key not in self._differences:
             same = self._by_types[_types(item)]
             self._differences[item.key] = [(other, _difference(item, other)) for other in same]
         return self._differences[item.key]
 
     def ladder(self, item: Item, rng: random.Random, randoms: int, first: Item | None = None) -> list[Item] | None:
-        """Return the graded negatives of an item; None where a grain has no candidate that differs in it alone.
+        """Return the graded negatives of an item; None if some grain has no candidate that differs in it alone.
 
         Args:
-            first: A candidate to prefer on its rung (what a composed query shows before the change).
+            first: A candidate to prefer at its grade: the picture of a composed query.
         """
         near = {kind: self.changed(item, {kind}) for kind in _types(item)}
         if not all(near.values()):
             return None
         chosen = []
         for kind, rung in near.items():
-            # A value of many candidates stands on many rungs, so it is drawn the less from each.
+            # A value of many candidates is in many ladders, so it gets less weight in each.
             values = [(kind, other.values[kind]) for other in rung]
             weights = [(self.asked[value] + _UNASKED) / self._keeping[(value,)] for value in values]
             (drawn,) = rng.choices(rung, weights)
@@ -132,7 +132,7 @@ class Pool:
         rungs = [[o for o, d in self._compared(item) if len(d) == off] for off in range(2, len(item.key) + 1)]
         chosen += [first if first in rung else rng.choice(rung) for rung in rungs if rung]
         taken = {item.key, *(other.key for other in chosen)}
-        # A picture with one grain more or less is no fair random negative: to a person it may show the same.
+        # A picture with one grain more or less is no fair random negative: people may see the same in it.
         grains, least = frozenset(item.key), len(item.key) - 1
         far = [
             other

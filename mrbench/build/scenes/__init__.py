@@ -26,7 +26,7 @@ VERSION = 1
 def build_scenes(
     output: Path, config: ScenesConfig, *, seed: int = 0, workers: int = 2, overwrite: bool = False
 ) -> Manifest:
-    """Build the suite into a folder, whole or not at all.
+    """Build the suite into a folder, whole or not at all, and return its manifest.
 
     Equal arguments give equal bytes, whatever the number of workers.
 

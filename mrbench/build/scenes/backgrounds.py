@@ -1,4 +1,4 @@
-"""Where scenes take place: flat drawings without any object of the vocabularies."""
+"""Backgrounds of scenes: flat drawings without any object of the vocabularies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image, ImageDraw
 
 VARIANTS = 3
 _UNITS = 100  # a drawing is planned on a square of 100 x 100 units
-_DETAIL = 3  # and drawn three times too large, then reduced, which smooths its edges
+_DETAIL = 3  # it is drawn three times too large and then reduced, which smooths edges
 
 
 class _Canvas:
-    """Draws in units, ``y`` downwards."""
+    """A canvas to draw on in units, with ``y`` downwards."""
 
     def __init__(self, size: int, sky: str) -> None:
         self._scale = size * _DETAIL / _UNITS
@@ -216,11 +216,11 @@ _DRAWINGS: dict[str, tuple[str, Callable[[_Canvas, random.Random], None]]] = {
 
 @cache
 def background(name: str | None, variant: int, size: int) -> Image.Image:
-    """Draw a background as an RGBA image of ``size`` x ``size`` pixels. Do not change the image: it is shared.
+    """Return a background as an RGBA image of ``size`` x ``size`` pixels. Do not change the image: it is shared.
 
     Args:
         name: A key of ``vocabulary.BACKGROUNDS``, or None for plain white.
-        variant: 0 to ``VARIANTS - 1``: details that mean nothing.
+        variant: 0 to ``VARIANTS - 1``: decides details that are no grain.
         size: Pixels along an edge.
 
     >>> background(None, 0, 4).getpixel((0, 0))

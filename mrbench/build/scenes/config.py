@@ -1,4 +1,4 @@
-"""What a user may choose of the suite ``scenes``."""
+"""The options of the suite ``scenes``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ScenesConfig:
 
     Attributes:
         size: Pixels along a picture's edge, 64 to 1024.
-        train_queries: Queries per task; so for the other splits.
-        train_pool: Candidates per modality that a split has at least; the ladders of its queries count among them
-            and all go in, even where they are more.
+        train_queries: Queries per task of the split; the other splits have their own numbers.
+        train_pool: Candidates per modality of the split. They include the ladders of its queries; if these are more,
+            the pool is larger.
         pool: Candidates per modality of the test split.
         splits: The splits to build.
         train_share: Share of all grain combinations that belong to the split; the three sum to 1.
@@ -54,7 +54,7 @@ class ScenesConfig:
         for split in self.splits:
             if getattr(shares, split) < 0.02:
                 raise InputError("a split to build has too small a share", where=f"{split}_share", accepted="from 0.02")
-            # A share of what there is stays unused: it would be relevant to too many queries, or show too much.
+            # Some scenes stay unused: they would be relevant to too many queries, or show too much.
             most = int(number_of_scenes() * getattr(shares, split) * 0.6)
             _check(f"{split}_queries", self.queries_of(split), 1, 20_000)
             _check("pool" if split == "test" else f"{split}_pool", self.pool_of(split), 1, most)

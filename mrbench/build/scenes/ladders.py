@@ -1,4 +1,4 @@
-"""Which scenes there are, which belong to a split, and the ladder of scenes around a target."""
+"""All scenes, the scenes of a split, and the ladder of scenes around a target."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from mrbench.build.splits import Shares
 from mrbench.records import Grain
 
 _TRIES = 40
-_TELLING = frozenset({ENTITY, SECOND, BACKGROUND})  # types of many values
-_UNEVEN = 0.5  # how much oftener than its share a value may be asked for
+_TELLING = frozenset({ENTITY, SECOND, BACKGROUND})  # types with many values
+_UNEVEN = 0.5  # a value may occur in targets more often than its share by this factor
 T = TypeVar("T")
 
 
 def grains_of(scene: Scene) -> tuple[Grain, ...]:
-    """The grains of a scene, without spans."""
+    """Return the grains of a scene, without spans."""
     return tuple(Grain(kind, value) for kind, value in scene.items())
 
 
 def number_of_scenes() -> int:
-    """How many scenes the vocabularies make, all splits together."""
+    """Return the number of scenes that the vocabularies make, over all splits."""
     return sum(math.prod(len(VALUES[kind]) for kind in frame) for frame in FRAMES)
 
 
 def combinations(frame: tuple[str, ...], key: str) -> Iterator[Scene]:
-    """Yield every scene of a frame exactly once, in an order that the key decides, without remembering any.
+    """Yield every scene of a frame exactly once, in an order that the key decides, in constant memory.
 
     The scenes are numbered in mixed radix; ``i -> step * i + offset`` modulo their number is a permutation when
     ``step`` and the number have no common divisor.
@@ -94,7 +94,7 @@ class SplitScenes:
         self._shown: Counter[tuple[str, str]] = Counter()
 
     def has(self, scene: Scene) -> bool:
-        """Whether the scene's hash puts it into this split."""
+        """Return whether the scene's hash puts it into this split."""
         return self._shares.split_of(grains_of(scene)) == self._split
 
     def stream(self, purpose: str, weights: Mapping[tuple[str, ...], float]) -> Iterator[Scene]:
@@ -112,9 +112,9 @@ class SplitScenes:
         return f"{self._seed}:{self._split}:{purpose}"
 
     def rebalanced(self, ladder: Ladder, asked: Mapping[tuple[str, str], int]) -> Ladder:
-        """Draw the one-off neighbours again, by how often targets have their values.
+        """Return the ladder with new one-off neighbours, drawn by how often targets have their values.
 
-        Otherwise a target's value would be commoner in the pool than its neighbour's, and could be guessed.
+        Otherwise the value of a target would be more common in the pool than its neighbour's, and could be guessed.
         """
         rng = random.Random(f"scenes:{self._seed}:{self._split}:rebalance:{list(ladder.target.items())}")
         one_off = {}
@@ -126,7 +126,7 @@ class SplitScenes:
         return Ladder(ladder.target, one_off, ladder.further)
 
     def around(self, scene: Scene, number: int, rng: random.Random) -> Iterator[Scene]:
-        """Yield scenes of this split that differ from a scene in one grain, as many as wanted or as there are."""
+        """Yield at most ``number`` scenes of this split that differ from a scene in one grain."""
         near = [{kind: value} for kind in scene for value in VALUES[kind] if value != scene[kind]]
         rng.shuffle(near)
         return islice(filter(self.has, (scene | change for change in near)), number)
@@ -134,7 +134,7 @@ class SplitScenes:
     def _ladders(self, frame: tuple[str, ...], key: str, used: Counter[str]) -> Iterator[Ladder]:
         shown = self._shown
         for target in filter(self.has, combinations(frame, key)):
-            # A value that is asked for more often than others could be guessed from the pool alone.
+            # A value that targets have more often than others could be guessed from the pool alone.
             total = {kind: sum(shown[kind, value] for value in VALUES[kind]) for kind in target}
             if any(shown[kind, value] > total[kind] / len(VALUES[kind]) + _UNEVEN for kind, value in target.items()):
                 continue
@@ -153,7 +153,7 @@ class SplitScenes:
             one_off[kind] = neighbour
         further = []
         for number in range(2, len(target) + 1):
-            # Two grains off: the pair that served least so far, since composed queries change these.
+            # Two grains off: the pair of types used least so far, since composed queries change these.
             rank = {kind: (used[kind] if number == 2 else 0, rng.random()) for kind in target}
             kinds = sorted(target, key=rank.__getitem__)
             if number == 2 and kinds[0] in _TELLING:  # two such values would tell a scene without its picture
@@ -165,7 +165,7 @@ class SplitScenes:
         return Ladder(target, {kind: one_off[kind] for kind in target}, tuple(further))
 
     def _differing(self, scene: Scene, kinds: list[str], rng: random.Random) -> Scene | None:
-        """A scene of this split that differs from ``scene`` in exactly these grain types."""
+        """Return a scene of this split that differs from ``scene`` in exactly these grain types, or None."""
         others = {kind: [value for value in VALUES[kind] if value != scene[kind]] for kind in kinds}
         if len(kinds) == 1:
             choices = [{kinds[0]: value} for value in rng.sample(others[kinds[0]], len(others[kinds[0]]))]

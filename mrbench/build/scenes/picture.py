@@ -1,4 +1,4 @@
-"""From a scene to its picture: a pure function of the scene, the artist and a key for what is left to chance."""
+"""Draws scenes. A picture is a pure function of scene, artist and a key, which decides everything random."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that is still to be drawn.
+    """The description of a picture that is not drawn yet.
 
     Attributes:
         scene: The grains shown, ``(type, value)`` each.
         artist: One of ``art.ARTISTS``.
-        key: Decides the arrangement and all else that means nothing.
+        key: Decides the arrangement and everything else that is no grain.
         size: Pixels along an edge.
     """
 
@@ -54,17 +54,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things stand: boxes ``(left, top, right, bottom)`` as shares of the edge, ``y`` downwards."""
+    """The boxes ``(left, top, right, bottom)`` of things, as shares of the picture's edge, with ``y`` downwards."""
 
     focus: tuple[Box, ...]
     landmark: Box | None
 
 
 def arrange(scene: Scene, rng: random.Random) -> Layout:
-    """Place the focus, in rows or columns, and the landmark beside, above or below it.
+    """Return a layout with the focus in rows or columns, and the landmark beside, above or below it.
 
-    Boxes never overlap; focus and landmark are apart by at least 0.055 along the axis of their relation and nearly
-    aligned on the other, so that exactly one of the four relations holds.
+    Boxes never overlap. Focus and landmark are at least 0.055 apart along the axis of their relation and nearly aligned
+    along the other axis, so that exactly one of the four relations holds.
 
     >>> layout = arrange({"count": "two", "relation": "above"}, random.Random(0))
     >>> all(box[3] < layout.landmark[1] for box in layout.focus)
@@ -76,7 +76,7 @@ def arrange(scene: Scene, rng: random.Random) -> Layout:
     beside = relation in ("left of", "right of")
     need = LANDMARK_EDGE + _GAP[0] if relation else 0.0
     wide, high = room - (need if beside else 0.0), room - (need if relation and not beside else 0.0)
-    largest = EDGES["large"]  # what fits does not depend on the size, so the arrangement tells nothing of it
+    largest = EDGES["large"]  # the arrangement must not depend on the size, which would reveal it
     grid = rng.choice(
         [g for g in _grids(number) if _extent(max(g), largest) <= wide and _extent(len(g), largest) <= high]
     )
@@ -99,7 +99,7 @@ def arrange(scene: Scene, rng: random.Random) -> Layout:
 
 
 def _grids(number: int) -> list[tuple[int, ...]]:
-    """Rows of things, from top to bottom, by their lengths."""
+    """Return the possible grids for a number of things: the lengths of the rows, from top to bottom."""
     grids: dict[int, list[tuple[int, ...]]] = {
         1: [(1,)],
         2: [(2,), (1, 1)],
@@ -125,7 +125,7 @@ def _cells(grid: tuple[int, ...], edge: float, left: float, top: float) -> list[
 
 
 def draw(picture: Picture) -> Image.Image:
-    """Draw a picture, RGB.
+    """Return the picture as an RGB image.
 
     >>> draw(Picture((("count", "one"), ("entity", "dog")), "twemoji", "key", 64)).size
     (64, 64)
@@ -149,13 +149,13 @@ def _place(canvas: Image.Image, artist: str, emoji: str, box: Box) -> None:
 
 
 def halo(size: int) -> int:
-    """Pixels of white around a thing, so that black lines show on a dark background."""
+    """Return the width of the white border around a thing, which makes black lines visible on dark backgrounds."""
     return max(round(size / 112), 1)
 
 
 @lru_cache(maxsize=8192)
 def _sprite(artist: str, emoji: str, edge: int, border: int) -> Image.Image:
-    """Render art whose longest side measures ``edge`` pixels, and put a white border around it."""
+    """Return art whose longest side has ``edge`` pixels, with a white border around it."""
     probe = art.render(artist, emoji, _PROBE).getbbox()
     longest = _PROBE if probe is None else max(probe[2] - probe[0], probe[3] - probe[1])
     drawn = art.render(artist, emoji, round(edge * _PROBE / longest))

@@ -1,4 +1,4 @@
-"""The queries, ladders and fill of one split."""
+"""Plans one split: its queries, their ladders, and the fill of its pool."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ INSTRUCTIONS = {
     "i2i": "Find the same scene by another artist: the same things, number, size, place and background.",
     "it2i": "Find the scene of the picture, by another artist, with the change that the text asks for.",
 }
-_SMALL = 4  # below this number of grains too much else in a pool shows all of them and more
-_PLAIN = (BACKGROUND, SIZE)  # grains with neutral art: a white page, a middling size
+_SMALL = 4  # a query picture with fewer grains would clash with too many candidates that show more
+_PLAIN = (BACKGROUND, SIZE)  # grains with neutral art: a white page, a medium size
 _ONE_CHANGE = 0.36  # share of composed queries that change one grain; the others change two
-_DECOYS = 16  # neighbours of such a query's picture in the pool: without the text, one is as good as another
-_SHOWN = (BACKGROUND, SIZE, RELATION)  # grains that a picture can flip without contradicting the words beside it
+_DECOYS = 16  # neighbours of a composed query's picture in the pool, equally good without the text
+_SHOWN = (BACKGROUND, SIZE, RELATION)  # grains that a picture can flip without contradicting the query's text
 
 
 class SplitPlanner:
@@ -88,11 +88,11 @@ class SplitPlanner:
         )
 
     def _random(self, ladder: Ladder, strangers: list[Scene], rng: random.Random) -> list[Scene]:
-        """Targets of other queries that do not show all that this one asks for."""
+        """Return targets of other queries that do not keep all grains of this one."""
         near = {_key(scene) for scene in ladder.scenes}
         asked = ladder.target.items()
         wanted = self._config.random_negatives
-        drawn = rng.sample(strangers, min(len(strangers), 2 * wanted + 10))  # more than wanted, as some do not fit
+        drawn = rng.sample(strangers, min(len(strangers), 2 * wanted + 10))  # more than wanted, since some do not fit
         return [scene for scene in drawn if _key(scene) not in near and not asked <= scene.items()][:wanted]
 
     def _text_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class SplitPlanner:
             PlannedVariant("flipped", kind, query_text(other, phrasing)[0], positive=self._picture(other))
             for kind, other in ladder.one_off.items()
         ]
-        # Another opening each, and once the landmark first where it was not, or the other way round.
+        # Each paraphrase has another opening, and one has focus and landmark in the other order.
         again = [query_text(ladder.target, (phrasing + step) % QUERY_PHRASINGS)[0] for step in (3, 2)]
         variants += [PlannedVariant("paraphrased", text=words, number=n) for n, words in enumerate(again)]
         return {"text": text, "grains": grains, "variants": tuple(variants)}
@@ -131,13 +131,13 @@ class SplitPlanner:
         }
 
     def _next_flip(self, task: str, kinds: Iterable[str], rng: random.Random) -> str:
-        """The grain type whose flips were drawn least so far: pictures cost too much to flip every grain."""
+        """Return the grain type flipped least so far. Flipping every grain would need too many pictures."""
         kind = min(kinds, key=lambda kind: (self._flipped[task, kind], rng.random()))
         self._flipped[task, kind] += 1
         return kind
 
     def _changed_parts(self, task: str, ladder: Ladder, rng: random.Random) -> dict[str, Any]:
-        """A composed query shows one of the ladder's scenes, one or two grains off, and says what to change."""
+        """Return the parts of a composed query: the picture of a ladder scene one or two grains off, and the change."""
         target = ladder.target
         one = min(target, key=lambda kind: (self._changed[kind], rng.random()))
         reference = ladder.further[0]
@@ -203,7 +203,7 @@ class SplitPlanner:
 
 
 class _Quota:
-    """Keeps the number of candidates that are relevant to one text query within bounds."""
+    """Limits the number of candidates that are relevant to a text query."""
 
     def __init__(self, queries: Iterable[PlannedQuery], maximum: int) -> None:
         self._maximum = maximum
@@ -222,17 +222,17 @@ class _Quota:
         return found
 
     def count(self, candidate: PlannedCandidate) -> None:
-        """Count a candidate that is there in any case."""
+        """Count a candidate that is in the pool in any case."""
         for counts, values in self._asking(candidate):
             counts[values] += 1
 
     def keeps(self, query: PlannedQuery) -> bool:
-        """Whether no more candidates are relevant to the query than may be."""
+        """Return whether the query has no more relevant candidates than allowed."""
         values = {grain.type: grain.value for grain in query.grains}
         return self._relevant[tuple(values)][tuple(values.values())] <= self._maximum
 
     def admit(self, candidate: PlannedCandidate) -> bool:
-        """Count a candidate, unless one of the queries has enough."""
+        """Count a candidate and return True, unless it would give a query too many relevant candidates."""
         asking = self._asking(candidate)
         if any(counts[values] >= self._maximum for counts, values in asking):
             return False

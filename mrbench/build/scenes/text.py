@@ -1,7 +1,7 @@
-"""What is said of a scene, and with which words each grain is stated.
+"""Writes the texts of scenes, with the span of each grain.
 
-Queries and candidates use disjoint sets of phrasings and, where English offers it, other words. Each half mentions
-a pair in both directions: what is left of a castle has the castle on its right.
+Queries and candidates have disjoint sets of phrasings and, where English has them, different words. Both describe a
+relation in both directions: dogs to the left of a castle, and a castle to the right of dogs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OPENINGS = ("the same scene", "the same picture", "this scene")
 
 
 def query_text(scene: Scene, phrasing: int, without: str | None = None) -> tuple[str, tuple[Grain, ...]]:
-    """Describe a scene as a query does.
+    """Return the text of a query for a scene, and its grains.
 
     Without its count there are "one or more" of a thing, whatever the count was; without its name it is "something";
     without the relation two things are joined by "and".
@@ -76,7 +76,7 @@ def query_text(scene: Scene, phrasing: int, without: str | None = None) -> tuple
 
 
 def candidate_text(scene: Scene, phrasing: int) -> tuple[str, tuple[Grain, ...]]:
-    """Describe a scene as a candidate does.
+    """Return the text of a candidate for a scene, and its grains.
 
     Args:
         scene: The scene.
@@ -118,9 +118,9 @@ def candidate_text(scene: Scene, phrasing: int) -> tuple[str, tuple[Grain, ...]]
 def change_text(
     target: Scene, reference: Scene, stated: tuple[str, ...], rng: random.Random
 ) -> tuple[str, tuple[Grain, ...]]:
-    """Say how the target differs from the scene of a picture, naming new values only for the types in ``stated``.
+    """Return the text of a composed query, and its grains. It states new values only for the types in ``stated``.
 
-    Number and kind of what does not change are taken from the picture.
+    The words for unchanged things take their number and kind from the reference picture.
 
     >>> dogs = {"count": "two", "entity": "dog", "background": "snow"}
     >>> cats = {"count": "three", "entity": "cat", "background": "snow"}
@@ -143,7 +143,7 @@ def change_text(
 
 
 def _clauses(shown: Scene, reference: Scene, stated: frozenset[str]) -> list[Parts]:
-    """One clause on the focus and one each on the landmark and the background, as far as they change."""
+    """Return a clause each for the focus, the landmark and the background, for those that change."""
     clauses: list[Parts] = []
     one, was_one = shown[COUNT] == "one", reference[COUNT] == "one"
     old = ENTITIES[reference[ENTITY]]
@@ -172,7 +172,7 @@ def _clauses(shown: Scene, reference: Scene, stated: frozenset[str]) -> list[Par
 
 
 def _focus(scene: Scene, half: int, without: str | None) -> Parts:
-    """Count, size and name of the focus; ``half`` is 0 for queries, 1 for candidates."""
+    """Return count, size and name of the focus; ``half`` is 0 for queries and 1 for candidates."""
     noun, one = ENTITIES[scene[ENTITY]], scene[COUNT] == "one"
     size: Parts = []
     if SIZE in scene and without != SIZE:

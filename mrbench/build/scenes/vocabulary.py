@@ -1,4 +1,4 @@
-"""What scenes are made of: nouns with their art, counts, sizes, relations, backgrounds, and what occurs together.
+"""The vocabulary of scenes: nouns with their art, counts, sizes, relations, backgrounds, and the frames of a scene.
 
 Nouns were chosen by looking at both artists' drawings: everything here is recognisable in both hands, and no two
 are alike. The focus of a scene and its landmark come from disjoint lists, so the roles are never confused.
@@ -25,8 +25,14 @@ INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "belo
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A thing that can be drawn. Attributes: name: Singular; also the value of the grain. kind: Wh
-    at it is in g eneral, singular and plural."""
+    """A thing that can be drawn.
+
+    Attributes:
+        emoji: The emoji whose art shows it.
+        name: Its singular, which is also the value of the grain.
+        plural: Its plural.
+        kind: The singular and plural of what it is in general, such as ``animal`` and ``animals``.
+    """
 
     emoji: str
     name: str
@@ -35,19 +41,21 @@ class Noun:
 
     @property
     def article(self) -> str:
-        """``a`` or ``an``."""
+        """Its indefinite article, ``a`` or ``an``."""
         return article(self.name)
 
 
 def article(words: str) -> str:
-    """Return the indefinite article of a phrase of our vocabulary. >>> article("owl"),
-    article("unicorn"), article("large owl") ('an', 'a', 'a')"""
+    """Return the indefinite article of a phrase of our vocabulary.
+
+    >>> article("owl"), article("unicorn"), article("large owl")
+    ('an', 'a', 'a')
+    """
     return "an" if words[0] in "aeiou" and not words.startswith("uni") else "a"
 
 
 def _nouns(kind: tuple[str, str], table: str) -> dict[str, Noun]:
-    """Parse ``emoji singular[/plural]`` items separated by commas; the plural is ``+s`` unless giv
-    en."""
+    """Return the nouns of ``emoji singular[/plural]`` items, separated by commas; the default plural adds an s."""
     nouns = {}
     for item in table.replace("\n", " ").split(","):
         emoji, _, words = item.strip().partition(" ")
@@ -110,7 +118,7 @@ LANDMARKS: dict[str, Noun] = _nouns(
     🎧 pair of headphones, 👠 high-heeled shoe, 🔒 padlock""",
 )
 
-# Where a scene takes place: value, then the words of queries and, apart from them, of candidates.
+# Where a scene takes place: the value, then the words of queries, and other words for candidates.
 BACKGROUNDS: dict[str, tuple[str, str]] = {
     "beach": ("on the beach", "on a sandy beach by the sea"),
     "desert": ("in the desert", "among the dunes of a desert"),

@@ -1,4 +1,4 @@
-"""A pool on a GPU: scores, counts and best are those of the processor, to the last bit."""
+"""A pool on a GPU. Its scores, counts and best candidates equal the CPU's to the last bit."""
 
 from mrbench.search.gpu.pool import DevicePool
 

@@ -1,4 +1,4 @@
-"""The best candidates of queries, from products on a device."""
+"""The best candidates of a block of queries, found by products on a device."""
 
 from __future__ import annotations
 
@@ -7,31 +7,26 @@ from typing import Any
 from mrbench.search.best import rank_in_sample, sample_step
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.tables import Flags, columns, row_ends
-from mrbench.search.products import bfloat16_error
 
-HELD = 4096  # and four times as many as are wanted: candidates held for a query; where more are near, tables are exact
-COST = 256  # one candidate more to score exactly costs what bfloat16 saves on fewer products than this
-_U = 2.0**-24
+HELD = 4096  # a query that holds more than this plus four times the depth is searched again by exact scores
 
 
 class DeviceBest:
-    """The best of queries: those that reach a guess are held and settled; who guessed wrong is searched exactly.
+    """The best candidates of a block of queries.
 
-    Attributes:
-        coarse: The queries rounded to bfloat16, where products of these are to be looked at; else None.
+    Candidates whose products reach a guessed limit are held and scored exactly. A query whose guess was too high is
+    searched again by exact scores.
     """
-
-    coarse: Any = None
 
     def __init__(self, candidates: DeviceCandidates, queries: Queries, depth: int) -> None:
         self._candidates, self._queries, self._depth = candidates, queries, depth
         self._held: list[tuple[Any, Any, Any]] = []  # query, row, product
 
-    def guess(self, *, coarse: bool) -> bool:
-        """Guess from every n-th candidate a score that a few more than are wanted reach, or say that they are few.
+    def guess(self) -> bool:
+        """Guess from every n-th candidate a score that slightly more candidates than wanted reach.
 
-        Args:
-            coarse: Whether products in bfloat16 would do, where few candidates more are held for it.
+        Returns:
+            False where the pool is too small to guess from.
         """
         torch, candidates, number = self._candidates.torch, self._candidates, len(self._queries.narrow)
         step = max(
@@ -44,33 +39,21 @@ class DeviceBest:
         sample = candidates.to(candidates.host[::step]) if candidates.whole is None else candidates.whole[::step]
         scores = self._queries.narrow @ sample.T
         self._guess = scores.topk(rank, dim=1).values[:, -1:].contiguous()
-        self._limit = self._guess - self._error(self._guess)
-        if coarse:
-            rounded = self._queries.narrow.bfloat16()
-            lost = float((self._queries.narrow - rounded).norm(dim=1).max()) + candidates.residual()
-            # As of Bfloat16Product; units that multiply bfloat16 may cut where others round.
-            self._lost = 1.01 * lost + 8.4 * (rounded.shape[1] + 2) * _U
-            limit = self._guess - self._coarse_error(self._guess)
-            more = (scores >= limit).sum() - (scores >= self._guess).sum()
-            if bool((limit > 0).all()) and int(more) * COST < scores.numel():
-                self.coarse = rounded
-                # The upper half of a positive float32 is the bfloat16 at or below it.
-                self._limit = (limit.view(torch.int32) >> 16 << 16).view(torch.float32).bfloat16()
+        self._limit = self._guess - 2 * candidates.margin
         self._number = torch.zeros(number, dtype=torch.int64, device=candidates.device)
         return True
 
-    def _error(self, level: Any) -> Any:
-        return 2 * self._candidates.margin if self.coarse is None else self._coarse_error(level)
-
-    def _coarse_error(self, level: Any) -> Any:
-        return bfloat16_error(level, self._lost)
-
     def look(self, start: int, scores: Any) -> None:
-        """Hold who reaches the limit; a query that holds too many is left to :meth:`_surely`."""
+        """Hold the candidates of one chunk that reach the limits; a query with too many is left to :meth:`_surely`.
+
+        Args:
+            start: Row of the chunk's first candidate.
+            scores: Products with the chunk, shape ``(num_queries, num_in_chunk)``.
+        """
         torch = self._candidates.torch
         reach = Flags(torch, scores)
         torch.ge(scores, self._limit, out=reach.flags)
-        query, column = reach.places()
+        query, column = reach.positions()
         self._number += row_ends(torch, query, len(self._number)).diff()
         crowded = self._number > HELD + 4 * self._depth
         if bool(crowded.any()):
@@ -80,7 +63,7 @@ class DeviceBest:
         self._held.append((query, column + start, scores[query, column].float()))
 
     def keys(self) -> Any:
-        """Return the keys of the best, shape ``(num_queries, depth)``."""
+        """Return the keys of the best candidates, shape ``(num_queries, depth)``."""
         torch = self._candidates.torch
         if not self._held:
             return self._surely(self._queries)
@@ -103,26 +86,28 @@ class DeviceBest:
         return found
 
     def _settle(self, some: Any, query: Any, rows: Any, values: Any) -> Any:
-        """Return keys of the best of some queries, from what they hold, which stands by query."""
+        """Return the keys of the best candidates of some queries from those that they hold, sorted by query."""
         torch, candidates = self._candidates.torch, self._candidates
         table, width = columns(torch, query, len(some))
         products = values.new_full((len(some), width), float("-inf"))
         products[query, table] = values
         level = products.topk(self._depth, dim=1, sorted=False).values.min(1).values
-        level -= self._error(level)
+        level -= 2 * candidates.margin
         close = values >= level[query]
         query, rows = query[close], rows[close]
-        keys = candidates.keys(candidates.pairs(self._queries, some[query], rows), candidates.place[rows])
+        keys = candidates.keys(candidates.pairs(self._queries, some[query], rows), candidates.position[rows])
         table, width = columns(torch, query, len(some))
         filled = keys.new_full((len(some), width), torch.iinfo(torch.int64).max)
         filled[query, table] = keys
         return filled.sort(1).values[:, : self._depth]
 
     def _surely(self, queries: Queries) -> Any:
-        """Return the keys of the best from tables of exact scores."""
+        """Return the keys of the best candidates from the exact scores of all."""
         torch, candidates, keys = self._candidates.torch, self._candidates, None
         for start, part in candidates.chunks(len(queries.narrow), candidates.table // 4):
-            more = candidates.keys(candidates.exact(queries, start, part), candidates.place[start : start + len(part)])
+            more = candidates.keys(
+                candidates.exact(queries, start, part), candidates.position[start : start + len(part)]
+            )
             keys = more if keys is None else torch.cat([keys, more], 1)
             keys = keys.topk(min(self._depth, keys.shape[1]), dim=1, largest=False).values
         return keys.sort(1).values  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
-"""Candidates on a device of torch: chunks of them, and scores to the last bit.
+"""Candidates on a device of torch, by chunks, and their exact scores.
 
-Sums are taken in float64; those that could round another way are taken again in two halves, of which the upper is
-exact. The very few that even this leaves open go to the processor.
+Scores are summed in float64. A sum whose error could change its rounding is taken again in two halves, of which the
+upper is exact. The CPU sums the very few that are still undecided.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Embeddings, Ints
-from mrbench.errors import InputError
+from mrbench.errors import InputError, MissingExtraError
 from mrbench.search.exact import exact_sums, pair_scores
 from mrbench.search.gpu.precision import full_precision
 from mrbench.search.gpu.tables import WORDS, columns, rounds_differently, row_ends
-from mrbench.search.products import margin, need_torch
+from mrbench.search.products import margin
 
-TABLE = 1 << 28  # numbers of a table at most, and
-SHARE = 64  # bytes of free memory that one number of a table takes, with all that is made of it; but
-LEAST = 1 << 16  # numbers it may have anyway
-PAIRS = 1 << 27  # numbers of the vectors of pairs that are summed at a time, at most
-DENSE = 256  # one in so many pairs to settle costs more than an exact table
-UPLOAD = 1 << 22  # numbers that one thread sends to the device at a time, and
-FETCH = 1 << 19  # that it brings from there
+TABLE = 1 << 28  # most numbers in a table
+SHARE = 64  # bytes of free memory needed for each number of a table, with everything computed from it
+LEAST = 1 << 16  # numbers that a table may have even if memory is short
+PAIRS = 1 << 27  # most numbers in the vectors of the pairs that are summed at a time
+DENSE = 256  # if more than one in 256 sums is undecided, an exact table is faster
+UPLOAD = 1 << 22  # numbers that a thread sends to the device at a time
+FETCH = 1 << 19  # numbers that a thread copies from the device at a time
 THREADS = 8
 _U = 2.0**-53
-_SPLIT = 1.5 * 2.0**12  # a number of 1 or less plus this less this is a multiple of 2**-40, whose sums are exact
+_SPLIT = 1.5 * 2.0**12  # (x + this) - this rounds x, at most 1, to a multiple of 2**-40; sums of those are exact
 
 
 class DeviceCandidates:
-    """Candidates, on a device where they fit into half of its free memory; else they are sent there chunk by chunk.
+    """Candidates on a device. If they do not fit into half of its free memory, they are sent there chunk by chunk.
 
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
         device: Of torch, for example ``cuda``.
-        place: The order of the tied: place of each candidate, each once; None takes the rows.
-        weights: How often each candidate counts; None counts each once.
+        position: Position of each candidate in the pool, which orders ties; None takes the rows.
+        weights: Copies of each candidate in the pool; None takes 1 for each.
 
     Attributes:
-        torch: The module.
+        torch: The module torch.
         device: The device.
-        host: As given, here.
-        whole: All candidates, where they are there; else None.
-        table: Numbers that a table may have.
-        margin: How far a product in float32 may be from the score (:func:`mrbench.search.products.margin`).
-        place: As given, there.
-        weights: As given, there.
+        host: The candidates as given, in main memory.
+        whole: All candidates on the device; None if they do not fit.
+        table: Most numbers in a table.
+        margin: Largest difference of a float32 product and its score (:func:`mrbench.search.products.margin`).
+        position: The positions, on the device.
+        weights: The weights, on the device; None if not given.
 
     Raises:
         InputError: Torch has no such device here.
@@ -57,47 +57,42 @@ class DeviceCandidates:
     """
 
     def __init__(
-        self, candidates: Embeddings, device: str, *, place: Ints | None = None, weights: Ints | None = None
+        self, candidates: Embeddings, device: str, *, position: Ints | None = None, weights: Ints | None = None
     ) -> None:
-        need_torch()
-        import torch
-
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("search on a device needs torch", hint='pip install "mrbench[models]"') from error
         self.torch: Any = torch
         try:
             self.device = torch.empty(0, device=device).device
-            if self.device.type not in ("cpu", "cuda"):  # others lack float64, or values at all
+            if self.device.type not in ("cpu", "cuda"):  # other devices lack float64, or hold no values
                 raise RuntimeError
         except (RuntimeError, AssertionError) as fault:
-            accepted = "cpu, cuda, cuda:N, where there"
+            accepted = "cpu, cuda or cuda:N, if torch finds it"
             raise InputError("torch has no such device", got=device, accepted=accepted) from fault
         self.host = candidates
         free = _free_memory(torch, self.device)
         fits = candidates.nbytes * 2 <= free
         self.whole: Any = self._upload(candidates) if fits else None
         free -= fits * candidates.nbytes
-        free -= 16 * len(candidates)  # places and weights
+        free -= 16 * len(candidates)  # positions and weights
         self.table = max(LEAST, min(TABLE, free // SHARE))
         self._at_once = max(LEAST, min(PAIRS, free // SHARE))
         self._bound = 1.01 * _U * candidates.shape[1]
         self.margin = margin(candidates.shape[1])
         number = len(candidates)
-        self.place: Any = torch.arange(number, device=self.device) if place is None else self.to(place)
+        self.position: Any = torch.arange(number, device=self.device) if position is None else self.to(position)
         self.weights: Any = None if weights is None else self.to(weights)
-        self._residual: float | None = None
-
-    def residual(self) -> float:
-        """Return the length of what rounding to bfloat16 takes from a candidate, the largest of all."""
-        if self._residual is None:
-            parts = [(part - part.bfloat16()).norm(dim=1).max() for _, part in self.chunks(1)]
-            self._residual = 1.001 * float(self.torch.stack(parts).max())
-        return self._residual
 
     def chunks(self, height: int, numbers: int | None = None) -> Iterator[tuple[int, Any]]:
-        """Yield the candidates on the device, as many at a time as a table may have columns.
+        """Yield first row and vectors of chunks of candidates, on the device.
+
+        A chunk has as many candidates as a table may have columns.
 
         Args:
-            height: Rows of the table; or numbers of a candidate, where these are more.
-            numbers: Of the table at most; None takes what memory allows.
+            height: Rows of the table.
+            numbers: Most numbers in the table; None takes what memory allows.
         """
         step = max(1, (numbers or self.table) // max(height, self.host.shape[1]))
         step -= step % (8 * WORDS) if step > 8 * WORDS else 0
@@ -108,7 +103,7 @@ class DeviceCandidates:
                 yield start, self.to(self.host[start : start + step])
 
     def pairs(self, queries: Queries, query: Any, rows: Any) -> Any:
-        """Return the scores of pairs, float32, where query and row of each are on the device, by query."""
+        """Return the exact scores of pairs, float32; ``query`` (ascending) and ``rows`` are on the device."""
         torch = self.torch
         if self.whole is None:
             ends = row_ends(torch, query, len(queries.narrow)).cpu().numpy()
@@ -121,13 +116,13 @@ class DeviceCandidates:
         return scores.add_(0.0)  # -0 becomes 0
 
     def _sums(self, queries: Queries, query: Any, rows: Any) -> Any:
-        """Return the products of pairs, summed in float64."""
+        """Return the inner products of pairs, summed in float64."""
         torch, dimension = self.torch, self.host.shape[1]
         if not len(rows):
             return rows.double()
         some, each = query.unique_consecutive(return_inverse=True)
         column, width = columns(torch, each, len(some))
-        # As tables of vectors, one a query, where that leaves not more empty than full.
+        # One table of vectors for each query, unless more than half of the tables would be empty.
         if len(some) * width <= 2 * len(rows) and width * dimension <= self._at_once:
             table = rows.new_zeros((len(some), width))
             table[each, column] = rows
@@ -147,7 +142,7 @@ class DeviceCandidates:
         return torch.cat(parts)
 
     def _settled(self, queries: Queries, query: Any, rows: Any) -> Any:
-        """Return the scores of pairs, float32, whose sums in float64 could round either way."""
+        """Return the exact scores, float32, of pairs whose float64 sums are undecided."""
         torch = self.torch
         scores = torch.empty(len(rows), dtype=torch.float32, device=self.device)
         step = max(1, self._at_once // self.host.shape[1])
@@ -170,11 +165,11 @@ class DeviceCandidates:
         return self.to(self.host[rows.cpu().numpy()]) if self.whole is None else self.whole[rows]
 
     def exact(self, queries: Queries, start: int, part: Any) -> Any:
-        """Return the scores of queries and candidates from a row on, as a table."""
+        """Return the exact scores of queries with a chunk of candidates, as a table."""
         wide = part.double().T
         sums = queries.wide @ wide
         unsure = rounds_differently(sums, self._bound).nonzero()
-        if len(unsure) * DENSE > sums.numel():  # sums of few products, or of none: a bound for each
+        if len(unsure) * DENSE > sums.numel():  # many sums of few nonzero products: a bound for each sum
             error = (queries.wide.abs() @ wide.abs_()).mul_(1.01 * self._bound)
             unsure = rounds_differently(sums, error).nonzero()
         scores = sums.float()
@@ -182,34 +177,34 @@ class DeviceCandidates:
         scores[query, column] = self._settled(queries, query, column + start)
         return scores.add_(0.0)
 
-    def keys(self, scores: Any, places: Any) -> Any:
-        """Return :func:`mrbench.search.exact.order_keys` less 2**63, since torch compares signed numbers."""
+    def keys(self, scores: Any, positions: Any) -> Any:
+        """Return :func:`mrbench.search.exact.order_keys` minus 2**63, because torch compares signed integers."""
         bits = scores.contiguous().view(self.torch.int32).long()
         falling = self.torch.where(bits < 0, bits, bits.bitwise_not() & 0x7FFFFFFF)  # the upper half is shifted out
-        return ((falling - (1 << 31)) << 32) | places
+        return ((falling - (1 << 31)) << 32) | positions
 
     def key_parts(self, keys: Any) -> tuple[Any, Any]:
-        """Return the places and the scores that :meth:`keys` put together."""
+        """Return the positions and the scores that :meth:`keys` packed."""
         falling = (keys >> 32).int() ^ -(1 << 31)
         bits = self.torch.where(falling < 0, falling, falling.bitwise_not() & 0x7FFFFFFF)
         return keys & 0xFFFFFFFF, bits.view(self.torch.float32)
 
     def to(self, array: np.ndarray[Any, Any]) -> Any:
-        """Return an array as a tensor there."""
+        """Return an array as a tensor on the device."""
         return self.torch.from_numpy(np.array(array, order="C")).to(self.device)
 
     def _upload(self, candidates: Embeddings) -> Any:
-        """Send all to the device, by threads, whose copies into memory that the device reads are what takes time."""
+        """Return all candidates on the device. Threads send them, since copying into pinned memory takes the time."""
         torch, pinned = self.torch, self.device.type == "cuda"
         whole = torch.empty(candidates.shape, dtype=torch.float32, device=self.device)
-        stream = torch.cuda.current_stream(self.device) if pinned else None  # threads have another
+        stream = torch.cuda.current_stream(self.device) if pinned else None  # new threads have another current stream
         step = max(1, UPLOAD // candidates.shape[1])
 
         def send(start: int) -> None:
             part = candidates[start : start + step]
             staged = torch.empty(part.shape, dtype=torch.float32, device="cpu", pin_memory=pinned)
             np.copyto(staged.numpy(), part)
-            with torch.inference_mode(whole.is_inference()), torch.cuda.stream(stream):  # both are of a thread
+            with torch.inference_mode(whole.is_inference()), torch.cuda.stream(stream):  # both are settings of a thread
                 whole[start : start + step].copy_(staged, non_blocking=True)
             if stream is not None:
                 stream.synchronize()
@@ -219,7 +214,7 @@ class DeviceCandidates:
         return whole
 
     def fetch(self, tensor: Any, out: np.ndarray[Any, Any]) -> None:
-        """Write a tensor there to an array here, by threads, as :meth:`_upload` does."""
+        """Copy a tensor of the device into an array, in threads, as :meth:`_upload` does."""
         torch, pinned = self.torch, self.device.type == "cuda"
         stream = torch.cuda.current_stream(self.device) if pinned else None
         step = max(1, FETCH // max(1, tensor[:1].numel()))
@@ -242,14 +237,14 @@ class DeviceCandidates:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Compute without gradients, and in the number formats that are written here."""
+        """Compute in the block without gradients, without autocast, and with float32 products in full precision."""
         torch = self.torch
         with torch.inference_mode(), torch.autocast(self.device.type, enabled=False), full_precision(torch):
             yield
 
 
 class Queries:
-    """Queries here, on the device, and there in float64."""
+    """A block of queries in main memory, on the device in float32, and on the device in float64."""
 
     def __init__(self, candidates: DeviceCandidates, queries: Embeddings) -> None:
         self.host = queries
@@ -257,7 +252,7 @@ class Queries:
         self.wide = self.narrow.double()
 
     def of(self, some: Any) -> Queries:
-        """Return some of them."""
+        """Return some of the queries."""
         part = object.__new__(Queries)
         part.host, part.narrow, part.wide = self.host[some.cpu().numpy()], self.narrow[some], self.wide[some]
         return part

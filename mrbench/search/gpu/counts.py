@@ -1,4 +1,4 @@
-"""How many candidates score above values, and the same, from products on a device."""
+"""Counts the candidates that score above values, and the same, with products on a device."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 from mrbench.search.gpu.candidates import DENSE, DeviceCandidates, Queries
 from mrbench.search.gpu.tables import Flags
 
-WAITING = 1 << 22  # pairs that wait to be settled
-MANY = 64  # values of a query for which sorting exact scores is faster than a pass for each
+WAITING = 1 << 22  # undecided pairs that are collected before they are scored exactly
+MANY = 64  # values of a query from which on sorting exact scores is faster than one pass for each value
 
 
 class DeviceCounts:
-    """How many candidates score above values, and the same, a table of products after the other."""
+    """Counts the candidates that score above values, and the same, one chunk of candidates after another."""
 
     def __init__(self, candidates: DeviceCandidates, queries: Queries, values: Any) -> None:
         self._candidates, self._queries, self._values = candidates, queries, values
         self.found = values.new_zeros((2, *values.shape), dtype=candidates.torch.int64)
-        self._unsure: list[tuple[Any, Any]] = []  # place of the value among all, row
+        self._unsure: list[tuple[Any, Any]] = []  # flat position of the value, row
         self._waiting = 0
 
     def look(self, start: int, part: Any, scores: Any) -> None:
-        """Look at the products with the candidates from a row on."""
+        """Count among the candidates of one chunk, given its first row, its vectors and the products with them."""
         torch, candidates, number = self._candidates.torch, self._candidates, self._values.shape[1]
         if number > MANY:
             return self._exactly(start, part, 0)
@@ -31,7 +31,7 @@ class DeviceCounts:
             torch.ge(scores, value - candidates.margin, out=near.flags)
             torch.gt(scores, value + candidates.margin, out=above.flags)
             near.words ^= above.words
-            query, row = near.places()
+            query, row = near.positions()
             if len(query) * DENSE > scores.numel() + WAITING:
                 return self._exactly(start, part, column)
             self.found[0, :, column] += self._sums(start, above)
@@ -42,8 +42,8 @@ class DeviceCounts:
         return None
 
     def _exactly(self, start: int, part: Any, column: int) -> None:
-        """Count by exact scores, for the values from a column on."""
-        torch, step = self._candidates.torch, max(1, len(part) // 4)  # numbers twice as long
+        """Count one chunk by exact scores, for the values from a column on."""
+        torch, step = self._candidates.torch, max(1, len(part) // 4)  # float64 numbers take twice the memory
         for first in range(0, len(part), step):
             scores = self._candidates.exact(self._queries, start + first, part[first : first + step])
             if self._values.shape[1] > MANY:
@@ -56,7 +56,7 @@ class DeviceCounts:
                     counts[:, at] += self._sums(start + first, flags)
 
     def _sort(self, start: int, scores: Any) -> None:
-        """Count by sorting exact scores."""
+        """Count one chunk by sorting its exact scores."""
         torch, weights = self._candidates.torch, self._candidates.weights
         ascending, order = scores.sort(1)
         left, right = (torch.searchsorted(ascending, self._values, right=right) for right in (False, True))
@@ -74,7 +74,7 @@ class DeviceCounts:
         return (flags.flags * self._candidates.weights[start : start + flags.flags.shape[1]]).sum(1)
 
     def finish(self) -> None:
-        """Settle what was too close to tell."""
+        """Score the undecided pairs exactly and count them."""
         if not self._unsure:
             return
         torch, number = self._candidates.torch, self._values.shape[1]

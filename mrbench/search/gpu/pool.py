@@ -1,9 +1,8 @@
-"""A pool on a device of torch, such as a GPU: its scores, counts and best are those of the processor, to the last bit.
+"""A pool on a device of torch, such as a GPU. Its scores, counts and best candidates equal the CPU's to the last bit.
 
-Products in float32 find there who may be among the best and who may be above a value, with the bound on their error
-that :mod:`mrbench.search.products` has; where only the best are wanted, products in bfloat16 do. What is near is summed
-in float64, and what could round another way without error, there too. Where many are too near to tell, whole tables are
-summed in float64.
+Products in float32, with the error bound of :mod:`mrbench.search.products`, decide which candidates may be among the
+best and which may score above a value. Undecided pairs are summed in float64, and without error where that could round
+another way. Where there are many, whole tables are summed in float64.
 """
 
 from __future__ import annotations
@@ -17,19 +16,18 @@ from mrbench.search.gpu.best import HELD, DeviceBest
 from mrbench.search.gpu.candidates import DeviceCandidates, Queries
 from mrbench.search.gpu.counts import DeviceCounts
 
-QUERIES = 4096  # in one product at most
-SPREAD = 1 << 22  # numbers of the candidates whose mean and covariance are summed at a time
+QUERIES = 4096  # most queries in one product
+MOMENTS = 1 << 22  # numbers of the candidates that are summed at a time for mean and covariance
 
 
 class DevicePool:
-    """Candidates that are searched on a device of torch.
+    """Searches candidates on a device of torch.
 
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
         device: Of torch, for example ``cuda``.
-        place: The order of the tied: place of each candidate, each once; None takes the rows.
-        weights: How often each candidate counts; None counts each once.
-        bfloat16: Whether products may be of vectors rounded to bfloat16; None asks it of devices made for that.
+        position: Position of each candidate in the pool, which orders ties; None takes the rows.
+        weights: Copies of each candidate in the pool; None takes 1 for each.
 
     Raises:
         InputError: Torch has no such device here.
@@ -37,20 +35,12 @@ class DevicePool:
     """
 
     def __init__(
-        self,
-        candidates: Embeddings,
-        device: str,
-        *,
-        place: Ints | None = None,
-        weights: Ints | None = None,
-        bfloat16: bool | None = None,
+        self, candidates: Embeddings, device: str, *, position: Ints | None = None, weights: Ints | None = None
     ) -> None:
-        self._there = there = DeviceCandidates(candidates, device, place=place, weights=weights)
-        asked = _multiplies_bfloat16(there.torch, there.device) if bfloat16 is None else bfloat16
-        self._bfloat16 = asked and there.whole is not None
+        self._there = DeviceCandidates(candidates, device, position=position, weights=weights)
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
-        """Score queries, each against some candidates of its own; see :func:`mrbench.search.exact.pair_scores`."""
+        """Return the scores of each query with candidates of its own: :func:`mrbench.search.exact.pair_scores`."""
         with self._there.computing():
             mine = Queries(self._there, queries)
             query = np.repeat(np.arange(len(queries)), np.diff(ends))
@@ -58,20 +48,19 @@ class DevicePool:
         return found
 
     def search(self, queries: Embeddings, depth: int, values: Scores | None = None) -> tuple[Ints, Scores, Ints, Ints]:
-        """Find the best candidates of every query, and count how many score above each of some values, and the same.
+        """Find the best candidates, and count the candidates that score higher than some values, and the same.
 
         Args:
             queries: Unit vectors, shape ``(num_queries, dimension)``.
-            depth: Candidates wanted per query, at most as many as there are; 0 counts only.
-            values: Scores of each query, shape ``(num_queries, num_values)``, filled up with infinity;
-                None counts none.
+            depth: Candidates wanted per query, at most the size of the pool; 0 counts only.
+            values: Scores to count at, shape ``(num_queries, num_values)``, padded with infinity; None counts nothing.
 
         Returns:
-            Places and scores of the best, by falling score, the tied by place, both of shape ``(num_queries, depth)``;
-            how many candidates score higher than each value, and how many the same.
+            Positions and scores of the best, by falling score, ties by position, shape ``(num_queries, depth)``; and
+            the numbers of candidates that score higher than each value, and the same.
         """
         values = np.empty((len(queries), 0), dtype=np.float32) if values is None else values
-        places, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
+        positions, scores = (np.empty((len(queries), depth), dtype=kind) for kind in (np.int64, np.float32))
         counts = np.zeros((2, *values.shape), dtype=np.int64)
         with self._there.computing():
             size = self._block(depth)
@@ -80,22 +69,22 @@ class DevicePool:
                 mine = Queries(self._there, queries[some])
                 keys, found = self._search(mine, depth, self._there.to(values[some]))
                 if keys is not None:
-                    for part, out in zip(self._there.key_parts(keys), (places, scores), strict=True):
+                    for part, out in zip(self._there.key_parts(keys), (positions, scores), strict=True):
                         self._there.fetch(part, out[some])
                 if found is not None:
                     counts[:, some] = found.cpu().numpy()
-        return places, scores, counts[0], counts[1]
+        return positions, scores, counts[0], counts[1]
 
     def block(self, number: int, threads: int, depth: int) -> int:
-        """Return how many queries to ask at a time, whatever their number: one thread asks."""
+        """Return the number of queries in a block; one thread asks for all blocks."""
         return self._block(depth)
 
     def _block(self, depth: int) -> int:
-        """Return how many queries are searched at a time: fewer for a great depth, since so much is held of each."""
+        """Return the number of queries searched at a time: fewer for a great depth, as each holds more candidates."""
         return max(1, min(QUERIES, self._there.table // (8 * depth + 2 * HELD)))
 
-    def spread(self, queries: Embeddings) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of every query's scores, in float64; see :mod:`mrbench.search.spread`."""
+    def moments(self, queries: Embeddings) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each query's scores, in float64; see :mod:`mrbench.search.moments`."""
         dimension = self._there.host.shape[1]
         few = len(queries) < dimension
         number = len(self._there.host) if self._there.weights is None else int(self._there.weights.sum())
@@ -103,10 +92,10 @@ class DevicePool:
             wide: Any = self._there.to(queries).double()
             total: Any = 0.0
             square: Any = 0.0
-            for start, part in self._there.chunks(dimension, SPREAD):
+            for start, part in self._there.chunks(dimension, MOMENTS):
                 total = total + (part.double() if self._there.weights is None else self._weighted(start, part)).sum(0)
             centre = total / number
-            for start, part in self._there.chunks(dimension, SPREAD):
+            for start, part in self._there.chunks(dimension, MOMENTS):
                 rows = part.double() - centre
                 if self._there.weights is not None:
                     rows *= self._there.weights[start : start + len(part), None].double().sqrt()
@@ -121,15 +110,12 @@ class DevicePool:
         return part.double() * self._there.weights[start : start + len(part), None]
 
     def _search(self, queries: Queries, depth: int, values: Any) -> tuple[Any, Any]:
-        """Return keys of the best and both counts, on the device; None of what is not asked for."""
+        """Return the keys of the best and both counts, on the device; None for what is not wanted."""
         best = DeviceBest(self._there, queries, depth) if depth else None
         counts = DeviceCounts(self._there, queries, values) if values.shape[1] else None
-        guessed = best is not None and best.guess(coarse=self._bfloat16 and counts is None)
+        guessed = best is not None and best.guess()
         if guessed or counts:
             for start, part in self._there.chunks(len(queries.narrow)):
-                if guessed and best.coarse is not None:  # type: ignore[union-attr]
-                    best.look(start, best.coarse @ part.bfloat16().T)  # type: ignore[union-attr]
-                    continue
                 scores = queries.narrow @ part.T
                 if counts:
                     counts.look(start, part, scores)
@@ -138,7 +124,3 @@ class DevicePool:
         if counts:
             counts.finish()
         return best.keys() if best else None, counts.found if counts else None
-
-
-def _multiplies_bfloat16(torch: Any, device: Any) -> bool:
-    return device.type == "cuda" and bool(torch.cuda.get_device_capability(device) >= (8, 0))

@@ -1,18 +1,18 @@
-"""Tables on a device of torch: flags of their numbers, columns of what is held, sums that could round either way."""
+"""Helpers for tables on a device of torch: flags, rows of different lengths, and sums that are undecided."""
 
 from __future__ import annotations
 
 from typing import Any
 
-WORDS = 255  # of eight flags that are added at a time: no byte of their sum carries into the next
+WORDS = 255  # words of eight flags that are added at a time: a sum of more could overflow a byte
 
 
 class Flags:
-    """Flags of a table, eight a word.
+    """A buffer for the flags of a table.
 
     Attributes:
-        flags: A place for them, of the shape of the table.
-        words: The same as int64; what is beside the table is 0.
+        flags: The flags, in the shape of the table, to write to.
+        words: The same memory as int64, eight flags a word, with zeros beside the table.
     """
 
     def __init__(self, torch: Any, table: Any) -> None:
@@ -23,12 +23,12 @@ class Flags:
         self._torch, self.flags, self.words = torch, every[:, :width], every.view(torch.int64)
 
     def sums(self) -> Any:
-        """Return how many flags of each row are set."""
+        """Return the number of set flags of each row."""
         some = self.words.view(len(self.words), -1, WORDS).sum(2)
         return some.view(self._torch.uint8).sum(1)
 
-    def places(self) -> tuple[Any, Any]:
-        """Return row and column of those that are set, by row; few are, so words are looked at first."""
+    def positions(self) -> tuple[Any, Any]:
+        """Return row and column of the set flags, by row. Few are set, so it skips words without any."""
         at = self.words.reshape(-1).nonzero()[:, 0]
         inside = self.words.reshape(-1)[at].view(self._torch.bool).nonzero()[:, 0]
         at = at[inside >> 3]
@@ -37,16 +37,16 @@ class Flags:
 
 
 def row_ends(torch: Any, query: Any, number: int) -> Any:
-    """Return where each of some rows begins, where what is theirs stands by row, and where the last ends."""
+    """Return where the entries of each row begin, and where those of the last row end; ``query`` is ascending."""
     return torch.searchsorted(query, torch.arange(number + 1, device=query.device))
 
 
 def columns(torch: Any, query: Any, number: int) -> tuple[Any, int]:
-    """Return in which column of its row each stands, where they are sorted by row, and how many columns that takes."""
+    """Return the column of each entry in a table with a row for each query, and the number of columns."""
     ends = row_ends(torch, query, number)
     return torch.arange(len(query), device=query.device) - ends[query], int(ends.diff().max()) if number else 0
 
 
 def rounds_differently(sums: Any, error: Any) -> Any:
-    """Say where both ends of what a sum may be do not round to the same float32; rounding is monotone."""
+    """Return which sums are undecided: the two ends of the error interval round to different float32 numbers."""
     return (sums - error).float() != (sums + error).float()

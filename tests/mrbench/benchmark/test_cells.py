@@ -76,7 +76,7 @@ CASES: dict[str, tuple[str, Callable[[Rows], Any], str]] = {
     "grain type twice": ("corpus/image-test", type_twice, "two grains of one type.*row 1"),
     "two ladders": ("top_ranked/t2i-test", again, "a query has two ladders"),
     "ladder member twice": ("top_ranked/t2i-test", member_twice, "names a candidate twice"),
-    "variant twice": ("variants/t2i-test", again, "a variant is there twice"),
+    "variant twice": ("variants/t2i-test", again, "a variant occurs twice"),
     "another positive": ("top_ranked/t2i-test", another_positive, "judgements are not those"),
     "a judgement lacks": ("qrels/t2i-test", lose, "judgements are not those"),
     "a judgement of a stranger": ("qrels/t2i-test", stranger, "judgements are not those"),

@@ -239,7 +239,7 @@ def _bitmap() -> bytes:
         (b"<svg/>", "unreadable image"),
         (_bitmap(), "unreadable image"),
         (encode_png(Image.new("RGB", (64, 64), "red")).data[:90], "unreadable image"),
-        (png_header(9000, 9000), "image too large.*9000x9000"),
+        (png_header(9000, 9000), "image is too large.*9000x9000"),
         (png_header(3, 601), "too long and narrow.*3x601.*200 times"),
         (b"GIF89a" + bytes(20), "unreadable image.*26 bytes that begin with b'GIF89a"),
         (png_header(60000, 60000), "unreadable image.*decompression bomb"),

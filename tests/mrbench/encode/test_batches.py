@@ -216,7 +216,7 @@ def test_what_is_here_is_checked_before_its_place_is_used_again(tiny: Benchmark)
 def test_texts_made_ready_wrongly_are_named(tiny: Benchmark, wrong) -> None:
     model = Oracle()
     model.prepare_texts = wrong
-    with pytest.raises(ModelError, match="prepare_texts returned something else"):
+    with pytest.raises(ModelError, match="prepare_texts returns something else"):
         encode.encode_corpus(model, tiny, "text", "test")
 
 

@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_embedded(tmp_path: Path
     benchmark = InMemoryBenchmark(Texts(own(0)))
     with pytest.raises(InputError, match=r"no row of the overlay names .*got: 'q 1 c 2'; accepted: ids as q:0"):
         evaluate(benchmark, Coarse(), tmp_path / "r", overlay=strange)
-    with pytest.raises(InputError, match="complete: nothing can be laid over"):
+    with pytest.raises(InputError, match="cannot change complete judgements"):
         evaluate(tiny, Constant(), tmp_path / "r", tasks=["t2i"], overlay=strange)
     (tmp_path / "two.csv").write_text("query-id,corpus-id,score\nq:1,c 2%,1\nq:1,c 2%,0\n")
     with pytest.raises(BenchmarkError, match=r"two judgements of one pair differ; where: two\.csv, q:1 c 2%"):

@@ -114,14 +114,14 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
         with_cell("tied", 0, lambda n: n + 1),
         "contradicts itself",
     ),
-    "an endless mean": ("t2i.queries", with_cell("mean", 0, float("inf")), "mean out of range"),
-    "an endless deviation": ("t2i.queries", with_cell("deviation", 0, float("inf")), "deviation out of range"),
+    "an endless mean": ("t2i.queries", with_cell("mean", 0, float("inf")), "mean is out of range"),
+    "an endless deviation": ("t2i.queries", with_cell("deviation", 0, float("inf")), "deviation is out of range"),
     "no distance of unrelated queries": (
         "t2i.queries",
         with_cell("unrelated", 0, float("nan")),
-        "unrelated out of range",
+        "unrelated is out of range",
     ),
-    "more than all of another modality": ("t2i.queries", with_cell("wrong", 0, 1.5), "wrong out of range"),
+    "more than all of another modality": ("t2i.queries", with_cell("wrong", 0, 1.5), "wrong is out of range"),
     "no queries without text or picture": ("it2i.parts", lambda table: table.slice(0, 0), "lacks 6 of 6 rows"),
     "none with the text alone": (
         "it2i.parts",
@@ -237,7 +237,7 @@ def test_a_malformed_run_is_refused(folder: Path, key: str, value: object, error
 def test_a_half_written_run_is_refused(folder: Path) -> None:
     path = folder / "i2t.gains.parquet"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ResultError, match=r"table of a run was altered.*i2t\.gains"):
+    with pytest.raises(ResultError, match=r"table of a run is altered.*i2t\.gains"):
         read_run(folder)
     raw = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({key: value for key, value in raw.items() if key != "files"}))

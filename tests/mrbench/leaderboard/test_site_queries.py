@@ -134,7 +134,7 @@ def test_a_run_that_was_altered_is_refused_and_nothing_is_written(
     shutil.copytree(results, some)
     table = some / "guess" / "t2i.run.parquet"
     table.write_bytes(table.read_bytes()[:-1] + b"x")
-    with pytest.raises(ResultError, match="a table of a run was altered"):
+    with pytest.raises(ResultError, match="a table of a run is altered"):
         publish_with_queries(some, tiny, tmp_path / "site")
     assert not (tmp_path / "site").exists()
 

@@ -27,7 +27,7 @@ SMALL = {
     "exact.ROWS": 5,
     "exact._ROUNDED": 9,
     "sampled.RANGE": 8,
-    "spread.ROWS": 16,
+    "moments.ROWS": 16,
     "distinct.ROWS": 7,
     "gpu.pool.QUERIES": 4,
     "gpu.candidates.TABLE": 50,
@@ -38,7 +38,7 @@ SMALL = {
     "gpu.candidates.UPLOAD": 100,
     "gpu.candidates.FETCH": 20,
     "gpu.tables.WORDS": 2,
-    "gpu.pool.SPREAD": 200,
+    "gpu.pool.MOMENTS": 200,
 }
 DEVICES = ["cpu", "cpu:0", "cpu:0, sent by chunks"]
 if torch.cuda.is_available():
@@ -100,6 +100,10 @@ def any_pool(queries: int, number: int, variants: int, rng: np.random.Generator)
     )  # fmt: skip
 
 
+def number_of_grains(pool: TaskPool, query: int) -> int:
+    return int((pool.query_grains[query] >= 0).sum())
+
+
 def exact(query: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     sums = [math.fsum(row) for row in (query.astype(float) * candidates.astype(float)).tolist()]
     return np.array(sums).astype(np.float32) + np.float32(0)
@@ -109,7 +113,7 @@ def cut_small(device: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyP
     """Make tables and blocks so small that each path is taken, and choose which."""
     for name, value in SMALL.items():
         monkeypatch.setattr(f"mrbench.search.{name}", value)
-    monkeypatch.setattr("mrbench.search.host.CHUNK", 16)
+    monkeypatch.setattr("mrbench.search.cpu_pool.CHUNK", 16)
     monkeypatch.setattr("mrbench.search.counts._DENSE", int(rng.choice([0, 1, 32])))
     monkeypatch.setattr("mrbench.search.counts._MANY", int(rng.choice([1, 64])))
     dense = int(rng.choice([1, 32, 10**6]))
@@ -147,7 +151,7 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
 
     def place(score: np.ndarray, query: int) -> tuple[float, int, int]:
         rest = np.ones(number, dtype=bool)
-        rest[np.flatnonzero(pool.judgements.grades(query) == pool.number_of_grains(query))] = False
+        rest[np.flatnonzero(pool.judgements.grades(query) == number_of_grains(pool, query))] = False
         own = score[pool.positives[query]]
         return float(own), int((score[rest] > own).sum()), int((score[rest] == own).sum())
 
@@ -163,7 +167,7 @@ def test_every_table_is_that_of_a_sort(kind: str, seed: int, device: str, monkey
         assert [r["score"] for r in tables["top"]] == score[best].tolist()
         for table, wanted in (
             ("ladder", pool.ladder.position[pool.ladder.query == query]),
-            ("relevant", np.flatnonzero(grades == pool.number_of_grains(query))),
+            ("relevant", np.flatnonzero(grades == number_of_grains(pool, query))),
         ):
             assert [position[r["corpus-id"]] for r in tables[table]] == wanted.tolist()
             for r, at in zip(tables[table], wanted, strict=True):
@@ -202,7 +206,7 @@ def test_relevant_is_what_keeps_all_grains(seed: int) -> None:
     pool = any_pool(9, 80, 0, np.random.default_rng(seed))
     query, position = pool.relevant
     found = [position[query == number].tolist() for number in range(9)]
-    assert found == [np.flatnonzero(pool.judgements.grades(n) == pool.number_of_grains(n)).tolist() for n in range(9)]
+    assert found == [np.flatnonzero(pool.judgements.grades(n) == number_of_grains(pool, n)).tolist() for n in range(9)]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -230,7 +234,7 @@ def test_one_score_for_all_has_no_deviation(number: int) -> None:
     assert set(run.queries["deviation"].to_pylist()) == {0.0}
 
 
-@pytest.mark.parametrize("where", ["__init__", "search", "pair_scores", "spread"])
+@pytest.mark.parametrize("where", ["__init__", "search", "pair_scores", "moments"])
 def test_a_device_without_memory_leaves_the_search_to_the_processor(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,15 +57,15 @@ def test_the_best_of_copies_are_those_of_a_sort() -> None:
     row = rng.permutation(40)
     vectors = Vectors(candidates, row)
     assert len(vectors.rows) == 6
-    assert vectors.place is not None
+    assert vectors.position is not None
     score = np.float32([0.5, 0.7, 0.5, 0.1, 0.7, 0.5])  # of each vector; some tie
     of_row = score[vectors.rows.argmax(axis=1)]
     of_candidate = score[candidates[row].argmax(axis=1)]
     expected = np.lexsort((np.arange(40), -of_candidate))
     for number in range(1, 41):
-        best = np.lexsort((vectors.place, -of_row))[: min(number, 6)]
-        places, scores = vectors.top(vectors.place[best][None], of_row[best][None], number)
-        assert places[0].tolist() == expected[:number].tolist()
+        best = np.lexsort((vectors.position, -of_row))[: min(number, 6)]
+        positions, scores = vectors.top(vectors.position[best][None], of_row[best][None], number)
+        assert positions[0].tolist() == expected[:number].tolist()
         np.testing.assert_array_equal(scores[0], of_candidate[expected[:number]])
 
 
@@ -75,9 +75,9 @@ def test_a_few_copies_are_searched_as_they_are() -> None:
     vectors = Vectors(candidates, np.arange(20))
     assert vectors.rows is candidates
     assert vectors.weights is None
-    assert vectors.place is None
+    assert vectors.position is None
     moved = Vectors(candidates, np.arange(20)[::-1])
-    assert moved.place.tolist() == list(range(20))[::-1]
+    assert moved.position.tolist() == list(range(20))[::-1]
     assert moved.copies(np.array([0]))[0].tolist() == [19]
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
-from any_vectors import CASES, units
+from any_vectors import CASES, top_k, units
 
-from mrbench.errors import InputError
+from mrbench.errors import InputError, MissingExtraError
 from mrbench.search.best import SAMPLE
 from mrbench.search.exact import exact_products
 from mrbench.search.gpu import DevicePool
-from mrbench.search.gpu.best import DeviceBest
 from mrbench.search.gpu.precision import full_precision
-from mrbench.search.topk import top_k
+
+
+def there(queries: np.ndarray, candidates: np.ndarray, depth: int, device: str) -> tuple[np.ndarray, np.ndarray]:
+    return DevicePool(candidates, device).search(queries, min(depth, len(candidates)))[:2]
+
 
 DEVICES = ["cpu:0", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -27,7 +31,7 @@ def device(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("depth", [1, 10, 150])
-@pytest.mark.parametrize("how", ["", "sent by chunks", "in bfloat16", "in bfloat16, whatever it costs"])
+@pytest.mark.parametrize("how", ["", "sent by chunks"])
 def test_a_device_of_torch_gives_the_same_answer(
     case: str, depth: int, how: str, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,47 +45,35 @@ def test_a_device_of_torch_gives_the_same_answer(
         "candidates.FETCH": 100,
         "tables.WORDS": 2,
     }
-    sizes |= {"best.HELD": 20, "best.COST": 0 if "whatever" in how else 16}
+    sizes["best.HELD"] = 20
     for name, value in sizes.items():
         monkeypatch.setattr(f"mrbench.search.gpu.{name}", value)
     monkeypatch.setattr("mrbench.search.best.SAMPLE", 4)
-    bfloat16 = "bfloat16" in how
-    looked: list[tuple[int, bool]] = []
-    look = DeviceBest.look
-
-    def noting(best: DeviceBest, start: int, scores: torch.Tensor) -> None:
-        looked.append((start, best.coarse is not None))
-        look(best, start, scores)
-
-    monkeypatch.setattr(DeviceBest, "look", noting)
     if "chunks" in how:
         monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
-    for found, wanted in zip(
-        top_k(queries, candidates, depth, device=device, bfloat16=bfloat16), expected, strict=True
-    ):
+    for found, wanted in zip(there(queries, candidates, depth, device), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_wrong_guess_is_found_out(device: str) -> None:
     candidates, queries = units(3000, seed=1), units(3, seed=2)
     candidates[::SAMPLE] = queries[0]  # what a guess looks at is all as good as it gets
-    for bfloat16 in (False, True):
-        again = top_k(queries, candidates, 200, device=device, bfloat16=bfloat16)
-        for found, wanted in zip(again, top_k(queries, candidates, 200), strict=True):
-            np.testing.assert_array_equal(found, wanted)
+    again = there(queries, candidates, 200, device)
+    for found, wanted in zip(again, top_k(queries, candidates, 200), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 # Exactly between 0.5 and its successor, and more than half of the last bit of a float64, by more or less.
 HARD = np.float32([[0.5, 2**-25, 2**-54, 2**-54, 0, 0], [0.5, 2**-25, 2**-54, 2**-42, 2**-96, -(2**-42)]])
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("dense", [0, 10**6])
 def test_sums_that_could_round_otherwise_are_exact(
-    there: bool, dense: int, device: str, monkeypatch: pytest.MonkeyPatch
+    whole: bool, dense: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mrbench.search.gpu.candidates.DENSE", dense)
-    if not there:
+    if not whole:
         monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
     rng = np.random.default_rng(0)
     hard = [rng.permutation(HARD[number % 2]) for number in range(48)]
@@ -123,7 +115,7 @@ def test_scores_of_pairs_are_those_of_the_processor(seed: int, device: str) -> N
 def test_mean_and_deviation_are_those_of_all_scores(number: int, weighted: bool, device: str) -> None:
     queries, candidates = units(number, seed=2), units(700, seed=1)
     weights = np.random.default_rng(0).integers(1, 5, 700) if weighted else None
-    mean, deviation = DevicePool(candidates, device, weights=weights).spread(queries)
+    mean, deviation = DevicePool(candidates, device, weights=weights).moments(queries)
     scores = np.repeat(queries.astype(float) @ candidates.astype(float).T, 1 if weights is None else weights, axis=1)
     np.testing.assert_allclose(mean, scores.mean(axis=1), atol=1e-8)
     np.testing.assert_allclose(deviation, scores.std(axis=1), atol=1e-8)
@@ -132,7 +124,13 @@ def test_mean_and_deviation_are_those_of_all_scores(number: int, weighted: bool,
 def test_an_unknown_device_is_named() -> None:
     for name in ("abacus", "cuda:77"):
         with pytest.raises(InputError, match="no such device.*" + name):
-            top_k(units(3), units(3), 2, device=name)
+            DevicePool(units(3), name)
+
+
+def test_a_device_without_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="torch"):
+        DevicePool(units(3), "cuda")
 
 
 def test_neither_inference_mode_nor_another_default_shows(device: str) -> None:
@@ -143,7 +141,7 @@ def test_neither_inference_mode_nor_another_default_shows(device: str) -> None:
         for default in (torch.float32, torch.float64, torch.bfloat16):
             torch.set_default_dtype(default)
             with torch.inference_mode():
-                found = top_k(queries, candidates, 10, device=device)
+                found = there(queries, candidates, 10, device)
             for one, wanted in zip(found, expected, strict=True):
                 np.testing.assert_array_equal(one, wanted)
     finally:
@@ -153,16 +151,16 @@ def test_neither_inference_mode_nor_another_default_shows(device: str) -> None:
 def test_settings_of_the_caller_do_not_show_on_a_device() -> None:
     candidates, queries = units(9000, 64, seed=1, spread=0.03), units(30, 64, seed=2, spread=0.03)
     expected = top_k(queries, candidates, 10)[0]
-    np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+    np.testing.assert_array_equal(there(queries, candidates, 10, "cpu:0")[0], expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+        np.testing.assert_array_equal(there(queries, candidates, 10, "cpu:0")[0], expected)
         assert torch.is_autocast_enabled("cpu")
     matmul = getattr(torch.backends.mkldnn, "matmul", None)
     if hasattr(matmul, "fp32_precision"):
         usual = matmul.fp32_precision
         matmul.fp32_precision = "bf16"
         try:
-            np.testing.assert_array_equal(top_k(queries, candidates, 10, device="cpu:0")[0], expected)
+            np.testing.assert_array_equal(there(queries, candidates, 10, "cpu:0")[0], expected)
             assert matmul.fp32_precision == "bf16"
         finally:
             matmul.fp32_precision = usual
@@ -203,20 +201,20 @@ def test_fewer_queries_are_asked_at_a_time_for_a_great_depth(device: str, monkey
 def test_settings_are_given_back_after_the_last_of_overlapping_searches() -> None:
     matmul, usual = torch.backends.cuda.matmul, torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
-    before = matmul.allow_bf16_reduced_precision_reduction, matmul.fp32_precision
-    assert before[1] == "tf32"
+    before = matmul.fp32_precision
+    assert before == "tf32"
     first, second = full_precision(torch), full_precision(torch)
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    inside = matmul.allow_bf16_reduced_precision_reduction, matmul.fp32_precision  # the second still runs
+    inside = matmul.fp32_precision  # the second still runs
     second.__exit__(None, None, None)
-    after = matmul.allow_bf16_reduced_precision_reduction, matmul.fp32_precision
+    after = matmul.fp32_precision
     torch.set_float32_matmul_precision(usual)
-    assert inside == (False, "ieee")
+    assert inside == "ieee"
     assert after == before
 
 
 def test_a_device_without_float64_is_named() -> None:
     with pytest.raises(InputError, match=r"no such device.*meta"):
-        top_k(units(3), units(3), 2, device="meta")
+        DevicePool(units(3), "meta")

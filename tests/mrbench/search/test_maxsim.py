@@ -136,7 +136,7 @@ def test_a_search_finds_what_a_sort_of_all_scores_finds(how, kind, tokens, most,
             asked = queries[at]
             check_search(searcher, asked, of, table[at], allowed[at], rng)
             check_tied(searcher, asked, of, table[at], allowed[at], rng)
-            mean, deviation = searcher.spread(asked, of)
+            mean, deviation = searcher.moments(asked, of)
             for n in range(len(asked)):
                 mine = table[at[n], allowed[at[n]]].astype(float)
                 if len(mine):
@@ -145,15 +145,15 @@ def test_a_search_finds_what_a_sort_of_all_scores_finds(how, kind, tokens, most,
                     assert np.isnan([mean[n], deviation[n]]).all()
 
 
-def test_spread_of_a_search_is_of_its_own_queries():
+def test_moments_of_a_search_are_of_its_own_queries():
     rng = np.random.default_rng(6)
     one, other, candidates = (items("spread", n, rng) for n in (4, 4, 20))
     with ThreadPoolExecutor(1) as executor:
         searcher = MaxSimSearcher(candidates, np.arange(20), executor, Progress())
         searcher.search(one, [], 3)
         assert (
-            searcher.spread(other)[0].tolist()
-            == MaxSimSearcher(candidates, np.arange(20), executor, Progress()).spread(other)[0].tolist()
+            searcher.moments(other)[0].tolist()
+            == MaxSimSearcher(candidates, np.arange(20), executor, Progress()).moments(other)[0].tolist()
         )
 
 

@@ -149,8 +149,8 @@ def check_tied(searcher: PoolSearcher, asked: np.ndarray, of: np.ndarray | None,
     assert seen == some.tolist()
 
 
-def check_spread(searcher: PoolSearcher, asked: np.ndarray, of: np.ndarray | None, table: np.ndarray, allowed):
-    mean, deviation = searcher.spread(asked, of)
+def check_moments(searcher: PoolSearcher, asked: np.ndarray, of: np.ndarray | None, table: np.ndarray, allowed):
+    mean, deviation = searcher.moments(asked, of)
     for n in range(len(asked)):
         left = table[n, allowed[n]].astype(float)
         if not len(left):
@@ -186,8 +186,8 @@ def test_it_is_what_a_sort_of_the_allowed_gives(
         assert progress.done == QUERIES + VARIANTS
         check_tied(searcher, queries, None, own, allowed, rng)
         check_tied(searcher, variants, of, other, allowed[of], rng)
-        check_spread(searcher, queries, None, own, allowed)
-        check_spread(searcher, variants, of, other, allowed[of])
+        check_moments(searcher, queries, None, own, allowed)
+        check_moments(searcher, variants, of, other, allowed[of])
         assert progress.done == QUERIES + VARIANTS
 
 
@@ -202,7 +202,7 @@ def answers(searcher: PoolSearcher, queries: np.ndarray, size: int) -> list[np.n
     of, position = (np.concatenate(column) for column in zip(*tied, strict=True))
     order = np.lexsort((position, of))
     of_request = [request.score, request.greater, request.equal]
-    return [top, scores, *of_request, of[order], position[order], *searcher.spread(queries)]
+    return [top, scores, *of_request, of[order], position[order], *searcher.moments(queries)]
 
 
 @pytest.mark.parametrize("how", ["list", "excluding"])
@@ -236,7 +236,7 @@ def test_the_three_searchers_agree_on_the_whole_pool() -> None:
         of = rng.integers(9, size=20)  # makes no difference
         for one, other in zip(searcher.search(queries, [], 9, of), searcher.search(queries, [], 9), strict=True):
             np.testing.assert_array_equal(one, other)
-        for one, other in zip(searcher.spread(queries, of), searcher.spread(queries), strict=True):
+        for one, other in zip(searcher.moments(queries, of), searcher.moments(queries), strict=True):
             np.testing.assert_array_equal(one, other)
         found.append(answers(searcher, queries, 90))
     for number, (one, other, third) in enumerate(zip(*found, strict=True)):
@@ -258,7 +258,7 @@ def test_a_deviation_does_not_cancel(size: int, gone: int) -> None:
     allowed[:, -gone:] = False
     left = exact(queries, candidates[:-gone]).astype(float)
     with searching("excluding", candidates, np.arange(size), allowed) as (searcher, _):
-        mean, deviation = searcher.spread(queries)
+        mean, deviation = searcher.moments(queries)
     np.testing.assert_allclose(mean, left.mean(axis=1), rtol=1.2e-7)
     np.testing.assert_allclose(deviation, left.std(axis=1), rtol=1e-3, atol=1.1e-8)
     if size == 3 and gone == 2:
@@ -266,21 +266,21 @@ def test_a_deviation_does_not_cancel(size: int, gone: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["spread", "one", "near"])
-def test_a_usual_spread_needs_no_scores_of_the_whole_pool(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usual_moments_need_no_scores_of_the_whole_pool(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     candidates, queries = units(kind, 3000, 24, rng), units("spread", 50, 24, rng)
     allowed = np.ones((50, 3000), dtype=bool)
     allowed[np.arange(50), rng.integers(3000, size=50)] = False
     calls = []
-    anew = ExcludingSearcher._spread_anew
+    anew = ExcludingSearcher._moments_anew
 
     def watched(self: ExcludingSearcher, asked: np.ndarray, pairs: PairList):
         calls.append(len(asked))
         return anew(self, asked, pairs)
 
-    monkeypatch.setattr(ExcludingSearcher, "_spread_anew", watched)
+    monkeypatch.setattr(ExcludingSearcher, "_moments_anew", watched)
     with searching("excluding", candidates, np.arange(3000), allowed) as (searcher, _):
-        searcher.spread(queries)
+        searcher.moments(queries)
     assert calls == [0]
 
 
@@ -318,9 +318,9 @@ def test_no_pairs_at_all(how: str) -> None:
     with searching(how, candidates, np.arange(SIZE), allowed) as (searcher, _):
         check_search(searcher, queries, None, exact(queries, candidates), allowed, rng)
         check_tied(searcher, queries, None, exact(queries, candidates), allowed, rng)
-        check_spread(searcher, queries, None, exact(queries, candidates), allowed)
+        check_moments(searcher, queries, None, exact(queries, candidates), allowed)
         assert searcher.search(queries[:0], [], 5)[0].shape == (0, 5)
-        assert [values.shape for values in searcher.spread(queries[:0])] == [(0,), (0,)]
+        assert [values.shape for values in searcher.moments(queries[:0])] == [(0,), (0,)]
 
 
 @pytest.mark.parametrize("how", ["list", "excluding"])
@@ -333,19 +333,19 @@ def test_a_device_without_memory_leaves_lists_to_the_processor(how: str, monkeyp
     def fails(*_, **__):
         raise RuntimeError(said)
 
-    for where in ("__init__", "search", "pair_scores", "spread"):
+    for where in ("__init__", "search", "pair_scores", "moments"):
         with monkeypatch.context() as patch:
             patch.setattr(DevicePool, where, fails)
             with searching(how, candidates, np.arange(SIZE), allowed, device="cpu:0") as (searcher, _):
                 check_search(searcher, queries, None, table, allowed, rng)
-                check_spread(searcher, queries, None, table, allowed)
+                check_moments(searcher, queries, None, table, allowed)
     monkeypatch.setattr(DevicePool, "pair_scores", fails)
     said = "something else"
     with (
         searching(how, candidates, np.arange(SIZE), allowed, device="cpu:0") as (searcher, _),
         pytest.raises(RuntimeError, match="something else"),
     ):
-        searcher.spread(queries)
+        searcher.moments(queries)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of every query's scores over the pool, without the scores."""
+"""Mean and standard deviation of each query's scores over the pool, without computing the scores."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from mrbench.arrays import Embeddings, Floats, Ints, Scores
 from mrbench.workers import ordered_map
 
 ROWS = 1024  # candidates in one product
-SPANS = 64  # parts that are summed by themselves; their number and order depend on the pool alone
+SPANS = 64  # partial sums; their number and order depend only on the size of the pool
 
 
-def spread(
+def moments(
     queries: Embeddings, candidates: Embeddings, pool: Executor, weights: Ints | None = None
 ) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of the products of each query with all candidates.
 
-    The mean is the product with the mean candidate. The variance is the query's form of the candidates' covariance;
-    where there are fewer queries than dimensions, it is summed from the products with the centred candidates. Either
-    costs at most twice the operations of all scores, and the covariance the less the more queries there are. Summed is
-    in float64 and in an order that only the number of candidates decides.
+    The mean is the product of the query with the mean candidate. The variance is ``q C q`` with the candidates'
+    covariance ``C``. With fewer queries than dimensions, it is summed from the products with the centred candidates
+    instead. Either way takes at most twice the operations of all scores. Sums are in float64, in an order that depends
+    only on the number of candidates.
 
     Args:
         queries: Shape ``(num_queries, dimension)``.
         candidates: Shape ``(num_candidates, dimension)``; may be memory-mapped.
         pool: Threads to use.
-        weights: How often each candidate counts; None counts each once.
+        weights: Copies of each candidate in the pool; None takes 1 for each.
 
     Returns:
-        Two arrays of shape ``(num_queries,)``, rounded to float32, below which the libraries of machines differ.
+        Two arrays of shape ``(num_queries,)``, rounded to float32, since the digits below differ between libraries.
     """
     number = len(candidates) if weights is None else int(weights.sum())
     wide = queries.astype(np.float64)
@@ -62,19 +62,19 @@ def spread(
     return mean.astype(np.float32).astype(np.float64), deviation.astype(np.float32).astype(np.float64)
 
 
-def list_spread(scores: Scores, counts: Ints, weights: Ints | None = None) -> tuple[Floats, Floats]:
+def list_moments(scores: Scores, counts: Ints, weights: Ints | None = None) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of the scores of each query.
 
     Args:
         scores: Those of the first query, then of the second, and so on, shape ``(num_scores,)``.
         counts: Number of scores of each query, shape ``(num_queries,)``.
-        weights: How often each score counts, 1 or more; None counts each once.
+        weights: Number of times that each score counts, 1 or more; None takes 1 for each.
 
     Returns:
-        Two arrays of shape ``(num_queries,)``, rounded to float32; NaN for a query without scores. Where all scores of
-        a query are one number, they are that number and 0.
+        Two arrays of shape ``(num_queries,)``, rounded to float32; NaN for a query without scores. If all scores of a
+        query are equal, the results are that score and exactly 0.
 
-    >>> list_spread(np.float32([0.25, 0.75, 0.5]), np.array([2, 1]))
+    >>> list_moments(np.float32([0.25, 0.75, 0.5]), np.array([2, 1]))
     (array([0.5, 0.5]), array([0.25, 0.  ]))
     """
     number, some = len(counts), np.flatnonzero(counts)

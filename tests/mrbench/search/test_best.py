@@ -1,25 +1,24 @@
-"""The exact top k against fractions, under every blocking, threading, order and sharding."""
+"""The best candidates against fractions, under every blocking, threading, order and sharding."""
 
 from __future__ import annotations
 
 import math
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from any_vectors import CASES, units
+from any_vectors import CASES, top_k, units
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from mrbench.errors import InputError, MissingExtraError, ModelError
-from mrbench.search import best, exact, products, sampled
+from mrbench.errors import InputError, ModelError
+from mrbench.search import best, exact, sampled
 from mrbench.search.exact import exact_products, exact_scores, key_parts, order_keys, settled
-from mrbench.search.products import Bfloat16Product, one_thread, pays, residual
-from mrbench.search.topk import top_k
+from mrbench.search.products import one_thread
+from mrbench.search.vectors import check_units
 
 
 def by_fractions(query: np.ndarray, candidate: np.ndarray) -> np.float32:
@@ -48,36 +47,10 @@ def test_it_is_a_full_sort_of_exact_scores(case: str, depth: int) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("depth", "length"), [(1, 24), (10, 24), (60, 256)])
-def test_bfloat16_finds_the_same(case: str, depth: int, length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "_COST", 0)  # however many candidates are carried along
-    used = []
-    multiply = Bfloat16Product.multiply
-    monkeypatch.setattr(
-        Bfloat16Product, "multiply", lambda self, part: (used.append(len(part)), multiply(self, part))[1]
-    )
-    candidates, queries = CASES[case](), units(9, seed=2, spread=1e-6 if "closer" in case else 1.0)
-    if length != 24:
-        candidates, queries = units(9000, length, seed=1), units(9, length, seed=2)
-    before = torch.get_num_threads()
-    first = top_k(queries, candidates, depth, bfloat16=False)
-    assert not used
-    second = top_k(queries, candidates, depth, bfloat16=True, block=5, chunk=500, threads=2)
-    assert used or case != "spread"
-    assert torch.get_num_threads() == before
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize("parts", [2, 512])
-def test_scores_by_ranges_of_the_pool_are_the_same(
-    case: str, bfloat16: bool, parts: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_by_ranges_of_the_pool_are_the_same(case: str, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     candidates, queries = CASES[case](), units(37, seed=2, spread=1e-6 if "closer" in case else 1.0)
-    expected = top_k(queries, candidates, 60, bfloat16=False)
-    monkeypatch.setattr(products, "_COST", 0)
+    expected = top_k(queries, candidates, 60)
     monkeypatch.setattr(sampled, "_LEAST", 1)
     monkeypatch.setattr(best, "_PARTS", parts)  # what is of more chunks is put together, and no longer in one range
     sizes = []
@@ -85,36 +58,11 @@ def test_scores_by_ranges_of_the_pool_are_the_same(
     monkeypatch.setattr(
         sampled.Sampler, "sums", lambda self, part, *pairs: (sizes.append(len(part)), sums(self, part, *pairs))[1]
     )
-    found = top_k(queries, candidates, 60, bfloat16=bfloat16, chunk=100, threads=1)
+    found = top_k(queries, candidates, 60, chunk=100, threads=1, block=37)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
     if case == "spread":
         assert max(sizes) == (100 if parts == 512 else len(candidates))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(2, 300), st.integers(0, 2**32 - 1), st.floats(0.001, 3))
-def test_no_product_in_bfloat16_errs_by_more_than_it_says(length: int, seed: int, offset: float) -> None:
-    rng = np.random.default_rng(seed)
-    queries, candidates = (v + np.float32(offset) for v in rng.standard_normal((2, 40, length)).astype(np.float32))
-    queries, candidates = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, candidates))
-    product = Bfloat16Product(queries, 40, residual(candidates))
-    shape = product.multiply(candidates)
-    found = product.values(np.arange(1600)).reshape(shape).astype(float)
-    exact = queries.astype(float) @ candidates.astype(float).T
-    # Each of two that are compared may err by half of it.
-    assert (np.abs(found - exact) <= product.error(found.astype(np.float32)) / 2).all()
-    limit = np.sort(found, axis=1)[:, 30:31].astype(np.float32)
-    reach = np.zeros(1600, dtype=bool)
-    reach[product.reaching(limit)] = True
-    assert reach[((found >= limit) & (limit > 0)).reshape(-1)].all()
-
-
-def test_bfloat16_is_left_where_too_many_are_near() -> None:
-    sample = np.float32([[0.9] * 50 + [0.91] * 50])
-    assert pays(sample, np.float32([[0.95]]), np.float32([[0.01]]))
-    assert not pays(sample, np.float32([[0.91]]), np.float32([[0.02]]))  # fifty more of a hundred
-    assert not pays(sample - 1, np.float32([[0.0]]), np.float32([[0.01]]))  # bits of negative numbers fall
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -155,7 +103,7 @@ def test_a_wrong_guess_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     scans = []
     scan = best.Best._scan
     monkeypatch.setattr(best.Best, "_scan", lambda self, guess: (scans.append(guess is None), scan(self, guess)))
-    rows, _ = top_k(queries, candidates, 200, threads=1)
+    rows, _ = top_k(queries, candidates, 200, threads=1, block=len(queries))
     assert scans == [False, True]
     np.testing.assert_array_equal(rows, slow_top_k(queries, candidates, 200)[0])
 
@@ -165,18 +113,18 @@ def test_a_guess_that_is_just_right_is_taken(monkeypatch: pytest.MonkeyPatch) ->
     scans = []
     scan = best.Best._scan
     monkeypatch.setattr(best.Best, "_scan", lambda self, guess: (scans.append(guess is None), scan(self, guess)))
-    top_k(queries, candidates, 200, threads=1)
+    top_k(queries, candidates, 200, threads=1, block=len(queries))
     assert scans == [False]
 
 
 def test_a_wrong_guess_keeps_the_order_of_the_tied() -> None:
     candidates, queries = units(3000, seed=1, distinct=40), units(3, seed=2)
     candidates[:: best.SAMPLE] = queries[0]
-    place = np.random.default_rng(3).permutation(len(candidates))
-    found = key_parts(best.Best(queries, candidates, 200, place=place).search())[0]
+    position = np.random.default_rng(3).permutation(len(candidates))
+    found = key_parts(best.Best(queries, candidates, 200, position=position).search())[0]
     scores = exact_products(queries, candidates)
     for row, mine in zip(found, scores, strict=True):
-        assert row.tolist() == place[np.lexsort((place, -mine))[:200]].tolist()
+        assert row.tolist() == position[np.lexsort((position, -mine))[:200]].tolist()
 
 
 def test_a_memory_map_is_searched(tmp_path: Path) -> None:
@@ -225,17 +173,11 @@ def test_keys_order_like_scores(values: list[float]) -> None:
 
 def test_what_cannot_be_searched_is_named() -> None:
     good = units(3)
-    with pytest.raises(InputError, match="nothing to search"):
-        top_k(good, good[:0], 3)
-    with pytest.raises(InputError, match="nothing to search"):
-        top_k(good, good, 0)
-    with pytest.raises(InputError, match="nothing to search"):
-        top_k(good, good, 2.5)  # type: ignore[arg-type]
     for value in (np.nan, 0.0, 3.0):
         bad = good.copy()
         bad[1] = value
         with pytest.raises(ModelError, match="not of length 1; where: candidate 1"):
-            top_k(good, bad, 3)
+            check_units(query=good, candidate=bad)
 
 
 WRONG = {
@@ -251,27 +193,9 @@ def test_what_are_no_vectors_is_named(case: str) -> None:
     spoil, said = WRONG[case]
     good = units(3)
     with pytest.raises(InputError, match=said):
-        top_k(good, spoil(good), 2)
+        check_units(query=good, candidate=spoil(good))
     with pytest.raises(InputError):
-        top_k(spoil(good), good, 2)
-
-
-@pytest.mark.parametrize("wrong", [{"threads": -1}, {"block": 0}, {"chunk": 0}], ids=str)
-def test_numbers_below_what_makes_sense_are_named(wrong: dict[str, int]) -> None:
-    with pytest.raises(InputError, match=f"too small; where: {next(iter(wrong))}"):
-        top_k(units(3), units(3), 2, **wrong)
-
-
-def test_search_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    candidates, queries = units(700, seed=1), units(9, seed=2)
-    expected = top_k(queries, candidates, 10)[0]
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(products, "WORTH", 0)
-    monkeypatch.setattr(products, "find_spec", lambda name: None)
-    np.testing.assert_array_equal(top_k(queries, candidates, 10)[0], expected)
-    for asked in ({"bfloat16": True}, {"device": "cuda"}):
-        with pytest.raises(MissingExtraError, match="torch"):
-            top_k(queries, candidates, 10, **asked)
+        check_units(query=spoil(good), candidate=good)
 
 
 def test_overlapping_searches_give_the_threads_back() -> None:

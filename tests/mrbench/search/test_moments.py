@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from mrbench.search import spread as module
+from mrbench.search import moments as module
+from mrbench.search.moments import moments
 from mrbench.search.products import one_thread
-from mrbench.search.spread import spread
 
 
 def units(rows: int, length: int, seed: int, scale: float = 1.0) -> np.ndarray:
@@ -19,12 +19,12 @@ def units(rows: int, length: int, seed: int, scale: float = 1.0) -> np.ndarray:
 
 def found(*given: np.ndarray, threads: int = 2, **more: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with one_thread(), ThreadPoolExecutor(threads) as pool:
-        return spread(*given, pool, **more)
+        return moments(*given, pool, **more)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-5])
 @pytest.mark.parametrize(("queries", "pool", "length"), [(5, 700, 24), (40, 3000, 24), (24, 1, 24), (3, 2, 1)])
-def test_it_is_the_spread_of_all_scores(queries: int, pool: int, length: int, scale: float) -> None:
+def test_they_are_those_of_all_scores(queries: int, pool: int, length: int, scale: float) -> None:
     q, c = units(queries, length, 1, scale), units(pool, length, 2, scale)
     scores = q.astype(float) @ c.T.astype(float)
     mean, deviation = found(q, c)
