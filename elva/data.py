@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,6 +165,14 @@ def read_pools(benchmarks: Sequence[Benchmark], split: str = "train") -> tuple[l
     """
     found = [(b, task, list(b.queries(task, split))) for b in benchmarks for task in b.task_names]
     found = [(benchmark, task, queries) for benchmark, task, queries in found if queries]
+    for benchmark, task, _ in found:
+        if benchmark.task(task).judgements == "partial":
+            raise InputError(
+                "ELVA trains where the grains of every candidate are known, and here they are known in part",
+                where=f"{benchmark.folder}, {task}",
+                accepted="what mrbench build emoji and mrbench build scenes write",
+                hint=f"mrbench train head --help, which takes {shlex.quote(str(benchmark.folder))} as --data",
+            )
     if not found:
         raise InputError("no query to train on", where=", ".join(str(b.folder) for b in benchmarks), got=split)
     keys = [(str(b.folder), b.task(task).candidate_modality) for b, task, _ in found]

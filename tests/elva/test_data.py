@@ -2,13 +2,15 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from elva.data import Summaries, read_benchmarks, read_pools
 from elva.negatives import grades
 from elva.sampler import Draw, answers, balanced, order
 from elva.sentences import read_pairs
+from mrbench.benchmark import encode_png, write_benchmark
 from mrbench.errors import InputError
-from mrbench.records import Grain
+from mrbench.records import Candidate, Grain, Judgement, Query, Task
 
 
 def test_a_positive_keeps_all_grains_and_a_ladder_falls(data):
@@ -109,6 +111,17 @@ def test_pairs_of_one_sentence_are_not_each_others_negatives(tmp_path):
 def test_a_data_set_without_the_split_is_refused(scenes):
     with pytest.raises(InputError, match="lacks the split"):
         read_benchmarks([scenes], "validation")
+
+
+def test_grains_that_are_known_in_part_are_refused(tmp_path):
+    photos = Task("t2i", "caption → photo", "text", "image", judgements="partial")
+    with write_benchmark(tmp_path / "photos", tasks=[photos], corpora={"image": "image"}) as writer:
+        writer.add_candidates("train", [Candidate("p", image=encode_png(Image.new("RGB", (8, 8))))])
+        writer.add_queries("train", [Query("q", "t2i", "", text="a dog")])
+        writer.add_judgements("train", "t2i", [Judgement("q", "p", 1)])
+        writer.finish(name="photos", title="Photos", licence="CC0-1.0")
+    with pytest.raises(InputError, match=r"grains of every candidate are known.*t2i.*next: mrbench train head"):
+        read_pools(read_benchmarks([tmp_path / "photos"]))
 
 
 def test_test_and_train_share_no_query(data, scenes):
