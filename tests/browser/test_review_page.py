@@ -117,6 +117,7 @@ def test_keys_vote_move_and_undo(page: str, tmp_path: Path) -> None:
     assert "2 voted: 1 right, 1 wrong, 0 unsure" in count
 
 
+@pytest.mark.slow
 def test_votes_are_kept_for_the_next_visit_and_not_for_another_build(
     page: str, small: Benchmark, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_the_file_that_is_given_out_is_read(page: str, small: Benchmark, tmp_pat
     assert by_hand == json.loads(said)
 
 
+@pytest.mark.slow
 def test_photos_by_path_are_shown(tmp_path: Path) -> None:
     benchmark = write_reviewed(tmp_path / "small", reference=tmp_path / "my photos")
     made = render_sheet(benchmark, claims(benchmark), tmp_path / "page.html", images="reference")

@@ -93,6 +93,7 @@ def _all(site: Path) -> list[str]:
     return [*PAGES, *(f"models/{path.name}" for path in sorted((site / "models").iterdir()))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["file", "http"])
 def test_every_page_loads_without_a_word_on_the_console(
     scheme: str, page: Any, site: Path, addresses: dict[str, str]
@@ -105,6 +106,7 @@ def test_every_page_loads_without_a_word_on_the_console(
     assert page.troubles == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_page_is_wider_than_the_screen(width: int, page: Any, site: Path, addresses: dict[str, str]) -> None:
     page.set_viewport_size({"width": width, "height": 900})
@@ -216,6 +218,7 @@ def test_tables_are_there_without_scripts(browser: Any, addresses: dict[str, str
 HANDLERS = """[...document.querySelectorAll('*')].flatMap((e) => [...e.attributes]).filter((a) => /^on/.test(a.name))"""
 
 
+@pytest.mark.slow
 def test_nothing_hostile_runs(page: Any, tmp_path: Path) -> None:
     site = hostile_site(tmp_path)
     for path in _all(site):
@@ -246,6 +249,7 @@ def test_the_policy_stops_what_is_planted(page: Any, site: Path, tmp_path: Path)
     assert page.title() == "ran"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(scheme: str, browser: Any, site: Path, addresses: dict[str, str]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")

@@ -25,6 +25,7 @@ def names(command: object, prefix: str = "") -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_reference_page_is_what_the_commands_say() -> None:
     assert generate_cli.PAGE.read_text(encoding="utf-8") == generate_cli.page()
 

@@ -59,6 +59,7 @@ def test_every_column_and_table_is_documented() -> None:
     assert all(re.search(rf"\b{table}\b", section) for table in TABLES)
 
 
+@pytest.mark.slow
 def test_the_page_on_ones_own_data_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for language, block in re.findall(r"```(python|bash)\n(.*?)```", OWN_DATA, re.DOTALL):

@@ -14,6 +14,7 @@ ENTRIES = ROOT / "leaderboards/entries"
 MEASURED = ("random", "constant", "colour-histogram", "minilm", "efficientnet-lite0", "conse")
 
 
+@pytest.mark.slow
 def test_the_readme_quotes_the_committed_results() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     files = sorted(path for suite in ("emoji", "scenes") for path in ENTRIES.glob(f"{suite}-*.json"))
@@ -38,6 +39,7 @@ def test_the_numbers_in_the_text_are_those_of_the_results(suite: str, grain: str
     assert words in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_leaderboard_page_is_made_from_the_committed_results(tmp_path: Path) -> None:
     published = publish(read_results([ENTRIES]), tmp_path / "board")
     committed = (ROOT / "leaderboards/BOARD.md").read_text(encoding="utf-8")

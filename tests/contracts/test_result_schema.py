@@ -43,6 +43,7 @@ def test_every_attribute_is_described() -> None:
         assert set(fields) - said <= plain
 
 
+@pytest.mark.slow
 def test_the_committed_results_are_valid(validator: object) -> None:
     for path in sorted((ROOT / "leaderboards/entries").glob("*.json")):
         assert not list(validator.iter_errors(json.loads(path.read_text(encoding="utf-8")))), path  # type: ignore[attr-defined]

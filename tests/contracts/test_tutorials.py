@@ -14,6 +14,7 @@ from mrbench.cli.app import main
 PAGES = sorted((Path(__file__).parents[2] / "docs/tutorial").glob("*.md"))
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_tutorial_run_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,6 +31,7 @@ def adapters(folder):
     return {p.parent.name: load_file(p) for p in sorted(folder.glob("adapter-*/adapter_model.safetensors"))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "stage"), [(InfoNCE, 2), (Learner, 3)])
 def test_interrupted_and_continued_is_uninterrupted(data, recipe, tmp_path, monkeypatch, objective, stage):
     options = {"device": "cpu", "quiet": True, "save_every": 1}

@@ -88,6 +88,7 @@ def mean(metrics, name):
     return float(np.mean([row[name] for row in metrics]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gradient", "policy"), [("score", "fisher"), ("score", "gaussian"), ("pathwise", "gaussian")])
 def test_the_reward_rises(folder, pool, gradient, policy):
     _, metrics = train(folder, pool, settings(gradient=gradient, policy=policy, credit="own"))

@@ -34,6 +34,7 @@ def mean(rows, name):
     return float(np.mean([row[name] for row in rows if name in row]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"gradient": "pathwise"}, {"gradient": "both"}, {"credit": "own"}])
 def test_the_reward_rises(changes):
     rows = train(40, **changes)

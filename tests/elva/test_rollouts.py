@@ -114,6 +114,7 @@ def test_log_probabilities_are_those_at_the_temperature_of_sampling(model):
             assert torch.allclose(found[0, rollout, :length], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_likeliest_tokens_without_temperature(model):
     rolled = draw(model, temperature=0, rollouts=2)
     assert (rolled.tokens[:, 0] == rolled.tokens[:, 1]).all()

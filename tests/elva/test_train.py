@@ -55,6 +55,7 @@ def whole(data, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_every_stage_moves_the_weights_it_should(whole):
     stages = [weights_of(whole / f"stage{number}") for number in range(4)]
     for number, (before, after) in enumerate(itertools.pairwise(stages), 1):
@@ -96,11 +97,13 @@ def test_canonical_summaries_name_everything(data):
     assert all(share < 1 for grains in wrong.values() for share in grains.values())
 
 
+@pytest.mark.slow
 def test_a_second_run_is_the_same(whole, data, tmp_path, recipe):
     train(recipe, data, tmp_path / "again", device="cpu", quiet=True)
     assert same(weights_of(whole / "stage3"), weights_of(tmp_path / "again/stage3"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", [0, 2, 3])
 def test_interrupted_and_continued_is_uninterrupted(whole, data, tmp_path, recipe, stage, monkeypatch):
     out = tmp_path / "run"
@@ -146,6 +149,7 @@ def test_a_stage_needs_the_one_before(data, tmp_path, recipe):
         train(recipe, data, tmp_path / "run", stages=[3], device="cpu", quiet=True)
 
 
+@pytest.mark.slow
 def test_a_stage_can_start_from_a_folder(whole, data, tmp_path, recipe):
     out = train(recipe, data, tmp_path / "run", stages=[3], start=whole / "stage2", device="cpu", quiet=True)
     assert same(weights_of(out), weights_of(whole / "stage3"))
@@ -190,6 +194,7 @@ def stopped(data, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_a_line_of_metrics_torn_by_a_kill_is_written_again(stopped, whole, data, tmp_path, recipe):
     out = shutil.copytree(stopped, tmp_path / "run")
     lines = (out / "metrics.jsonl").read_text()
@@ -411,6 +416,7 @@ def command(*words):
     return stopped.value.code
 
 
+@pytest.mark.slow
 def test_the_command_trains_and_the_result_is_evaluated(scenes, tmp_path, capsys):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**SMALL, "stage0": SMALL["stage0"] | {"steps": 1}}))
     words = ["train", "elva", "--recipe", tmp_path / "recipe.yaml", "--data", scenes, "--out", tmp_path / "run"]

@@ -29,6 +29,7 @@ def test_the_weights_are_those_of_the_table(name):
     assert re.findall(r"`([0-9a-f]{64})`", line) == [digest]
 
 
+@pytest.mark.slow
 def test_training_helped(tmp_path):
     config = ScenesConfig(size=64, train_queries=4, train_pool=40, test_queries=25, pool=400, splits=("test",))
     build_scenes(tmp_path / "scenes", config, seed=0, workers=1)

@@ -71,6 +71,7 @@ def names(run: subprocess.CompletedProcess[str]) -> set[str]:
     return {model["name"] for model in json.loads(run.stdout)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "said"),
     [

@@ -32,6 +32,7 @@ numpy.save("module.npy", numpy.stack([model.encode([item])[0] for item in items]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "embedding"), [("tiny-contrastive", "prompt"), ("tiny", "summary")])
 def test_the_folder_loads_alone_with_equal_vectors(tmp_path, capsys, name, embedding):
     out = tmp_path / "exported"

@@ -8,6 +8,7 @@ from drawn_photos import write_photos
 from mrbench.cli.app import main
 
 
+@pytest.mark.slow
 def test_train_head_with_the_encoders_of_the_packages(tmp_path, capsys):
     spec = write_photos(tmp_path / "photos", 60)
     words = ["train", "head", "--image", "efficientnet-lite0", "--text", "minilm", "--data", spec, "--steps", "60"]

@@ -116,6 +116,7 @@ def test_same_seed_same_bytes_whatever_the_threads(photos, tmp_path):
     assert one == same != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["ladder", "graded", "reward", "policy"])
 def test_every_objective_trains_on_ladders_and_composed_queries(suite, objective, tmp_path):
     facts, _ = run(suite, tmp_path / "out", objective=objective, steps=40)
@@ -125,6 +126,7 @@ def test_every_objective_trains_on_ladders_and_composed_queries(suite, objective
     assert facts["training"]["curve"][-1][0] >= facts["training"]["step"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["Both", "Whole"])
 def test_a_mended_model_starts_as_itself(suite, model, tmp_path):
     spec = f"{ENCODERS}{model}"
@@ -268,6 +270,7 @@ class Stop(KeyboardInterrupt):
     """What Ctrl-C raises."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [90, 250])  # in the trials of settings; in the run that was picked
 def test_interrupted_and_continued_is_uninterrupted(photos, tmp_path, monkeypatch, at):
     seen = []

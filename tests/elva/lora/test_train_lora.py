@@ -71,6 +71,7 @@ def trained(clip, spec, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_adapters_learn_colours_and_the_report_says_so(trained):
     said = json.loads((trained / "lora.json").read_text())
     (report,) = said["report"].values()
@@ -83,6 +84,7 @@ def test_adapters_learn_colours_and_the_report_says_so(trained):
     assert (trained / "before-after.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_transformers_and_peft_load_it_without_mrbench(trained, clip, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 36, 3), dtype=np.uint8)).save(tmp_path / "p.png")
     text, picture = "A red ball on blue", tmp_path / "p.png"
@@ -107,6 +109,7 @@ def test_it_is_a_model_of_every_command_with_the_scores_of_the_report(trained, s
     assert scores["hit_rate@5"] == pytest.approx(wanted, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [False, True])
 def test_siglip_trains_and_its_adapter_and_checkpoint_embed_alike(spec, tmp_path, second):
     base = write_siglip(tmp_path / "base", second=second)
@@ -171,6 +174,7 @@ def test_two_processes_have_the_gradient_of_one(clip, spec, tmp_path):
     assert np.linalg.norm(one - two) < 1e-4 * np.linalg.norm(one)
 
 
+@pytest.mark.slow
 def test_interrupted_and_continued_is_uninterrupted(clip, spec, trained, tmp_path, monkeypatch):
     seen, loss = [], Run.loss
 
@@ -188,6 +192,7 @@ def test_interrupted_and_continued_is_uninterrupted(clip, spec, trained, tmp_pat
     assert files[0] == files[1]
 
 
+@pytest.mark.slow
 def test_a_guard_and_a_second_benchmark(clip, spec, tmp_path):
     other = write_photos(tmp_path / "other", 30, seed=7)
     mend(clip, spec, tmp_path / "out", "--keep", other, "--objective", "infonce", steps=20)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/howto/mend-a-blind-grain.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_how_to_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ran = []

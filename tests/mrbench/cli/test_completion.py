@@ -30,6 +30,7 @@ def offered(folder: Path, typed: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "names"),
     [

@@ -81,6 +81,7 @@ def test_check_fails_on_faults_in_one_last_line(photos: Path, tmp_path: Path) ->
     assert (value["valid"], len(value["problems"])) == (False, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -104,6 +105,7 @@ def test_bad_specs_are_one_line_and_exit_code_2(words: list[str], said: str, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_convert_validate_show_evaluate_and_rescore(photos: Path, tmp_path: Path) -> None:
     spec = f"captions:{photos}/captions.jsonl"
     run = mrbench("convert", spec, "--output", tmp_path / "folder")
@@ -140,6 +142,7 @@ def test_validate_reads_a_source_as_check_does(photos: Path) -> None:
     assert "8 queries in 4 clusters" in run.stdout
 
 
+@pytest.mark.slow
 def test_referenced_images_need_their_root(photos: Path, tmp_path: Path) -> None:
     spec = f"captions:{photos}/captions.jsonl"
     run = mrbench("convert", spec, "--output", tmp_path / "out", "--images", "reference")
@@ -158,6 +161,7 @@ def test_referenced_images_need_their_root(photos: Path, tmp_path: Path) -> None
         (photos / "moved.png").rename(photos / "red.png")
 
 
+@pytest.mark.slow
 def test_the_audit_says_what_it_is_for(photos: Path, tmp_path: Path) -> None:
     mrbench("convert", f"captions:{photos}/captions.jsonl", "--output", tmp_path / "out")
     run = mrbench("audit", tmp_path / "out")
@@ -175,6 +179,7 @@ def test_check_reads_a_suite_of_ours(tiny: Benchmark) -> None:
     assert "solved_by_one_part" in tasks["it2i"]["supported"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_named_as_an_image_is_one_line_and_nothing_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")

@@ -144,6 +144,7 @@ def test_another_model_is_not_replaced(run: Any) -> None:
     assert "--overwrite" not in err
 
 
+@pytest.mark.slow
 def test_skip_existing(run: Any) -> None:
     assert run("-m", "constant", "-m", "py:own.py:Mean")[0] == 0
     before = {path: path.stat().st_mtime_ns for path in Path("results").rglob("result.json")}

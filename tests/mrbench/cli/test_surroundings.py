@@ -65,6 +65,7 @@ def expected(place: Path) -> dict[str, tuple[int, str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "encoding"), [*((name, "ascii") for name in COMMANDS), ("leaderboard", "euc-jp"), ("show", "latin-1")]
 )
@@ -91,6 +92,7 @@ def test_a_board_in_an_ancient_locale(place: Path, expected: dict[str, tuple[int
     assert b"mod?le ??" in run.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_works_without_streams(
@@ -135,6 +137,7 @@ def test_a_full_disk_behind_stdout_is_one_line(place: Path, words: str) -> None:
     assert run.stderr.count(b"\n") == 1
 
 
+@pytest.mark.slow
 def test_no_home_and_no_folder_for_temporary_files(place: Path) -> None:
     nowhere = {"HOME": "/nonexistent", "TMPDIR": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent", "MPLCONFIGDIR": ""}
     for name in ("evaluate", "leaderboard", "show"):
@@ -142,6 +145,7 @@ def test_no_home_and_no_folder_for_temporary_files(place: Path) -> None:
         assert (run.returncode, run.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["-v 300000", "-n 24"])
 def test_little_memory_or_few_files_is_at_most_one_line(place: Path, limit: str) -> None:
     run = shell(f"ulimit {limit}; {MRBENCH} {COMMANDS['evaluate']}", place, OPENBLAS_NUM_THREADS="1")
@@ -177,6 +181,7 @@ def test_a_limit_of_memory_is_one_line(command: str, megabytes: int, tiny: Bench
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["constant", "minilm"])
 def test_without_docstrings_it_works_or_says_so_in_one_line(model: str, place: Path, tmp_path: Path) -> None:
     words = f"{MRBENCH} evaluate {place / 'b'} --task t2i --model {model} --output {tmp_path / 'r'}"

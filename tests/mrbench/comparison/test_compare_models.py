@@ -190,6 +190,7 @@ def test_the_command(folders: dict[str, Path], tiny: Benchmark) -> None:
     assert {d["grain"] for d in said["differences"]} == {"", "count", "entity", "place"}
 
 
+@pytest.mark.slow
 def test_the_command_refuses_in_one_line(folders: dict[str, Path], tmp_path: Path) -> None:
     raw = json.loads((folders["whole"] / "result.json").read_text())
     raw["benchmark"]["digest"] = "1" * 64

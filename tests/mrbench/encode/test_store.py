@@ -123,6 +123,7 @@ def whole(tiny: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
     return contents(folder / "c"), run_of(folder / "r")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_write_changes_nothing(tiny: Benchmark, tmp_path: Path) -> None:
     def run(cache: Path, output: Path) -> None:
         evaluate(tiny, Sensitive(), output, cache=cache, tasks=["i2i"], overwrite=True)
@@ -146,6 +147,7 @@ def test_a_kill_at_any_write_changes_nothing(tiny: Benchmark, tmp_path: Path) ->
     assert point > 4 * len(cached_files) + 2 * len(results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 3, 8])
 @pytest.mark.parametrize("accident", ["none", "restarted", "lost"])
 def test_any_number_of_processes_gives_the_same(

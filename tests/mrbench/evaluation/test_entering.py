@@ -109,6 +109,7 @@ def test_an_entry_that_is_there_stays_without_leave_and_others_stay_in_the_recor
     assert {result.evidence for result in read_results([tmp_path / "entries"])} == {"recomputed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

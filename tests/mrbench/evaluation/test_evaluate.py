@@ -86,6 +86,7 @@ def test_a_constant_gets_chance(tiny: Benchmark, tmp_path: Path, pool: str, size
         assert {m: task.scores[m] for m in expected} == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["task", "union"])
 @pytest.mark.parametrize(
     "model", [Guess("guess"), Constant("constant"), Oracle(blind_to=["entity"])], ids=lambda m: m.name

@@ -33,6 +33,7 @@ def change(file: Path, edit: object) -> None:
     file.write_text(json.dumps(raw))
 
 
+@pytest.mark.slow
 def test_scores_are_computed_again_where_run_and_benchmark_are_there(entry: Path, tiny: Benchmark) -> None:
     done = check(entry, "--benchmark", tiny.folder)
     assert (done.returncode, done.stderr) == (0, "")

@@ -157,6 +157,7 @@ def test_lines_of_trec_have_the_scores_of_the_run(folder: Path, monkeypatch: pyt
     assert {line[5] for line in lines} == {"a-guess"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CHANGES)
 def test_a_changed_run_is_found_out(tiny: Benchmark, folder: Path, case: str) -> None:
     name, how, message = CHANGES[case]
@@ -174,6 +175,7 @@ def test_a_changed_run_is_found_out(tiny: Benchmark, folder: Path, case: str) ->
         rescore(folder, tiny)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["run", "ladder", "relevant", "gains", "queries", "variants", "first", "parts"])
 def test_a_table_of_another_model_is_found_out(tiny: Benchmark, folder: Path, tmp_path: Path, table: str) -> None:
     evaluate(tiny, Oracle("another", blind_to=["count"]), tmp_path / "other", depth=12)

@@ -294,6 +294,7 @@ def test_a_cut_result_is_not_exported(name: str, results: list[Result], tmp_path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_commands(folders: list[Path], tiny: Benchmark, tmp_path: Path) -> None:
     commands = {
         "mteb": [],

@@ -241,6 +241,7 @@ def test_one_question_in_fifty_may_stay_open(server: Server, tmp_path: Path) -> 
     judge._file.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "said", "times"),
     [
@@ -290,6 +291,7 @@ def run(words: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(server: Server, tmp_path: Path) -> None:
     server.delay = 0.05
     file = tmp_path / "v.jsonl"

@@ -48,6 +48,7 @@ def test_the_committed_audits_are_read() -> None:
     assert all(len(audit.checks) > 10 for audit in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_of_an_audit_stays_text(text: str, tmp_path: Path) -> None:
     checks = {text: [{"name": text, "verdict": text, "summary": text}]}

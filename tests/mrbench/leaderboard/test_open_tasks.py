@@ -48,6 +48,7 @@ def renderings(made: Board) -> dict[str, str]:
     return {"terminal": terminal(made), "markdown": render_markdown([made]), "html": site_text([made])}
 
 
+@pytest.mark.slow
 def test_a_task_is_ranked_by_its_own_measure(results: dict[str, list[Result]]) -> None:
     made = board(results["answers"])
     (head,) = made.tasks

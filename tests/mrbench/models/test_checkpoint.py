@@ -291,6 +291,7 @@ def test_texts_on_trial_are_long_and_in_other_scripts(clip: Path, monkeypatch: p
     assert any(len(model._tokenizer(text)["input_ids"]) < 20 for text in tried)
 
 
+@pytest.mark.slow
 def test_loading_prints_nothing(siglip: Path) -> None:
     """In a process of its own: transformers warns once, here of default tokens beyond a small vocabulary."""
     code = f"from mrbench.models.zoo import load_model; load_model('hf:{siglip}', device='cpu')"
@@ -298,6 +299,7 @@ def test_loading_prints_nothing(siglip: Path) -> None:
     assert done.stdout + done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_hub_id_that_cannot_be_reached_is_one_line() -> None:
     code = (
         "from mrbench.models.zoo import load_model\n"

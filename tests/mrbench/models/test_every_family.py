@@ -76,6 +76,7 @@ def test_a_batch_changes_no_vector(folder: Path) -> None:
     assert cosines(loaded(folder).embed_candidates(items()), alone).min() > 0.9999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", LEAST)
 def test_sixteen_bit_is_near_thirty_two(folder: Path, dtype: str) -> None:
     found = loaded(folder, dtype).embed_candidates(items())

@@ -31,6 +31,7 @@ def commands(block: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in block.splitlines() if line.startswith("mrbench ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_how_to_runs(
     page: Path, tiny: Benchmark, server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -208,6 +208,7 @@ def sharded(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lacks", ["a shard", "merges.txt", "tokenizer_config.json"])
 @pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
 def test_an_interrupted_download_is_taken_up_again(lacks: str, revision: str, clip: Path, tmp_path: Path) -> None:
@@ -257,6 +258,7 @@ def find(spec: str, home: Path, *, finder: str = FINDERS[0], **environment: str)
     return said, done.stderr, float(seconds)
 
 
+@pytest.mark.slow
 def test_a_download_takes_what_is_read_and_no_pickle(clip: Path, tmp_path: Path) -> None:
     folder, home = copied(clip, tmp_path), tmp_path / "home"
     for name in ("pytorch_model.bin", "open_clip_model.safetensors", "README.md", "model.onnx"):
@@ -325,6 +327,7 @@ def test_a_model_that_a_library_loads_is_downloaded_once_without_pickles(clip: P
     assert find("org/tiny", home, finder=FINDERS[1], HF_HUB_OFFLINE="1")[:2] == (f"org/tiny {COMMIT}", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finder", FINDERS)
 @pytest.mark.parametrize("network", ["refused", "silent"])
 def test_without_the_hub_a_cached_id_loads_and_another_fails_in_seconds(

@@ -137,6 +137,7 @@ def test_what_the_model_says_of_itself(kind, folders, tmp_path):
     assert load_model(f"late:{moved}").revision == model.revision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*KINDS, "colbert"])
 def test_the_model_passes_its_check(kind, folders):
     findings = {one.check: one for one in check_model(load_model(f"late:{folders[kind]}"))}
@@ -146,6 +147,7 @@ def test_the_model_passes_its_check(kind, folders):
     assert "items/s" in findings["speed: texts"].detail
 
 
+@pytest.mark.slow
 def test_a_check_fails_where_the_batch_shows_in_the_vectors(folders):
     model = load_model(f"late:{folders['colpali']}")
     honest = model.embed_candidates

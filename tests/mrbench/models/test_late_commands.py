@@ -13,6 +13,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.cli.app import app
 
 
+@pytest.mark.slow
 def test_every_command_takes_a_late_model(tiny: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = write_colpali(tmp_path / "tiny-colpali")

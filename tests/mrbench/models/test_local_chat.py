@@ -81,6 +81,7 @@ def judge_of(folder: Path, file: Path) -> ModelJudge:
     return ModelJudge(LocalChat(str(folder), device="cpu"), VerdictFile(file))
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_in_the_form_is_a_judge(taught: Path, tmp_path: Path) -> None:
     judge = judge_of(taught, tmp_path / "v.jsonl")
     (verdict,) = judge.judge([(QUERY, SHOWN)])
@@ -88,10 +89,11 @@ def test_a_model_that_answers_in_the_form_is_a_judge(taught: Path, tmp_path: Pat
     judge._file.close()
     (line,) = map(json.loads, (tmp_path / "v.jsonl").read_text().splitlines())
     assert line["judge"].startswith("transformers:taught-vl@")
-    assert judge.tally.tokens_out == len(judge._chat._prompt.tokenizer(SAID)["input_ids"]) + 1  # type: ignore[attr-defined]
+    assert judge.tally.tokens_out == len(judge.chat._prompt.tokenizer(SAID)["input_ids"]) + 1  # type: ignore[attr-defined]
     assert judge.versions["dtype"] == "float32"
 
 
+@pytest.mark.slow
 def test_prose_is_one_line(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"does not answer as it was asked, 3 times.*tiny-vl@") as error:
         judge_of(tiny, tmp_path / "v.jsonl").judge([(QUERY, SHOWN)])
@@ -99,6 +101,7 @@ def test_prose_is_one_line(tiny: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "v.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_answers_are_the_same_again_and_need_no_photo(tiny: Path) -> None:
     chat = LocalChat(str(tiny), device="cpu")
     with_photo, without = question(), [Message("user", "A red car?")]

@@ -164,6 +164,7 @@ def run(*words: object) -> int:
     return int(stopped.value.code or 0)
 
 
+@pytest.mark.slow
 def test_the_commands_take_it_and_two_lengths_are_two_models(
     tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

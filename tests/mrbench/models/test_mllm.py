@@ -180,6 +180,7 @@ def as_given(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", MADE)
 def test_vectors_are_those_of_transformers(written: Callable[[str], Path], template: str) -> None:
     folder = written(MADE[template][0])

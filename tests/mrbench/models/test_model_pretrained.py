@@ -132,6 +132,7 @@ def test_pickled_code_never_runs(tmp_path: Path, legacy: bool) -> None:
     assert not canary.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["minilm", "efficientnet", "conse"])
 def test_batches_change_nothing(name: str, request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(name)

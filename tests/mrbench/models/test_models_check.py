@@ -70,6 +70,7 @@ def test_a_sound_model_passes() -> None:
     assert len(findings) > 30
 
 
+@pytest.mark.slow
 def test_the_zoo_passes() -> None:
     assert failed(load_model("random")) == {}
     assert set(failed(load_model("colour-histogram"))) == set()
@@ -87,6 +88,7 @@ def drifting() -> Any:
     return planted(lambda sound, item, row: sound(item, row) + 0.5 * vector(next(calls)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "checks"),
     [
@@ -136,6 +138,7 @@ class Listening(Sound):
         return self.embed_candidates(items) + vector(instruction)
 
 
+@pytest.mark.slow
 def test_a_model_that_listens_must_not_say_symmetric() -> None:
     found = failed(Listening())
     assert set(found) == {"queries: the instruction changes the vector", "queries and candidates differ"}
@@ -182,6 +185,7 @@ def run(*words: str) -> int:
     return int(stopped.value.code or 0)
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run("check", "random") == 0
     assert "PASS  text: the same twice" in capfd.readouterr().out

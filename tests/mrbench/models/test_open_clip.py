@@ -218,6 +218,7 @@ def test_without_the_library_the_extra_is_named(spec: str, extra: str) -> None:
         load_model(spec)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["open_clip", "timm"])
 def test_a_torchvision_that_does_not_load_is_one_line(tmp_path: Path, library: str) -> None:
     """Packages that fail as torchvision of the registry does beside a torch for CPUs."""

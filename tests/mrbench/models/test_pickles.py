@@ -101,6 +101,7 @@ def test_one_file_of_weights(shape: str, tmp_path: Path) -> None:
     assert torch.equal(found["b"], tensor if shape == "shared memory" else tensor.T)
 
 
+@pytest.mark.slow
 def test_a_model_of_the_hub_is_downloaded_with_its_pickle_by_this_command_alone(clip: Path, tmp_path: Path) -> None:
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         hub = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": address}

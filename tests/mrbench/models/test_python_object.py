@@ -196,6 +196,7 @@ def run(installed: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_an_installed_plugin_adds_models_to_the_command_line(installed: Path, tiny, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     listed = run(installed, "models", "list")
     assert "brightness" in listed.stdout

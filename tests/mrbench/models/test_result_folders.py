@@ -22,6 +22,7 @@ def mrbench(cwd: Path, *words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_two_checkpoints_of_one_name_stand_on_one_board(tiny: Benchmark, tmp_path: Path) -> None:
     one, other = (write_clip(tmp_path / part / "random") for part in "ab")
     changed(other, "preprocessor_config.json", image_mean=[0.0] * 3)
@@ -89,6 +90,7 @@ def test_a_long_name_of_wide_letters_is_cut_by_bytes(tiny: Benchmark, tmp_path: 
     assert len(os.fsencode(folder_name("hf:x", model))) <= 102  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_two_number_formats_stand_on_one_board(tiny: Benchmark, tmp_path: Path) -> None:
     spec = f"hf:{write_clip(tmp_path / 'tower')}"
     for dtype in ("float32", "bfloat16"):

@@ -60,6 +60,7 @@ def texts_of(vectors: Any) -> Any:
     return np.asarray(vectors, dtype=np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spec",
     [

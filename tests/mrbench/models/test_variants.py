@@ -60,6 +60,7 @@ def without_variant(path: Path) -> None:
     path.write_text(json.dumps(said))
 
 
+@pytest.mark.slow
 def test_options_of_a_spec_make_another_model(run: Any, tmp_path: Path, clip: Path) -> None:
     folder = write_clip_model(tmp_path / "texts", clip)
     specs = [f"st:{folder}", f"st:{folder}?dimension=4", f"st:{folder}?query=find: ", f"st:{folder}?dimension=5"]

@@ -126,6 +126,7 @@ def cut_small(device: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr("mrbench.search.gpu.candidates._free_memory", lambda *_: 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spread", "near", "coarse", "copies", "one", "mixed"])
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("device", DEVICES)

@@ -208,6 +208,7 @@ def test_malformed_votes_are_one_line(small: Benchmark, tmp_path: Path) -> None:
 # The commands
 
 
+@pytest.mark.slow
 def test_the_commands_go_together(small: Benchmark, tmp_path: Path) -> None:
     page = tmp_path / "sheet.html"
     done = mrbench("review", small.folder, "--sample", 7, "--output", page)

@@ -29,6 +29,7 @@ def device(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("depth", [1, 10, 150])
 @pytest.mark.parametrize("how", ["", "sent by chunks"])

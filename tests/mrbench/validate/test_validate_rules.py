@@ -758,6 +758,7 @@ def test_valid(valid: Path) -> None:
     assert "pictures" not in validate(valid, images=False).checked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mutate", "rules", "mend"), CASES)
 def test_each_rule_alone(folder: Path, mutate, rules: set[str], mend: bool) -> None:
     mutate(folder)

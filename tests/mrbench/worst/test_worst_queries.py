@@ -87,6 +87,7 @@ def test_the_sheet_is_a_picture_that_grows_with_the_queries(guess: Path, tiny: B
     assert "loses count" in worst_text(more)
 
 
+@pytest.mark.slow
 def test_the_command(guess: Path, tiny: Benchmark, tmp_path: Path) -> None:
     sheet = tmp_path / "worst.png"
     words = ["worst", guess, tiny.folder, "--grain", "count", "--number", 2, "--sheet", sheet]
