@@ -15,7 +15,7 @@ from mrbench.words import one_line
 
 FAR = 0.15
 """A pair accuracy so far from chance that may still be chance is of too few pairs."""
-FEWEST = 6
+FEWEST = 20  # pairs of a grain type below which it is not called the blindest
 """With fewer pairs no accuracy differs from chance: five of five has probability 1 in 16 (two-sided)."""
 
 

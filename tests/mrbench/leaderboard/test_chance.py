@@ -87,7 +87,7 @@ def test_a_grain_of_two_pairs_is_never_the_blindest() -> None:
 
 
 def test_agreement_of_all_pairs_is_told_from_chance_with_enough_of_them() -> None:
-    for count, said in ((10, "blindest grain: count (0.00 over 10 pairs"), (5, "too few pairs"), (1, "too few pairs")):
+    for count, said in ((25, "blindest grain: count (0.00 over 25 pairs"), (10, "too few pairs"), (1, "too few pairs")):
         part = replace(task(0.4), by_grain={"pair_accuracy": {"count": GrainScore(0.0, count)}})
         assert board(part).rows[0].reading.startswith(said)
 
