@@ -20,7 +20,7 @@ from mrbench.leaderboard.wording import (
     span,
 )
 
-NAME_WIDTH = 34
+NAME_WIDTH, SHORTEST_NAME = 34, 6
 
 
 def terminal(board: Board) -> str:
@@ -85,9 +85,14 @@ def _lines(board: Board) -> Iterator[tuple[Panel, Line]]:
 
 
 def _name(label: str, control: bool) -> str:
-    while _width(label) > NAME_WIDTH:
-        label = label.removesuffix("…")[:-1] + "…"
-    return f"{label} (control)" if control else label
+    """Return a label of at most ``NAME_WIDTH`` columns: the name is cut, not what is said of it behind it."""
+    end = label.rfind(" (") if label.endswith(")") else len(label)
+    name, said = label[:end], label[end:]
+    while _width(name + said) > NAME_WIDTH and _width(name) > SHORTEST_NAME:
+        name = name.removesuffix("…")[:-1] + "…"
+    while _width(name + said) > NAME_WIDTH:
+        said = "…" + said.removeprefix("…")[1:]
+    return f"{name}{said} (control)" if control else f"{name}{said}"
 
 
 def _grain(cell: Cell) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,13 @@ def test_terminal_cannot_be_steered_and_stays_in_columns() -> None:
     lines = [line for line in terminal(board).splitlines() if line.endswith(" 0.300")]
     assert len(lines) == 3
     assert max(map(len, lines)) < 80
+
+
+@pytest.mark.parametrize("name", ["x" * 500, "漢字モデル" * 20, "a (b) " * 40])
+def test_a_long_name_does_not_hide_that_a_row_is_self_reported(name: str) -> None:
+    one = replace(result(name, {"t2i": task(0.3)}), evidence="self-reported", committed=True)
+    (line,) = [line for line in terminal(boards([one])[0]).splitlines() if line.endswith(" 0.300")]
+    assert "(committed, self-reported)" in line
 
 
 def test_publish_writes_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
