@@ -73,15 +73,16 @@ def check_url(url: str) -> str:
     """Return a URL without a slash at its end.
 
     Raises:
-        InputError: It is not of http or https, or carries a user, a password or a query, which results would then hold.
+        InputError: It is not of http or https, or carries a user, a password, parameters or a query, which results
+            would then hold. The rest of its path is held.
     """
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  raises where it is no number
     except ValueError as error:
         raise InputError("malformed URL", got=url, accepted="http://HOST:PORT/v1") from error
-    if "@" in parts.netloc or parts.query or parts.fragment:  # not shown: it may be a key
-        accepted = "a URL without user, password and query; the key comes from an environment variable"
+    if "@" in parts.netloc or ";" in parts.path or parts.query or parts.fragment:  # not shown: it may be a key
+        accepted = "a URL without user, password, parameters and query; the key comes from an environment variable"
         raise InputError("the URL carries what a result must not hold", where=parts.hostname, accepted=accepted)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError("malformed URL", got=url, accepted="http://HOST:PORT/v1")

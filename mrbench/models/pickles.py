@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from mrbench.errors import MissingExtraError, ModelError, OutputError
 from mrbench.files import walk_files
@@ -65,7 +65,7 @@ def convert(source: str, output: Path) -> Conversion:
         kept: list[str] = []
     else:
         folder = find_with_pickles(source).folder
-        names = [file.relative_to(folder).as_posix() for file in walk_files(folder)]
+        names = [file.relative_to(folder).as_posix() for file in walk_files(folder) if _below(file, folder)]
         found = {name: new for name in names if (new := _converted(folder, name))}
         kept = [name for name in names if not any(fnmatch(name, one) for one in UNREAD) and Path(name).name != _INDEX]
     if not found:
@@ -80,6 +80,11 @@ def convert(source: str, output: Path) -> Conversion:
             _write(folder / name, made / new)
     left = [] if path.is_file() else [n for n in names if n not in found and any(fnmatch(n, one) for one in PICKLES)]
     return Conversion(output, tuple(found.values()), tuple(left))
+
+
+def _below(file: Path, folder: Path) -> bool:
+    """Return whether no folder on the way to a file is a link: what such a link leads to is not the checkpoint's."""
+    return not any(part.is_symlink() for part in file.parents if part.is_relative_to(folder) and part != folder)
 
 
 def _converted(folder: Path, name: str) -> str | None:
@@ -103,12 +108,31 @@ def _write(path: Path, target: Path) -> None:
     if path.name == _INDEX:
         with loading(str(path.parent), path.name):
             said = json.loads(path.read_text(encoding="utf-8"))
-            renamed = {key: _converted(path.parent, name) for key, name in said["weight_map"].items()}
+            renamed = {key: _converted(path.parent, name) for key, name in _shards(path, said).items()}
             target.write_text(json.dumps(said | {"weight_map": renamed}, indent=2, sort_keys=True), encoding="utf-8")
         return
     with loading(str(path), "the pickle"):
         held = torch.load(path, map_location="cpu", weights_only=True)
-        save_file(_tensors(path, held), target, metadata={"format": "pt"})
+        # Not save_file, whose file only its owner may read, whatever the umask.
+        target.write_bytes(save(_tensors(path, held), metadata={"format": "pt"}))
+
+
+def _shards(path: Path, said: Any) -> dict[str, str]:
+    """Return which shard holds which tensor, by the index of a checkpoint.
+
+    Raises:
+        ModelError: It is no such index, or names a file that is no pickle of weights beside it.
+    """
+    shards = said.get("weight_map") if isinstance(said, dict) else None
+    if not isinstance(shards, dict) or not shards:
+        raise ModelError("malformed index of weights", where=path, accepted='{"weight_map": {NAME: FILE}}')
+    for name in shards.values():
+        beside = isinstance(name, str) and Path(name).name == name and (path.parent / name).is_file()
+        if not beside or _converted(path.parent, name) is None:
+            raise ModelError(
+                "the index names no shard of the folder", where=path, got=name, accepted="a file beside it"
+            )
+    return shards
 
 
 def _tensors(path: Path, held: Any) -> dict[str, torch.Tensor]:
@@ -122,5 +146,10 @@ def _tensors(path: Path, held: Any) -> dict[str, torch.Tensor]:
     held = held.get("state_dict", held) if isinstance(held, dict) else held
     if not isinstance(held, dict) or not held or not all(isinstance(one, torch.Tensor) for one in held.values()):
         raise ModelError("the pickle holds something else than tensors by name", where=path, got=type(held).__name__)
+    for name in held:
+        if not isinstance(name, str) or name == "__metadata__":  # safetensors keeps this one for itself
+            raise ModelError(
+                "a tensor has a name that safetensors cannot hold", where=path, got=name, accepted="a text"
+            )
     wrapped = all(name.startswith("module.") for name in held)
     return {name.removeprefix("module.") if wrapped else name: one.clone().contiguous() for name, one in held.items()}

@@ -59,7 +59,7 @@ def faster_texts(
     """
     if type(module) is not CLIPModel or module.device.type != "cpu" or module.dtype != torch.float32:
         return None
-    if os.environ.get(SWITCH, "0") not in ("", "0"):
+    if os.environ.get(SWITCH, "0").lower() not in ("", "0", "false", "no", "off"):
         return None
     texts = sorted(trial())
     with torch.inference_mode():

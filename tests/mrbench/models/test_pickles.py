@@ -143,12 +143,37 @@ def test_code_in_a_pickle_does_not_run_and_nothing_is_written(write: str, clip: 
 
 @pytest.mark.parametrize(
     ("held", "message"),
-    [([1], "something else than tensors"), ({"a": 1}, "something else than tensors"), ({}, "something else than")],
+    [
+        ([1], "something else than tensors"),
+        ({"a": 1}, "something else than tensors"),
+        ({}, "something else than"),
+        ({"__metadata__": torch.zeros(1)}, "a name that safetensors cannot hold"),
+    ],
 )
 def test_what_holds_no_tensors_is_refused(held: Any, message: str, tmp_path: Path) -> None:
     torch.save(held, tmp_path / "weights.pt")
     with pytest.raises(ModelError, match=message):
         convert(str(tmp_path / "weights.pt"), tmp_path / "new")
+
+
+@pytest.mark.parametrize("named", ["../outside.bin", "/outside.bin", "nowhere.bin", 3])
+def test_an_index_names_files_beside_it_alone(named: Any, clip: Path, tmp_path: Path) -> None:
+    old = pickled(clip, tmp_path / "old")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "outside.bin")
+    (old / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": {"a": named}}))
+    with pytest.raises(ModelError, match="names no shard of the folder"):
+        convert(str(old), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_linked_folder_is_not_copied_and_all_may_read_what_is_written(clip: Path, tmp_path: Path) -> None:
+    old = pickled(clip, tmp_path / "old")
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "key.txt").write_text("secret")
+    (old / "tokens").symlink_to(tmp_path / "private")
+    done = convert(str(old), tmp_path / "new")
+    assert not list(done.folder.rglob("key.txt"))
+    assert (done.folder / done.weights[0]).stat().st_mode == (done.folder / "config.json").stat().st_mode
 
 
 def test_other_faults_are_one_line(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

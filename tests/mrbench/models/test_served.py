@@ -329,6 +329,7 @@ def test_nobody_listens() -> None:
         ("openai:h:80#m", "malformed URL"),
         ("openai:http://h:port/v1#m", "malformed URL"),
         (f"openai:http://user:{KEY}@h/v1#m", "carries what a result must not hold"),
+        (f"openai:http://h/v1;token={KEY}#m", "carries what a result must not hold"),
         (f"openai:http://h/v1?api-key={KEY}#m", "carries what|unknown option"),
         ("openai:http://h/v1#m?images=jpeg", "unknown form of images"),
         ("openai:http://h/v1#m?colour=red", "unknown option.*colour.*accepted: images="),
