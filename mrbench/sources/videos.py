@@ -194,6 +194,10 @@ def _listed(captions: Mapping[str, Any], listed: Path, path: Path) -> Iterator[t
         said = captions.get(video)
         if not isinstance(said, list) or not said:
             raise BenchmarkError("a video has no captions", where=where, got=video, accepted=f"a key of {path.name}")
-        words = all(isinstance(text, list) and all(isinstance(word, str) for word in text) for text in said)
-        texts = [" ".join(text) for text in said] if words else said
-        yield video, ([text_of(text, f"{path}, {video}") for text in texts], where)
+        yield video, ([text_of(_joined(text), f"{path}, {video}") for text in said], where)
+
+
+def _joined(caption: Any) -> Any:
+    """Return a caption as a text, where it is a list of its words; anything else as it is."""
+    words = isinstance(caption, list) and all(isinstance(word, str) for word in caption)
+    return " ".join(caption) if words else caption

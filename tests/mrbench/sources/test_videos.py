@@ -32,7 +32,12 @@ def write_msrvtt(root: Path) -> Path:
 
 
 def write_msvd(root: Path) -> Path:
-    captions = {"video7020": ["a man cooks", "cooking"], "video9": [["a", "cat"]], "v_ab-c_1_10": ["a dog"], "x": ["y"]}
+    captions = {
+        "video7020": [["a", "man", "cooks"], "cooking"],
+        "video9": [["a", "cat"]],
+        "v_ab-c_1_10": ["a dog"],
+        "x": ["y"],
+    }
     write_json(root / "raw-captions.json", captions)
     (root / "test_list.txt").write_text("video7020\nvideo9\n\n")
     (root / "train_list.txt").write_text("v_ab-c_1_10\n")
