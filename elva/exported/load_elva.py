@@ -1,4 +1,4 @@
-"""Embed texts and pictures with an exported ELVA checkpoint.
+"""The loader of an exported ELVA checkpoint: embeds texts, pictures, and pictures with a text.
 
 Needs torch, transformers, numpy and pillow, and nothing else. Copy this file with the folder that it stands in:
 
@@ -8,6 +8,7 @@ Needs torch, transformers, numpy and pillow, and nothing else. Copy this file wi
 """
 
 import hashlib
+import inspect
 import json
 import re
 from pathlib import Path
@@ -59,7 +60,7 @@ class Embedder(torch.nn.Module):
         return unit(self._summaries(text, picture, instruction, samples, noise).mean(0))
 
     def _prompt(self, text: Any, picture: Any, instruction: str, ask: str, more: list[int], copies: int = 1) -> Any:
-        """Run a prompt; return the last hidden state, the memory of the run, and the position that follows."""
+        """Run a prompt. Return its last hidden state, its keys and values for ``copies`` rows, and the next position."""
         device = self.network.device
         images: dict[str, Any] = {}
         tokens = 0
@@ -75,9 +76,14 @@ class Embedder(torch.nn.Module):
             input_ids=ids, mm_token_type_ids=kinds, image_grid_thw=grid, attention_mask=mask
         )
         memory = DynamicCache()
-        found = backbone(input_ids=ids, attention_mask=mask, position_ids=at, past_key_values=memory, **images)
+        found = backbone(input_ids=ids, attention_mask=mask, position_ids=at, **self._cached(memory), **images)
         memory.batch_repeat_interleave(copies)
         return found.last_hidden_state[0, -1], memory, int(at.max()) + 1
+
+    def _cached(self, memory: DynamicCache) -> dict[str, Any]:
+        """Return the argument that hands over keys and values: transformers renamed it in version 5.24."""
+        known = inspect.signature(self.network.model.forward).parameters
+        return {"cache" if "cache" in known else "past_key_values": memory}
 
     def _summaries(self, text: Any, picture: Any, instruction: str, number: int, noise: Any) -> torch.Tensor:
         """Return the unit vectors at the ends of summaries, shape (number, dimension)."""
@@ -89,7 +95,7 @@ class Embedder(torch.nn.Module):
             drawn = self._draw(hidden, noise) if step < self.said["max_summary"] else ends
             tokens = torch.where(alive, drawn, ends)
             at = torch.full((3, number, 1), position + step, device=hidden.device)
-            out = self.network.model(input_ids=tokens[:, None], position_ids=at, past_key_values=memory)
+            out = self.network.model(input_ids=tokens[:, None], position_ids=at, **self._cached(memory))
             hidden = out.last_hidden_state[:, -1]
             ended = alive & (tokens == self.ret)
             found = torch.where(ended[:, None], hidden, found)

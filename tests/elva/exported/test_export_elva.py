@@ -42,7 +42,7 @@ def test_the_folder_loads_alone_with_equal_vectors(tmp_path, capsys, name, embed
     assert json.loads(capsys.readouterr().out)["embedding"] == embedding
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8))
     picture.save(tmp_path / "picture.png")
-    words = [sys.executable, "-c", ALONE, str(out), str(tmp_path / "picture.png")]
+    words = [sys.executable, "-W", "error::FutureWarning", "-c", ALONE, str(out), str(tmp_path / "picture.png")]
     home = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, cwd=tmp_path, env=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
