@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mrbench.errors import ResultError
-from mrbench.files import read_versioned_json, walk_files
+from mrbench.files import read_versioned_json
+from mrbench.leaderboard.json_files import files_of_format
 from mrbench.words import one_line
 
 FORMAT = "mrbench-audit"  # written by mrbench.audit, which stands above this package
@@ -70,21 +70,10 @@ def read_audits(paths: Sequence[Path]) -> dict[str, Audit]:
         ResultError: A file that says it is one is malformed.
         FormatVersionError: It was written by a newer version of MRBench.
     """
-    files = [file for path in paths for file in (walk_files(path) if path.is_dir() else [path])]
     found: dict[str, Audit] = {}
-    for file in dict.fromkeys(file.resolve() for file in files if file.suffix == ".json"):
-        if _is_one(file):
-            audit = _read(file)
-            found.setdefault(audit.digest, audit)
+    for audit in map(_read, files_of_format(paths, FORMAT)):
+        found.setdefault(audit.digest, audit)
     return found
-
-
-def _is_one(file: Path) -> bool:
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False  # the reader of results says what is wrong
-    return isinstance(raw, dict) and raw.get("format") == FORMAT
 
 
 def _read(file: Path) -> Audit:

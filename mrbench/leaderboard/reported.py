@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mrbench.errors import ResultError
-from mrbench.files import read_versioned_json, walk_files
+from mrbench.files import read_versioned_json
+from mrbench.leaderboard.json_files import files_of_format
 from mrbench.words import one_line
 
 FORMAT = "mrbench-reported"
@@ -49,17 +49,8 @@ def read_reported(paths: Sequence[Path]) -> list[Reported]:
         ResultError: A file that says it is one is malformed.
         FormatVersionError: It was written for a newer version of MRBench.
     """
-    files = {file.resolve(): file for path in paths for file in (walk_files(path) if path.is_dir() else [path])}
-    found = [_read(file) for file in files.values() if file.suffix == ".json" and _is_one(file)]
+    found = map(_read, files_of_format(paths, FORMAT))
     return sorted(found, key=lambda source: (source.title, source.reference))
-
-
-def _is_one(file: Path) -> bool:
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False  # the reader of results says what is wrong
-    return isinstance(raw, dict) and raw.get("format") == FORMAT
 
 
 def _read(file: Path) -> Reported:
