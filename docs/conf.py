@@ -9,10 +9,8 @@ author = "the authors of MRBench"
 copyright = "2026, the authors of MRBench"
 version = release = installed_version("mrbench")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["audit/*/data"]
 html_theme = "furo"
 html_title = "MRBench"
-myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 4  # a link to PAGE.md#heading must find its heading
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

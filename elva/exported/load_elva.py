@@ -60,7 +60,7 @@ class Embedder(torch.nn.Module):
         return unit(self._summaries(text, picture, instruction, samples, noise).mean(0))
 
     def _prompt(self, text: Any, picture: Any, instruction: str, ask: str, more: list[int], copies: int = 1) -> Any:
-        """Run a prompt. Return its last hidden state, its keys and values for ``copies`` rows, and the next position."""
+        """Return the last hidden state of a prompt, its keys and values for ``copies`` rows, and the next position."""
         device = self.network.device
         images: dict[str, Any] = {}
         tokens = 0

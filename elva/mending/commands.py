@@ -200,7 +200,7 @@ def mend(
 
 
 def _asked(command: str, said: Mapping[str, object], request: Request) -> Request:
-    """Return the request with the command line that asks for it."""
+    """Return a copy of the request that records the command line which repeats it."""
     given: dict[str, object] = {**said, "--data": request.data, "--out": request.out, "--objective": request.objective}
     given |= {"--steps": request.steps, "--seed": request.seed}
     given |= {"--keep": request.keep, "--rate": request.rate, "--image-root": request.image_root}

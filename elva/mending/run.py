@@ -163,7 +163,7 @@ def train_and_write(
 
 
 def plan_of(request: Request, method: Method) -> Plan:
-    """Return how to train."""
+    """Return the training plan of a request: the objective, the settings to try, and the limits."""
     settings = grid(request.objective, identity=method.identity, rate=request.rate, temperature=method.temperature)
     return Plan(
         objective=request.objective,

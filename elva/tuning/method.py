@@ -14,7 +14,7 @@ from mrbench.models.protocol import EmbeddingModel
 
 
 class Method(Protocol):
-    """A way to train on a benchmark.
+    """What is trained, such as linear heads or low-rank adapters, and how its result is written.
 
     Attributes:
         folder: What a folder of the result holds.

@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
     def parts(self, pool: TaskPool) -> Mapping[str, Any]:
-        """Return the parts of composed queries."""
+        """Return the image halves and the text halves of a task's composed queries, by the name of the half."""
         ...
 
 

@@ -97,7 +97,7 @@ class SplitPlan:
 
 
 def record_id(*parts: object) -> str:
-    """Return an id that reveals nothing about its record: 16 hexadecimal digits of a hash of the parts.
+    """Return an opaque id: the first 16 hexadecimal digits of a SHA-256 over the parts.
 
     >>> record_id("emoji", "image", "woman") == record_id("emoji", "image", "woman")
     True
@@ -133,7 +133,7 @@ class _Index:
                 yield from group.get(tuple(values[t] for t in types), ())
 
     def clashes(self, candidate: PlannedCandidate) -> Iterator[PlannedQuery]:
-        """Yield the queries with a picture whose grains the candidate keeps while it adds others."""
+        """Yield the image queries that a candidate would answer by mistake: it keeps all their grains and has more."""
         for query in self.kept_by(candidate):
             if query.picture is not None and len(candidate.grains) > len(query.grains):
                 yield query

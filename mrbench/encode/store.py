@@ -211,7 +211,7 @@ class EmbeddingStore:
         self._read -= {files[number].name for number in lost}
 
     def wait(self, units: Iterable[str]) -> set[str]:
-        """Wait for units of other processes, and return those that did not come.
+        """Wait until other processes have written some cache units, and return the units that are still missing.
 
         Waiting ends when all are there, or when no new unit has come for ``share.patience`` seconds.
         """

@@ -1,4 +1,7 @@
-"""Gains and grains of the first results of each query; tied candidates share the remaining ranks."""
+"""What the first results of each query are worth: their gains, and which grains they keep.
+
+Where candidates tie across the cutoff, each counts with the same share of the ranks that are left.
+"""
 
 from __future__ import annotations
 

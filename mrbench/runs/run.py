@@ -19,7 +19,7 @@ FORMAT = "mrbench-run"
 FORMAT_VERSION = 2
 RUN = "run.json"
 QUERY_VECTORS, CANDIDATE_VECTORS = "vectors per query", "vectors per candidate"
-"""Settings of a multi-vector model: mean numbers of vectors. Its scores may lie outside -1 to 1."""
+"""Settings that only runs of multi-vector models have: the mean number of vectors. Such scores may leave -1 to 1."""
 _TASK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]{0,99}")
 _TREC_ROWS = 1 << 16  # rows that are formatted at a time
 

@@ -77,7 +77,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
 
 
 def _parts(run: Run, task: Task) -> tuple[str, ...]:
-    """Return the parts of composed queries that the model takes alone."""
+    """Return which halves of a composed query, image or text, the model can embed alone."""
     modalities = run.model.get("modalities", ()) if task.query_modality == "image,text" else ()
     return tuple(part for part in PARTS if part in modalities)
 

@@ -32,7 +32,7 @@ class CpuPool:
         self._candidates, self._executor, self._position, self._weights = candidates, executor, position, weights
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
-        """Return the scores of each query with candidates of its own: :func:`mrbench.search.exact.pair_scores`."""
+        """Return the scores of each query with its own candidates; see :func:`mrbench.search.exact.pair_scores`."""
         return pair_scores(queries, self._candidates, rows, ends)
 
     def search(self, queries: Embeddings, depth: int, values: Scores) -> tuple[Ints, Scores, Ints, Ints]:

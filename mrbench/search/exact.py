@@ -45,7 +45,7 @@ def exact_scores(query: Embeddings, candidates: Embeddings, rows: Ints) -> Score
 
 
 def pair_scores(queries: Embeddings, candidates: Embeddings, rows: Ints, ends: Ints) -> Scores:
-    """Return the exact scores of each query with candidates of its own.
+    """Return the exact scores of each query with its own list of candidates.
 
     Args:
         queries: Shape ``(num_queries, dimension)``, lengths about 1.

@@ -70,7 +70,10 @@ class ExcludingSearcher:
     def _search(
         self, queries: Embeddings, requests: list[ScoreRequest], length: int, excluded: PairList
     ) -> tuple[Ints, Scores]:
-        """Search the whole pool deep enough for all exclusions; then drop the excluded candidates."""
+        """Return the best candidates of each query without the excluded ones.
+
+        The whole pool is searched to a depth that leaves enough candidates when the excluded ones are dropped.
+        """
         counted = any(request.counted for request in requests)
         gone = ScoreRequest(excluded.query, excluded.candidate) if counted else ScoreRequest(*np.empty((2, 0), int))
         most = int(excluded.counts(len(queries)).max(initial=0))

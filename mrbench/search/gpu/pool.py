@@ -40,7 +40,7 @@ class DevicePool:
         self._there = DeviceCandidates(candidates, device, position=position, weights=weights)
 
     def pair_scores(self, queries: Embeddings, rows: Ints, ends: Ints) -> Scores:
-        """Return the scores of each query with candidates of its own: :func:`mrbench.search.exact.pair_scores`."""
+        """Return the scores of each query with its own candidates; see :func:`mrbench.search.exact.pair_scores`."""
         with self._there.computing():
             mine = Queries(self._there, queries)
             query = np.repeat(np.arange(len(queries)), np.diff(ends))

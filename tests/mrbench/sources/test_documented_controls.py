@@ -87,7 +87,7 @@ OF_ONE = [
 
 
 def expected(measure: str, number: int, relevant: int) -> Fraction:
-    """The expectation over all orders of the candidates, from its definition."""
+    """Return the mean of a measure over all orders of the candidates, computed from the measure's definition."""
     family, _, cutoff = measure.partition("@")
     if family == "hit_rate":
         k = min(int(cutoff), number)
