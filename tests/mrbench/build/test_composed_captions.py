@@ -183,6 +183,24 @@ def test_a_picture_that_does_alone_is_no_query(tmp_path: Path) -> None:
     assert counts["left_out"] == {"no negative is as near to the picture": 8}
 
 
+def test_photos_like_the_picture_are_looked_for(tmp_path: Path) -> None:
+    white = {f"white{n}": [f"A white dog sits on a couch by {n} lamps.", PHOTOS["white"][1]] for n in range(2, 8)}
+    benchmark = build(tmp_path, {"couch": PHOTOS["couch"], "rug": PHOTOS["rug"]} | white)
+    queries = {query.id: query for query in benchmark.queries("it2i", "test")}
+    ladders = {ladder.query_id: ladder for ladder in benchmark.ladders("it2i", "test")}
+    judged = {(j.query_id, j.candidate_id): j for j in benchmark.judgements("it2i", "test")}
+    asking = [q for q in queries.values() if q.text == "The same, but with a black dog instead of a white one."]
+    assert asking
+    for query in asking:
+        (shown,) = (grain.value for grain in query.image_grains if grain.type == "colour")
+        assert shown == "white"
+        members = ladders[query.id].candidate_ids
+        lost = [judged[query.id, name].violates for name in members if name.startswith("white")]
+        assert lost == [("colour",)] * 4
+    flat = [one.candidate_ids for one in benchmark.ladders("t2i", "test") if one.positive_id == "couch.png"]
+    assert {sum(name.startswith("white") for name in names) for names in flat} == {2}, "of a type lost alone"
+
+
 def test_composed_queries_need_no_other_task(tmp_path: Path, built: Benchmark) -> None:
     alone = build(tmp_path, PHOTOS, tasks=("it2i",))
     assert list(alone.task_names) == ["it2i"]
