@@ -97,7 +97,7 @@ def _tries(
 
 
 def _exchanges_alone(verdict: Verdict, lost: Sequence[str]) -> bool:
-    """Whether the lost grains are violated, and no others but actions and relations."""
+    """Return True where the lost grains are violated, and no others but actions and relations."""
     violated = {g.type for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer == VIOLATED}
     implied = {g.type for g in verdict.grains if g.kind in ("action", "relation")}
     return set(lost) <= violated <= set(lost) | implied

@@ -126,7 +126,7 @@ def _is_plural(word: str) -> bool:
 
 
 def _seen(said: Said) -> bool:
-    """Whether the words name something that stands in a photo: not "the camera" that takes it, not "round"."""
+    """Return True where the words name something in a photo: not "the camera" that takes it, not "round"."""
     last = said.words.split()[-1]
     fields = wordnet.fields(wordnet.lemma(said.words, "n")) or wordnet.fields(wordnet.lemma(last, "n"))
     return fields[:1] in _VISIBLE and last not in UNSEEN and not (last == "camera" and _article(said) == "the")

@@ -58,7 +58,7 @@ def with_articles(text: str) -> str:
 
 
 def takes_an(word: str) -> bool:
-    """Whether "an" stands before a word.
+    """Return True where "an" stands before a word.
 
     >>> takes_an("apple"), takes_an("hour"), takes_an("unicycle")
     (True, True, False)
