@@ -127,9 +127,14 @@ def build_captions(
             }
         if not asked and not {"t2i", "i2t"} & set(config.tasks):
             what = "no two photos show the same, or differ in a grain or two"
-            raise InputError(what, where=benchmark.folder, hint="--tasks t2i,i2t")
+            raise InputError(what, where=benchmark.folder, hint="build with --tasks t2i,i2t, or with more photos")
         if not asked:
-            raise InputError("no caption has two grains", where=benchmark.folder, accepted="captions in English")
+            raise InputError(
+                "no caption has two grains",
+                where=benchmark.folder,
+                accepted="captions in English",
+                hint='write captions such as "A black dog sits on a couch"; mrbench grains FILE.jsonl shows their grains',
+            )
         return _finish(writer, benchmark, judge, config, shares, seed, measured, remark)
 
 
