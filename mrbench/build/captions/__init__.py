@@ -133,7 +133,7 @@ def build_captions(
                 "no caption has two grains",
                 where=benchmark.folder,
                 accepted="captions in English",
-                hint='write captions such as "A black dog sits on a couch"; mrbench grains FILE.jsonl shows their grains',
+                hint='say more, as "A black dog sits on a couch" does; mrbench grains FILE.jsonl shows grains',
             )
         return _finish(writer, benchmark, judge, config, shares, seed, measured, remark)
 
