@@ -21,7 +21,7 @@ from mrbench.errors import InputError
 from mrbench.judge import Judge
 from mrbench.records import Candidate, ImageData, ImageFile
 
-VERSION = 1
+VERSION = 2
 FROM_TEXT = {"t2i", "it2i", "i2i"}
 """Tasks that are planned from captions, and find photos."""
 LICENCE = "LicenseRef-photos-and-captions-belong-to-their-owners"

@@ -79,13 +79,13 @@ def _phrases(part: Change) -> tuple[str, str] | None:
 def _things(wanted: Said, shown: Said) -> tuple[str, str] | None:
     """Return two phrases for things: "on a bench" and "a rock", or "with a cat" and "an owl".
 
-    None where a preposition stands before one of them alone, or where one is a place and the other is worn ("in the
-    water", "in a shirt"): then they are not in one place.
+    None where a preposition stands before one of them alone, or where one is a place and the other is worn or brought
+    along ("in the water", "in a shirt", "with a toy"): then they are not in one place.
     """
     before, instead = _preposition(wanted), _preposition(shown)
     if bool(before) != bool(instead):
         return None
-    if before != instead and (_worn(wanted) or _worn(shown)):
+    if _worn(wanted) != _worn(shown) or (before != instead and "with" in (before, instead)):
         return None
     if not before:
         return f"with {_noun(wanted, '')}", _noun(shown, "")
