@@ -8,14 +8,13 @@ import glob
 import json
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrbench.errors import OutputError
+from mrbench.errors import OutputError, command_line
 from mrbench.files import absent_content, output_error, short_name, temporary_name
 
 try:
@@ -23,6 +22,7 @@ try:
 except ImportError:  # Windows has no locks: there the leftovers of killed runs stay
     fcntl = None  # type: ignore[assignment]
 
+_OTHER = "choose another --output"
 _MOUNTS = Path("/proc/self/mountinfo")
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
@@ -85,15 +85,15 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
 def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless ``target`` is missing, empty, or MRBench's own and may be overwritten."""
     if os.path.realpath(target) == os.path.realpath(os.curdir):
-        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
+        hint = command_line("--output", target / "NAME")
+        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own", hint=hint)
     if absent := absent_content(target) if target.is_symlink() else None:
-        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder")
+        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder", hint=_OTHER)
     if target.exists() and not target.is_dir():
-        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
+        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder", hint=_OTHER)
     if _mounted(_real(target)):
-        raise OutputError(
-            "the output is a mount point, which cannot be replaced", where=target, accepted="a folder inside it"
-        )
+        what, hint = "the output is a mount point, which cannot be replaced", command_line("--output", target / "NAME")
+        raise OutputError(what, where=target, accepted="a folder inside it", hint=hint)
     if not target.exists() or not any(target.iterdir()):
         return
     if not _wrote(target / kind.marker):
@@ -102,12 +102,13 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
                 "the output folder holds the outputs of other runs, and is left alone",
                 where=target,
                 accepted="a folder of its own",
-                hint=f"--output {shlex.quote(str(target / 'NAME'))} puts the new one beside them",
+                hint=f"{command_line('--output', target / 'NAME')} puts the new one beside them",
             )
         raise OutputError(
             "the output folder holds something that MRBench did not write, and is left alone",
             where=target,
             accepted=f"a new or empty folder, or one with {kind.marker}",
+            hint=_OTHER,
         )
     other = _not_ours(target, kind)
     if other is not None:
