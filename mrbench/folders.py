@@ -35,10 +35,12 @@ class FolderKind:
         marker: Name of the file by which it is recognised: JSON whose ``format`` begins with our name.
         holds: Regular expression of the paths that MRBench writes there, with ``/`` between their parts. A folder with
             any other path is never replaced.
+        option: Option of the command line that names the folder, for messages.
     """
 
     marker: str
     holds: str
+    option: str = "--output"
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
                 "the output folder holds the outputs of other runs, and is left alone",
                 where=target,
                 accepted="a folder of its own",
-                hint=f"--output {shlex.quote(str(target / 'NAME'))} puts the new one beside them",
+                hint=f"{kind.option} {shlex.quote(str(target / 'NAME'))} puts the new one beside them",
             )
         raise OutputError(
             "the output folder holds something that MRBench did not write, and is left alone",
@@ -115,10 +117,11 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
             "the output folder holds something else beside what MRBench wrote, and is left alone",
             where=target,
             got=other,
-            hint="move it away, or choose another --output",
+            hint=f"move it away, or choose another {kind.option}",
         )
     if not overwrite:
-        raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
+        hint = f"add --overwrite, or choose another {kind.option}"
+        raise OutputError("the output folder exists", where=target, hint=hint)
 
 
 def _real(target: Path) -> Path:
