@@ -100,7 +100,7 @@ class GainGroups:
             )
         if (number > size).any():
             got, most = int(number[number > size][0]), int(size[number > size][0])
-        raise ResultError("more candidates are listed than the group has", got=got, accepted=f"at most {most}")
+            raise ResultError("more candidates are listed than the group has", got=got, accepted=f"at most {most}")
         summed = np.bincount(group, weights=gain, minlength=len(keys)).astype(np.float64)
         return cls(keys // span, keys % span, size, summed, num_queries)
 
