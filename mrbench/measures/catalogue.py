@@ -72,9 +72,7 @@ def fixed_chance(name: str) -> float:
     found = declared(name)
     if found.chance is None:
         rule = found.chance_rule or "none is defined"
-        raise ResultError(
-            "the chance level depends on the data", where=name, got=rule, accepted="measures with a fixed level"
-        )
+        raise ResultError("the chance level depends on the data", where=name, got=rule)
     return found.chance
 
 

@@ -294,7 +294,7 @@ def _say_what_is_lacking(found: Diagnosis, pool: TaskPool, heard: Bools, whole: 
     """Add the reasons for missing measures of variants: there are none, or all are cut. Count the queries left out.
 
     Args:
-        found: Where to.
+        found: The diagnosis to add to.
         pool: The task.
         heard: Variants that were not cut, and whose queries were not.
         whole: Those of them whose candidates were not cut either.
