@@ -17,16 +17,27 @@ _USERS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))[^\
 _OPTIONS = re.compile(r"(#[^\s?#]+\?)([^\s;'\"]+)")  # of a model behind an API
 _SECRETS = re.compile(r"([?&][\w-]*(?:key|token|secret|passw(?:or)?d|auth)[\w-]*=)([^&\s;'\"#]+)", re.IGNORECASE)
 
+_KEYS = re.compile(r"\b(?:(?:sk|nvapi)-(?=[\w-]*\d)[\w-]{16,}|(?:hf|gsk)_[A-Za-z0-9]{30,})", re.ASCII)  # of services
+
+
+def looks_like_a_key(text: str) -> bool:
+    """Return whether a text holds what looks like a key of a service, such as ``sk-`` and what follows.
+
+    >>> looks_like_a_key("/v1/sk-proj-0123456789abcdef/embeddings"), looks_like_a_key("/v1/my-deployment-2024")
+    (True, False)
+    """
+    return _KEYS.search(text) is not None
+
 
 def redacted(text: str) -> str:
-    """Return a text without possible secrets of a URL or a spec: user, password, and the values of keys.
+    """Return a text without possible secrets of a URL or a spec: user, password, keys, and the values of keys.
 
     The name of an environment variable that is set is not a secret.
 
     >>> redacted("openai:http://bob:pass@host/v1#m@2?api_key=sk-1&batch=8")
     'openai:http://[hidden]@host/v1#m@2?api_key=[hidden]&batch=8'
     """
-    text = _USERS.sub(f"{HIDDEN}@", text)
+    text = _KEYS.sub(HIDDEN, _USERS.sub(f"{HIDDEN}@", text))
     text = _OPTIONS.sub(lambda found: found[1] + _without_words(found[2]), text)
     return _SECRETS.sub(lambda found: found[0] if found[2] in os.environ else found[1] + HIDDEN, text)
 

@@ -22,7 +22,6 @@ try:
 except ImportError:  # Windows has no locks: there the leftovers of killed runs stay
     fcntl = None  # type: ignore[assignment]
 
-_OTHER = "choose another --output"
 _MOUNTS = Path("/proc/self/mountinfo")
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
@@ -35,10 +34,12 @@ class FolderKind:
         marker: Name of the file by which it is recognised: JSON whose ``format`` begins with our name.
         holds: Regular expression of the paths that MRBench writes there, with ``/`` between their parts. A folder with
             any other path is never replaced.
+        option: Option of the command line that names the folder, for messages.
     """
 
     marker: str
     holds: str
+    option: str = "--output"
 
 
 @contextmanager
@@ -84,15 +85,18 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
 
 def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless ``target`` is missing, empty, or MRBench's own and may be overwritten."""
+    other_folder = f"choose another {kind.option}"
     if os.path.realpath(target) == os.path.realpath(os.curdir):
-        hint = command_line("--output", target / "NAME")
+        hint = command_line(kind.option, target / "NAME")
         raise OutputError("the output is the current folder", where=target, accepted="a folder of its own", hint=hint)
     if absent := absent_content(target) if target.is_symlink() else None:
-        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder", hint=_OTHER)
+        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder", hint=other_folder)
     if target.exists() and not target.is_dir():
-        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder", hint=_OTHER)
+        raise OutputError(
+            "the output is not a folder", where=target, accepted="a new or empty folder", hint=other_folder
+        )
     if _mounted(_real(target)):
-        what, hint = "the output is a mount point, which cannot be replaced", command_line("--output", target / "NAME")
+        what, hint = "the output is a mount point, which cannot be replaced", command_line(kind.option, target / "NAME")
         raise OutputError(what, where=target, accepted="a folder inside it", hint=hint)
     if not target.exists() or not any(target.iterdir()):
         return
@@ -102,13 +106,13 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
                 "the output folder holds the outputs of other runs, and is left alone",
                 where=target,
                 accepted="a folder of its own",
-                hint=f"{command_line('--output', target / 'NAME')} puts the new one beside them",
+                hint=f"{command_line(kind.option, target / 'NAME')} puts the new one beside them",
             )
         raise OutputError(
             "the output folder holds something that MRBench did not write, and is left alone",
             where=target,
             accepted=f"a new or empty folder, or one with {kind.marker}",
-            hint=_OTHER,
+            hint=other_folder,
         )
     other = _not_ours(target, kind)
     if other is not None:
@@ -116,10 +120,11 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
             "the output folder holds something else beside what MRBench wrote, and is left alone",
             where=target,
             got=other,
-            hint="move it away, or choose another --output",
+            hint=f"move it away, or choose another {kind.option}",
         )
     if not overwrite:
-        raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
+        hint = f"add --overwrite, or choose another {kind.option}"
+        raise OutputError("the output folder exists", where=target, hint=hint)
 
 
 def _real(target: Path) -> Path:
