@@ -112,7 +112,9 @@ def encode_records(
                 store.several.add(label)
             ids = [ids[start] for start in starts]
             return _averaged(ids, unit_rows(found, ids, model.name), single, model.name)
-    raise OutputError("the cache loses what is written there", where=label, hint="choose another folder for --cache")
+    raise OutputError(
+        "the cache does not keep what is written there", where=label, hint="choose another folder for --cache"
+    )
 
 
 @contextmanager
