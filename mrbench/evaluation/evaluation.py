@@ -322,10 +322,10 @@ def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: O
         for name in run.tasks
         if name in known
     }
-    found = score_run(run, benchmark, pools=pools)
+    results = score_run(run, benchmark, pools=pools)
     _laid(overlay, pools)
     scored: dict[str, TaskResult] = {}
-    for name, task in add_overlay(found, run, pools, overlay).items():
+    for name, task in add_overlay(results, run, pools, overlay).items():
         seconds = written.tasks[name].seconds if name in written.tasks else {}
         scored[name] = replace(task, seconds=seconds)
     return replace(written, tasks=scored)
