@@ -150,6 +150,13 @@ class SentenceTransformerModel:
         """Embed candidates, shape ``(len(items), dimension)``."""
         return self._embed(items, self.module.encode_document, self._prompts["candidate"])
 
+    def text_features(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the vectors of texts without a prompt, with gradient where that is on; one pass."""
+        inputs = self.module.preprocess(list(texts))
+        inputs = {name: value.to(self.device) if torch.is_tensor(value) else value for name, value in inputs.items()}
+        found: torch.Tensor = self.module(inputs)["sentence_embedding"]
+        return found
+
     def _embed(self, items: Sequence[Item], encode: Callable[..., Any], prompt: str | None) -> Embeddings:
         """Embed the items of each kind together: the library takes no mixture."""
         found = np.zeros((len(items), self.dimension), dtype=np.float32)

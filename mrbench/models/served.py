@@ -52,8 +52,8 @@ class ServedModel:
 
     The instruction is used where a template has ``{instruction}``, else ignored.
 
-    A server does not say which weights it has. ``revision`` is the URL and the model's name; use the option
-    ``revision`` where the weights behind them change, else a cache takes them for the same.
+    A server does not say which weights it has. ``revision`` is the URL with its path and the model's name; use the
+    option ``revision`` where the weights behind them change, else a cache takes them for the same.
 
     Args:
         spec: ``URL#MODEL``, with options as in :data:`OPTIONS` after a question mark.
@@ -69,6 +69,7 @@ class ServedModel:
     """
 
     device, dtype = "server", "unknown"
+    remark = "results and messages hold the whole URL, its path too: no secret may be in it"
 
     def __init__(self, spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
         rest, options = split_options(spec)

@@ -94,7 +94,7 @@ def open_benchmark(spec: str | Path, *, image_root: Path | None = None) -> Bench
     if source is None:
         return Benchmark(Path(location), image_root=image_root)
     read: ReadSource = SOURCES.get(source).load()
-    return InMemoryBenchmark(read(location, image_root, options))
+    return InMemoryBenchmark(read(location, image_root, options), str(spec), image_root)
 
 
 def parse_spec(spec: str) -> tuple[str | None, str, dict[str, str]]:
