@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from mrbench.statistics import (
     rank_intervals,
     share_interval,
     smallest_difference,
+    tie_groups,
 )
 
 VALUES, CLUSTERS = np.random.default_rng(0).random((30, 2)), np.arange(30) // 2
@@ -40,7 +42,11 @@ def test_defaults_are_seed_0_and_ten_thousand_resamples() -> None:
     assert means.shape == (10_000, 1)
     np.testing.assert_array_equal(means, bootstrap_means(VALUES[:, :1].T, weights, CLUSTERS, resamples=10_000, seed=0))
     np.testing.assert_array_equal(bootstrap(VALUES, CLUSTERS, lambda drawn: drawn), sums(0, 10_000))
-    assert paired_p_values(VALUES.T, CLUSTERS) == paired_p_values(VALUES.T, CLUSTERS, resamples=10_000, seed=0)
+    close = np.array([VALUES[:, 0], VALUES[:, 0] + np.random.default_rng(1).normal(0, 0.1, 30)])
+    p, same, other = (paired_p_values(close, CLUSTERS, **said)[0, 1] for said in ({}, {"seed": 0}, {"seed": 1}))
+    assert p == same == paired_p_values(close, CLUSTERS, resamples=10_000)[0, 1]
+    assert p != other
+    assert (p * 10_001) == pytest.approx(round(p * 10_001))
 
 
 def test_means_pass_seed_and_number_on() -> None:
@@ -120,3 +126,21 @@ def test_the_tails_of_a_rank_are_alike_on_both_sides() -> None:
     assert rank_intervals(first, level=0.9) == [(2, 2), (1, 1)]
     assert rank_intervals(np.array([[0.9, 0.5]] * 3 + [[0.1, 0.5]] * 97), level=0.95) == [(1, 2), (1, 2)]
     assert rank_intervals(np.array([[0.9, 0.5]] * 2 + [[0.1, 0.5]] * 98), level=0.95) == [(2, 2), (1, 1)]
+
+
+def test_a_resample_with_the_observed_difference_counts_as_large_and_two_clusters_have_four_signs() -> None:
+    scores = np.array([[1.0, 1.0], [0.0, 0.0]])
+    assert paired_p_values(scores, np.arange(2), resamples=4000)[0, 1] == pytest.approx(0.5, abs=0.03)
+    with pytest.raises(ResultError, match=r"^a test needs the scores of all models on all queries; got: \(2, 2\)"):
+        paired_p_values(scores, np.arange(3))
+
+
+def test_letters_go_on_with_numbers_after_z() -> None:
+    apart = dict.fromkeys(combinations(range(28), 2), 0.0)
+    assert tie_groups(-np.arange(28.0), apart)[24:] == ["y", "z", "(27)", "(28)"]
+
+
+def test_models_differ_only_below_the_level_and_equal_scores_keep_their_order() -> None:
+    assert tie_groups(np.array([0.9, 0.1]), {(0, 1): 0.05}) == ["a", "a"]
+    assert tie_groups(np.array([0.9, 0.1]), {(0, 1): 0.05}, level=0.06) == ["a", "b"]
+    assert tie_groups(np.full(3, 0.5), dict.fromkeys(combinations(range(3), 2), 0.0)) == ["a", "b", "c"]
