@@ -74,7 +74,7 @@ def mean_scale(scale: Floats) -> float:
     """
     known = scale[np.isfinite(scale)]
     if not len(known):
-        raise ResultError("no two queries share no grain", accepted="two unrelated queries or more")
+        raise ResultError("no two queries share no grain")  # the reason beside the score: no message to a user
     return float(known.mean())
 
 
