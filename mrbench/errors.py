@@ -66,6 +66,9 @@ class MRBenchError(Exception):
         accepted: What would have been accepted.
         hint: The next command or step.
 
+    Attributes:
+        statement: The message without the next command, as results keep it.
+
     >>> print(InputError("unknown task", where="--task", got="t2x", accepted="t2i, i2t, i2i, it2i"))
     unknown task; where: --task; got: 't2x'; accepted: t2i, i2t, i2i, it2i
     """
@@ -89,8 +92,9 @@ class MRBenchError(Exception):
             parts.append(f"got: {shown if len(shown) <= 200 else shown[:197] + '...'}")
         if accepted is not None:
             parts.append(f"accepted: {accepted}")
-        super().__init__(_one_line("; ".join(parts)))
+        self.statement = _one_line("; ".join(parts))
         self._advised = False
+        super().__init__(self.statement)
         if hint is not None:
             self.advise(hint)
 

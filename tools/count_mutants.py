@@ -1,6 +1,6 @@
 """Counts mutants by package: reads `mutmut results --all true` and prints killed, all, and the share.
 
-    .venv/bin/mutmut results --all true | python tools/count_mutants.py
+.venv/bin/mutmut results --all true | python tools/count_mutants.py
 """
 
 import sys

@@ -72,9 +72,7 @@ def fixed_chance(name: str) -> float:
     declaration = declared(name)
     if declaration.chance is None:
         rule = declaration.chance_rule or "none is defined"
-        raise ResultError(
-            "the chance level depends on the data", where=name, got=rule, accepted="measures with a fixed level"
-        )
+        raise ResultError("the chance level depends on the data", where=name, got=rule)
     return declaration.chance
 
 

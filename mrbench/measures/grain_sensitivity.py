@@ -96,5 +96,5 @@ def calibrated_blindness_rate(moves: Moves, noise: Floats) -> ByGrain:
     """
     floor = noise[moves.query]
     if not np.isfinite(floor).all():
-        raise ResultError("a query has no paraphrase", accepted="a paraphrase of each query")
+        raise ResultError("a query has no paraphrase")
     return mean_by_grain(moves.grain, (moves.distance <= floor).astype(np.float64))

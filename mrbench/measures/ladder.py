@@ -41,8 +41,7 @@ class Ladders:
         """
         counts = np.bincount(query, minlength=num_queries)
         if not counts.all():
-            where = f"query {int(np.argmin(counts))}"
-            raise ResultError("a query has no ladder", where=where, accepted="a ladder of each query")
+            raise ResultError("a query has no ladder", where=f"query {int(np.argmin(counts))}")
         order = np.argsort(query, kind="stable")
         slot = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
         shape = (num_queries, int(counts.max()))
