@@ -60,7 +60,7 @@ def read_data(folders: Sequence[Path], pairs: Path | None = None) -> Data:
 
 
 def check(recipe: Recipe, data: Data, stages: Sequence[int]) -> None:
-    """Say before the first stage runs what a later one would fail of.
+    """Raise, before the first stage runs, for what a later one would fail of.
 
     Raises:
         InputError: The recipe lacks the stage or has none, stage 1 has no pairs of sentences, or a pool has fewer

@@ -246,4 +246,4 @@ def _train(
 
 
 def _silent(line: str) -> None:
-    """Say nothing: another process does."""
+    """Do nothing with a line: another process prints it."""

@@ -29,7 +29,7 @@ NOT_YET = (
     "mrbench/models",
     "mrbench/sources",
     "mrbench/worst",
-    "elva",
+
 )
 
 
