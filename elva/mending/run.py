@@ -103,7 +103,13 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
     """
     if request.objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
-        raise InputError("unknown objective", where="--objective", got=request.objective, accepted=known)
+        raise InputError(
+            "unknown objective",
+            where="--objective",
+            got=request.objective,
+            accepted=known,
+            hint="mrbench train head --help says what each does",
+        )
     check_replaceable(request.out.absolute(), folder, overwrite=request.overwrite)
     check_writable(request.out.absolute())
     benchmark = open_benchmark(request.data, image_root=request.image_root)

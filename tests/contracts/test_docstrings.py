@@ -29,7 +29,6 @@ NOT_YET = (
     "mrbench/models",
     "mrbench/sources",
     "mrbench/worst",
-
 )
 
 
