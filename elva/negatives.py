@@ -90,7 +90,12 @@ def sample_negatives(
     """
     wanted = sampling.hard + sampling.random
     if not wanted:
-        raise InputError("no negative is asked for", where="stage3.sampling", accepted="hard + random of 1 or more")
+        raise InputError(
+            "no negative is asked for",
+            where="stage3.sampling",
+            accepted="hard + random of 1 or more",
+            hint="raise stage3.sampling.hard or .random",
+        )
     names = [str(number) for number in range(len(positives))] if names is None else names
     lacking = np.flatnonzero((positives < 0) | (positives >= len(candidate_embeddings)))
     if len(lacking):

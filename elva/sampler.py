@@ -137,7 +137,7 @@ class Sampler:
 
 
 def answers(pools: Sequence[Pool], draws: Sequence[Draw]) -> Tensor:
-    """Say which candidate of which draw answers the query of a draw: it keeps all grains.
+    """Return which candidate of which draw answers the query of a draw: it keeps all grains.
 
     Returns:
         Boolean, shape ``(num_draws, num_draws, 1 + num_negatives)``: query, owner of the candidate, candidate.

@@ -25,7 +25,6 @@ NOT_YET = (
     "mrbench/models",
     "mrbench/sources",
     "mrbench/worst",
-    "elva",
 )
 
 
