@@ -13,6 +13,7 @@ NOT_FOUND = ("survived", "no tests", "suspicious")
 
 
 def main() -> None:
+    """Print the share of mutants found, by package."""
     killed, every = Counter(), Counter()
     for line in sys.stdin:
         name, _, status = line.strip().rpartition(": ")
