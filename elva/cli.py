@@ -77,7 +77,9 @@ def elva(
     from mrbench.errors import InputError
 
     if stage not in ("all", "0", "1", "2", "3"):
-        raise InputError("unknown stage", where="--stage", got=stage, accepted="all, 0, 1, 2, 3")
+        raise InputError(
+            "unknown stage", where="--stage", got=stage, accepted="all, 0, 1, 2, 3", hint="leave --stage out to run all"
+        )
     chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
     stages = chosen.stages() if stage == "all" else (int(stage),)
     known = read_data(data, pairs)
@@ -125,7 +127,9 @@ def plug_in(
     from mrbench.errors import InputError
 
     if part not in ("all", "language"):
-        raise InputError("unknown part", where="--train", got=part, accepted="all, language")
+        raise InputError(
+            "unknown part", where="--train", got=part, accepted="all, language", hint="leave --train out to train all"
+        )
     chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
     folder = train_plug_in(
         model,

@@ -247,5 +247,11 @@ def _read_state(path: Path, stage: Stage) -> tuple[dict[str, str], dict[str, Ten
     if facts["stage"] != str(stage.number):
         return {}, {}
     if facts["digest"] != stage.digest:
-        raise InputError("the state is of another recipe", where=path, got=facts["digest"], accepted=stage.digest)
+        raise InputError(
+            "the state is of another recipe",
+            where=path,
+            got=facts["digest"],
+            accepted=stage.digest,
+            hint="give the same recipe again, or choose another --out",
+        )
     return facts, tensors

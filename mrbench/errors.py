@@ -48,8 +48,8 @@ def redacted_spec(spec: str) -> str:
     >>> redacted_spec("openai:http://host/v1#m?query=find: {text}&sk-1")
     'openai:http://host/v1#m?query=find: {text}&[hidden]'
     """
-    place, mark, options = spec.rpartition("?")
-    return redacted(place + mark + (_without_words(options) if mark else options))
+    source, mark, options = spec.rpartition("?")
+    return redacted(source + mark + (_without_words(options) if mark else options))
 
 
 def _without_words(options: str) -> str:

@@ -151,9 +151,20 @@ def mend(
 
     if heads == lora:
         got = "both" if heads else None
-        raise InputError("say what to train", where="mrbench train mend", got=got, accepted="--head or --lora")
+        raise InputError(
+            "say what to train",
+            where="mrbench train mend",
+            got=got,
+            accepted="--head or --lora",
+            hint="add --head, which takes any model and minutes, or --lora",
+        )
     if merge and not lora:
-        raise InputError("heads have no checkpoint to merge with", where="--merge", accepted="--lora")
+        raise InputError(
+            "heads have no checkpoint to merge with",
+            where="--merge",
+            accepted="--lora",
+            hint="leave --merge out, or take --lora",
+        )
     request = _request(ctx)
     if heads:
         from elva.heads.folder import FOLDER as HEADS
@@ -246,4 +257,4 @@ def _train(
 
 
 def _silent(line: str) -> None:
-    """Say nothing: another process does."""
+    """Do nothing with a line: another process prints it."""

@@ -330,10 +330,10 @@ def _rescored(folder: Path, benchmark: Benchmark, overlay: Overlay | None) -> Re
         for name in run.tasks
         if name in known
     }
-    found = score_run(run, benchmark, pools=pools)
+    results = score_run(run, benchmark, pools=pools)
     _laid(overlay, pools)
     scored: dict[str, TaskResult] = {}
-    for name, task in add_overlay(found, run, pools, overlay).items():
+    for name, task in add_overlay(results, run, pools, overlay).items():
         seconds = written.tasks[name].seconds if name in written.tasks else {}
         scored[name] = replace(task, seconds=seconds)
     return replace(written, tasks=scored)

@@ -74,7 +74,7 @@ def mean_scale(scale: Floats) -> float:
     """
     known = scale[np.isfinite(scale)]
     if not len(known):
-        raise ResultError("no two queries share no grain")
+        raise ResultError("no two queries share no grain")  # the reason beside the score: no message to a user
     return float(known.mean())
 
 

@@ -141,8 +141,8 @@ def dcg(groups: GainGroups, k: int) -> Floats:
     """
     check_cutoff(k)
     summed = np.concatenate([[0.0], np.cumsum(_discounts(k))])
-    places = summed[np.minimum(groups.above + groups.size, k)] - summed[np.minimum(groups.above, k)]
-    expected = groups.gain / groups.size * places
+    discounts = summed[np.minimum(groups.above + groups.size, k)] - summed[np.minimum(groups.above, k)]
+    expected = groups.gain / groups.size * discounts
     return np.bincount(groups.query, weights=expected, minlength=groups.num_queries).astype(np.float64)
 
 
@@ -199,9 +199,9 @@ def ideal_dcg_listed(query: Ints, relevance: Ints, num_queries: int, k: int, gai
     order = np.lexsort((-gains, query))
     query, gains = query[order], gains[order]
     number = np.bincount(query, minlength=num_queries)
-    place = np.arange(len(query)) - np.repeat(np.cumsum(number) - number, number)
-    inside = place < k
-    weights = gains[inside] / np.log2(place[inside] + 2)
+    rank = np.arange(len(query)) - np.repeat(np.cumsum(number) - number, number)
+    inside = rank < k
+    weights = gains[inside] / np.log2(rank[inside] + 2)
     return np.bincount(query[inside], weights=weights, minlength=num_queries).astype(np.float64)
 
 

@@ -49,11 +49,11 @@ def pair_accuracy(pairs: Pairs) -> dict[str, tuple[float, int]]:
     """
     if not len(pairs.query):
         raise ResultError("no pair to score", accepted="a ladder for every query")
-    found = {}
+    by_grain = {}
     for grain in np.unique(pairs.grain):
         right = pairs.right[pairs.grain == grain]
-        found[str(grain)] = (float(right.mean()), len(right))
-    return found
+        by_grain[str(grain)] = (float(right.mean()), len(right))
+    return by_grain
 
 
 def all_grains_accuracy(pairs: Pairs) -> Floats:

@@ -88,8 +88,8 @@ class TieGroups:
         >>> TieGroups(np.array([0, 0]), np.array([0, 3]), np.array([2, 4]), np.array([1, 1]), 1).inside(5)
         array([2, 2])
         """
-        places = k if isinstance(k, int) else k[self.query]
-        members: Ints = np.clip(places - self.above, 0, self.size)
+        cutoff = k if isinstance(k, int) else k[self.query]
+        members: Ints = np.clip(cutoff - self.above, 0, self.size)
         return members
 
     def relevant_above(self) -> Ints:
