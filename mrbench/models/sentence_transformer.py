@@ -333,10 +333,14 @@ def _cuts_texts(module: Any) -> bool:
 
 
 @contextmanager
-def checked_keys(source: str) -> Iterator[None]:
+def checked_keys(source: str, *, unexpected_too: bool = True) -> Iterator[None]:
     """Have transformers tell what it loads inside of a block, and raise where keys are missing or unexpected.
 
     The library asks transformers for the network alone, and a network of which a part stays random runs all the same.
+
+    Args:
+        source: The model, for messages.
+        unexpected_too: Whether weights that the network has no place for are an error.
     """
     original = transformers.PreTrainedModel.from_pretrained.__func__  # type: ignore[attr-defined]
     told: list[dict[str, Any]] = []
@@ -356,4 +360,4 @@ def checked_keys(source: str) -> Iterator[None]:
             [key for key in info[name] if not re.search(_HEADS, key)] for name in ("missing_keys", "unexpected_keys")
         )
         mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
-        check_keys(source, missing, unexpected, mismatched)
+        check_keys(source, missing, unexpected if unexpected_too else (), mismatched)
