@@ -91,6 +91,6 @@ def _descriptions(path: Path) -> dict[str, str]:
     for where, record in read_lines(path, _ACCEPTED):
         name = text_of(record, "id", where, _ACCEPTED)
         if name in found:
-            raise InputError("two descriptions of one query", where=where, got=name)
+            raise InputError("two descriptions of one query", where=where, got=name, accepted="each once")
         found[name] = text_of(record, "text", where, _ACCEPTED)
     return found

@@ -94,7 +94,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def _fault(number: int, entry: Any) -> str | None:
-    """Say what is wrong with an entry of a file; None where nothing is."""
+    """Return what is wrong with an entry of a file, as a clause; None where nothing is."""
     if not isinstance(entry, dict) or "model" not in entry:
         return f"entry {number} has no model"
     for key, value in entry.items():

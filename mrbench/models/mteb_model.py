@@ -105,7 +105,7 @@ class MtebModel:
         inner = getattr(self.module, "model", None)
         if not isinstance(inner, SentenceTransformer):
             what = "the model takes no --max-length: its code of MTEB cuts texts by itself"
-            raise InputError(what, where=f"mteb:{self.name}", got=tokens)
+            raise InputError(what, where=f"mteb:{self.name}", got=tokens, hint="leave out --max-length")
         limit_texts(inner, tokens, where=f"mteb:{self.name}")
         self.max_text_length = tokens
         self.preprocessing += f" {tokens} tokens"
@@ -172,7 +172,12 @@ def _meta(name: str) -> Any:
         raise InputError(str(error.args[0]), where="model", got=name, accepted=accepted, hint=hint) from error
     if "dense" not in meta.model_type or not {"text", "image"} & set(meta.modalities):
         got = f"{', '.join(meta.model_type)} of {', '.join(meta.modalities)}"
-        raise ModelError("no dense embedder of texts or images", where=f"mteb:{name}", got=got)
+        raise ModelError(
+            "no dense embedder of texts or images",
+            where=f"mteb:{name}",
+            got=got,
+            accepted="a dense model of texts or images; mteb.get_model_metas() lists them",
+        )
     return meta
 
 

@@ -175,7 +175,7 @@ class SentenceTransformerModel:
         return [{name: part} for name, part in parts.items()] if self.additive else [parts]
 
     def _is_symmetric(self) -> bool:
-        """Say whether queries and candidates are embedded alike: no prompt and no route tells them apart."""
+        """Return whether queries and candidates are embedded alike: no prompt and no route tells them apart."""
         said = {**self.module.prompts, **{name: text for name, text in self._prompts.items() if text is not None}}
         router = any(type(module).__name__ in ("Router", "Asym") for module in self.module)
         return not router and not any(said.values())
@@ -202,7 +202,11 @@ class SentenceTransformerModel:
             with loading(source, f"a trial with {modality.replace(',', ' and ')}"):
                 vectors = [self.module.encode_document([one])[0] for one in self._inputs(trials[modality])]
             if not all(np.isfinite(vector).all() for vector in vectors):
-                raise ModelError("the model returns vectors that are not finite", where=source)
+                raise ModelError(
+                    "the model returns vectors that are not finite",
+                    where=source,
+                    hint="try --dtype float32; where that changes nothing, the weights are damaged",
+                )
             lengths[modality] = len(vectors[0])
         if len(set(lengths.values())) > 1:
             raise ModelError("the vectors differ in dimension", where=source, got=lengths, accepted="one dimension")
@@ -272,7 +276,12 @@ def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()
     try:
         types = [str(module["type"]) for module in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ModelError("malformed modules.json", where=path, got=f"{type(error).__name__}: {error}") from error
+        raise ModelError(
+            "malformed modules.json",
+            where=path,
+            got=f"{type(error).__name__}: {error}",
+            accepted="a list of objects with idx, name, path and type",
+        ) from error
     foreign = [name for name in types if not name.startswith("sentence_transformers.") and name not in known]
     activations = dict(_foreign_activations(snapshot))
     if (foreign or activations) and not trusted:
@@ -311,7 +320,12 @@ def limit_texts(module: Any, tokens: int, *, where: str) -> None:
     """
     own = module.max_seq_length
     if not _cuts_texts(module):
-        raise InputError("the model takes no --max-length: its texts are cut elsewhere", where=where, got=tokens)
+        raise InputError(
+            "the model takes no --max-length: its texts are cut elsewhere",
+            where=where,
+            got=tokens,
+            hint="leave out --max-length",
+        )
     module.max_seq_length = tokens
     if own is None or tokens > own:
         try:
@@ -322,7 +336,7 @@ def limit_texts(module: Any, tokens: int, *, where: str) -> None:
 
 
 def _cuts_texts(module: Any) -> bool:
-    """Say whether a model cuts texts of both sides where it is told to."""
+    """Return whether a model cuts texts of both sides where it is told to."""
     texts = ["dog " * 4 * _FEW + last for last in ("dog", "cats")]
     try:
         module.max_seq_length = _FEW

@@ -34,7 +34,9 @@ def split_options(kind: str, rest: str, known: Mapping[str, str]) -> tuple[str, 
             got = name if equals or name in known else None  # a word alone may be a key
             raise InputError("unknown option in the spec of a model", where=kind, got=got, accepted=accepted)
         if name in found:
-            raise InputError("an option is there twice in the spec of a model", where=kind, got=name)
+            raise InputError(
+                "an option is there twice in the spec of a model", where=kind, got=name, accepted="each once"
+            )
         found[name] = unquote(value)
     return rest, found
 

@@ -56,7 +56,9 @@ def load_template(source: str) -> Template:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise InputError("the template cannot be read", where=path, got=str(error)) from error
+        raise InputError(
+            "the template cannot be read", where=path, got=str(error), accepted="a YAML file in UTF-8"
+        ) from error
     return parse_template(text, name=path.stem, where=source)
 
 
@@ -73,7 +75,12 @@ def parse_template(text: str, *, name: str, where: str) -> Template:
     try:
         raw = yaml.safe_load(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError("the template is not YAML", where=where, got=" ".join(str(error).split())) from error
+        raise InputError(
+            "the template is not YAML",
+            where=where,
+            got=" ".join(str(error).split()),
+            accepted="YAML, as in docs/reference/models.md",
+        ) from error
     if not isinstance(raw, dict):
         raise InputError("the template is no mapping", where=where, got=type(raw).__name__, accepted="fields: values")
     problems: list[str] = []
@@ -82,7 +89,9 @@ def parse_template(text: str, *, name: str, where: str) -> Template:
         problems.append("name: unknown; it is that of the file")
     problems += [] if problems else list(_contradictions(fields))
     if problems:
-        raise InputError("malformed template", where=where, got="; ".join(problems))
+        raise InputError(
+            "malformed template", where=where, got="; ".join(problems), hint="docs/reference/models.md lists all fields"
+        )
     return Template(**fields)
 
 

@@ -160,7 +160,12 @@ def load_model(
     options: dict[str, Any] = {"seed": seed, "device": device, "batch_size": batch_size}
     for name, value in (("dtype", dtype), ("max_length", max_length)):
         if value is not None and not _takes(load, name):
-            raise InputError(f"the model takes no --{name.replace('_', '-')}", where=entry.name, got=value)
+            raise InputError(
+                f"the model takes no --{name.replace('_', '-')}",
+                where=entry.name,
+                got=value,
+                hint=f"leave out --{name.replace('_', '-')}",
+            )
         options |= {} if value is None else {name: value}
     if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
         options["trust_remote_code"] = True

@@ -21,13 +21,10 @@ NO_VERB = re.compile(r"(Whether|How (many|much|far)|What|Which|Where|Say)\b")
 NOT_YET = (
     "mrbench/audit",
     "mrbench/build/captions",
-    "mrbench/cli",
     "mrbench/comparison",
     "mrbench/grains",
     "mrbench/judge",
     "mrbench/leaderboard",
-    "mrbench/models",
-    "mrbench/sources",
     "mrbench/worst",
     "elva",
 )
