@@ -174,7 +174,12 @@ def _check_words(arguments: list[str]) -> None:
     """
     for before, word in itertools.pairwise(["mrbench", *arguments]):
         if not word or re.fullmatch("--[^=]+=", word):
-            raise InputError("an empty value", where=f"after {word or before}", accepted="a value")
+            raise InputError(
+                "an empty value",
+                where=f"after {word or before}",
+                accepted="a value",
+                hint="check the variable of the shell",
+            )
         if any("\ud800" <= character <= "\udfff" for character in word):
             raise InputError("a value that is not UTF-8", where=f"after {before}", got=word, accepted="UTF-8")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mrbench.errors import InputError, redacted, redacted_spec
 
+_KINDS = {str: "a text", int: "a whole number, 1 or more", bool: "true or false"}
 _TYPES: dict[str, type] = {
     "model": str,
     "name": str,
@@ -78,10 +79,14 @@ def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None,
 def _read(file: Path) -> list[dict[str, Any]]:
     import yaml
 
+    if not file.is_file():
+        hint = "list the models there, one a line: - hf:ORG/NAME"
+        raise InputError("no such file of models", where="--models", got=str(file), hint=hint)
     try:
         said = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError("cannot read the models", where=file, got=str(error), accepted="YAML") from error
+        accepted = "YAML in UTF-8, a list of models"
+        raise InputError("cannot read the models", where=file, got=str(error), accepted=accepted) from error
     if not isinstance(said, list):
         accepted = "a list of specs or of mappings with model, name, dtype, ..."
         raise InputError("malformed file of models", where=file, got=type(said).__name__, accepted=accepted)
@@ -103,5 +108,5 @@ def _fault(number: int, entry: Any) -> str | None:
         kind = _TYPES[key]
         small = kind is int and (isinstance(value, bool) or (isinstance(value, int) and value < 1))
         if not isinstance(value, kind) or small or value == "":
-            return f"{key} of entry {number} is {value!r}, which is no {kind.__name__}"
+            return f"{key} of entry {number} is {value!r} and not {_KINDS[kind]}"
     return None

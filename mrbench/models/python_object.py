@@ -52,7 +52,8 @@ def load_object(
     """
     where, colon, name = spec.rpartition(":")
     if not (colon and where and name):
-        raise InputError("malformed spec", got=f"py:{spec}", accepted=_ACCEPTED)
+        hint = f"name the class or the function: py:{spec.strip(':')}:NAME" if spec.strip(":") else None
+        raise InputError("malformed spec", got=f"py:{spec}", accepted=_ACCEPTED, hint=hint)
     module = _module_of_file(Path(where)) if where.endswith(".py") else _module(where)
     made: Any = module
     for part in name.split("."):

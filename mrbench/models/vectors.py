@@ -105,7 +105,10 @@ class VectorFolder:
         if not self._tables:
             there = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
             accepted = f"corpus-NAME, queries-TASK, ... as {', '.join(_SUFFIXES)}"
-            raise ModelError("the folder holds no table of vectors", where=path, got=there, accepted=accepted)
+            hint = "docs/howto/evaluate-your-own-model.md shows how to write one"
+            raise ModelError(
+                "the folder holds no table of vectors", where=path, got=there, accepted=accepted, hint=hint
+            )
         first = next(iter(self._tables.values()))
         self.dimension = first.vectors.shape[1]
         for table in self._tables.values():

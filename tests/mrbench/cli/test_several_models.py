@@ -186,6 +186,11 @@ def test_a_file_of_models(run: Any) -> None:
     assert out.count("result: table/") == 3
 
 
+def test_a_file_that_is_not_there_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file of models; where: --models; got: '.*m\.yaml'; next: list the"):
+        chosen([], tmp_path / "m.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -196,8 +201,8 @@ def test_a_file_of_models(run: Any) -> None:
             "- 3\n- {model: a, size: 3}\n- {model: a, dtype: 16}",
             "entry 1 has no model; entry 2.*key size; dtype of entry 3",
         ),
-        ("- {model: a, batch_size: 0}", "batch_size of entry 1 is 0"),
-        ("- {model: a, trust_remote_code: 'yes'}", "trust_remote_code of entry 1"),
+        ("- {model: a, batch_size: 0}", "batch_size of entry 1 is 0 and not a whole number, 1 or more"),
+        ("- {model: a, trust_remote_code: 'yes'}", "trust_remote_code of entry 1 is 'yes' and not true or false"),
         ("[]", "no model"),
     ],
 )
