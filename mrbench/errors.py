@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HIDDEN = "[hidden]"
 _USERS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))[^\s@]*)@")
@@ -86,10 +89,50 @@ class MRBenchError(Exception):
             parts.append(f"got: {shown if len(shown) <= 200 else shown[:197] + '...'}")
         if accepted is not None:
             parts.append(f"accepted: {accepted}")
+        super().__init__(_one_line("; ".join(parts)))
+        self._advised = False
         if hint is not None:
-            parts.append(f"next: {hint}")
-        line = redacted(" ".join("; ".join(parts).split()))
-        super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
+            self.advise(hint)
+
+    def advise(self, hint: str) -> None:
+        """Add the next command, unless the error has one: code far from the user seldom knows the paths."""
+        if not self._advised:
+            self._advised = True
+            self.args = (_one_line(f"{self.args[0]}; next: {hint}"),)
+
+
+def _one_line(text: str) -> str:
+    line = redacted(" ".join(text.split()))
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+@contextmanager
+def advised(hint: str, kind: type[MRBenchError] = MRBenchError) -> Iterator[None]:
+    """Give the errors of a block a next command, where they have none.
+
+    Args:
+        hint: The next command or step.
+        kind: The errors meant; others pass as they are.
+
+    >>> with advised("mrbench validate scenes"):
+    ...     raise BenchmarkError("duplicate id", got="a1")
+    Traceback (most recent call last):
+    mrbench.errors.BenchmarkError: duplicate id; got: 'a1'; next: mrbench validate scenes
+    """
+    try:
+        yield
+    except kind as error:
+        error.advise(hint)
+        raise
+
+
+def command_line(*words: object) -> str:
+    """Return a command as a shell takes it.
+
+    >>> command_line("mrbench", "validate", "my scenes")
+    "mrbench validate 'my scenes'"
+    """
+    return shlex.join(map(str, words))
 
 
 class InputError(MRBenchError):

@@ -41,7 +41,7 @@ def enter(
     for folder in (path if path.is_dir() else path.parent for path in folders):
         check = check_entry(folder, benchmark)
         if check.status != "recomputed":
-            hint = "name the folder of the evaluation, and its benchmark with --benchmark"
+            hint = "name a folder of mrbench evaluate, and its benchmark with --benchmark"
             raise ResultError("the scores cannot be computed again", where=folder, got=check.says, hint=hint)
         result = without_names(read_result(folder / RESULT))
         file = output / entry_name(result)

@@ -69,7 +69,8 @@ def check_entry(path: Path, benchmark: Callable[[Result], Benchmark | None]) -> 
     result = read_result(file)
     if result.limit is not None:
         got = f"{result.limit} queries per task"
-        raise ResultError("a result that was cut with --limit is no leaderboard entry", where=file, got=got)
+        what = "a result that was cut with --limit is no leaderboard entry"
+        raise ResultError(what, where=file, got=got, hint="evaluate without --limit")
     about = str(path), str(result.model["name"]), str(result.benchmark["title"])
     if file.name != RESULT or not (file.parent / RUN).exists():
         return _without_run(file, about)
@@ -79,7 +80,8 @@ def check_entry(path: Path, benchmark: Callable[[Result], Benchmark | None]) -> 
         return EntryCheck(*about, "run not scored")
     computed = rescore(file.parent, opened)
     if differs := difference(result, computed):
-        raise ResultError("a score is not that of the run", where=file, got=differs)
+        hint = opened.command("rescore", "--overwrite", str(file.parent))
+        raise ResultError("a score is not that of the run", where=file, got=differs, hint=hint)
     return EntryCheck(*about, "recomputed", sum(map(_number_of_scores, computed.to_json()["tasks"].values())))
 
 
@@ -89,7 +91,8 @@ def _without_run(file: Path, about: tuple[str, str, str]) -> EntryCheck:
         return EntryCheck(*about, "self-reported")
     if (got := sha256_file(file)) != known.sha256:
         accepted = f"the file with SHA-256 {known.sha256[:12]}"
-        raise ResultError("a result was changed after it was checked", where=file, got=got[:12], accepted=accepted)
+        what, hint = "a result was changed after it was checked", "mrbench leaderboard enter RESULT, with its run"
+        raise ResultError(what, where=file, got=got[:12], accepted=accepted, hint=hint)
     return EntryCheck(*about, "recomputed before", known.scores)
 
 

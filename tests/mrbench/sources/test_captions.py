@@ -527,5 +527,5 @@ def test_the_hint_of_an_image_root_can_be_pasted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", ["limit=3&limit=4", "limit=3&equal=ignore&limit=3"])
 def test_an_option_that_is_there_twice_is_refused(tmp_path: Path, options: str) -> None:
     path = write_csv(tmp_path / "c.csv", ("image", "caption"), ("a.png", "one"))
-    with pytest.raises(InputError, match=r"option of a spec is there twice; where: \?limit=; got: '3 and [34]'"):
+    with pytest.raises(InputError, match=r"option of a spec is there twice; where: \?limit="):
         opened("captions", path, options)
