@@ -27,10 +27,13 @@ Data = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)]
 RecipeName = Annotated[str, typer.Option("--recipe", help="tiny, qwen2-vl-2b, qwen2-vl-7b, or a YAML file.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="In the place of the recipe's.", show_default=False)]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of every random choice. [default: the recipe's]", show_default=False),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")]
-SaveEvery = Annotated[int, typer.Option("--save-every", min=1, help="Steps after which the state is written.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+SaveEvery = Annotated[int, typer.Option("--save-every", min=1, help="Steps between two writes of the state.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")]
 Pairs = Annotated[
     Path | None,
     typer.Option(
@@ -144,7 +147,10 @@ def plug_in(
 @app.command("export")
 def export(
     model: Annotated[
-        str, typer.Option("--model", help="A folder such as RUN/stage3, or elva:tiny ...", show_default=False)
+        str,
+        typer.Option(
+            "--model", help="A folder such as RUN/stage3, or a shipped model such as elva:tiny.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     overwrite: Overwrite = False,

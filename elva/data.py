@@ -10,8 +10,9 @@ from typing import overload
 
 import numpy as np
 
-from elva.negatives import Ints, code_grains, grades
+from elva.negatives import code_grains, grades
 from elva.prompts import Input
+from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError

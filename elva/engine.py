@@ -50,7 +50,7 @@ class Stage:
         steps: How many.
         digest: Of the recipe: a state of another is refused.
         folder: Where state and metrics are kept.
-        save_every: Steps after which the state is written.
+        save_every: Steps between two writes of the state.
         processes: Who else runs it.
         quiet: No progress bar.
     """

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from elva.data import Pool
-from elva.negatives import Ints, code_grains
+from elva.negatives import code_grains
 from elva.prompts import Input
+from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError
 from mrbench.records import Grain

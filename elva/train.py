@@ -50,7 +50,7 @@ def train(
         start: Model folder to start from, in the place of the stage before the first.
         resume: Go on with a run in ``out``: stages that are done are kept.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        save_every: Steps after which the state is written.
+        save_every: Steps between two writes of the state.
         quiet: No progress bar.
 
     Raises:
@@ -191,7 +191,7 @@ def train_plug_in(
         part: Train the text tower (``language``) or ``all``.
         resume: Go on with a run in ``out``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        save_every: Steps after which the state is written.
+        save_every: Steps between two writes of the state.
         quiet: No progress bar.
 
     Raises:

@@ -96,7 +96,7 @@ class Contents(Protocol):
         """Return remarks on how the data set was read, for example ignored columns; empty unless overridden."""
         return ()
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line that name an image, for messages; None, unless overridden, if that is unknown."""
         return None
 
@@ -157,9 +157,9 @@ class InMemoryBenchmark(Benchmark):
         """Return remarks on how the data set was read."""
         return tuple(self._contents.notes())
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line of the data set that name an image; None if that is unknown."""
-        return self._contents.place(image)
+        return self._contents.named_in(image)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         key = (table, stem, split)

@@ -234,7 +234,7 @@ class Benchmark:
         """Remarks on how the data was read; empty for a folder."""
         return ()
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line that name an image, for messages; None for a folder: its tables have no lines."""
         return None
 

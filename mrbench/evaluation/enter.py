@@ -1,4 +1,4 @@
-"""Make results into entries to commit: without their runs, and without names of other people's data."""
+"""Turns results into entries to commit: without their runs, and without names from open data."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mrbench.runs import RUN
 def enter(
     folders: Sequence[Path], benchmark: Callable[[Result], Benchmark | None], output: Path, *, overwrite: bool = False
 ) -> list[tuple[EntryCheck, Path]]:
-    """Check evaluations, and write each as one file, with a note in ``checked.jsonl`` that its scores are its run's.
+    """Check evaluations, write each as one file, and record in ``checked.jsonl`` that its scores follow from its run.
 
     Nothing is written unless all of them pass. An entry is named after benchmark and model.
 
     Args:
-        folders: What ``evaluate`` wrote, with the runs.
-        benchmark: Returns the benchmark of a result, or None where it is not at hand.
+        folders: Folders that ``evaluate`` wrote, with the runs.
+        benchmark: Returns the benchmark of a result; None if it was not given.
         output: The folder of entries; others in it stay.
         overwrite: Whether an entry of the same name may be replaced.
 
     Returns:
-        What was checked, and the file that was written.
+        The outcome of each check, and the file that was written.
 
     Raises:
         ResultError: An evaluation does not pass :func:`check_entry`, or its run cannot be scored.
@@ -60,7 +60,7 @@ def enter(
 
 
 def entry_name(result: Result) -> str:
-    """Return the name of a file for a result: its benchmark and its model, in letters that every system takes."""
+    """Return the file name of a result: its benchmark and its model, in characters that every system accepts."""
     name = f"{result.benchmark['name']}-{result.model['name']}".lower()
     return re.sub(r"[^a-z0-9.]+", "-", name).strip("-.")[:100] + ".json"
 
