@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -62,9 +63,9 @@ def test_clusters_keep_their_order_and_closed_suites_their_words(tiny: Benchmark
 
 def test_the_record_says_what_was_checked_and_a_change_ends_it(photos: tuple[Benchmark, Path], tmp_path: Path) -> None:
     benchmark, run = photos
-    ((check, file),) = enter([run], lambda _: benchmark, tmp_path / "entries")
+    ((check, file),) = enter([run], [benchmark], tmp_path / "entries")
     assert check.status == "recomputed"
-    assert check_entry(file, lambda _: None).status == "recomputed before"
+    assert check_entry(file, ()).status == "recomputed before"
     assert read_results([tmp_path / "entries"])[0].evidence == "recomputed"
     raw = json.loads(file.read_text(encoding="utf-8"))
     raw["tasks"]["photos"]["scores"]["median_rank"] = 1.0
@@ -87,9 +88,9 @@ def test_nothing_is_written_where_one_of_them_fails(photos: tuple[Benchmark, Pat
     shutil.copy(run / "result.json", tmp_path / "alone")
     for other, message in ((tmp_path / "altered", "not that of the run"), (tmp_path / "alone", "computed again")):
         with pytest.raises(ResultError, match=message):
-            enter([run, other], lambda _: benchmark, tmp_path / "entries")
+            enter([run, other], [benchmark], tmp_path / "entries")
     with pytest.raises(ResultError, match="--benchmark"):
-        enter([run], lambda _: None, tmp_path / "entries")
+        enter([run], (), tmp_path / "entries")
     assert not (tmp_path / "entries").exists()
 
 
@@ -98,13 +99,13 @@ def test_an_entry_that_is_there_stays_without_leave_and_others_stay_in_the_recor
 ) -> None:
     benchmark, run = photos
     evaluate(benchmark, Guess("other"), tmp_path / "other")
-    enter([run], lambda _: benchmark, tmp_path / "entries")
+    enter([run], [benchmark], tmp_path / "entries")
     with pytest.raises(OutputError, match="--overwrite"):
-        enter([run], lambda _: benchmark, tmp_path / "entries")
+        enter([run], [benchmark], tmp_path / "entries")
     with pytest.raises(OutputError, match="is there"):
-        enter([run, run], lambda _: benchmark, tmp_path / "new")
-    enter([tmp_path / "other/result.json"], lambda _: benchmark, tmp_path / "entries")
-    enter([run], lambda _: benchmark, tmp_path / "entries", overwrite=True)
+        enter([run, run], [benchmark], tmp_path / "new")
+    enter([tmp_path / "other/result.json"], [benchmark], tmp_path / "entries")
+    enter([run], [benchmark], tmp_path / "entries", overwrite=True)
     assert list(read_checked(tmp_path / "entries")) == ["photos-guess.json", "photos-other.json"]
     assert {result.evidence for result in read_results([tmp_path / "entries"])} == {"recomputed"}
 
@@ -124,7 +125,7 @@ def test_an_entry_that_is_there_stays_without_leave_and_others_stay_in_the_recor
 )
 def test_a_malformed_record_is_one_line(change: object, photos: tuple[Benchmark, Path], tmp_path: Path) -> None:
     benchmark, run = photos
-    enter([run], lambda _: benchmark, tmp_path / "entries")
+    enter([run], [benchmark], tmp_path / "entries")
     record = tmp_path / "entries" / CHECKED
     lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
     change(lines)  # type: ignore[operator]
@@ -135,8 +136,33 @@ def test_a_malformed_record_is_one_line(change: object, photos: tuple[Benchmark,
     assert not (tmp_path / "board").exists()
 
 
-def test_names_of_entries_are_safe(photos: tuple[Benchmark, Path]) -> None:
+def test_names_of_entries_are_safe_and_no_two_models_share_one(photos: tuple[Benchmark, Path]) -> None:
     result = read_result(photos[1] / "result.json")
-    named = replace(result, model={**result.model, "name": "../ORG/Name v1.5\u202e"})
-    assert entry_name(named) == "photos-..-org-name-v1.5.json"
-    assert entry_name(replace(result, benchmark={**result.benchmark, "name": ".../.."})) == "guess.json"
+
+    def name(benchmark: str, model: str, **options: object) -> str:
+        about = {**result.benchmark, "name": benchmark}
+        about |= {key: value for key, value in options.items() if key in ("split", "pool")}
+        said = {**result.model, "name": model, **{k: v for k, v in options.items() if k not in about}}
+        return entry_name(replace(result, benchmark=about, model=said))
+
+    assert name("photos", "clip-b32") == "photos-clip-b32.json"
+    models = [
+        "a+b",
+        "a-b",
+        "a--b",
+        "A-b",
+        "-a-b",
+        "a b",
+        "你好",
+        "世界",
+        "",
+        "../ORG/Name v1.5\u202e",
+        "x" * 300,
+        "x" * 301,
+    ]
+    names = [name("photos", model) for model in models]
+    names += [name("photos-a", "b"), name("photos", "a-b", split="train"), name("photos", "a-b", pool="union")]
+    names += [name("photos", "a-b", variant="dimension=4"), name("photos", "a-b", text_limit=32), name(".../..", "a-b")]
+    assert len(set(names)) == len(names)
+    assert len({one.casefold() for one in names}) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*(_[0-9a-f]{12})?\.json", one) and len(one) < 128 for one in names)
