@@ -67,13 +67,13 @@ def enter(
 def entry_name(result: Result) -> str:
     """Return the name of a file for a result, in letters that every system takes; no two models share one.
 
-    It is ``BENCHMARK-MODEL.json`` where that says all: test split, pool ``task``, no options, and names of small
-    letters, digits, ``.`` and ``-``, that of the benchmark without ``-``. Else a digest of all of it follows a ``_``,
-    which no plain name has.
+    It is ``BENCHMARK-MODEL.json`` where that says all: test split, pool ``task``, no options, seed 0, and names of
+    small letters, digits, ``.`` and ``-``, that of the benchmark without ``-``. Else a digest of all of it follows a
+    ``_``, which no plain name has.
     """
     benchmark, model = str(result.benchmark["name"]), str(result.model["name"])
     *_, length, variant = model_key(result.model)
-    options = [result.benchmark["split"], result.benchmark["pool"], length, variant]
+    options = [result.benchmark["split"], result.benchmark["pool"], length, "" if variant == "seed 0" else variant]
     plain = f"{_plain(benchmark)}-{_plain(model)}".strip("-.")[:_LONGEST]
     if plain == f"{benchmark}-{model}" and "-" not in benchmark and options == ["test", "task", 0, ""]:
         return f"{plain}.json"
