@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
-from mrbench.build.captions.plan import Planner, TaskPlan
+from mrbench.build.captions.plan import Planner
+from mrbench.build.captions.task_plan import TaskPlan
 from mrbench.cli.judges import rules
 from mrbench.records import ImageData
 

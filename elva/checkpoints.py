@@ -32,7 +32,7 @@ from mrbench.models.checkpoint_folders import find_checkpoint
 from mrbench.models.pretrained import check_keys, load_error, loading, quiet, resolve_device, writing_weights
 
 MARKER = "elva.json"
-FOLDER = FolderKind(MARKER, holds=".*")
+FOLDER = FolderKind(MARKER, holds=".*", option="--out")
 FORMAT, FORMAT_VERSION = "mrbench-elva", 1
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -142,7 +142,7 @@ def export(
     model: Annotated[
         str, typer.Option("--model", help="A folder such as RUN/stage3, or elva:tiny ...", show_default=False)
     ],
-    out: Out,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import math
 import re
-import types
-import typing
 from collections import Counter
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import yaml
+from typing import Any
 
 from elva.settings import (
-    MOST,
     Architecture,
     Contrastive,
     Embedding,
@@ -31,6 +23,7 @@ from elva.settings import (
     Sampling,
 )
 from mrbench.errors import InputError
+from mrbench.fields import parse_fields, read_yaml
 
 __all__ = [
     "RECIPES",
@@ -50,7 +43,6 @@ __all__ = [
 ]
 
 RECIPES = ("tiny", "qwen2-vl-2b", "qwen2-vl-7b")
-T = TypeVar("T")
 
 
 def load_recipe(source: str, **changes: Any) -> Recipe:
@@ -73,23 +65,12 @@ def load_recipe(source: str, **changes: Any) -> Recipe:
             text = Path(source).read_text(encoding="utf-8")
         else:
             raise InputError("no such recipe", got=source, accepted=f"{', '.join(RECIPES)}, or a YAML file")
-        raw = yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError("the recipe is not YAML", where=source, got=str(error)) from error
+    except (OSError, ValueError) as error:
+        raise InputError("the recipe cannot be read", where=source, got=str(error), accepted="YAML in UTF-8") from error
+    raw = read_yaml(text, what="recipe", where=source)
     if not isinstance(raw, dict):
         raise InputError("the recipe is no mapping", where=source, got=type(raw).__name__, accepted="fields: values")
     return parse_recipe({**raw, **changes}, where=source)
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a field that stands twice; YAML would take the last in silence."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        twice = [name for name, times in names.items() if times > 1]
-        if twice:
-            raise yaml.YAMLError(f"twice: {', '.join(map(str, twice))}")
-        return super().construct_mapping(node, deep)
 
 
 def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
@@ -98,12 +79,12 @@ def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
     Raises:
         InputError: Unknown fields, values of another type or out of range; all in one line.
 
-    >>> parse_recipe({"name": "x", "base": "B", "lora": {"rnak": 8}, "samples": 1.5}, where="R")
+    >>> parse_recipe({"name": "x", "base": "B", "lora": {"rnak": 8}}, where="R")
     Traceback (most recent call last):
-    mrbench.errors.InputError: malformed recipe; where: R; got: 'samples=1.5 (accepted: int); lora.rnak: unknown'
+    mrbench.errors.InputError: malformed recipe; where: R; got: 'lora.rnak: unknown'
     """
     problems: list[str] = []
-    recipe = _parse(Recipe, raw, "", problems)
+    recipe = parse_fields(Recipe, raw, problems)
     problems = problems or list(_contradictions(recipe))
     if problems:
         raise InputError("malformed recipe", where=where, got="; ".join(problems))
@@ -151,56 +132,3 @@ def _impossible(sampling: Sampling, name: str) -> Iterator[str]:
         yield f"{name}: hard + random is 0"
     elif 0 < sampling.pool < wanted:
         yield f"{name}.pool={sampling.pool} (accepted: 0, or hard + random = {wanted} or more)"
-
-
-def _parse(kind: type[T], raw: Any, prefix: str, problems: list[str]) -> T:
-    """Make a dataclass of a mapping; what is wrong with it goes into ``problems``."""
-    if not isinstance(raw, dict):
-        problems.append(f"{prefix[:-1]}: not a mapping")
-        raw = {}
-    hints = typing.get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    problems += [f"{prefix}{name}: unknown" for name in raw if name not in fields]
-    values = {}
-    for name, spec in fields.items():
-        if name in raw:
-            values[name] = _value(hints[name], raw[name], prefix + name, spec.metadata, problems)
-        elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
-            problems.append(f"{prefix}{name}: missing")
-            values[name] = None
-    return kind(**values)
-
-
-def _value(hint: Any, value: Any, name: str, limits: Any, problems: list[str]) -> Any:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and types.NoneType in options:
-        return None
-    hint = next(option for option in options if option is not types.NoneType)
-    if dataclasses.is_dataclass(hint):
-        return _parse(hint, value, f"{name}.", problems)  # type: ignore[arg-type]
-    if typing.get_origin(hint) is Literal:
-        if value not in typing.get_args(hint):
-            problems.append(f"{name}={value!r} (accepted: {', '.join(typing.get_args(hint))})")
-        return value
-    kind = typing.get_origin(hint) or hint
-    if kind is float and type(value) in (int, str):  # YAML reads 1e-4 as text
-        with contextlib.suppress(ValueError, OverflowError):
-            value = float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        problems.append(f"{name}={_short(value)} (accepted: {'a finite number' if kind is float else kind.__name__})")
-    elif kind is str and value != value.encode("utf-8", "replace").decode():  # half a surrogate pair
-        problems.append(f"{name}={_short(value)} (accepted: text in Unicode)")
-    elif limits:
-        high = min(limits["high"], MOST) if kind is int else limits["high"]
-        if not limits["low"] <= value <= high:
-            above = "or more" if high == math.inf else f"to {high:.10g}"
-            problems.append(f"{name}={_short(value)} (accepted: {limits['low']:g} {above})")
-    return value
-
-
-def _short(value: Any) -> str:
-    try:
-        shown = repr(value)
-        return shown if len(shown) <= 40 else f"{shown[:37]}..."
-    except ValueError:  # Python prints no number of more than 4,300 digits
-        return "a very long number"

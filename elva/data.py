@@ -151,9 +151,17 @@ def read_benchmarks(folders: Sequence[Path | str], split: str = "train") -> list
                 where=benchmark.folder,
                 got=", ".join(benchmark.splits),
                 accepted=split,
-                hint=f"mrbench build {benchmark.name} --splits {split}",
+                hint=_build_of(benchmark, split),
             )
     return opened
+
+
+def _build_of(benchmark: Benchmark, split: str) -> str:
+    """Return the command that builds a data set with a split."""
+    builder = benchmark.manifest.builder.get("name")
+    if builder in ("emoji", "scenes"):
+        return f"mrbench build {builder} --splits {split} --output {builder}-{split}"
+    return "mrbench build captions SPEC --shares 0.8,0.1,0.1 --output DIR"
 
 
 def read_pools(benchmarks: Sequence[Benchmark], split: str = "train") -> tuple[list[Pool], Summaries]:

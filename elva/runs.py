@@ -70,9 +70,32 @@ def look(out: Path, facts: Mapping[str, Any], *, resume: bool, same: Mapping[str
         facts = {**facts, "start": known["start"], "weights": _weights(Path(known["start"]))}
     for name, what in same.items():
         if known.get(name) != facts[name]:
-            message, hint = f"the run was started with another {what}", "choose another --out"
-            raise InputError(message, where=out, got=facts[name], accepted=known.get(name), hint=hint)
+            differs, was, now = difference(known.get(name), facts[name])
+            raise InputError(
+                f"the run was started with another {what}{f', {differs}' if differs else ''}",
+                where=out,
+                got=now,
+                accepted=was,
+                hint="give the same again, or choose another --out",
+            )
     return known
+
+
+def difference(known: Any, now: Any) -> tuple[str, Any, Any]:
+    """Return the name of the first setting in which two facts differ, empty where they have no names, and both values.
+
+    >>> difference({"seed": 0, "grid": [{"rate": 0.1}]}, {"seed": 0, "grid": [{"rate": 0.2}]})
+    ('grid 1 rate', 0.1, 0.2)
+    """
+    if isinstance(known, Mapping) and isinstance(now, Mapping):
+        pairs = [(str(name), known.get(name), now.get(name)) for name in dict.fromkeys([*known, *now])]
+    elif isinstance(known, list) and isinstance(now, list) and len(known) == len(now):
+        pairs = [(str(number), *pair) for number, pair in enumerate(zip(known, now, strict=True), 1)]
+    else:
+        return "", known, now
+    name, was, value = next(pair for pair in pairs if pair[1] != pair[2])
+    deeper, was, value = difference(was, value)
+    return f"{name} {deeper}".strip(), was, value
 
 
 @contextmanager

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from mrbench.fields import ranged
 from mrbench.files import canonical_json
 
 Embedding = Literal["summary", "prompt"]
-MOST = 2**31 - 1  # of whole numbers: seeds and what is counted
-
-
-def _ranged(default: Any, low: float, high: float = float("inf")) -> Any:
-    return field(default=default, metadata={"low": low, "high": high})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +27,14 @@ class Architecture:
         image_size: Pictures are scaled to about this side, in pixels.
     """
 
-    hidden: int = _ranged(128, 16)
-    layers: int = _ranged(4, 1)
-    intermediate: int = _ranged(320, 16)
-    heads: int = _ranged(4, 1)
-    vision_layers: int = _ranged(3, 1)
-    patch: int = _ranged(8, 1)
-    merge: int = _ranged(2, 1)
-    image_size: int = _ranged(64, 16)
+    hidden: int = ranged(128, 16)
+    layers: int = ranged(4, 1)
+    intermediate: int = ranged(320, 16)
+    heads: int = ranged(4, 1)
+    vision_layers: int = ranged(3, 1)
+    patch: int = ranged(8, 1)
+    merge: int = ranged(2, 1)
+    image_size: int = ranged(64, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class Prompt:
     summary: str = "Analyse and summarise the key information of the input as a list of short phrases."
     word: str = "Say what the input means in one word."
     instructions: bool = True
-    max_text: int = _ranged(512, 1)
+    max_text: int = ranged(512, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +66,9 @@ class Lora:
         dropout: Share of inputs to an adapter that are dropped.
     """
 
-    rank: int = _ranged(64, 1)
-    alpha: int = _ranged(128, 0)
-    dropout: float = _ranged(0.0, 0, 0.9)
+    rank: int = ranged(64, 1)
+    alpha: int = ranged(128, 0)
+    dropout: float = ranged(0.0, 0, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +89,16 @@ class Optimiser:
         train: ``lora`` (adapters of the language model), ``language`` (all of it) or ``all`` (the vision encoder too).
     """
 
-    steps: int = _ranged(0, 0)
-    epochs: float = _ranged(1.0, 0, 1e6)
-    batch: int = _ranged(64, 1)
-    chunk: int = _ranged(64, 1)
-    lr: float = _ranged(1e-4, 0, 10)
-    warmup: float = _ranged(0.03, 0, 1)
+    steps: int = ranged(0, 0)
+    epochs: float = ranged(1.0, 0, 1e6)
+    batch: int = ranged(64, 1)
+    chunk: int = ranged(64, 1)
+    lr: float = ranged(1e-4, 0, 10)
+    warmup: float = ranged(0.03, 0, 1)
     decay: bool = True
-    weight_decay: float = _ranged(0.0, 0)
-    clip: float = _ranged(1.0, 0)
-    balance: float = _ranged(0.0, 0, 1)
+    weight_decay: float = ranged(0.0, 0)
+    clip: float = ranged(1.0, 0)
+    balance: float = ranged(0.0, 0, 1)
     train: Literal["lora", "language", "all"] = "lora"
 
 
@@ -114,7 +110,7 @@ class Pretraining(Optimiser):
         pictures: Share of the inputs that are pictures alone; the rest are texts and composed queries.
     """
 
-    pictures: float = _ranged(0.7, 0, 1)
+    pictures: float = ranged(0.7, 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +127,12 @@ class Sampling:
         refresh: Steps after which negatives are mined anew with the current model, to the next batch; 0 mines once.
     """
 
-    hard: int = _ranged(50, 0)
-    random: int = _ranged(50, 0)
-    threshold: float = _ranged(1.0, -1, 1)
+    hard: int = ranged(50, 0)
+    random: int = ranged(50, 0)
+    threshold: float = ranged(1.0, -1, 1)
     against: Literal["query", "positive"] = "query"
-    pool: int = _ranged(0, 0)
-    refresh: int = _ranged(0, 0)
+    pool: int = ranged(0, 0)
+    refresh: int = ranged(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +148,11 @@ class Contrastive(Optimiser):
         sampling: Balanced negatives, as stage 3 has them, in the place of the ladder's; None leaves them out.
     """
 
-    temperature: float = _ranged(0.05, 1e-4)
-    negatives: int = _ranged(0, 0)
+    temperature: float = ranged(0.05, 1e-4)
+    negatives: int = ranged(0, 0)
     embedding: Embedding = "prompt"
     summaries: Literal["canonical", "generated"] = "canonical"
-    generation: float = _ranged(0.0, 0)
+    generation: float = ranged(0.0, 0)
     sampling: Sampling | None = None
 
     @property
@@ -190,21 +186,21 @@ class Reward:
             answer the query as well.
     """
 
-    alpha: float = _ranged(0.4, 0)
-    epsilon: float = _ranged(0.6, 0)
-    graded: float = _ranged(0.0, 0)
-    listwise: float = _ranged(0.0, 0)
-    delta: float = _ranged(0.0, 0, 2)
-    softness: float = _ranged(0.0, 0)
-    gamma: float = _ranged(1.0, 0)
+    alpha: float = ranged(0.4, 0)
+    epsilon: float = ranged(0.6, 0)
+    graded: float = ranged(0.0, 0)
+    listwise: float = ranged(0.0, 0)
+    delta: float = ranged(0.0, 0, 2)
+    softness: float = ranged(0.0, 0)
+    gamma: float = ranged(1.0, 0)
     average: bool = True
-    base: float = _ranged(2.718281828459045, 1.0001)
-    offset: float = _ranged(1.0, 0)
+    base: float = ranged(2.718281828459045, 1.0001)
+    offset: float = ranged(1.0, 0)
     floor: bool = False
     joint: bool = True
-    rank_temperature: float = _ranged(0.0, 0)
-    graded_temperature: float = _ranged(0.05, 0)
-    listwise_temperature: float = _ranged(0.05, 1e-4)
+    rank_temperature: float = ranged(0.0, 0)
+    graded_temperature: float = ranged(0.05, 0)
+    listwise_temperature: float = ranged(0.05, 1e-4)
     in_batch: bool = False
 
 
@@ -231,18 +227,18 @@ class Reinforcement(Optimiser):
         sampling: The negatives.
     """
 
-    rollouts: int = _ranged(8, 1)
+    rollouts: int = ranged(8, 1)
     gradient: Literal["score", "pathwise", "both"] = "score"
-    beta: float = _ranged(0.2, 0)
-    clip_ratio: float = _ranged(0.2, 0, 1)
-    updates: int = _ranged(1, 1)
-    temperature: float = _ranged(1.0, 1e-3)
+    beta: float = ranged(0.2, 0)
+    clip_ratio: float = ranged(0.2, 0, 1)
+    updates: int = ranged(1, 1)
+    temperature: float = ranged(1.0, 1e-3)
     normalise: bool = True
-    pathwise: float = _ranged(1.0, 0)
+    pathwise: float = ranged(1.0, 0)
     credit: Literal["joint", "own"] = "joint"
     policy: Literal["gaussian", "fisher"] = "gaussian"
-    spread: float = _ranged(0.2, 1e-3)
-    patience: int = _ranged(20, 1)
+    spread: float = ranged(0.2, 1e-3)
+    patience: int = ranged(20, 1)
     reward: Reward = field(default_factory=Reward)
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -270,14 +266,14 @@ class Recipe:
     """
 
     name: str
-    seed: int = _ranged(0, 0)
+    seed: int = ranged(0, 0)
     base: str | None = None
     architecture: Architecture | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
-    max_pixels: int = _ranged(1280 * 28 * 28, 256)
-    max_summary: int = _ranged(32, 1)
-    samples: int = _ranged(1, 1)
+    max_pixels: int = ranged(1280 * 28 * 28, 256)
+    max_summary: int = ranged(32, 1)
+    samples: int = ranged(1, 1)
     prompt: Prompt = field(default_factory=Prompt)
     lora: Lora = field(default_factory=Lora)
     stage0: Pretraining | None = None

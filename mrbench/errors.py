@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 HIDDEN = "[hidden]"
 _USERS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))[^\s@]*)@")
 _OPTIONS = re.compile(r"(#[^\s?#]+\?)([^\s;'\"]+)")  # of a model behind an API
 _SECRETS = re.compile(r"([?&][\w-]*(?:key|token|secret|passw(?:or)?d|auth)[\w-]*=)([^&\s;'\"#]+)", re.IGNORECASE)
 
+_KEYS = re.compile(r"\b(?:(?:sk|nvapi)-(?=[\w-]*\d)[\w-]{16,}|(?:hf|gsk)_[A-Za-z0-9]{30,})", re.ASCII)  # of services
+
+
+def looks_like_a_key(text: str) -> bool:
+    """Return whether a text holds what looks like a key of a service, such as ``sk-`` and what follows.
+
+    >>> looks_like_a_key("/v1/sk-proj-0123456789abcdef/embeddings"), looks_like_a_key("/v1/my-deployment-2024")
+    (True, False)
+    """
+    return _KEYS.search(text) is not None
+
 
 def redacted(text: str) -> str:
-    """Return a text without possible secrets of a URL or a spec: user, password, and the values of keys.
+    """Return a text without possible secrets of a URL or a spec: user, password, keys, and the values of keys.
 
     The name of an environment variable that is set is not a secret.
 
     >>> redacted("openai:http://bob:pass@host/v1#m@2?api_key=sk-1&batch=8")
     'openai:http://[hidden]@host/v1#m@2?api_key=[hidden]&batch=8'
     """
-    text = _USERS.sub(f"{HIDDEN}@", text)
+    text = _KEYS.sub(HIDDEN, _USERS.sub(f"{HIDDEN}@", text))
     text = _OPTIONS.sub(lambda found: found[1] + _without_words(found[2]), text)
     return _SECRETS.sub(lambda found: found[0] if found[2] in os.environ else found[1] + HIDDEN, text)
 
@@ -75,10 +89,50 @@ class MRBenchError(Exception):
             parts.append(f"got: {shown if len(shown) <= 200 else shown[:197] + '...'}")
         if accepted is not None:
             parts.append(f"accepted: {accepted}")
+        super().__init__(_one_line("; ".join(parts)))
+        self._advised = False
         if hint is not None:
-            parts.append(f"next: {hint}")
-        line = redacted(" ".join("; ".join(parts).split()))
-        super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
+            self.advise(hint)
+
+    def advise(self, hint: str) -> None:
+        """Add the next command, unless the error has one: code far from the user seldom knows the paths."""
+        if not self._advised:
+            self._advised = True
+            self.args = (_one_line(f"{self.args[0]}; next: {hint}"),)
+
+
+def _one_line(text: str) -> str:
+    line = redacted(" ".join(text.split()))
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+
+
+@contextmanager
+def advised(hint: str, kind: type[MRBenchError] = MRBenchError) -> Iterator[None]:
+    """Give the errors of a block a next command, where they have none.
+
+    Args:
+        hint: The next command or step.
+        kind: The errors meant; others pass as they are.
+
+    >>> with advised("mrbench validate scenes"):
+    ...     raise BenchmarkError("duplicate id", got="a1")
+    Traceback (most recent call last):
+    mrbench.errors.BenchmarkError: duplicate id; got: 'a1'; next: mrbench validate scenes
+    """
+    try:
+        yield
+    except kind as error:
+        error.advise(hint)
+        raise
+
+
+def command_line(*words: object) -> str:
+    """Return a command as a shell takes it.
+
+    >>> command_line("mrbench", "validate", "my scenes")
+    "mrbench validate 'my scenes'"
+    """
+    return shlex.join(map(str, words))
 
 
 class InputError(MRBenchError):

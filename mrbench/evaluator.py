@@ -68,7 +68,10 @@ class BenchmarkEvaluator(BaseEvaluator):
         mains = {self.benchmark.task(task).main for task in self.tasks}
         if len(mains) != 1:
             raise InputError(
-                "an evaluator needs tasks of one main measure", got=", ".join(sorted(mains)), accepted="some tasks"
+                "an evaluator needs tasks of one main measure",
+                got=", ".join(sorted(mains)) or "no task",
+                accepted=", ".join(f"{name} ({self.benchmark.task(name).main})" for name in self.benchmark.task_names),
+                hint="name tasks of one measure: BenchmarkEvaluator(benchmark, tasks=[...])",
             )
         self.main = mains.pop()
         held_out = "validation" if "validation" in self.benchmark.splits else self.benchmark.default_split
@@ -125,7 +128,8 @@ class BenchmarkEvaluator(BaseEvaluator):
         scored = {task: part for task, part in result.tasks.items() if self.main in part.scores}
         if not scored:
             reasons = "; ".join(f"{task}: {part.reason}" for task, part in result.tasks.items())
-            raise ResultError("the model takes none of the tasks", where=self.benchmark.name, got=reasons)
+            hint = "name tasks that it takes: BenchmarkEvaluator(benchmark, tasks=[...])"
+            raise ResultError("the model takes none of the tasks", where=self.benchmark.name, got=reasons, hint=hint)
         found[self.main] = sum(part.scores[self.main] for part in scored.values()) / len(scored)
         for task, part in scored.items():
             found |= {

@@ -109,7 +109,8 @@ def write_atomic(path: Path, data: str | bytes) -> None:
         OutputError: The folder is missing or read-only, or the disk is full.
     """
     if no_file(path.lstat):
-        raise OutputError("the output is not a regular file", where=path, accepted="a new file")
+        hint = "choose another --output"
+        raise OutputError("the output is not a regular file", where=path, accepted="a new file", hint=hint)
     temporary: Path | None = None
     try:
         handle, temporary = _temporary(path)
@@ -223,6 +224,7 @@ def _no_constant(name: str) -> float:
 def output_error(error: OSError, path: Path) -> OutputError:
     """Return the error that says in one line why a path cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError("disk full, nothing was written", where=path, hint="free space, or choose another folder")
+        return OutputError("disk full; nothing was written", where=path, hint="free space, or choose another folder")
     at = error.filename if isinstance(error.filename, str) and error.filename != str(path) else None
-    return OutputError(f"cannot write: {error.strerror or error}" + (f" at {at}" if at else ""), where=path)
+    what, hint = f"cannot write: {error.strerror or error}" + (f" at {at}" if at else ""), "choose another folder"
+    return OutputError(what, where=path, hint=hint)

@@ -8,14 +8,13 @@ import glob
 import json
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mrbench.errors import OutputError
+from mrbench.errors import OutputError, command_line
 from mrbench.files import absent_content, output_error, short_name, temporary_name
 
 try:
@@ -35,10 +34,12 @@ class FolderKind:
         marker: Name of the file by which it is recognised: JSON whose ``format`` begins with our name.
         holds: Regular expression of the paths that MRBench writes there, with ``/`` between their parts. A folder with
             any other path is never replaced.
+        option: Option of the command line that names the folder, for messages.
     """
 
     marker: str
     holds: str
+    option: str = "--output"
 
 
 @contextmanager
@@ -84,16 +85,19 @@ def replaced_folder(target: Path, kind: FolderKind, *, overwrite: bool) -> Itera
 
 def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> None:
     """Raise :class:`OutputError` unless ``target`` is missing, empty, or MRBench's own and may be overwritten."""
+    other_folder = f"choose another {kind.option}"
     if os.path.realpath(target) == os.path.realpath(os.curdir):
-        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own")
+        hint = command_line(kind.option, target / "NAME")
+        raise OutputError("the output is the current folder", where=target, accepted="a folder of its own", hint=hint)
     if absent := absent_content(target) if target.is_symlink() else None:
-        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder")
+        raise OutputError(f"the output is {absent}", where=target, accepted="a new or empty folder", hint=other_folder)
     if target.exists() and not target.is_dir():
-        raise OutputError("the output is not a folder", where=target, accepted="a new or empty folder")
-    if _mounted(_real(target)):
         raise OutputError(
-            "the output is a mount point, which cannot be replaced", where=target, accepted="a folder inside it"
+            "the output is not a folder", where=target, accepted="a new or empty folder", hint=other_folder
         )
+    if _mounted(_real(target)):
+        what, hint = "the output is a mount point, which cannot be replaced", command_line(kind.option, target / "NAME")
+        raise OutputError(what, where=target, accepted="a folder inside it", hint=hint)
     if not target.exists() or not any(target.iterdir()):
         return
     if not _wrote(target / kind.marker):
@@ -102,12 +106,13 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
                 "the output folder holds the outputs of other runs, and is left alone",
                 where=target,
                 accepted="a folder of its own",
-                hint=f"--output {shlex.quote(str(target / 'NAME'))} puts the new one beside them",
+                hint=f"{command_line(kind.option, target / 'NAME')} puts the new one beside them",
             )
         raise OutputError(
             "the output folder holds something that MRBench did not write, and is left alone",
             where=target,
             accepted=f"a new or empty folder, or one with {kind.marker}",
+            hint=other_folder,
         )
     other = _not_ours(target, kind)
     if other is not None:
@@ -115,10 +120,11 @@ def check_replaceable(target: Path, kind: FolderKind, *, overwrite: bool) -> Non
             "the output folder holds something else beside what MRBench wrote, and is left alone",
             where=target,
             got=other,
-            hint="move it away, or choose another --output",
+            hint=f"move it away, or choose another {kind.option}",
         )
     if not overwrite:
-        raise OutputError("the output folder exists", where=target, hint="add --overwrite, or choose another --output")
+        hint = f"add --overwrite, or choose another {kind.option}"
+        raise OutputError("the output folder exists", where=target, hint=hint)
 
 
 def _real(target: Path) -> Path:

@@ -146,9 +146,6 @@ class ImageData:
         return len(self.data)
 
 
-_CHECK = "mrbench datasets check SPEC lists all of them; --image-root says where images lie"
-
-
 @dataclass(frozen=True, slots=True)
 class ImageFile:
     """An image in a file of its own, read on demand.
@@ -191,7 +188,7 @@ class ImageFile:
     def _regular(self) -> os.stat_result:
         found = self.path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise BenchmarkError("an image is not a regular file", where=self.path, hint=_CHECK)
+            raise BenchmarkError("an image is not a regular file", where=self.path, hint=self._hint)
         return found
 
     def _unreadable(self, error: OSError) -> BenchmarkError:
@@ -200,8 +197,12 @@ class ImageFile:
             "an image file is missing" if missing else "an image file cannot be read",
             where=self.path,
             got=None if missing else error.strerror,
-            hint=_CHECK,
+            hint=self._hint,
         )
+
+    @property
+    def _hint(self) -> str:
+        return f"--image-root FOLDER, the folder that has {self.name}"
 
 
 AnyImage = ImageData | ImageFile

@@ -53,7 +53,8 @@ class Entry:
                     f"{self.name} needs the package {absent}",
                     hint=f'pip install "mrbench[{self.extra}]"',
                 ) from error
-            raise InputError(f"{self.name} cannot be loaded", where=self.path, got=_said(error)) from error
+            hint = "install the package that has it again, or upgrade it"
+            raise InputError(f"{self.name} cannot be loaded", where=self.path, got=_said(error), hint=hint) from error
 
 
 def plugins(group: str, add: Callable[[str, Any], None]) -> None:
@@ -186,7 +187,7 @@ class Registry:
                 got = "None" if value is None else value
                 raise InputError(f"not an entry: malformed {field}", where=entry.name, got=got, accepted=wanted)
         if entry.name in self._entries:
-            raise InputError(f"two {self.kind}s have one name", got=entry.name, where=entry.path)
+            raise InputError(f"two {self.kind}s have one name", got=entry.name, where=entry.path, accepted="a new name")
         self._entries[entry.name] = entry
 
     def names(self) -> list[str]:

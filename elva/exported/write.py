@@ -15,7 +15,7 @@ from mrbench.models.pretrained import writing_weights
 
 MARKER = "export.json"
 FORMAT, FORMAT_VERSION = "mrbench-elva-export", 1
-FOLDER = FolderKind(MARKER, holds=r"[\w.-]+|__pycache__/[\w.-]+")
+FOLDER = FolderKind(MARKER, holds=r"[\w.-]+|__pycache__/[\w.-]+", option="--out")
 LOADER, MODULE = "load_elva.py", "sentence_elva.py"
 
 

@@ -16,17 +16,22 @@ from mrbench.errors import InputError, ModelError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.folders import FolderKind
 
-FORMAT, FORMAT_VERSION = "mrbench-head", 1
+FORMAT, FORMAT_VERSION = "mrbench-head", 2
+"""Version 2 may have an adapter on the text encoder; folders without one are still written as version 1."""
+ADAPTED, MERGED = "text-adapter", "text"
+"""Folders of the adapter on the text encoder, and of the text side as sentence-transformers loads it."""
 WEIGHTS, FACTS, LOADER = "heads.safetensors", "head.json", "load_head.py"
 _COMPILED = r"__pycache__/load_head\.[\w.-]+\.pyc"  # what Python leaves where the loader was used
-FOLDER = FolderKind(FACTS, "|".join([*map(re.escape, (WEIGHTS, FACTS, LOADER, CARD, PLOT)), _COMPILED]))
+_NAMES = [re.escape(name) for name in (WEIGHTS, FACTS, LOADER, CARD, PLOT)]
+FOLDER = FolderKind(FACTS, "|".join([*_NAMES, _COMPILED, rf"{ADAPTED}/[^/]+", rf"{MERGED}/.+"]), option="--out")
 
 
 def write_heads(folder: Path, trained: Trained, plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
     """Write weights, facts and loader into an existing folder, and return the facts."""
     # Not save_file, whose file only its owner may read, whatever the umask.
     (folder / WEIGHTS).write_bytes(save(trained.weights, metadata={"format": FORMAT}))
-    said = {"format": FORMAT, "format_version": FORMAT_VERSION, **facts, "training": trained.to_json(plan)}
+    version = FORMAT_VERSION if ADAPTED in facts else 1
+    said = {"format": FORMAT, "format_version": version, **facts, "training": trained.to_json(plan)}
     write_json_atomic(folder / FACTS, said)
     (folder / LOADER).write_bytes(Path(load_head.__file__).read_bytes())
     return said

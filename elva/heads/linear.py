@@ -74,6 +74,15 @@ class Heads:
             bias = torch.zeros(len(weight))
             self.layers[part] = Layer(weight.requires_grad_(), bias.requires_grad_(), mean, scale)
 
+    @classmethod
+    def of(cls, weights: Mapping[str, Embeddings]) -> Heads:
+        """Return heads that go on from what :meth:`export` returned."""
+        self = cls({}, 0)
+        for part in dict.fromkeys(name.rpartition(".")[0] for name in weights):
+            weight, bias = (torch.tensor(weights[f"{part}.{kind}"]).requires_grad_() for kind in ("weight", "bias"))
+            self.layers[part] = Layer(weight, bias, torch.zeros(weight.shape[1]), 1.0)  # type: ignore[index]
+        return self
+
     def weights(self) -> dict[str, Tensor]:
         """Return what is trained."""
         return {

@@ -72,7 +72,7 @@ class HeadMethod:
         tables: dict[Modality, Table] = {}
         seconds = 0.0
         for part, table in items.tables.items():
-            seconds += timed(partial(_embedded, self.encoders[part]), table)
+            seconds += timed(partial(embedded, self.encoders[part]), table)
             rows = rng.normal(size=(len(table), self.encoders[part].dimension)).astype(np.float32)
             tables[part] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return replace(items, tables=tables), seconds, seconds
@@ -106,7 +106,8 @@ class HeadMethod:
         ]  # fmt: skip
 
 
-def _embedded(model: EmbeddingModel, rows: Table) -> object:
+def embedded(model: EmbeddingModel, rows: Table) -> object:
+    """Return what a model embeds items as, texts or pictures."""
     items = [
         Item(row.text, decode(row.image, where=row.record_id)) if isinstance(row, Picture) else Item(row)
         for row in rows.tolist()

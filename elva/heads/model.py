@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
-from elva.heads.folder import WEIGHTS, read_facts
+from elva.heads.adapted import digest_of, put_on
+from elva.heads.folder import ADAPTED, WEIGHTS, read_facts
 from elva.heads.load_head import embed, load_heads
 from elva.tuning.encoders import identity, load_encoder
 from elva.tuning.read import Encoders
@@ -26,8 +27,9 @@ from mrbench.search.vectors import checked
 class HeadModel:
     """A linear layer over the unit vectors of frozen encoders, one layer for each part of an item, of unit length.
 
-    An item of an image and a text is the normalised sum of its two embeddings, or has a head of its own where the
-    encoder embeds both together. The encoder gets the instruction, if it takes one.
+    A text encoder may have an adapter, which is merged into it. An item of an image and a text is the normalised sum
+    of its two embeddings, or has a head of its own where the encoder embeds both together. The encoder gets the
+    instruction, if it takes one.
 
     Args:
         source: Folder that ``mrbench train head`` or ``mrbench train mend`` wrote.
@@ -35,6 +37,9 @@ class HeadModel:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, of the encoders.
         batch_size: Items per forward pass of an encoder at most.
         trust_remote_code: Whether code that comes with an encoder's weights may run.
+
+    Attributes:
+        encoders: The encoder of each part.
 
     Raises:
         InputError: No such folder.
@@ -57,16 +62,19 @@ class HeadModel:
         said = facts["encoders"]
         options: dict[str, Any] = {"device": device, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
         loaded = {spec: load_encoder(spec, **options) for spec in dict.fromkeys(part["spec"] for part in said.values())}
-        self._encoders: Encoders = {part: loaded[said[part]["spec"]] for part in said}
-        for part, model in self._encoders.items():
+        self.encoders: Encoders = {part: loaded[said[part]["spec"]] for part in said}
+        for part, model in self.encoders.items():
             _check_same(model, said[part], folder)
-        self._heads = _read_weights(folder, self._encoders)
-        models = list(self._encoders.values())
+        if ADAPTED in facts:
+            put_on(self.encoders["text"], folder)
+        self._heads = _read_weights(folder, self.encoders)
+        models = list(self.encoders.values())
         self.dimension = len(next(iter(self._heads.values())))
         self.name = str(facts.get("name", folder.resolve().name))[:100]
-        parts = [tensors_digest([folder / WEIGHTS]), *(f"{part} {identity(m)}" for part, m in self._encoders.items())]
+        parts = [tensors_digest([folder / WEIGHTS]), *(f"{part} {identity(m)}" for part, m in self.encoders.items())]
+        parts += [digest_of(folder)] if ADAPTED in facts else []
         self.revision = f"sha256:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}"
-        self.modalities: frozenset[Modality] = frozenset(self._encoders)
+        self.modalities: frozenset[Modality] = frozenset(self.encoders)
         self.additive = {"image", "text"} <= self.modalities and "image,text" not in self.modalities
         if self.additive:
             self.modalities |= {"image,text"}
@@ -76,7 +84,7 @@ class HeadModel:
 
     def _copy_abilities(self) -> None:
         """Take over from the encoders how items are prepared and which texts are cut."""
-        image, text = self._encoders.get("image"), self._encoders.get("text")
+        image, text = self.encoders.get("image"), self.encoders.get("text")
         for name, model in (("prepare", image), ("prepare_texts", text), ("cut_texts", text)):
             if hasattr(model, name):
                 setattr(self, name, getattr(model, name))
@@ -95,7 +103,7 @@ class HeadModel:
 
     def _embed(self, items: Sequence[Item], encode: Any) -> Embeddings:
         found = np.zeros((len(items), self.dimension), dtype=np.float32)
-        for part, model in self._encoders.items():
+        for part, model in self.encoders.items():
             rows = [row for row, item in enumerate(items) if self._has(item, part)]
             if rows:
                 taken = [_part(items[row], part) for row in rows]
@@ -106,7 +114,7 @@ class HeadModel:
 
     def _has(self, item: Item, part: Modality) -> bool:
         both = item.text is not None and item.image is not None
-        if both and "image,text" in self._encoders:
+        if both and "image,text" in self.encoders:
             return part == "image,text"
         return (item.image if part == "image" else item.text if part == "text" else None) is not None
 

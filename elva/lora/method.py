@@ -29,7 +29,8 @@ from mrbench.records import Modality
 
 FORMAT, FORMAT_VERSION = "mrbench-lora", 1
 FACTS, MERGED = "lora.json", "merged"
-FOLDER = FolderKind(FACTS, "|".join([*map(re.escape, (FACTS, CONFIG, WEIGHTS, CARD, PLOT)), rf"{MERGED}/[^/]+"]))
+_NAMES = [re.escape(name) for name in (FACTS, CONFIG, WEIGHTS, CARD, PLOT)]
+FOLDER = FolderKind(FACTS, "|".join([*_NAMES, rf"{MERGED}/[^/]+"]), option="--out")
 
 
 class LoraMethod:

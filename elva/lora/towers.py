@@ -30,23 +30,23 @@ PIXEL_BYTES = 2 << 30  # of prepared pictures that are remembered
 
 
 class Towers:
-    """Adapters on the linear layers of both towers: :class:`elva.tuning.trainable.Trainable`.
+    """Adapters on the linear layers of an encoder: :class:`elva.tuning.trainable.Trainable`.
 
     A pass is made in chunks, of which only the one at work holds its activations; the gradient is that of one pass. Of
     several processes each embeds its share of the items, and all have the gradient of the whole batch.
 
     Args:
-        encoder: The dual encoder; its own weights do not train.
+        encoder: A dual encoder, or a text encoder with ``module`` and ``text_features``; its own weights do not train.
         rank: Rank of the adapters.
         chunk: Items of a pass, at most.
-        seed: Of the adapters' first weights.
+        seed: Of the adapters' first weights; may be set.
         processes: Who else trains.
     """
 
     def __init__(
-        self, encoder: DualEncoder, *, rank: int = 8, chunk: int = 64, seed: int = 0, processes: Processes | None = None
+        self, encoder: Any, *, rank: int = 8, chunk: int = 64, seed: int = 0, processes: Processes | None = None
     ) -> None:
-        self._encoder, self._chunk, self._seed = encoder, chunk, seed
+        self._encoder, self._chunk, self.seed = encoder, chunk, seed
         self._processes = processes or Processes()
         self.config = _config(encoder, rank)
         with no_future_warnings():
@@ -56,7 +56,7 @@ class Towers:
 
     def reset(self) -> Towers:
         """Make the adapters anew: they change nothing yet."""
-        with seeded_globally(self._seed):
+        with seeded_globally(self.seed):
             for module in self._adapted.modules():
                 if isinstance(module, LoraLayer):
                     module.reset_lora_parameters("default", True)  # type: ignore[no-untyped-call]
@@ -102,10 +102,12 @@ class Towers:
         return torch.cat(list(again))
 
     def _run_texts(self, texts: list[str]) -> Tensor:
-        return self._encoder.text_features(texts).float()
+        found: Tensor = self._encoder.text_features(texts)
+        return found.float()
 
     def _run_images(self, pictures: Sequence[Picture]) -> Tensor:
-        return self._encoder.image_features([self._prepared(picture) for picture in pictures]).float()
+        found: Tensor = self._encoder.image_features([self._prepared(picture) for picture in pictures])
+        return found.float()
 
     def _prepared(self, picture: Picture) -> Pixels:
         key = picture.image.sha256 or id(picture)
@@ -124,7 +126,7 @@ def temperature(encoder: DualEncoder) -> float | None:
     return None if scale is None else min(1.0, max(0.01, float(torch.exp(-scale.detach()))))
 
 
-def _config(encoder: DualEncoder, rank: int) -> LoraConfig:
+def _config(encoder: Any, rank: int) -> LoraConfig:
     """Return adapters for all linear layers but those inside torch's attention, which does not call them."""
     inside = [name for name, module in encoder.module.named_modules() if isinstance(module, MultiheadAttention)]
     found = [name for name, module in encoder.module.named_modules() if type(module) is Linear]

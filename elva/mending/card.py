@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from elva.heads.folder import ADAPTED
 from elva.mending.report import Report, blind_grains, table
 from elva.tuning.encoders import PLOT
 
@@ -60,7 +61,8 @@ def model_card(facts: dict[str, Any], usage: Sequence[str], reports: Sequence[Re
 def _what(facts: dict[str, Any]) -> str:
     data, training = facts["data"], facts["training"]
     if "rank" in facts:
-        what = f"Low-rank adapters (rank {facts['rank']}) on both towers"
+        where = "the text encoder, with linear heads" if ADAPTED in facts else "both towers"
+        what = f"Low-rank adapters (rank {facts['rank']}) on {where}"
     else:
         what = f"Linear heads of dimension {facts['dimension']} on frozen encoders"
     said = f"{what}, trained with `{training['objective']}`, seed {training['seed']}, "

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mrbench.cli.common import Cache, ImageRootOption, Json, Overwrite, Seed, command_line, note, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from elva.mending.run import Request
     from elva.processes import Processes
@@ -46,12 +46,19 @@ Rate = Annotated[
 Device = Annotated[str, typer.Option("--device", help="Of the model: auto, cpu, cuda or cuda:N.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run of the same command that was interrupted.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how long it will take, from a few steps, and stop.")]
+KeepImages = Annotated[
+    Path | None,
+    typer.Option("--keep-image-root", metavar="DIR", help="The same as --image-root, of --keep.", show_default=False),
+]
+NO_MATTER = ("--cache", "--device", "--overwrite", "--resume", "--dry-run", "--json")
+"""Options that change no weight, and are not recorded."""
 
 
 def head(
+    ctx: typer.Context,
     image: Annotated[str, typer.Option("--image", help="Model that embeds images.", show_default=False)],
     text: Annotated[str, typer.Option("--text", help="Model that embeds texts.", show_default=False)],
-    data: Data,
+    data: Data,  # what has no use below is read from the context
     out: Out,
     objective: Goal = "infonce",
     dimension: Annotated[int, typer.Option("--dimension", min=2, help="Length of an embedding.")] = 256,
@@ -60,6 +67,7 @@ def head(
     steps: Steps = 800,
     rate: Rate = None,
     image_root: ImageRootOption = None,
+    keep_image_root: KeepImages = None,
     cache: Cache = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -76,32 +84,20 @@ def head(
     """
     from elva.heads.folder import FOLDER
     from elva.heads.method import HeadMethod
-    from elva.mending.run import Request
 
-    said = {"--image": image, "--text": text, "--dimension": dimension, "--before": before}
-    request = Request(
-        data,
-        out,
-        objective=objective,
-        keep=keep,
-        steps=steps,
-        rate=rate,
-        seed=seed,
-        image_root=image_root,
-        cache=cache,
-        device=device,
-        overwrite=overwrite,
-        resume=resume,
-    )
+    request = _request(ctx)
 
     def method() -> Method:
         specs: dict[Modality, str] = {"image": image, "text": text}
-        return HeadMethod(specs, mend=False, dimension=dimension, before=before, cache=cache, device=device)
+        return HeadMethod(
+            specs, mend=False, dimension=dimension, before=before, cache=request.cache, device=request.device
+        )
 
-    _train(_asked("head", said, request), FOLDER, method, dry_run=dry_run, as_json=as_json)
+    _train(request, FOLDER, method, dry_run=dry_run, as_json=as_json)
 
 
 def mend(
+    ctx: typer.Context,
     model: Annotated[
         str, typer.Option("--model", help="Model that embeds both sides of a task of the data.", show_default=False)
     ],
@@ -111,7 +107,10 @@ def mend(
         bool, typer.Option("--head", help="Train a linear head for each kind of item; the model stays as it is.")
     ] = False,
     lora: Annotated[
-        bool, typer.Option("--lora", help="Train low-rank adapters in both towers of a dual encoder, hf:PATH.")
+        bool,
+        typer.Option(
+            "--lora", help="Train low-rank adapters: in both towers of hf:PATH, or in the text encoder of head:DIR."
+        ),
     ] = False,
     objective: Goal = "infonce",
     keep: Keep = None,
@@ -127,9 +126,13 @@ def mend(
         int, typer.Option("--chunk", min=1, help="With --lora: items of a pass; fewer need less memory, not less time.")
     ] = 64,
     merge: Annotated[
-        bool, typer.Option("--merge", help="With --lora: also write OUT/merged, a whole checkpoint of transformers.")
+        bool,
+        typer.Option(
+            "--merge", help="With --lora: also write whole weights: OUT/merged of both towers, OUT/text of heads."
+        ),
     ] = False,
     image_root: ImageRootOption = None,
+    keep_image_root: KeepImages = None,
     cache: Cache = None,
     device: Device = "auto",
     seed: Seed = 0,
@@ -144,34 +147,14 @@ def mend(
 
     Example: mrbench train mend --model hf:ORG/NAME --data graded --out mended --lora --keep scenes
     """
-    from elva.mending.run import Request
     from mrbench.errors import InputError
 
     if heads == lora:
         got = "both" if heads else None
         raise InputError("say what to train", where="mrbench train mend", got=got, accepted="--head or --lora")
-    said: dict[str, object] = {"--model": model, "--lora" if lora else "--head": True, "--guard": guard}
-    said |= {"--batch": batch, **({"--rank": rank, "--chunk": chunk} if lora else {})}
-    said |= {"--merge": True} if merge else {}
     if merge and not lora:
         raise InputError("heads have no checkpoint to merge with", where="--merge", accepted="--lora")
-    request = Request(
-        data,
-        out,
-        objective=objective,
-        keep=keep,
-        guard=guard,
-        steps=steps,
-        batch=batch,
-        rate=rate,
-        seed=seed,
-        image_root=image_root,
-        cache=cache,
-        device=device,
-        overwrite=overwrite,
-        resume=resume,
-    )
-    request = _asked("mend", said, request)
+    request = _request(ctx)
     if heads:
         from elva.heads.folder import FOLDER as HEADS
         from elva.heads.method import HeadMethod
@@ -179,7 +162,7 @@ def mend(
         _train(
             request,
             HEADS,
-            lambda: HeadMethod({"text": model}, mend=True, cache=cache, device=device),
+            lambda: HeadMethod({"text": model}, mend=True, cache=request.cache, device=request.device),
             dry_run=dry_run,
             as_json=as_json,
         )
@@ -188,24 +171,44 @@ def mend(
     from elva.processes import Processes
 
     processes = Processes.here()
-    name = out.absolute().name
+    name = request.out.absolute().name
+    options: dict[str, Any] = {"rank": rank, "merge": merge, "chunk": chunk, "device": request.device}
+    if model.startswith("head:"):
+        from elva.heads.folder import FOLDER as HEADS
+        from elva.lora.text import TextMethod
+
+        _train(
+            request,
+            HEADS,
+            lambda: TextMethod(model, **options, cache=request.cache),
+            dry_run=dry_run,
+            as_json=as_json,
+        )
+        return
     _train(
         request,
         FOLDER,
-        lambda: LoraMethod(model, rank=rank, merge=merge, chunk=chunk, device=device, name=name, processes=processes),
+        lambda: LoraMethod(model, **options, name=name, processes=processes),
         processes,
         dry_run=dry_run,
         as_json=as_json,
     )
 
 
-def _asked(command: str, said: Mapping[str, object], request: Request) -> Request:
-    """Return a copy of the request that records the command line which repeats it."""
-    given: dict[str, object] = {**said, "--data": request.data, "--out": request.out, "--objective": request.objective}
-    given |= {"--steps": request.steps, "--seed": request.seed}
-    given |= {"--keep": request.keep, "--rate": request.rate, "--image-root": request.image_root}
-    words = [word for name, value in given.items() if value is not None for word in (name, value) if word is not True]
-    return replace(request, command=command_line("mrbench", "train", command, *words))
+def _request(ctx: typer.Context) -> Request:
+    """Return what the command line asks for, with the command that repeats it."""
+    from elva.mending.run import Request
+
+    said = [(option.opts[0], ctx.params[str(option.name)]) for option in ctx.command.params if option.name]
+    words = [
+        word
+        for option, value in said
+        if value is not None and value is not False and option not in NO_MATTER
+        for word in ([option] if value is True else [option, value])
+    ]
+    command = command_line("mrbench", "train", str(ctx.info_name), *words)
+    taken = {field.name for field in fields(Request)} & ctx.params.keys()
+    return Request(**{name: ctx.params[name] for name in taken}, command=command)
 
 
 def _train(
@@ -234,7 +237,8 @@ def _train(
     if not facts:  # another process writes
         return
     spec = f"{made.prefix}:{request.out}"
-    note(f"next: {command_line('mrbench', 'evaluate', 'BENCHMARK', '--model', spec)}")
+    root = () if request.image_root is None else ("--image-root", request.image_root)
+    note(f"next: {command_line('mrbench', 'evaluate', request.data, *root, '--model', spec)}")
     if as_json:
         print_json({"model": str(request.out), "spec": spec, "training": facts["training"], "report": facts["report"]})
     else:

@@ -42,6 +42,7 @@ class Request:
         rate: Learning rate in the place of the grid's.
         seed: Decides every draw.
         image_root: Folder of the images of ``data``.
+        keep_image_root: Folder of those of ``keep``.
         cache: Folder of embeddings, for the report.
         device: Of the model that the report compares with.
         overwrite: Whether an earlier result may be replaced, and an interrupted run dropped.
@@ -59,6 +60,7 @@ class Request:
     rate: float | None = None
     seed: int = 0
     image_root: Path | None = None
+    keep_image_root: Path | None = None
     cache: Path | None = None
     device: str = "auto"
     overwrite: bool = False
@@ -112,9 +114,15 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
             accepted="train, and best validation and test",
             hint="mrbench build captions SPEC --shares 0.8,0.1,0.1 --output DIR, or build a suite with --splits",
         )
-    keep = open_benchmark(request.keep) if request.keep else None
+    keep = open_benchmark(request.keep, image_root=request.keep_image_root) if request.keep else None
     if keep is not None and keep.digest == benchmark.digest:
-        raise InputError("the benchmark to keep is the one that is trained on", where="--keep", got=request.keep)
+        raise InputError(
+            "the benchmark to keep is the one that is trained on",
+            where="--keep",
+            got=request.keep,
+            accepted="another benchmark",
+            hint="leave --keep out: --guard then holds similarities on the training data",
+        )
     return benchmark, keep
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from elva.mending.run import Job
 
-_SAME = {"data": "data", "model": "model", "plan": "options"}
+_SAME = {"data": "data", "model": "model", "plan": "option"}
 
 
 def folder_of(out: Path) -> Path:
@@ -66,7 +66,13 @@ def _facts(job: Job) -> dict[str, Any]:
     return {
         "data": {"train": job.benchmark.digest, "keep": keep},
         "model": dict(job.method.options),
-        "plan": {**asdict(job.plan), "grid": [asdict(setting) for setting in job.plan.grid]},
+        # The options that decide the grid come first: where they differ, they are what a message names.
+        "plan": {
+            "objective": job.plan.objective,
+            "rate": job.request.rate,
+            **asdict(job.plan),
+            "grid": [asdict(setting) for setting in job.plan.grid],
+        },
         "versions": {name: version(name) for name in ("mrbench", "torch", "transformers")},
         "start": "",
     }

@@ -113,7 +113,13 @@ def _objects(items: Iterable[Any]) -> Table:
     return found
 
 
-def read_split(benchmark: Benchmark, split: str, encoders: Encoders, cache: Path | None = None) -> Split:
+def read_split(
+    benchmark: Benchmark,
+    split: str,
+    encoders: Encoders,
+    cache: Path | None = None,
+    as_items: Collection[Modality] = (),
+) -> Split:
     """Embed a split and read its tasks.
 
     Args:
@@ -121,6 +127,7 @@ def read_split(benchmark: Benchmark, split: str, encoders: Encoders, cache: Path
         split: The split.
         encoders: Who embeds what.
         cache: Folder of embeddings.
+        as_items: Parts that are not embedded, but read as they are.
 
     Raises:
         InputError: The encoders can take no task of it.
@@ -128,7 +135,11 @@ def read_split(benchmark: Benchmark, split: str, encoders: Encoders, cache: Path
     """
     models = {id(model): model for model in encoders.values()}
     sources = {key: ModelSource(model, benchmark, split, EmbeddingStore(model, cache)) for key, model in models.items()}
-    return _read(benchmark, split, {part: sources[id(model)] for part, model in encoders.items()})
+    items = ItemSource(benchmark, split)
+    chosen: dict[Modality, Source] = {
+        part: items if part in as_items else sources[id(model)] for part, model in encoders.items()
+    }
+    return _read(benchmark, split, chosen)
 
 
 def read_items(benchmark: Benchmark, split: str, parts: Collection[Modality] = ("image", "text")) -> Split:

@@ -77,16 +77,27 @@ def parquet_chunks(paths: Sequence[Path]) -> list[Chunk]:
 
 
 @contextmanager
-def named(path: Any) -> Iterator[None]:
-    """Raise errors of a block that reads a file as :class:`BenchmarkError` with the file's name."""
+def named(path: Any, hint: str | None = None) -> Iterator[None]:
+    """Raise errors of a block that reads a file as :class:`BenchmarkError` with the file's name.
+
+    Args:
+        path: The file.
+        hint: The next command, for errors that have none.
+
+    Raises:
+        BenchmarkError: The file is malformed.
+    """
     try:
         yield
+    except BenchmarkError as error:
+        if hint is not None:
+            error.advise(hint)
+        raise
     except MemoryError:  # Arrow's is an ArrowException too
         raise
     except (pa.ArrowException, KeyError, TypeError, OSError) as error:
-        raise BenchmarkError(
-            "malformed data file", where=path, got=f"{type(error).__name__}: {error}", hint="mrbench validate DIR"
-        ) from error
+        got = f"{type(error).__name__}: {error}"
+        raise BenchmarkError("malformed data file", where=path, got=got, hint=hint) from error
 
 
 def _checked(table: pa.Table, path: Path) -> pa.Table:
@@ -104,7 +115,7 @@ def _checked(table: pa.Table, path: Path) -> pa.Table:
             wrong = next((wrong for wrong in found if wrong), None)
             if wrong:
                 where = f"{path}, {name}"
-                raise BenchmarkError("malformed data file", where=where, got=wrong, hint="mrbench validate DIR")
+                raise BenchmarkError("malformed data file", where=where, got=wrong)
     return table
 
 

@@ -18,7 +18,7 @@ def image_root_of(folder: Path, manifest: Manifest, named: Path | None) -> Image
     """Return the image root: the folder that the user names, else the manifest's if it lies in the benchmark folder."""
     if named is not None:
         if not named.is_dir():
-            hint = "--image-root FOLDER names the folder of the images"
+            hint = "name the folder of the images with --image-root"
             raise BenchmarkError("the image folder is missing", where="--image-root", got=str(named), hint=hint)
         return ImageRoot.below(named)
     if manifest.image_root is None:
@@ -38,10 +38,10 @@ def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) ->
     Raises:
         BenchmarkError: They disagree.
     """
-    where = folder / MANIFEST
+    where, hint = folder / MANIFEST, _again(folder)
     digest = hashlib.sha256(canonical_json(manifest.tables).encode()).hexdigest()
     if digest != manifest.content_sha256:
-        got, hint = manifest.content_sha256, "mrbench validate DIR"
+        got = manifest.content_sha256
         raise BenchmarkError(
             "content_sha256 is not the digest of tables", where=where, got=got, accepted=digest, hint=hint
         )
@@ -55,6 +55,7 @@ def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) ->
                 where=where,
                 got=name,
                 accepted=", ".join(tasks) or "a task in tasks",
+                hint=hint,
             )
         rows[name.removeprefix("data/").rpartition("-")[0]] += entry.rows
     for split, counts in manifest.counts.items():
@@ -67,13 +68,11 @@ def check_statements(folder: Path, manifest: Manifest, kinds: Container[str]) ->
                         where=where,
                         got=f"{stated} in counts",
                         accepted=f"{found}, the sum over files",
-                        hint="mrbench validate DIR",
+                        hint=hint,
                     )
     for table, found in rows.items():
         if found:
-            raise BenchmarkError(
-                f"counts lacks {table}", where=where, accepted=f"{found} rows", hint="mrbench validate DIR"
-            )
+            raise BenchmarkError(f"counts lacks {table}", where=where, accepted=f"{found} rows", hint=hint)
 
 
 def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
@@ -83,10 +82,15 @@ def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
         if absent := absent_content(path):
             raise BenchmarkError(absent, where=path, hint=FETCH)
         if not path.is_file():
-            raise BenchmarkError("a data file is missing", where=path, hint="build the benchmark again")
+            raise BenchmarkError("a data file is missing", where=path, hint=_again(folder))
         size = path.stat().st_size
         if size != entry.bytes:
-            raise BenchmarkError("a data file has another size", where=path, got=size, accepted=f"{entry.bytes} bytes")
+            accepted, hint = f"{entry.bytes} bytes", _again(folder)
+            raise BenchmarkError("a data file has another size", where=path, got=size, accepted=accepted, hint=hint)
         if verify and (found := sha256_file(path)) != entry.sha256:
-            hint = "build or download the benchmark again"
+            hint = _again(folder)
             raise BenchmarkError("a data file is altered", where=path, got=found, accepted=entry.sha256, hint=hint)
+
+
+def _again(folder: Path) -> str:
+    return f"copy, download or build {folder} again: it is not as it was written"

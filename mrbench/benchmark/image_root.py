@@ -61,8 +61,7 @@ class ImageRoot:
         if data is not None:
             return ImageData(data, sha256)
         if not name:
-            hint = "mrbench validate DIR"
-            raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two", hint=hint)
+            raise BenchmarkError("an image has neither bytes nor a path", accepted="one of the two")
         return ImageFile(self.resolve(name), self.relative(name), sha256)
 
     def resolve(self, name: str) -> Path:
@@ -84,7 +83,7 @@ class ImageRoot:
                 hint=f"--image-root {shlex.quote(str(self.path))}",
             )
         if "\x00" in name:
-            raise BenchmarkError("an image path holds a zero byte", got=name, hint="mrbench validate DIR")
+            raise BenchmarkError("an image path holds a zero byte", got=name)
         below = self.relative(name)
         if ".." in PurePosixPath(below).parts:
             below = os.path.normpath(below)  # `sub/../a.png` stays in the folder

@@ -43,8 +43,8 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
                 "the image is too large",
                 where=where,
                 got=f"{opened.width}x{opened.height}",
-                accepted=f"{MAX_PIXELS} pixels",
-                hint="make it smaller",
+                accepted=f"at most {MAX_PIXELS:,} pixels",
+                hint="save the image smaller",
             )
         if max(opened.size) > MAX_RATIO * min(opened.size):
             raise BenchmarkError(
@@ -52,7 +52,7 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
                 where=where,
                 got=f"{opened.width}x{opened.height}",
                 accepted=f"a side at most {MAX_RATIO} times the other",
-                hint="crop it",
+                hint="crop the image",
             )
         stored = opened.tile[0][3] if opened.tile else None  # known until the pixels are read
         opened.load()
@@ -66,7 +66,8 @@ def decode(image: AnyImage, *, where: object) -> Image.Image:
             raise BenchmarkError(f"unreadable image: {absent}", where=where, hint=FETCH) from error
         begins = f"{len(image.data)} bytes that begin with {image.data[:8]!r}"
         got = begins if isinstance(error, UnidentifiedImageError) else str(error)
-        raise BenchmarkError("unreadable image", where=where, got=got, accepted=", ".join(FORMATS)) from error
+        accepted, hint = ", ".join(FORMATS), "save the image again in one of these formats, or leave it out"
+        raise BenchmarkError("unreadable image", where=where, got=got, accepted=accepted, hint=hint) from error
     white = Image.new("RGBA", rgba.size, "white")
     return Image.alpha_composite(white, rgba).convert("RGB")
 
@@ -148,8 +149,9 @@ def check_pixels(picture: Image.Image, image: AnyImage, *, where: object) -> str
     digest = pixel_sha256(picture)
     if image.sha256 and image.sha256 != digest:
         named = f"{where}, {image.path}" if isinstance(image, ImageFile) else where
-        hint = "mrbench validate DIR --image-root FOLDER lists all such images"
-        raise BenchmarkError("an image has other pixels than its digest says", where=named, got=digest, hint=hint)
+        raise BenchmarkError(
+            "an image has other pixels than its digest says", where=named, got=digest, accepted=image.sha256
+        )
     return digest
 
 

@@ -113,10 +113,13 @@ class InMemoryBenchmark(Benchmark):
 
     Args:
         contents: The contents of the data set.
+        spec: The spec that names it on the command line; None takes its location.
+        image_root: The folder of images that the user named, if any.
     """
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, spec: str | None = None, image_root: Path | None = None) -> None:
         self._contents = contents
+        self.spec, self.image_root = str(contents.location) if spec is None else spec, image_root
         self._held: dict[tuple[str, str, str], list[Chunk]] = {}
         self.folder = contents.location
         self.images = contents.images

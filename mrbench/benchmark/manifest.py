@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from mrbench.benchmark.schema import FORMAT, FORMAT_VERSION
-from mrbench.errors import BenchmarkError
+from mrbench.errors import BenchmarkError, advised, command_line
 from mrbench.files import FETCH, absent_content, read_versioned_json
 from mrbench.records import MODALITIES, SPLITS, TASKS, Completeness, Modality, PoolKind, Task, category_sides
 
@@ -144,12 +144,16 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not folder.is_dir():
-        raise BenchmarkError("no such benchmark folder", where=folder, hint="mrbench build emoji --output DIR")
+        raise BenchmarkError(
+            "no such benchmark folder", where=folder, hint=command_line("mrbench", "build", "emoji", "--output", folder)
+        )
     if absent := absent_content(path):
         raise BenchmarkError(absent, where=path, hint=FETCH)
     if not path.is_file():
         raise BenchmarkError(
-            "not a benchmark, or one that was not finished: no manifest", where=path, hint="mrbench build"
+            "not a benchmark, or one that was not finished: no manifest",
+            where=path,
+            hint="name a folder that `mrbench build` or `mrbench convert` wrote, or write it again",
         )
     raw = read_versioned_json(path, what="manifest", name=FORMAT, newest=FORMAT_VERSION, error=BenchmarkError)
     try:
@@ -157,7 +161,8 @@ def read_manifest(folder: Path) -> Manifest:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         got, hint = f"{type(error).__name__}: {error}", "docs/reference/format.md has the form of a manifest"
         raise BenchmarkError("malformed manifest", where=path, got=got, hint=hint) from error
-    _check_names(manifest, path)
+    with advised("docs/reference/format.md has the form of a manifest"):
+        _check_names(manifest, path)
     return manifest
 
 
@@ -227,7 +232,7 @@ def _check_names(manifest: Manifest, path: Path) -> None:
         )
     names = [task.name for task in manifest.tasks]
     if len(set(names)) < len(names):
-        raise BenchmarkError("two tasks have one name", where=path, got=names)
+        raise BenchmarkError("two tasks have one name", where=path, got=names, accepted="distinct names")
     for task in manifest.tasks:
         lacking = [name for name in task.own_corpora if name not in manifest.corpora]
         if lacking:
@@ -239,4 +244,4 @@ def _check_names(manifest: Manifest, path: Path) -> None:
     for name in manifest.files:
         parts = PurePosixPath(name).parts
         if not parts or parts[0] != "data" or ".." in parts or "\x00" in name or "\\" in name:
-            raise BenchmarkError("a file of the manifest is outside data/", where=path, got=name)
+            raise BenchmarkError("a file of the manifest is outside data/", where=path, got=name, accepted="data/...")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +15,7 @@ from mrbench.benchmark.chunks import Chunk, named, parquet_chunks
 from mrbench.benchmark.folder_checks import check_files, check_statements, image_root_of
 from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest, read_manifest
-from mrbench.errors import BenchmarkError, InputError
+from mrbench.errors import BenchmarkError, InputError, command_line
 from mrbench.records import SPLITS, Candidate, CandidateList, Judgement, Ladder, Modality, Query, Task, Variant
 
 Record = TypeVar("Record")
@@ -33,6 +33,7 @@ class Records(Generic[Record]):
         key: The column that :meth:`find` searches.
         images: The folder of referenced images.
         where: Name of the table for error messages.
+        hint: The next command for errors.
 
     Attributes:
         images: The folder of referenced images.
@@ -45,17 +46,19 @@ class Records(Generic[Record]):
         key: str = "id",
         images: ImageRoot = NO_IMAGES,
         where: Path | str = "",
+        hint: str | None = None,
     ) -> None:
         self._open = chunks
         self._read_row = read_row
         self._key = key
         self.images = images
-        self._where = where
+        self._where, self._hint = where, hint
         self._cached: tuple[int, list[dict[str, Any]]] | None = None
 
     @cached_property
     def _chunks(self) -> Sequence[Chunk]:
-        return self._open()
+        with named(self._where, self._hint):
+            return self._open()
 
     @cached_property
     def _ends(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -69,20 +72,21 @@ class Records(Generic[Record]):
             raise IndexError(index)
         number = int(np.searchsorted(self._ends, index, side="right"))
         start = int(self._ends[number]) - self._chunks[number].rows
-        with named(self._chunks[number].where):
+        with named(self._chunks[number].where, self._hint):
             return self._read_row(self._rows(number)[index - start], self.images)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[Record]:
         for number, chunk in enumerate(self._chunks):
             for row in self._rows(number, keep=False):
-                with named(chunk.where):
+                with named(chunk.where, self._hint):
                     record = self._read_row(row, self.images)
                 yield record
 
     def _rows(self, number: int, keep: bool = True) -> list[dict[str, Any]]:
         if self._cached is not None and self._cached[0] == number:
             return self._cached[1]
-        rows: list[dict[str, Any]] = self._chunks[number].read().to_pylist()
+        with named(self._chunks[number].where, self._hint):
+            rows: list[dict[str, Any]] = self._chunks[number].read().to_pylist()
         if keep:
             self._cached = (number, rows)
         return rows
@@ -90,14 +94,16 @@ class Records(Generic[Record]):
     def table(self, columns: list[str]) -> pa.Table:
         """Return some columns of all rows as one Arrow table."""
         if not self._chunks:
-            raise BenchmarkError("a table has no rows", where=self._where or columns, hint="mrbench validate DIR")
-        with named(self._chunks[0].where):
+            raise BenchmarkError("a table has no rows", where=self._where or columns, hint=self._hint)
+        with named(self._chunks[0].where, self._hint):
             return pa.concat_tables(list(self.tables(columns)))
 
     def tables(self, columns: list[str]) -> Iterator[pa.Table]:
         """Yield some columns a chunk at a time, in file order."""
         for chunk in self._chunks:
-            yield chunk.read(columns)
+            with named(chunk.where, self._hint):
+                table = chunk.read(columns)
+            yield table
 
     @cached_property
     def ids(self) -> pa.Array:
@@ -126,6 +132,7 @@ class Benchmark:
 
     def __init__(self, folder: Path | str, *, verify: bool = True, image_root: Path | None = None) -> None:
         self.folder = Path(folder)
+        self.spec, self.image_root = str(folder), image_root
         self.manifest: Manifest = read_manifest(self.folder)
         self.images = image_root_of(self.folder, self.manifest, image_root)
         if verify:
@@ -155,6 +162,16 @@ class Benchmark:
     def default_split(self) -> str:
         """The split that is evaluated by default: ``test``, else ``validation``, else ``train``."""
         return next((split for split in reversed(SPLITS) if split in self.splits), "test")
+
+    def command(self, *words: str) -> str:
+        """Return a command of ``mrbench`` over this benchmark, with ``--image-root`` where the user named it."""
+        root = () if self.image_root is None else ("--image-root", self.image_root)
+        return command_line("mrbench", *words, self.spec, *root)
+
+    @property
+    def check_command(self) -> str:
+        """The command that lists every fault of the benchmark."""
+        return self.command("validate")
 
     def task(self, name: str) -> Task:
         """Return a task of this benchmark.
@@ -226,7 +243,8 @@ class Benchmark:
         if split not in self.splits:
             raise InputError("unknown split", where=self.folder, got=split, accepted=", ".join(self.splits))
         where = self.folder / f"data/{table}/{stem}-{split}-*.parquet"
-        return Records(lambda: self._chunks(table, stem, split), read_row, key, self.images, where)
+        read = partial(self._chunks, table, stem, split)
+        return Records(read, read_row, key, self.images, where, self.check_command)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         prefix = f"data/{table}/{stem}-{split}-"

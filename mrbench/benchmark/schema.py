@@ -403,7 +403,9 @@ def _more_digests(row: Row) -> list[str]:
     digests: list[str] = row.get("more_images_sha256") or [""] * number
     if len(digests) != number:
         got = f"{len(digests)} digests of {number} images"
-        raise BenchmarkError("a record has another number of digests than of images", where=row["id"], got=got)
+        accepted = "a digest of each image"
+        what = "a record has another number of digests than of images"
+        raise BenchmarkError(what, where=row["id"], got=got, accepted=accepted)
     return digests
 
 

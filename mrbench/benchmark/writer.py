@@ -115,7 +115,8 @@ class _TableFile:
         if len(first) < len(digests):
             start = 16 * int(first[counts > 1][0])
             twice = bytes(self.keys[start : start + 16])
-            raise BenchmarkError("duplicate id", where=f"{self.table.name}/{self.stem}", got=self._find(twice))
+            where = f"{self.table.name}/{self.stem}"
+            raise BenchmarkError("duplicate id", where=where, got=self._find(twice), accepted="an id of its own")
 
     def _find(self, digest: bytes) -> str:
         columns = [name for name in _KEY_COLUMNS if name in self.table.features]
@@ -155,7 +156,9 @@ class BenchmarkWriter:
         self._finished = False
         for name in (*self._tasks, *self._corpora):
             if not STEM.fullmatch(name):
-                raise BenchmarkError("malformed name", got=name, accepted="letters, digits, '_' and '.'")
+                raise BenchmarkError(
+                    "malformed name", got=name, accepted="letters, digits, '_' and '.'; first a letter or digit"
+                )
         for task in tasks:
             for refused in refused_names(task):
                 raise BenchmarkError(f"measures and main of {task.name}: {refused}") from refused

@@ -173,7 +173,9 @@ def write_split(
     chosen = select_queries(plan)
     for task, queries in chosen.items():
         if not queries:
-            raise BenchmarkError("no query could be made", where=f"{plan.split}/{task}", hint="ask for a larger pool")
+            raise BenchmarkError(
+                "no query could be made", where=f"{plan.split}/{task}", hint="ask for a larger pool, with --pool"
+            )
         _write_queries(writer, plan.split, task, queries, _Encoder(render), ledger, workers)
     for modality in dict.fromkeys(TASKS[task].candidate_modality for task in chosen):
         queries = [q for task in chosen if TASKS[task].candidate_modality == modality for q in chosen[task]]

@@ -163,6 +163,8 @@ def captions(
 
         def build(output: Path, config: CaptionsConfig, **options: Any) -> Manifest:
             manifest = build_captions(benchmark, one, output, config, **options)
+            for remark in manifest.builder["remarks"]:
+                note(remark)
             _audit(output, image_root)
             return manifest
 

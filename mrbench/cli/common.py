@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from mrbench.cli.completion import benchmarks
 from mrbench.cli.streams import note as note  # plugins take it from here
 from mrbench.cli.streams import say, takes_unicode
+from mrbench.errors import command_line as command_line
 from mrbench.workers import cores
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of text.")]
@@ -75,8 +75,3 @@ def print_json(value: Any) -> None:
     if any("\ud800" <= character <= "\udfff" for character in text):  # of a path that is not UTF-8
         text = json.dumps(value, indent=2, allow_nan=False)
     say(text)
-
-
-def command_line(*words: object) -> str:
-    """Return a command as a shell would take it."""
-    return shlex.join(map(str, words))

@@ -44,9 +44,8 @@ def compare(
     """
     from mrbench.comparison import compare as compared
     from mrbench.comparison import comparison_text
-    from mrbench.leaderboard import read_results
 
-    read = read_results(results)
+    read = _read(results)
     found = compared(*read)
     opened = _open(benchmark, image_root)
     changed = _changed(results, read, queries, opened) if queries else [None] * len(found)
@@ -56,6 +55,31 @@ def compare(
         print_json(listed)
         return
     say("\n\n".join(comparison_text(c, q) for c, q in zip(found, changed, strict=True)))
+
+
+def _read(paths: list[Path]) -> Results:
+    """Return the results that the paths hold.
+
+    Raises:
+        InputError: Two paths hold results of one model on one benchmark: the same, or with an overlay and without.
+    """
+    from mrbench.leaderboard import read_results
+    from mrbench.leaderboard.standings import contestant
+
+    read = read_results(paths)
+    held: dict[tuple[str | int, ...], Path] = {}
+    for path in paths:
+        for result in read_results(path):
+            first = held.setdefault(contestant(result), path)
+            if first is not path:
+                raise InputError(
+                    "two paths hold results of one model",
+                    where=f"{first} and {path}",
+                    got=" ".join(str(result.model[name]) for name in ("name", "revision")),
+                    accepted="results of two to four models; one with an overlay holds the scores without it too",
+                    hint="name one of the two, and the result of another model",
+                )
+    return read
 
 
 def _open(spec: str | None, image_root: Path | None) -> Benchmark | None:

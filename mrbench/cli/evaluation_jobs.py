@@ -11,9 +11,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mrbench.cli.common import command_line
 from mrbench.cli.model_choices import ModelChoice
-from mrbench.errors import MRBenchError, OutputError, out_of_memory, redacted_spec
+from mrbench.errors import ModelError, MRBenchError, OutputError, advised, command_line, out_of_memory, redacted_spec
 from mrbench.files import short_name
 from mrbench.workers import cores
 
@@ -97,7 +96,6 @@ class Jobs:
         Raises:
             MRBenchError: As :func:`mrbench.evaluation` and :func:`mrbench.models.zoo.load_model` do.
         """
-        from mrbench.evaluation import embed, evaluate
         from mrbench.models.zoo import load_model
 
         model = load_model(
@@ -109,6 +107,12 @@ class Jobs:
             max_length=choice.max_length,
             trust_remote_code=choice.trust_remote_code,
         )
+        with advised(command_line("mrbench", "models", "check", redacted_spec(choice.model)), ModelError):
+            return self._run(choice, model)
+
+    def _run(self, choice: ModelChoice, model: EmbeddingModel) -> Outcome:
+        from mrbench.evaluation import embed, evaluate
+
         share = replace(self.share, workers=decoding_workers(model) if self.workers is None else self.workers)
         if share.process and self.cache:
             embedding = {name: value for name, value in self.settings.items() if name not in ("depth", "overlay")}

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from mrbench.errors import InputError, redacted, redacted_spec
-
-_TYPES: dict[str, type] = {
-    "model": str,
-    "name": str,
-    "dtype": str,
-    "max_length": int,
-    "device": str,
-    "batch_size": int,
-    "trust_remote_code": bool,
-}
+from mrbench.fields import limits, parse_fields, ranged, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +25,12 @@ class ModelChoice:
         trust_remote_code: Whether code that comes with its weights may run.
     """
 
-    model: str
-    name: str | None = None
-    dtype: str | None = None
-    max_length: int | None = None
-    device: str = "auto"
-    batch_size: int = 1024
+    model: str = field(metadata=limits(1))
+    name: str | None = ranged(None, 1)
+    dtype: str | None = ranged(None, 1)
+    max_length: int | None = ranged(None, 1)
+    device: str = ranged("auto", 1)
+    batch_size: int = ranged(1024, 1)
     trust_remote_code: bool = False
 
     @property
@@ -62,7 +53,7 @@ def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None,
         InputError: No model, a name for several, one model twice, or a malformed file; all its faults at once.
     """
     found = [ModelChoice(model, name, **common) for model in models]
-    found += [ModelChoice(**{**common, **entry}) for entry in (_read(file) if file else [])]
+    found += _read(file, common) if file else []
     if not found:
         raise InputError("no model", accepted="--model SPEC, or --models FILE.yaml", hint="mrbench models list")
     if name is not None and len(found) > 1:
@@ -75,33 +66,23 @@ def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None,
     return found
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
-    import yaml
-
+def _read(file: Path, common: Mapping[str, Any]) -> list[ModelChoice]:
+    """Return the models of a file; what an entry leaves out is ``common`` to all."""
     try:
-        said = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError("cannot read the models", where=file, got=str(error), accepted="YAML") from error
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("cannot read the models", where=file, got=str(error), accepted="YAML in UTF-8") from error
+    said = read_yaml(text, what="list of models", where=file)
     if not isinstance(said, list):
         accepted = "a list of specs or of mappings with model, name, dtype, ..."
         raise InputError("malformed file of models", where=file, got=type(said).__name__, accepted=accepted)
-    entries = [{"model": entry} if isinstance(entry, str) else entry for entry in said]
-    faults = [fault for number, entry in enumerate(entries, 1) if (fault := _fault(number, entry))]
-    if faults:
-        accepted = f"model, and any of {', '.join(list(_TYPES)[1:])}"
-        raise InputError(f"malformed file of models: {'; '.join(faults)}", where=file, accepted=accepted)
-    return entries
-
-
-def _fault(number: int, entry: Any) -> str | None:
-    """Say what is wrong with an entry of a file; None where nothing is."""
-    if not isinstance(entry, dict) or "model" not in entry:
-        return f"entry {number} has no model"
-    for key, value in entry.items():
-        if key not in _TYPES:
-            return f"entry {number} has an unknown key {key}"
-        kind = _TYPES[key]
-        small = kind is int and (isinstance(value, bool) or (isinstance(value, int) and value < 1))
-        if not isinstance(value, kind) or small or value == "":
-            return f"{key} of entry {number} is {value!r}, which is no {kind.__name__}"
-    return None
+    problems: list[str] = []
+    found = []
+    for number, entry in enumerate(said, 1):
+        one = {"model": entry} if isinstance(entry, str) else entry
+        whole = {**common, **one} if isinstance(one, dict) else one
+        found.append(parse_fields(ModelChoice, whole, problems, f"entry {number}: "))
+    if problems:
+        accepted = f"model, and any of {', '.join(one.name for one in fields(ModelChoice)[1:])}"
+        raise InputError("malformed file of models", where=file, got="; ".join(problems), accepted=accepted)
+    return found

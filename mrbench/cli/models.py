@@ -146,7 +146,9 @@ def _said(model: Any) -> dict[str, Any]:
     from mrbench.evaluation.describe import describe
 
     found = describe(model) | {name: bool(getattr(model, name, False)) for name in ("symmetric", "additive")}
-    return found | {"preprocessing": str(getattr(model, "preprocessing", "") or "not stated")}
+    found |= {"preprocessing": str(getattr(model, "preprocessing", "") or "not stated")}
+    remark = str(getattr(model, "remark", "") or "")
+    return found | ({"remark": remark} if remark else {})
 
 
 @app.command("list")

@@ -114,7 +114,9 @@ def apply(
         return
     say(f"{output}: " + ", ".join(f"{number:,} {name}" for name, number in parts.items()))
     for one in found.shares:
-        interval = "" if one.interval is None else f"  ({one.interval[0]:.3f} to {one.interval[1]:.3f})"
+        interval = (
+            "  (one query alone)" if one.interval is None else f"  ({one.interval[0]:.3f} to {one.interval[1]:.3f})"
+        )
         say(f"  {one.kind:<20} {one.claims:>6}  right {one.rate:.3f}{interval}")
     say(f"  {kappa_line(found)}")
     say(f"  digest: {manifest.content_sha256}")

@@ -180,7 +180,8 @@ def _items(
         ready = prepare_texts([texts[row] for row in some])
         if not isinstance(ready, list) or len(ready) != len(some):
             got = f"{len(ready)} of them" if isinstance(ready, list) else type(ready).__name__
-            raise ModelError("prepare_texts returns something else", got=got, accepted=f"a list of {len(some)}")
+            accepted = f"a list of {len(some)} texts"
+            raise ModelError("the model's prepare_texts returns something else", got=got, accepted=accepted)
         for row, one in zip(some, ready, strict=True):
             texts[row] = one
     images = ([_image(prepare, image, record.id) for image in images_of(record)] for record in records)

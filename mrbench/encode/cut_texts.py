@@ -65,7 +65,7 @@ class CutCounter:
             texts = [text or "" for text in table["text"].to_pylist()]
             found = np.asarray(cut(texts))
             if found.shape != (len(texts),) or found.dtype != np.bool_:
-                got, accepted = f"{found.dtype} {found.shape}", f"bool ({len(texts)},)"
+                got, accepted = f"{found.dtype} {found.shape}", f"an array of bool, shape ({len(texts)},)"
                 raise ModelError("cut_texts returns something else", where=self._name, got=got, accepted=accepted)
             parts.append(found)
         return np.concatenate(parts)

@@ -70,7 +70,8 @@ class Share:
         """
         said = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
         if not all(re.fullmatch("[0-9]{1,9}", word) for word in said) or int(said[0]) >= int(said[1]):
-            raise InputError("malformed RANK or WORLD_SIZE", where="environment", got=said, accepted="0 <= RANK < SIZE")
+            what, hint = "malformed RANK or WORLD_SIZE", "start with torchrun or accelerate launch, or unset both"
+            raise InputError(what, where="environment", got=said, accepted="0 <= RANK < WORLD_SIZE", hint=hint)
         return cls(int(said[0]), int(said[1]), patience, workers)
 
 
@@ -111,7 +112,8 @@ class EmbeddingStore:
     def __init__(self, model: EmbeddingModel, folder: Path | None = None, share: Share | None = None) -> None:
         self.share = share or Share()
         if folder is None and self.share.processes > 1:
-            raise InputError("several processes need a folder to share", accepted="--cache DIR")
+            hint = "add --cache DIR, a folder that all of them see"
+            raise InputError("several processes need a folder to share", hint=hint)
         self._dimension = int(model.dimension)
         self._parts: list[Embeddings | Path] = []  # with a folder, its files, which are opened one at a time
         self._places: dict[bytes, tuple[int, int]] = {}
@@ -235,7 +237,8 @@ class EmbeddingStore:
 
     def _take(self, path: Path) -> None:
         if no_file(path.stat):
-            raise OutputError("the cache holds what is not a file", where=path, hint="remove it")
+            hint = f"remove it, or choose another folder than {self._folder.parent if self._folder else path.parent}"
+            raise OutputError("the cache holds what is not a file", where=path, hint=hint)
         unit = self._unit(path)
         if unit is None or path.name != unit_name(unit[0]):
             path.unlink(missing_ok=True)  # damaged or renamed: it is made again
@@ -298,7 +301,8 @@ def whole_unit(path: Path, magic: bytes, model: bytes) -> memoryview | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise OutputError(f"cannot read the cache: {error.strerror or error}", where=path) from error
+        hint = "let this user read the file, remove it, or choose another --cache"
+        raise OutputError(f"cannot read the cache: {error.strerror or error}", where=path, hint=hint) from error
     if len(raw) < len(magic) + DIGEST or raw[: len(magic)] != magic:
         return None
     digest = hashlib.sha256(raw[:-DIGEST])
@@ -387,7 +391,8 @@ def clear(entry: Cached) -> None:
             with suppress(OSError):  # the folder holds something else
                 entry.folder.rmdir()
     except OSError as error:
-        raise OutputError(f"cannot remove: {error.strerror or error}", where=entry.folder) from error
+        hint = "let this user write in the folder, and run the command again"
+        raise OutputError(f"cannot remove: {error.strerror or error}", where=entry.folder, hint=hint) from error
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:

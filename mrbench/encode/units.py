@@ -112,9 +112,7 @@ def encode_records(
                 store.several.add(label)
             ids = [ids[start] for start in starts]
             return _averaged(ids, unit_rows(found, ids, model.name), single, model.name)
-    raise OutputError(
-        "the cache does not keep what is written there", where=label, accepted="another folder for --cache"
-    )
+    raise OutputError("the cache loses what is written there", where=label, hint="choose another folder for --cache")
 
 
 @contextmanager
@@ -149,7 +147,8 @@ def _single(model: EmbeddingModel, records: Iterator[Record], single: list[int])
         if is_multi_vector(model):
             where = f"{model.name}, {record.id}"
             what = "an item has several images, and a multi-vector model takes one: vectors of several have no mean"
-            raise ModelError(what, where=where, got=f"{len(images)} images", accepted="one image an item")
+            hint = "name other tasks with --task, or take a model of one vector an item"
+            raise ModelError(what, where=where, got=f"{len(images)} images", accepted="one image an item", hint=hint)
         single.append(len(images))
         for image in images:
             yield replace(record, image=image, more_images=())

@@ -38,6 +38,7 @@ class VectorSource:
                 where=folder.name,
                 got=folder.benchmark,
                 accepted=f"{benchmark.digest}, the digest of {benchmark.name}",
+                hint="compute the vectors again over this benchmark, or name the benchmark that they were made on",
             )
 
     def corpus(self, name: str, rows: Ints | None = None) -> Embeddings:

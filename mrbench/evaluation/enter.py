@@ -12,8 +12,7 @@ from pathlib import Path
 
 from mrbench.benchmark import Benchmark
 from mrbench.errors import OutputError, ResultError
-from mrbench.evaluation.entry import EntryCheck, check_entry, recomputed
-from mrbench.evaluation.evaluation import RESULT
+from mrbench.evaluation.entry import EntryCheck, check_and_compute
 from mrbench.files import sha256_file
 from mrbench.results import Checked, Result, model_key, read_checked, write_checked, write_result
 from mrbench.runs import RUN
@@ -39,16 +38,16 @@ def enter(
         What was checked, and the file that was written.
 
     Raises:
-        ResultError: An evaluation does not pass :func:`check_entry`, or its run cannot be scored.
+        ResultError: An evaluation does not pass :func:`mrbench.evaluation.check_entry`, or its run cannot be scored.
         OutputError: The entry is there already, or two have one name.
     """
     made: dict[Path, tuple[EntryCheck, Result]] = {}
     for folder in (path if path.is_dir() else path.parent for path in folders):
-        check = check_entry(folder, benchmarks)
+        check, computed = check_and_compute(folder, benchmarks)
         if check.status != "recomputed":
-            hint = "name the folder of the evaluation, and its benchmark with --benchmark"
+            hint = "name a folder of mrbench evaluate, and its benchmark with --benchmark"
             raise ResultError("the scores cannot be computed again", where=folder, got=check.says, hint=hint)
-        result = without_names(recomputed(folder / RESULT, benchmarks))
+        result = without_names(computed)
         file = output / entry_name(result)
         if file in made or (file.exists() and not overwrite):
             hint = "evaluate with --name, or add --overwrite"

@@ -110,31 +110,38 @@ def check_entry(path: Path, benchmarks: Sequence[Benchmark] = ()) -> EntryCheck:
             together, the run gives another score, its benchmark is none of those named, or the result was changed after
             it was checked.
     """
+    return check_and_compute(path, benchmarks)[0]
+
+
+def check_and_compute(path: Path, benchmarks: Sequence[Benchmark]) -> tuple[EntryCheck, Result]:
+    """Return what :func:`check_entry` does, and the result: as its run and its benchmark say it where they are there.
+
+    Name, title and tasks of the benchmark are then those of the benchmark. Model, command, time and versions are as
+    written.
+    """
     file = file_of(path)
     result = read_result(file)
     if result.limit is not None:
         got = f"{result.limit} queries per task"
-        hint = "evaluate without --limit"
-        raise ResultError("a result that was cut with --limit is no leaderboard entry", where=file, got=got, hint=hint)
+        what = "a result that was cut with --limit is no leaderboard entry"
+        raise ResultError(what, where=file, got=got, hint="evaluate without --limit")
     about = str(path), str(result.model["name"]), str(result.benchmark["title"])
     if file.name != RESULT or not (file.parent / RUN).exists():
-        return _without_run(file, about)
+        return _without_run(file, about), result
     if not benchmarks:
         check_together(file.parent, result, read_run(file.parent))
-        return EntryCheck(*about, "run not scored")
-    computed = recomputed(file, benchmarks)
-    return EntryCheck(*about, "recomputed", sum(map(_number_of_scores, computed.to_json()["tasks"].values())))
+        return EntryCheck(*about, "run not scored"), result
+    computed = _recomputed(file, result, benchmarks)
+    number = sum(map(_number_of_scores, computed.to_json()["tasks"].values()))
+    return EntryCheck(*about, "recomputed", number), computed
 
 
-def recomputed(file: Path, benchmarks: Sequence[Benchmark]) -> Result:
-    """Return a result as its run and its benchmark say it, after comparing it with what is written.
+def file_of(path: Path) -> Path:
+    """Return the result file of an entry that is named by its file or its folder."""
+    return path / RESULT if path.is_dir() else path
 
-    Name, title and tasks of the benchmark are those of the benchmark. Model, command, time and versions are as written.
 
-    Raises:
-        ResultError: The benchmark is none of those named, or something is not that of the run.
-    """
-    written = read_result(file)
+def _recomputed(file: Path, written: Result, benchmarks: Sequence[Benchmark]) -> Result:
     digest = written.benchmark["digest"]
     opened = next((one for one in benchmarks if one.digest == digest), None)
     if opened is None:
@@ -150,15 +157,10 @@ def recomputed(file: Path, benchmarks: Sequence[Benchmark]) -> Result:
     if (tasks := list(opened.task_names)) != (said := list(written.benchmark.get("tasks", tasks))):
         differs = f"the benchmark has the tasks {', '.join(said)}, by its manifest {', '.join(tasks)}"
     if differs:
-        hint = f"mrbench rescore {file.parent} {opened.folder}"
+        hint = opened.command("rescore", "--overwrite", str(file.parent))
         raise ResultError("a score is not that of the run", where=file, got=differs, hint=hint)
     about = {"name": opened.name, "title": opened.manifest.title, "tasks": tasks}
     return replace(computed, benchmark=written.benchmark | about)
-
-
-def file_of(path: Path) -> Path:
-    """Return the result file of an entry that is named by its file or its folder."""
-    return path / RESULT if path.is_dir() else path
 
 
 def _without_run(file: Path, about: tuple[str, str, str]) -> EntryCheck:
@@ -167,9 +169,7 @@ def _without_run(file: Path, about: tuple[str, str, str]) -> EntryCheck:
         return EntryCheck(*about, "self-reported")
     if (got := sha256_file(file)) != known.sha256:
         accepted = f"the file with SHA-256 {known.sha256[:12]}"
-        hint = (
-            f"git checkout {file}, or enter it again: mrbench leaderboard enter RUN --benchmark BENCHMARK --output DIR"
-        )
+        hint = f"git checkout {file}, or mrbench leaderboard enter RESULT, with its run"
         what = "a result was changed after it was checked"
         raise ResultError(what, where=file, got=got[:12], accepted=accepted, hint=hint)
     return EntryCheck(*about, "recomputed before", known.scores)

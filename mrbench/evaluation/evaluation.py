@@ -18,7 +18,7 @@ import numpy as np
 
 from mrbench.benchmark import Benchmark
 from mrbench.encode import EmbeddingSource, EmbeddingStore, ModelSource, Share, VectorSource, open_store
-from mrbench.errors import BenchmarkError, InputError, ModelError, NothingToScoreError, ResultError
+from mrbench.errors import BenchmarkError, InputError, ModelError, NothingToScoreError, ResultError, advised
 from mrbench.evaluation.describe import describe
 from mrbench.evaluation.environment import environment
 from mrbench.evaluation.specs import loaded, opened
@@ -30,7 +30,7 @@ from mrbench.pools.overlay import Overlay, OverlayPairs
 from mrbench.records import MODALITIES, Task
 from mrbench.results import Result, TaskResult, read_result, write_result
 from mrbench.retrieve import embed_tasks, run_tasks
-from mrbench.runs import RUN_FILES, Run, read_run, write_run
+from mrbench.runs import RUN_FILES, Run, evaluate_again, read_run, write_run
 from mrbench.score import add_overlay, score_run
 from mrbench.score import describe as describe_overlay
 
@@ -110,6 +110,8 @@ def evaluate(
     reasons, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
     laid = _laid(overlay, pools)
     source = _source(model, benchmark, split, open_store(model, cache, share), instruction)
+    with advised(benchmark.check_command, BenchmarkError):
+        found = run_tasks(source, pools, depth=depth, folder=cache, device=_search_device(model), overlays=laid)
     run = Run(
         model=describe(model) | ({"name": name} if name else {}),
         benchmark={
@@ -125,7 +127,7 @@ def evaluate(
         seed=seed,
         limit=limit,
         depth=depth,
-        tasks=run_tasks(source, pools, depth=depth, folder=cache, device=_search_device(model), overlays=laid),
+        tasks=found,
         not_supported={task: reason for task, reason in reasons.items() if reason},
         overlay={} if overlay is None else describe_overlay(overlay),
     )
@@ -163,7 +165,7 @@ def _laid(overlay: Overlay | None, pools: dict[str, TaskPool]) -> dict[str, Over
             where=overlay.name,
             got=first,
             accepted=f"ids as {next(iter(pools.values())).query_ids[0]}",
-            hint="use the ids of the benchmark's queries and candidates in the overlay, or evaluate other --tasks",
+            hint="use the ids of the benchmark's queries and candidates in the overlay, or evaluate another --task",
         )
     return laid
 
@@ -235,7 +237,8 @@ def embed(
     _check_apart(benchmark, cache=cache)
     chosen = _chosen_tasks(benchmark, model, tasks, split, pool)
     _, pools = _pools(benchmark, model, chosen, split=split, pool=pool, limit=limit, seed=seed)
-    embed_tasks(_source(model, benchmark, split, open_store(model, cache, share), instruction), pools)
+    with advised(benchmark.check_command, BenchmarkError):
+        embed_tasks(_source(model, benchmark, split, open_store(model, cache, share), instruction), pools)
 
 
 def _source(
@@ -305,6 +308,11 @@ def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: O
         InputError: The overlay concerns no task, or a task whose judgements are complete.
     """
     folder, benchmark = Path(folder), opened(benchmark)
+    with advised(evaluate_again(folder, benchmark.spec), ResultError):
+        return _rescored(folder, benchmark, overlay)
+
+
+def _rescored(folder: Path, benchmark: Benchmark, overlay: Overlay | None) -> Result:
     written, run = read_result(folder / RESULT), read_run(folder)
     check_together(folder, written, run)
     split, pool = run.benchmark["split"], run.benchmark["pool"]
@@ -349,18 +357,20 @@ def check_together(folder: Path, written: Result, run: Run) -> None:
                 where=folder,
                 got=getattr(written, name),
                 accepted=getattr(run, name),
-                hint="evaluate again",
+                hint=evaluate_again(folder),
             )
     for name, task in written.tasks.items():
         has = "scored" if name in run.tasks else "not supported" if name in run.not_supported else "missing"
         if has != task.status:
-            raise ResultError(f"the run and the result disagree on {name}", where=folder, got=has, accepted=task.status)
+            what = f"the run and the result disagree on {name}"
+            raise ResultError(what, where=folder, got=has, accepted=task.status, hint=evaluate_again(folder))
 
 
 def _check_model(model: EmbeddingModel) -> None:
     """Raise :class:`ModelError` if an object is not an embedding model, or its attributes are impossible."""
     if not isinstance(model, EmbeddingModel):
-        raise ModelError("not an embedding model", got=type(model).__name__, accepted="the EmbeddingModel protocol")
+        what, hint = "not an embedding model", "docs/howto/evaluate-your-own-model.md has an example"
+        raise ModelError(what, got=type(model).__name__, accepted="the EmbeddingModel protocol", hint=hint)
     if is_multi_vector(model) and getattr(model, "additive", False):
         what = "a model of several vectors an item cannot be additive: such vectors are not added up"
         raise ModelError(what, where=model.name, got="additive = True", accepted="False")
@@ -377,7 +387,7 @@ def _chosen_tasks(
 ) -> list[str]:
     _check_model(model)
     if not benchmark.task_names:
-        hint = f"mrbench datasets check {benchmark.folder}"
+        hint = benchmark.command("datasets", "check")
         raise BenchmarkError("the benchmark has no task", where=benchmark.folder, hint=hint)
     if tasks is not None and not tasks:
         raise InputError("no task", accepted=", ".join(benchmark.task_names))

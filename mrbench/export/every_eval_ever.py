@@ -70,7 +70,7 @@ def write_every_eval_ever(
         accepted = ", ".join(RELATIONS)
         raise InputError("unknown relation", where="--relation", got=publisher.relation, accepted=accepted)
     if not publisher.organisation.strip():
-        raise InputError("no organisation", where="--organization", accepted="a name")
+        raise InputError("no organisation", where="--organization", accepted="the name of who ran the evaluation")
     check_whole(results)
     written: list[str] = []
     with exported_folder(output, "eee", HOLDS, overwrite=overwrite) as target:
@@ -79,7 +79,8 @@ def write_every_eval_ever(
             path = _path(result)
             file = target / path
             if file.exists():
-                raise ResultError("a result is there twice", where=path, got=result.model["name"])
+                hint = "name each result once"
+                raise ResultError("a result is there twice", where=path, got=result.model["name"], hint=hint)
             file.parent.mkdir(parents=True, exist_ok=True)
             if source is not None:
                 samples = file.with_name(f"{file.stem}_samples.jsonl")
@@ -144,7 +145,8 @@ def _stamp(result: Result) -> str:
     try:
         return str(int(datetime.fromisoformat(result.started).timestamp()))
     except ValueError as error:
-        raise ResultError("malformed time in a result", where=result.model["name"], got=result.started) from error
+        where, accepted = f"{result.model['name']}, started", "a time as 2026-01-31T12:00:00Z"
+        raise ResultError("malformed time in a result", where=where, got=result.started, accepted=accepted) from error
 
 
 def _entries(result: Result, task: str, part: TaskResult) -> Iterator[dict[str, Any]]:

@@ -36,6 +36,7 @@ class QueryRows:
                 where=folder,
                 got=self._run.benchmark["digest"],
                 accepted=benchmark.digest,
+                hint="name the benchmark of the run with --benchmark",
             )
         self._asked: dict[str, dict[str, Query]] = {}
         self._found: dict[str, dict[str, list[str]]] = {}
@@ -48,7 +49,10 @@ class QueryRows:
             split = self._run.benchmark["split"]
             self._ids[task] = part.queries["query-id"].to_pylist()
             if len(self._ids[task]) != self.result.tasks[task].queries:
-                raise ResultError("the run and the result are of two evaluations", where=task)
+                got, accepted = self.result.tasks[task].queries, f"{len(self._ids[task])} queries, as in the run"
+                raise ResultError(
+                    "the run and the result are of two evaluations", where=task, got=got, accepted=accepted
+                )
             wanted = set(self._ids[task])
             self._asked[task] = {q.id: q for q in self._benchmark.queries(task, split) if q.id in wanted}
             columns = ("query-id", "corpus-id", "rank")

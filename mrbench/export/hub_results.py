@@ -48,12 +48,15 @@ def write_hub_results(results: Sequence[Result], output: Path, dataset: str, *, 
         raise InputError("malformed id of a data set", where="--dataset", got=dataset, accepted="ORG/NAME")
     check_whole(results)
     if len({result.setting for result in results}) > 1:
-        raise ResultError("results of several benchmarks", accepted="results of one benchmark, split and pool")
+        got = ", ".join(sorted({" ".join(map(str, result.setting)) for result in results}))
+        hint = "export each benchmark into a folder of its own"
+        raise ResultError("results of several benchmarks, splits or pools", got=got, accepted="one", hint=hint)
     files: dict[str, Any] = {}
     for result in results:
         path = f"models/{safe_name(hub_name(result))}/.eval_results/{safe_name(dataset)}.yaml"
         if path in files:
-            raise ResultError("two results of one model", where=path, got=result.model["revision"])
+            hint = "name one result of each model"
+            raise ResultError("two results of one model", where=path, got=result.model["revision"], hint=hint)
         files[path] = list(entries(result, dataset))
     files["dataset/eval.yaml"] = eval_yaml(results)
     with exported_folder(output, "hub", HOLDS, overwrite=overwrite) as target:

@@ -75,7 +75,8 @@ def write_mteb_module(benchmark: Benchmark, output: Path, *, overwrite: bool = F
             found[name] = f"{benchmark.name}-{name}-{benchmark.digest[:DIGITS]}"
             classes.append((_identifier(f"{benchmark.name}_{name}"), _class(benchmark, task, found[name])))
     if not classes:
-        raise InputError("MTEB can run no task of it", where=benchmark.folder, got="; ".join(found.values()))
+        got, hint = "; ".join(found.values()), benchmark.command("evaluate", "--model", "mteb:NAME")
+        raise InputError("MTEB can run no task of the benchmark", where=benchmark.folder, got=got, hint=hint)
     folder = str(benchmark.folder.resolve())
     text = _HEAD.format(title=_plain(benchmark.manifest.title), folder=folder, digest=benchmark.digest)
     text += "".join(source for _, source in classes)

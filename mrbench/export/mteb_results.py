@@ -83,7 +83,8 @@ def task_result(result: Result, task: str, part: TaskResult) -> dict[str, Any]:
     main = part.definition(task).main
     if main not in part.scores:
         reason = part.missing.get(main)
-        raise ResultError("no score of the main measure", where=f"{result.model['name']}, {task}, {main}", got=reason)
+        where, hint = f"{result.model['name']}, {task}, {main}", "leave this result out"
+        raise ResultError("no score of the main measure", where=where, got=reason, hint=hint)
     complete = part.definition(task).judgements == "complete"
     scores = {score_name(name, complete=complete): value for name, value in part.scores.items()}
     grains = {

@@ -43,14 +43,13 @@ def write_text(path: Path, text: str, signature: str, *, overwrite: bool) -> Non
         OutputError: The file is there and is not ours, or is and may not be replaced, or cannot be written.
     """
     if absent := absent_content(path):
-        raise OutputError(f"the output is {absent}", where=path, accepted="a new file")
+        raise OutputError(f"the output is {absent}", where=path, accepted="a new file", hint="choose another --output")
     if path.is_file():
         with path.open("rb") as stream:
             ours = stream.read(len(signature.encode())) == signature.encode()
         if not ours:
-            raise OutputError(
-                "the output is a file that no export wrote, and is left alone", where=path, accepted="a new file"
-            )
+            what = "the output is a file that no export wrote, and is left alone"
+            raise OutputError(what, where=path, accepted="a new file", hint="choose another --output")
         if not overwrite:
             raise OutputError("the output file exists", where=path, hint="add --overwrite, or choose another --output")
     write_atomic(path, text)

@@ -42,12 +42,14 @@ def write_trec(folders: Sequence[Path], benchmark: Benchmark, output: Path, *, o
     read = [(folder, *_read(folder, benchmark)) for folder in folders]
     first = read[0][1]
     if any(result.setting != first.setting for _, result, _ in read):
-        raise ResultError("runs over several splits or pools", accepted="runs of one split and pool")
+        got = ", ".join(sorted({" ".join(map(str, result.setting)) for _, result, _ in read}))
+        hint = "export each split and pool into a folder of its own"
+        raise ResultError("runs over several splits or pools", got=got, accepted="one", hint=hint)
     names = [safe_name(f"{result.model['name']}") for _, result, _ in read]
     if len(set(names)) < len(names):
         names = [safe_name(f"{result.model['name']}-{result.model['revision']}") for _, result, _ in read]
     if len(set(names)) < len(names):
-        raise ResultError("two runs of one model", got=", ".join(names))
+        raise ResultError("two runs of one model", got=", ".join(names), hint="name one folder of each model")
     written = []
     with exported_folder(output, "trec", HOLDS, overwrite=overwrite) as target:
         for task in dict.fromkeys(task for *_, run in read for task in run.tasks):
@@ -64,7 +66,7 @@ def write_trec(folders: Sequence[Path], benchmark: Benchmark, output: Path, *, o
 
 def _read(folder: Path, benchmark: Benchmark) -> tuple[Result, Run]:
     if not (folder / RUN).is_file():
-        raise ResultError("no run beside the result", where=folder, accepted="a folder of `evaluate`")
+        raise ResultError("no run beside the result", where=folder, hint="name a folder that mrbench evaluate wrote")
     result, run = read_result(folder / RESULT), read_run(folder)
     check_together(folder, result, run)
     if run.benchmark["digest"] != benchmark.digest:
@@ -73,6 +75,7 @@ def _read(folder: Path, benchmark: Benchmark) -> tuple[Result, Run]:
             where=folder,
             got=run.benchmark["digest"],
             accepted=benchmark.digest,
+            hint="name the benchmark of the run with --benchmark",
         )
     return result, run
 

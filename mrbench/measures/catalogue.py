@@ -72,7 +72,9 @@ def fixed_chance(name: str) -> float:
     found = declared(name)
     if found.chance is None:
         rule = found.chance_rule or "none is defined"
-        raise ResultError("the chance level depends on the data", where=name, got=rule)
+        raise ResultError(
+            "the chance level depends on the data", where=name, got=rule, accepted="measures with a fixed level"
+        )
     return found.chance
 
 

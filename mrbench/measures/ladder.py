@@ -41,7 +41,8 @@ class Ladders:
         """
         counts = np.bincount(query, minlength=num_queries)
         if not counts.all():
-            raise ResultError("a query has no ladder", where=f"query {int(np.argmin(counts))}")
+            where = f"query {int(np.argmin(counts))}"
+            raise ResultError("a query has no ladder", where=where, accepted="a ladder of each query")
         order = np.argsort(query, kind="stable")
         place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
         shape = (num_queries, int(counts.max()))

@@ -95,9 +95,12 @@ class GainGroups:
         )
         size = equal[first]
         if (size[group] != equal).any():
-            raise ResultError("tied candidates disagree on the size of their group")
+            raise ResultError(
+                "tied candidates disagree on the size of their group", accepted="one size for equal ranks"
+            )
         if (number > size).any():
-            raise ResultError("more candidates are listed than the group has", got=int(number[number > size][0]))
+            got, most = int(number[number > size][0]), int(size[number > size][0])
+            raise ResultError("more candidates are listed than the group has", got=got, accepted=f"at most {most}")
         summed = np.bincount(group, weights=gain, minlength=len(keys)).astype(np.float64)
         return cls(keys // span, keys % span, size, summed, num_queries)
 
@@ -125,7 +128,8 @@ def ndcg(groups: GainGroups, ideal: Floats, k: int) -> Floats:
     array([0.6309])
     """
     if not (ideal > 0).all():
-        raise ResultError("no candidate of the pool has a grade above 0", where=f"query {int(np.argmin(ideal))}")
+        where = f"query {int(np.argmin(ideal))}"
+        raise ResultError("no candidate of the pool has a grade above 0", where=where, accepted="1 or more")
     return dcg(groups, k) / ideal
 
 

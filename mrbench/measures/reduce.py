@@ -22,11 +22,12 @@ def mean(values: Floats, measure: str) -> float:
     0.5
     """
     if not len(values):
-        raise ResultError("no query to average over", where=measure)
+        raise ResultError("no query to average over", where=measure, accepted="one value or more")
     outside = ~((values > -1e-9) & (values < 1 + 1e-9))
     if outside.any():
         worst = int(np.argmax(outside))
-        raise ResultError("a value is outside 0 to 1", where=f"{measure}, query {worst}", got=float(values[worst]))
+        where, got = f"{measure}, query {worst}", float(values[worst])
+        raise ResultError("a value is out of range", where=where, got=got, accepted="0 to 1")
     return float(np.clip(values, 0.0, 1.0).mean())  # rounding may leave 1 + 1e-16
 
 
@@ -44,9 +45,10 @@ def median(values: Floats, measure: str) -> float:
     3.0
     """
     if not len(values):
-        raise ResultError("no query to take the median of", where=measure)
+        raise ResultError("no query to take the median of", where=measure, accepted="one value or more")
     outside = ~(np.isfinite(values) & (values >= 1))
     if outside.any():
         bad = int(np.argmax(outside))
-        raise ResultError("a value is not a rank", where=f"{measure}, query {bad}", got=float(values[bad]))
+        where, got = f"{measure}, query {bad}", float(values[bad])
+        raise ResultError("a value is not a rank", where=where, got=got, accepted="1 or more")
     return float(np.median(values))

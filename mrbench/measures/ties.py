@@ -67,7 +67,9 @@ class TieGroups:
         span = int(above.max(initial=0)) + 1
         keys, first, counts = np.unique(query * span + above, return_index=True, return_counts=True)
         if not np.array_equal(np.repeat(equal[first], counts), equal[np.argsort(query * span + above, kind="stable")]):
-            raise ResultError("tied candidates disagree on the size of their group")
+            raise ResultError(
+                "tied candidates disagree on the size of their group", accepted="one size for equal ranks"
+            )
         return cls(keys // span, keys % span, equal[first], counts.astype(np.int64), num_queries)
 
     def best(self) -> tuple[Ints, Ints, Ints]:

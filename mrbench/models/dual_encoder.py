@@ -234,12 +234,14 @@ class DualEncoder:
             check_tokens(source, self._tokenizer, tokens, self.module.config.text_config.vocab_size)
         end = getattr(self.module.config.text_config, "eos_token_id", None)
         reads_highest = self._family.reads_highest and end == HIGHEST
-        if self._family.reads_end and not reads_highest and not all(end in text for text in tokens):
+        endless = [text for text in tokens if end not in text]
+        if self._family.reads_end and not reads_highest and endless:
             raise ModelError(
                 "the tokenizer does not put the token after a text that the text tower reads",
                 where=source,
-                got=tokens[0][-1],
+                got=f"{endless[0][-1]} after a text of {len(endless[0])} tokens",
                 accepted=f"{end}, text_config.eos_token_id",
+                hint="add the post-processor to tokenizer.json that puts it there",
             )
         vision = vision_settings(self.module.config).to_dict()
         with torch.inference_mode():

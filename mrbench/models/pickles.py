@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save
 
-from mrbench.errors import MissingExtraError, ModelError, OutputError
-from mrbench.files import walk_files
+from mrbench.errors import MissingExtraError, ModelError, OutputError, out_of_memory
+from mrbench.files import absent_content, walk_files
 from mrbench.folders import FolderKind, replaced_folder
 from mrbench.models.checkpoint_folders import PICKLES, UNREAD, WEIGHTS_OF_PICKLES, find_with_pickles
 from mrbench.models.pretrained import loading
@@ -22,6 +24,10 @@ from mrbench.models.pretrained import loading
 _INDEX = "pytorch_model.bin.index.json"
 _SAFE_FROM = (2, 6)  # before that torch.load(weights_only=True) could be made to run code (CVE-2025-32434)
 _KIND = FolderKind("config.json", "(?!)")  # never replaced: the output has to be new or empty
+_GLOBAL = re.compile(r"GLOBAL (\S+)")  # what torch.load says that a pickle would have built
+_INDEX_FORM = '{"weight_map": {NAME: FILE}}'
+_AGAIN = "download the file again, and compare its size with that at its source"
+_STATE_DICT = "save the weights alone with the code that wrote it: torch.save(model.state_dict(), FILE)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,16 @@ def convert(source: str, output: Path) -> Conversion:
     if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _SAFE_FROM:
         raise MissingExtraError("a safe reader of pickles needs torch 2.6", hint='pip install "torch>=2.6"')
     if output.is_dir() and any(output.iterdir()):
-        raise OutputError("the output folder is not empty", where=output, accepted="a new or empty folder")
+        raise OutputError(
+            "the output folder is not empty",
+            where=output,
+            accepted="a new or empty folder",
+            hint="choose another --output",
+        )
     path = Path(source).expanduser()
+    if path.suffix == ".safetensors" and path.is_file():
+        hint = "give its folder to mrbench models check"
+        raise ModelError("the file is one of safetensors, which needs no conversion", where=path, hint=hint)
     if path.is_file():
         folder, found = path.parent, {path.name: f"{path.stem}.safetensors"}
         kept: list[str] = []
@@ -70,7 +84,8 @@ def convert(source: str, output: Path) -> Conversion:
         kept = [name for name in names if not any(fnmatch(name, one) for one in UNREAD) and Path(name).name != _INDEX]
     if not found:
         accepted = ", ".join(named for named, _, _ in WEIGHTS_OF_PICKLES)
-        raise ModelError("there are no pickled weights to convert", where=source, accepted=accepted)
+        hint = "give one file of weights itself, whatever its name"
+        raise ModelError("there are no pickled weights to convert", where=source, accepted=accepted, hint=hint)
     with replaced_folder(output, _KIND, overwrite=False) as made:
         for name in kept:
             (made / name).parent.mkdir(parents=True, exist_ok=True)
@@ -106,33 +121,85 @@ def _converted(folder: Path, name: str) -> str | None:
 def _write(path: Path, target: Path) -> None:
     """Write one pickle as safetensors, or an index of pickles as one of safetensors."""
     if path.name == _INDEX:
-        with loading(str(path.parent), path.name):
-            said = json.loads(path.read_text(encoding="utf-8"))
-            renamed = {key: _converted(path.parent, name) for key, name in _shards(path, said).items()}
-            target.write_text(json.dumps(said | {"weight_map": renamed}, indent=2, sort_keys=True), encoding="utf-8")
+        said = _index(path)
+        renamed = {key: _converted(path.parent, name) for key, name in said["weight_map"].items()}
+        target.write_text(json.dumps(said | {"weight_map": renamed}, indent=2, sort_keys=True), encoding="utf-8")
         return
-    with loading(str(path), "the pickle"):
-        held = torch.load(path, map_location="cpu", weights_only=True)
-        # Not save_file, whose file only its owner may read, whatever the umask.
-        target.write_bytes(save(_tensors(path, held), metadata={"format": "pt"}))
+    tensors = _tensors(path, _read(path))
+    with loading(str(path), "the weights"):
+        target.write_bytes(save(tensors, metadata={"format": "pt"}))  # a file of save_file only its owner may read
 
 
-def _shards(path: Path, said: Any) -> dict[str, str]:
-    """Return which shard holds which tensor, by the index of a checkpoint.
+def _index(path: Path) -> dict[str, Any]:
+    """Return the index of a checkpoint's shards, whose ``weight_map`` says which file holds which tensor.
 
     Raises:
         ModelError: It is no such index, or names a file that is no pickle of weights beside it.
     """
+    try:
+        said: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(
+            "the index of the weights is not JSON", where=path, got=str(error), accepted=_INDEX_FORM, hint=_AGAIN
+        ) from error
     shards = said.get("weight_map") if isinstance(said, dict) else None
     if not isinstance(shards, dict) or not shards:
-        raise ModelError("malformed index of weights", where=path, accepted='{"weight_map": {NAME: FILE}}')
+        got = "null" if said is None else said
+        raise ModelError("malformed index of weights", where=path, got=got, accepted=_INDEX_FORM, hint=_AGAIN)
     for name in shards.values():
         beside = isinstance(name, str) and Path(name).name == name and (path.parent / name).is_file()
         if not beside or _converted(path.parent, name) is None:
             raise ModelError(
-                "the index names no shard of the folder", where=path, got=name, accepted="a file beside it"
+                "the index names no shard of the folder",
+                where=path,
+                got=name,
+                accepted="a file beside it",
+                hint="put the shard there, or correct the index",
             )
-    return shards
+    found: dict[str, Any] = said
+    return found
+
+
+def _read(path: Path) -> Any:
+    """Return what a pickle holds, without running code of it.
+
+    Raises:
+        ModelError: Its content is missing or damaged, or it holds objects that only code could build.
+    """
+    absent = absent_content(path)
+    if absent:
+        raise ModelError(f"the file of weights is {absent}", where=path, hint=_AGAIN)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about formats
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever it likes, with advice that nobody should follow
+        if out_of_memory(error):
+            raise
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, said: str) -> ModelError:
+    """Return the error of a file that ``torch.load`` cannot read, by what it said."""
+    needed = _GLOBAL.search(said)
+    if needed:
+        return ModelError(
+            "the pickle holds more than tensors, and reading it would run code",
+            where=path,
+            got=needed[1],
+            accepted="tensors by name",
+            hint=_STATE_DICT,
+        )
+    if "TorchScript" in said:
+        hint = "load it with torch.jit.load where you trust it, and save its state_dict() with torch.save"
+        return ModelError("the file is a program of TorchScript", where=path, accepted="tensors by name", hint=hint)
+    with path.open("rb") as stream:
+        start = stream.read(16)
+    got = f"{path.stat().st_size} bytes, which begin with {start!r}"
+    accepted = "what torch.save wrote, whole"
+    return ModelError(
+        "the file is damaged or no file of torch.save", where=path, got=got, accepted=accepted, hint=_AGAIN
+    )
 
 
 def _tensors(path: Path, held: Any) -> dict[str, torch.Tensor]:
@@ -141,15 +208,53 @@ def _tensors(path: Path, held: Any) -> dict[str, torch.Tensor]:
     Training scripts write them below ``state_dict``, and put ``module.`` before each name.
 
     Raises:
-        ModelError: It holds something else.
+        ModelError: It holds something else, or tensors of a kind that safetensors cannot hold.
     """
     held = held.get("state_dict", held) if isinstance(held, dict) else held
-    if not isinstance(held, dict) or not held or not all(isinstance(one, torch.Tensor) for one in held.values()):
-        raise ModelError("the pickle holds something else than tensors by name", where=path, got=type(held).__name__)
-    for name in held:
+    others = {} if not isinstance(held, dict) else {n: one for n, one in held.items() if not _is_tensor(one)}
+    if not isinstance(held, dict) or not held or others:
+        named = ", ".join(f"{name}: {type(one).__name__}" for name, one in others.items())
+        raise ModelError(
+            "the pickle holds something else than tensors by name",
+            where=path,
+            got=named or ("nothing" if held == {} else type(held).__name__),
+            accepted="tensors by name, at the top or below state_dict",
+            hint=_STATE_DICT,
+        )
+    for name, one in held.items():
         if not isinstance(name, str) or name == "__metadata__":  # safetensors keeps this one for itself
             raise ModelError(
-                "a tensor has a name that safetensors cannot hold", where=path, got=name, accepted="a text"
+                "a tensor has a name that safetensors cannot hold",
+                where=path,
+                got=name,
+                accepted="a text",
+                hint="rename it, and save the file again",
+            )
+        kind = _unfit(one)
+        if kind:
+            raise ModelError(
+                "safetensors cannot hold a tensor of this kind",
+                where=f"{path}, {name}",
+                got=kind,
+                accepted="dense tensors of floats, integers or booleans",
+                hint="turn it into one with the library that wrote it, and save the state dict again",
             )
     wrapped = all(name.startswith("module.") for name in held)
     return {name.removeprefix("module.") if wrapped else name: one.clone().contiguous() for name, one in held.items()}
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def _unfit(tensor: torch.Tensor) -> str | None:
+    """Return why safetensors cannot hold a tensor, as a word or two; None where it can."""
+    if tensor.is_nested or tensor.layout != torch.strided:
+        return "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+    if tensor.is_meta:
+        return "without values (meta)"
+    try:
+        save({"a": torch.empty(0, dtype=tensor.dtype)})
+    except (KeyError, ValueError, RuntimeError, SafetensorError):
+        return str(tensor.dtype).removeprefix("torch.")
+    return None

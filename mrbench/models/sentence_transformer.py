@@ -26,8 +26,8 @@ from mrbench.models.hub import Checkpoint
 from mrbench.models.other_adapter import check_adapter
 from mrbench.models.pretrained import check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.spec_options import split_options, variant_of, whole_number
 from mrbench.records import Modality
+from mrbench.spec_options import check_options, split_options, variant_of, whole_number
 
 OPTIONS = {
     "dimension": "LENGTH to cut vectors to, for models trained so (Matryoshka)",
@@ -79,14 +79,15 @@ class SentenceTransformerModel:
         max_length: int | None = None,
         trust_remote_code: bool = False,
     ) -> None:
-        source, options = split_options("st", spec, OPTIONS)
+        source, options = split_options(spec)
+        check_options(options, OPTIONS, where="st")
         on = resolve_device(device)
         snapshot = find_whole_checkpoint(source)
         foreign = check_modules(snapshot, trust_remote_code)
         if set(re.findall(r"\{\w*\}", options.get("query", ""))) - {"{instruction}"}:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
-        cut = whole_number("st", options, "dimension")
+        cut = whole_number(options, "dimension")
         with loading(source), guarded(source, trusted=trust_remote_code) as code, checked_keys(source):
             self.module = SentenceTransformer(
                 str(snapshot.folder),
@@ -148,6 +149,13 @@ class SentenceTransformerModel:
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Embed candidates, shape ``(len(items), dimension)``."""
         return self._embed(items, self.module.encode_document, self._prompts["candidate"])
+
+    def text_features(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the vectors of texts without a prompt, with gradient where that is on; one pass."""
+        inputs = self.module.preprocess(list(texts))
+        inputs = {name: value.to(self.device) if torch.is_tensor(value) else value for name, value in inputs.items()}
+        found: torch.Tensor = self.module(inputs)["sentence_embedding"]
+        return found
 
     def _embed(self, items: Sequence[Item], encode: Callable[..., Any], prompt: str | None) -> Embeddings:
         """Embed the items of each kind together: the library takes no mixture."""

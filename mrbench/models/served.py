@@ -18,8 +18,8 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.common import batches
 from mrbench.models.http_client import JsonClient, Key, check_url
 from mrbench.models.protocol import Item
-from mrbench.models.spec_options import split_options, variant_of, whole_number
 from mrbench.records import Modality
+from mrbench.spec_options import check_options, split_options, variant_of, whole_number
 
 OPTIONS = {
     "images": "data-uri or messages",
@@ -52,8 +52,8 @@ class ServedModel:
 
     The instruction is used where a template has ``{instruction}``, else ignored.
 
-    A server does not say which weights it has. ``revision`` is the URL and the model's name; use the option
-    ``revision`` where the weights behind them change, else a cache takes them for the same.
+    A server does not say which weights it has. ``revision`` is the URL with its path and the model's name; use the
+    option ``revision`` where the weights behind them change, else a cache takes them for the same.
 
     Args:
         spec: ``URL#MODEL``, with options as in :data:`OPTIONS` after a question mark.
@@ -69,20 +69,22 @@ class ServedModel:
     """
 
     device, dtype = "server", "unknown"
+    remark = "results and messages hold the whole URL, its path too: no secret may be in it"
 
     def __init__(self, spec: str, *, seed: int = 0, device: str = "auto", batch_size: int = 1024) -> None:
-        rest, options = split_options("openai", spec, OPTIONS)
+        rest, options = split_options(spec)
+        check_options(options, OPTIONS, where="openai")
         url, _, self.name = rest.partition("#")
         if not self.name:
             raise InputError("no name of a model", got="openai:URL", accepted="openai:URL#MODEL")
         url = check_url(url)
         self._form = _form(options.get("images"))
         self._templates = _templates(options, self._form)
-        self._batch = min(batch_size, whole_number("openai", options, "batch", BATCH) or 1)
-        self._concurrency = whole_number("openai", options, "concurrency", CONCURRENCY) or 1
-        self._cut = whole_number("openai", options, "dimensions")
+        self._batch = min(batch_size, whole_number(options, "batch") or BATCH)
+        self._concurrency = whole_number(options, "concurrency") or CONCURRENCY
+        self._cut = whole_number(options, "dimensions")
         key = Key(options.get("key", KEY), required="key" in options)
-        timeout = whole_number("openai", options, "timeout", TIMEOUT) or 1
+        timeout = whole_number(options, "timeout") or TIMEOUT
         self._url = url if url.endswith("/embeddings") else f"{url}/embeddings"
         self._client = JsonClient(self._url, key, timeout=timeout, connections=self._concurrency)
         self.revision = " ".join(filter(None, (f"{url}#{self.name}", options.get("revision"))))[:200]

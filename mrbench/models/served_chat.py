@@ -10,7 +10,7 @@ from mrbench.benchmark import data_uri
 from mrbench.errors import InputError, ModelError
 from mrbench.judge.chat import Message, NoReplyError, Reply
 from mrbench.models.http_client import JsonClient, Key, RefusedError, check_url
-from mrbench.models.spec_options import split_options, whole_number
+from mrbench.spec_options import check_options, choice, split_options, whole_number
 
 OPTIONS = {
     "images": "no, for a model that reads texts alone",
@@ -43,18 +43,18 @@ class ServedChat:
     """
 
     def __init__(self, spec: str) -> None:
-        rest, options = split_options("openai", spec, OPTIONS)
+        rest, options = split_options(spec)
+        check_options(options, OPTIONS, where="openai")
         url, _, model = rest.partition("#")
         if not model:
             raise InputError("no name of a model", got="openai:URL", accepted="openai:URL#MODEL")
         url = check_url(url)
-        if options.get("images", "no") != "no":
-            raise InputError("malformed option images", where="openai", got=options["images"], accepted="no")
+        choice(options, "images", ("no",))
         self.sees_photos = "images" not in options
         body: dict[str, Any] = {"model": model, "temperature": 0, "max_tokens": _MOST_TOKENS}
         body |= _further(options.get("body"))
         self._body = {name: value for name, value in body.items() if value is not None}
-        self.concurrency = whole_number("openai", options, "concurrency", CONCURRENCY) or 1
+        self.concurrency = whole_number(options, "concurrency") or CONCURRENCY
         said = {name: options[name] for name in ("images", "body", "revision") if name in options}
         self.name = f"openai:{url}#{model}" + "".join(f" {name}={value}" for name, value in said.items())
         self.versions = {"openai": url, "model": model} | said
@@ -62,8 +62,8 @@ class ServedChat:
         self._client = JsonClient(
             url if url.endswith("/chat/completions") else f"{url}/chat/completions",
             self._key,
-            tries=whole_number("openai", options, "tries", TRIES) or 1,
-            timeout=whole_number("openai", options, "timeout", TIMEOUT) or 1,
+            tries=whole_number(options, "tries") or TRIES,
+            timeout=whole_number(options, "timeout") or TIMEOUT,
             connections=self.concurrency,
             kept="verdicts so far are kept, and the same command goes on",
         )

@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mrbench.fields import limits, ranged
 from mrbench.files import canonical_json
 
 Side = Literal["query", "candidate"]
@@ -44,10 +45,10 @@ class Pictures:
         smallest_side: Two numbers: a picture with a side below the first is scaled to a square with the second.
     """
 
-    min_pixels: int | None = None
-    max_pixels: int | None = None
-    resize: list[int] | None = None
-    smallest_side: list[int] | None = None
+    min_pixels: int | None = ranged(None, 1)
+    max_pixels: int | None = ranged(None, 1)
+    resize: list[int] | None = field(default=None, metadata=limits(2, 2))
+    smallest_side: list[int] | None = field(default=None, metadata=limits(2, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Remote:
         image: The method for pictures.
     """
 
-    architectures: list[str]
+    architectures: list[str] = field(metadata=limits(1))
     text: RemoteMethod
     image: RemoteMethod
 
@@ -116,19 +117,19 @@ class Template:
 
     name: str
     summary: str
-    source: list[str]
-    model_types: list[str]
+    source: list[str] = field(metadata=limits(1))
+    model_types: list[str] = field(metadata=limits(1))
     query: dict[str, str]
     candidate: dict[str, str]
     frame: str = "{input}"
     instruction: Instruction = field(default_factory=Instruction)
-    pooling: str = "last"
-    padding: str = "right"
+    pooling: Literal["last", "mean", "mean_of_image"] = "last"
+    padding: Literal["left", "right"] = "right"
     normalise: bool = True
-    positions: str = "grid"
-    tokenised: str = "whole"
-    max_length: int | None = None
-    max_text: int | None = None
+    positions: Literal["grid", "linear"] = "grid"
+    tokenised: Literal["whole", "in_pieces"] = "whole"
+    max_length: int | None = ranged(None, 1)
+    max_text: int | None = ranged(None, 1)
     image: Pictures = field(default_factory=Pictures)
     identified_by: list[dict[str, str]] = field(default_factory=list)
     remote: Remote | None = None

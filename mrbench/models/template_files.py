@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from mrbench.errors import InputError
-from mrbench.models.template import PARTS, SUM, Instruction, Pictures, Remote, RemoteMethod, Template
+from mrbench.fields import parse_fields, read_yaml
+from mrbench.models.template import PARTS, SUM, Template
 
 _PLACES = {"text": ["text"], "image": ["image"], "both": ["image", "text"]}
-_CHOICES = {
-    "pooling": ("last", "mean", "mean_of_image"),
-    "padding": ("left", "right"),
-    "positions": ("grid", "linear"),
-    "tokenised": ("whole", "in_pieces"),
-}
+_RULE = ("name", "architecture", "token")
 
 
 def template_names() -> list[str]:
@@ -70,91 +61,39 @@ def parse_template(text: str, *, name: str, where: str) -> Template:
     Traceback (most recent call last):
     mrbench.errors.InputError: malformed template; where: mine.yaml; got: 'source: missing; model_types: missing; ...
     """
-    try:
-        raw = yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError("the template is not YAML", where=where, got=" ".join(str(error).split())) from error
+    raw = read_yaml(text, what="template", where=where)
     if not isinstance(raw, dict):
         raise InputError("the template is no mapping", where=where, got=type(raw).__name__, accepted="fields: values")
     problems: list[str] = []
-    fields = _fields(Template, {**raw, "name": name}, "", problems)
+    template = parse_fields(Template, {**raw, "name": name}, problems)
     if "name" in raw:
         problems.append("name: unknown; it is that of the file")
-    problems += [] if problems else list(_contradictions(fields))
+    problems += [] if problems else list(_contradictions(template))
     if problems:
         raise InputError("malformed template", where=where, got="; ".join(problems))
-    return Template(**fields)
+    return template
 
 
-_NESTED = {"instruction": Instruction, "image": Pictures, "remote": Remote}
-_METHODS = {"text": RemoteMethod, "image": RemoteMethod}
-
-
-def _fields(cls: Any, raw: Mapping[str, Any], path: str, problems: list[str]) -> dict[str, Any]:
-    """Return the fields of a class from a mapping, and note what is wrong with it."""
-    known = {one.name: one for one in dataclasses.fields(cls)}
-    problems += [f"{path}{name}: unknown" for name in raw if name not in known]
-    nested = _NESTED if cls is Template else _METHODS if cls is Remote else {}
-    found: dict[str, Any] = {}
-    for name, one in known.items():
-        if name not in raw:
-            needed = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
-            problems += [f"{path}{name}: missing"] if needed else []
-        elif name in nested:
-            if isinstance(raw[name], dict):
-                inner = _fields(nested[name], raw[name], f"{path}{name}.", problems)
-                found[name] = None if problems else nested[name](**inner)
-            else:
-                problems.append(f"{path}{name}: no mapping")
-        else:
-            found[name] = raw[name]
-            problems += _wrong(f"{path}{name}", str(one.type), raw[name])
-    return found
-
-
-def _wrong(path: str, kind: str, value: Any) -> list[str]:
-    """Return what is wrong with a value, given the type that it should have; nothing where it is right."""
-    texts, whole = kind == "list[str]", "int" in kind
-    right = {
-        "str": isinstance(value, str),
-        "str | None": value is None or isinstance(value, str),
-        "bool": isinstance(value, bool),
-        "int | None": value is None or _is_count(value),
-        "list[int] | None": value is None
-        or (isinstance(value, list) and len(value) == 2 and all(_is_count(one) for one in value)),
-        "list[str]": isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value),
-        "dict[str, str]": isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
-        "dict[str, Any]": isinstance(value, dict),
-        "list[dict[str, str]]": isinstance(value, list)
-        and all(isinstance(one, dict) and one and set(one) <= {"name", "architecture", "token"} for one in value),
-    }[kind]
-    accepted = "texts" if texts else "whole numbers, 1 or more" if whole else kind.split(" |")[0]
-    return [] if right else [f"{path}={json.dumps(value, default=str)[:60]} (accepted: {accepted})"]
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _contradictions(fields: Mapping[str, Any]) -> Iterator[str]:
+def _contradictions(template: Template) -> Iterator[str]:
     """Yield what no embedder could do."""
-    for name, accepted in _CHOICES.items():
-        if fields.get(name, accepted[0]) not in accepted:
-            yield f"{name}={fields[name]} (accepted: {', '.join(accepted)})"
-    default = getattr(fields.get("instruction"), "default", None)
-    frame = fields.get("frame", "{input}")
+    default, frame = template.instruction.default, template.frame
     if frame.count("{input}") != 1 or "{text}" in frame or "{image}" in frame:
         yield "frame: {input} once, and neither {text} nor {image}"
     if "{instruction}" in frame and default is None:
         yield "frame: no {instruction} without instruction.default"
-    for side in ("query", "candidate"):
-        yield from _wrong_prompts(side, fields[side], instructed=side == "query" or default is not None)
-    if (fields["query"].get("both") == SUM) != (fields["candidate"].get("both") == SUM):
+    for side, prompts in (("query", template.query), ("candidate", template.candidate)):
+        yield from _wrong_prompts(side, prompts, instructed=side == "query" or default is not None)
+    if (template.query.get("both") == SUM) != (template.candidate.get("both") == SUM):
         yield f"both: {SUM} on both sides or on none"
-    for rule in fields.get("identified_by", []):
+    for name in ("resize", "smallest_side"):
+        if min(getattr(template.image, name) or [1]) < 1:
+            yield f"image.{name}: two whole numbers, 1 or more"
+    for rule in template.identified_by:
+        if not rule or not set(rule) <= set(_RULE):
+            yield f"identified_by: {', '.join(rule) or 'nothing'} (accepted: {', '.join(_RULE)})"
         try:
             re.compile(rule.get("name", ""))
-        except (re.error, TypeError) as error:
+        except re.error as error:
             yield f"identified_by.name: {error}"
 
 

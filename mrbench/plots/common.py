@@ -38,7 +38,9 @@ def parts_of(results: Result | Sequence[Result], task: str | None, measure: str)
                     found.append((label(result, read), part))
     if not found:
         accepted = ", ".join(sorted(having)) or "results with it: no task of these has any"
-        raise InputError(f"no result has {measure} on this task", where="task", got=task, accepted=accepted)
+        raise InputError(
+            f"no result has {measure} on this task", where="task", got=task, accepted=accepted, hint="name such a task"
+        )
     return found
 
 

@@ -16,7 +16,6 @@ from mrbench.pools.pool import POOLS
 from mrbench.records import Modality, Task
 
 NOTHING = "no query or no candidate to score"
-VALIDATE = "mrbench validate DIR"
 
 
 def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tuple[str, ...]:
@@ -30,8 +29,8 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
         raise InputError("unknown pool", got=pool, accepted=", ".join(POOLS))
     definition = benchmark.task(task)
     if split not in benchmark.splits:
-        accepted = ", ".join(benchmark.splits)
-        raise InputError("unknown split", where=benchmark.folder, got=split, accepted=accepted, hint="--split")
+        accepted, hint = ", ".join(benchmark.splits), f"--split {benchmark.default_split}"
+        raise InputError("unknown split", where=benchmark.folder, got=split, accepted=accepted, hint=hint)
     own = [name for name in definition.own_corpora if benchmark.count("corpus", name, split)]
     if not own or not benchmark.count("queries", task, split):
         lacking = [f"queries/{task}-{split}"] if own else [f"corpus/{n}-{split}" for n in definition.own_corpora]
@@ -39,7 +38,7 @@ def pool_corpora(benchmark: Benchmark, task: str, split: str, pool: str) -> tupl
             NOTHING,
             where=f"{benchmark.folder}, {split}, {task}",
             got=f"no rows of {' and '.join(lacking)}",
-            hint=f"mrbench datasets check {benchmark.folder}",
+            hint=benchmark.command("datasets", "check"),
         )
     if pool == "task":
         return tuple(own)
@@ -89,7 +88,7 @@ def read_corpora(benchmark: Benchmark, task: Task, split: str, names: tuple[str,
     columns = ["id", "grains"] if closed else ["id"]
     tables = [benchmark.corpus(name, split).table(columns) for name in names]
     if not all(map(len, tables)):
-        raise BenchmarkError(NOTHING, where=f"{benchmark.folder}, {split}, {task.name}", hint=VALIDATE)
+        raise BenchmarkError(NOTHING, where=f"{benchmark.folder}, {split}, {task.name}")
     parts = [read_ids(table["id"], f"{split} corpus {name}") for table, name in zip(tables, names, strict=True)]
     ids = np.concatenate(parts)
     corpus = np.repeat(np.arange(len(parts)), list(map(len, parts)))

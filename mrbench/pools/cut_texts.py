@@ -79,8 +79,7 @@ class CutTexts:
         if not known.all():
             row = int(np.argmin(known))
             got = " ".join(columns[name][row].as_py() for name in ("what", "id", "kind", "grain"))
-            hint = "mrbench evaluate"
-            raise ResultError("a cut text is not in the task", where=f"{pool.task}, cut", got=got.strip(), hint=hint)
+            raise ResultError("a cut text is not in the task", where=f"{pool.task}, cut", got=got.strip())
         return found
 
 

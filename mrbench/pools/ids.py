@@ -24,8 +24,7 @@ def read_ids(column: pa.ChunkedArray, where: str) -> Names:
     ids = column.to_pylist()
     for name in ids:
         if not is_id(name):
-            hint = "mrbench datasets check SPEC"
-            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM, hint=hint)
+            raise BenchmarkError("malformed id", where=where, got=name, accepted=ID_FORM)
     return np.array(ids, dtype=np.str_)
 
 
@@ -37,8 +36,7 @@ def check_unique(sorted_ids: Names, where: str) -> None:
     """
     same = sorted_ids[1:] == sorted_ids[:-1]
     if same.any():
-        hint = "mrbench datasets check SPEC"
-        raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]), hint=hint)
+        raise BenchmarkError("duplicate id", where=where, got=str(sorted_ids[1:][same][0]))
 
 
 def sample(ids: Names, limit: int | None, seed: int) -> Ints:

@@ -165,7 +165,6 @@ class FromGrains:
             raise BenchmarkError(
                 f"a ladder has no candidate that differs only in {self.types[missing]}",
                 where=self.names[query],
-                hint="mrbench validate DIR",
             )
         return LadderPairs(ladder_query[single], kind[single], ladder_position[single])
 

@@ -19,7 +19,6 @@ from mrbench.pools.pool import Pairs
 from mrbench.records import Task
 from mrbench.words import counted
 
-_HINT = "mrbench datasets check SPEC"
 _MOST_TYPES = 62  # bits of a mask
 
 
@@ -87,7 +86,7 @@ def read_listed(
     inside = np.ones(len(judged.query), dtype=np.bool_)
     if task.pool == "lists":
         if lists is None or (np.bincount(lists.query, minlength=len(query_ids))[chosen] == 0).any():
-            raise BenchmarkError("a query has no list of candidates", where=where, hint=_HINT)
+            raise BenchmarkError("a query has no list of candidates", where=where, accepted="a list of each query")
         inside &= np.isin(judged.query * number + judged.position, lists.query * number + lists.position)
     else:
         lists = None
@@ -102,7 +101,7 @@ def read_listed(
     has[judged.query[relevant]] = True
     kept = chosen[has[chosen]]
     if not len(kept):
-        raise NothingToScoreError("no query has a relevant candidate in the pool", where=where, hint=_HINT)
+        raise NothingToScoreError("no query has a relevant candidate in the pool", where=where)
     index = np.full(len(query_ids), -1, dtype=np.int64)
     index[kept] = np.arange(len(kept))
     return _narrowed(judged, inside, index, kept, _of(lists, index), _of(excluded, index), number)
@@ -168,7 +167,7 @@ def _read_judgements(benchmark: Benchmark, task: Task, split: str, query_ids: Na
     records = benchmark.judgements(task.name, split)
     where = f"{split}, judgements of {task.name}"
     if not len(records):
-        raise NothingToScoreError("a task has no judgement", where=f"{split}, {task.name}", hint=_HINT)
+        raise NothingToScoreError("a task has no judgement", where=f"{split}, {task.name}")
     table = records.table(["query-id", "corpus-id", "score", "grade", "asked", "violates", "origin"])
     table = _in_pool(benchmark, split, table, candidate_ids)
     query = _known(table["query-id"], query_ids, where, "query")
@@ -250,6 +249,5 @@ def _known(column: Any, ids: Names, where: str, what: str) -> Ints:
             where=where,
             got=str(lost[0]),
             accepted=f"ids of the {'queries' if what == 'query' else 'pool'}",
-            hint=_HINT,
         )
     return order[at].astype(np.int64)

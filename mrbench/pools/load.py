@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 
 from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark
-from mrbench.errors import BenchmarkError, InputError
+from mrbench.errors import BenchmarkError, InputError, advised
 from mrbench.measures import refused_names
-from mrbench.pools.corpora import NOTHING, VALIDATE, Corpora, pool_corpora, read_corpora
+from mrbench.pools.corpora import NOTHING, Corpora, pool_corpora, read_corpora
 from mrbench.pools.grades import NONE
 from mrbench.pools.ids import Names, check_unique, find, read_ids, sample
 from mrbench.pools.judgements import FromGrains, Judgements
@@ -49,25 +49,33 @@ def load_pool(
             twice; a record has two grains of one type; a ladder, list or judgement names an unknown id; judgements
             contradict each other or, in a closed suite, the grains; or no query has a relevant candidate in the pool.
     """
+    with advised(benchmark.check_command, BenchmarkError):
+        whole = _read_pool(benchmark, task, split, pool, limit, seed)
+    if distractors is None:
+        return whole
+    sizes = {name: benchmark.count("corpus", name, split) for name in whole.corpora}
+    return narrow(whole, distractors, seed, sizes)
+
+
+def _read_pool(benchmark: Benchmark, task: str, split: str, pool: str, limit: int | None, seed: int) -> TaskPool:
     definition = benchmark.task(task)
     for refused in refused_names(definition):
         raise BenchmarkError(str(refused), where=f"{benchmark.folder}, measures and main of {task}") from refused
     if pool == "union" and definition.pool == "lists":
-        raise InputError("a task whose queries have lists of candidates has no union pool", where=task, got=pool)
+        raise InputError(
+            "a task whose queries have lists of candidates has no union pool", where=task, got=pool, accepted="task"
+        )
     names = pool_corpora(benchmark, task, split, pool)
     corpora = read_corpora(benchmark, definition, split, names)
     columns = ["id", "grains", *(["cluster"] if definition.judgements == "partial" else [])]
     queries = benchmark.queries(task, split).table(columns)
     query_ids = read_ids(queries["id"], f"{split} queries of {task}")
     if not len(query_ids):
-        raise BenchmarkError(NOTHING, where=f"{benchmark.folder}, {split}, {task}", hint=VALIDATE)
+        raise BenchmarkError(NOTHING, where=f"{benchmark.folder}, {split}, {task}")
     check_unique(np.sort(query_ids), f"{split} queries of {task}")
     chosen = sample(query_ids, limit, seed)
     read = _closed if definition.judgements == "complete" else _open
-    whole = read(benchmark, definition, split, corpora, queries, query_ids, chosen)
-    if distractors is None:
-        return whole
-    return narrow(whole, distractors, seed, {name: benchmark.count("corpus", name, split) for name in corpora.names})
+    return read(benchmark, definition, split, corpora, queries, query_ids, chosen)
 
 
 def _closed(
@@ -165,9 +173,7 @@ def _check_positives(judgements: Judgements, positives: Ints, ids: Names, task: 
     has = np.flatnonzero(positives >= 0)
     wrong = has[judgements.gains_of(has, positives[has]) < 1]
     if len(wrong):
-        raise BenchmarkError(
-            "the positive of a ladder is not judged relevant", where=f"{task} {ids[wrong[0]]}", hint=VALIDATE
-        )
+        raise BenchmarkError("the positive of a ladder is not judged relevant", where=f"{task} {ids[wrong[0]]}")
 
 
 def _clusters(benchmark: Benchmark, grains: pa.ChunkedArray, query_ids: Names) -> Names:
@@ -195,6 +201,5 @@ def _check_judgements(benchmark: Benchmark, split: str, pool: TaskPool) -> None:
         raise BenchmarkError(
             "the judgements are not those that the grains ask for",
             where=f"{pool.task} {pool.query_ids[wrong[0] // number]}",
-            hint=VALIDATE,
         )
     _ = pool.pairs  # checks every ladder, and is cached

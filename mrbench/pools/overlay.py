@@ -51,7 +51,7 @@ class Overlay:
                 where=pool.task,
                 got=self.name,
                 accepted="tasks with partial judgements",
-                hint="leave this task out with --tasks",
+                hint="name other tasks with --task",
             )
         order = np.argsort(pool.query_ids)
         at = find(pool.query_ids[order], self.query)
@@ -137,7 +137,9 @@ def lay_over(pool: TaskPool, pairs: OverlayPairs) -> OverlaidPool:
     """
     judgements = pool.judgements
     if not isinstance(judgements, Listed):
-        raise InputError("an overlay needs judgements that are listed", where=pool.task)
+        raise InputError(
+            "an overlay needs partial judgements", where=pool.task, accepted="tasks with partial judgements"
+        )
     number, size = len(pool.query_ids), len(pool.candidate_ids)
     own = judgements.query * size + judgements.position
     over = pairs.query * size + pairs.position
@@ -150,7 +152,8 @@ def lay_over(pool: TaskPool, pairs: OverlayPairs) -> OverlaidPool:
     has[query[relevance > 0]] = True
     kept = np.flatnonzero(has)
     if not len(kept):
-        raise BenchmarkError("with the overlay no query has a relevant candidate", where=pool.task)
+        what, hint = "with the overlay no query has a relevant candidate", "check the relevance column of the overlay"
+        raise BenchmarkError(what, where=pool.task, hint=hint)
     index = np.cumsum(has) - 1
     some = has[query]
     unknown = np.full(int(some.sum()), UNKNOWN, dtype=np.int64)

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from mrbench.arrays import Ints, row_ends
 from mrbench.benchmark import Benchmark, Records
 from mrbench.errors import BenchmarkError
-from mrbench.pools.corpora import VALIDATE
 from mrbench.pools.grades import NONE, Codes
 from mrbench.pools.ids import Names, find
 from mrbench.pools.pool import Pairs, Variants
@@ -51,7 +50,7 @@ def grain_codes(
 
 
 def read_lists(
-    table: pa.Table, column: str, what: str, where: str, query_ids: Names, candidate_ids: Names, *, hint: str = VALIDATE
+    table: pa.Table, column: str, what: str, where: str, query_ids: Names, candidate_ids: Names
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """Return the rows of a table of lists of candidates, in the order of the queries.
 
@@ -62,7 +61,6 @@ def read_lists(
         where: Name of the table for error messages.
         query_ids: The queries wanted.
         candidate_ids: The pool, sorted.
-        hint: The next command.
 
     Returns:
         The row of each query's list, -1 if it has none; then, for the members of all lists, sorted by query: query,
@@ -75,7 +73,7 @@ def read_lists(
     ends = row_ends(pc.list_value_length(lists).to_numpy(zero_copy_only=False))
     of_query = {name: number for number, name in enumerate(table["query-id"].to_pylist())}
     if len(of_query) < len(table):
-        raise BenchmarkError(f"a query has two {what}s", where=where, hint=hint)
+        raise BenchmarkError(f"a query has two {what}s", where=where)
     rows = np.array([of_query.get(name, -1) for name in query_ids.tolist()], dtype=np.int64)
     some = np.flatnonzero(rows >= 0)
     counts = ends[rows[some] + 1] - ends[rows[some]]
@@ -86,7 +84,7 @@ def read_lists(
     keys = np.sort(np.unique(members, return_inverse=True)[1] + query * (len(members) + 1))
     if (keys[1:] == keys[:-1]).any():
         twice = int(keys[1:][keys[1:] == keys[:-1]][0] // (len(members) + 1))
-        raise BenchmarkError(f"a {what} names a candidate twice", where=f"{where}, {query_ids[twice]}", hint=hint)
+        raise BenchmarkError(f"a {what} names a candidate twice", where=f"{where}, {query_ids[twice]}")
     return rows, query, position, at
 
 
@@ -112,7 +110,7 @@ def read_ladders(
     rows, query, position, _ = read_lists(table, "corpus-ids", "ladder", f"ladders of {task}", query_ids, candidate_ids)
     if every and (rows < 0).any():
         lacking = query_ids[int(np.argmin(rows))]
-        raise BenchmarkError("a query has no ladder", where=f"{task} {lacking}", hint=VALIDATE)
+        raise BenchmarkError("a query has no ladder", where=f"{task} {lacking}")
     stated = find(candidate_ids, np.array(table["positive-id"].to_pylist(), dtype=np.str_))
     positives = np.where(rows >= 0, stated[rows] if len(stated) else -1, -1)
     own = np.zeros(len(query_ids), dtype=np.bool_)
@@ -122,7 +120,7 @@ def read_ladders(
     wrong |= (rows >= 0) & ((positives < 0) | ~own)
     if wrong.any():
         lacking = query_ids[int(np.argmax(wrong))]
-        raise BenchmarkError("a ladder names an unknown candidate", where=f"{task} {lacking}", hint=VALIDATE)
+        raise BenchmarkError("a ladder names an unknown candidate", where=f"{task} {lacking}")
     return positives, Pairs(query, position)
 
 
@@ -149,10 +147,9 @@ def read_variants(benchmark: Benchmark, task: str, split: str, query_ids: Names,
             "a variant asks for an unknown candidate",
             where=f"{task} {ids[row[lost]]}",
             got=str(positive[row[lost]]),
-            hint=VALIDATE,
         )
     number = np.array(columns["number"].to_pylist(), dtype=np.int64)
     keys = zip(at[row].tolist(), kind[row].tolist(), grain[row].tolist(), number[row].tolist(), strict=True)
     if len(set(keys)) < len(row):
-        raise BenchmarkError("a variant occurs twice", where=f"{split}, {task}", hint=VALIDATE)
+        raise BenchmarkError("a variant occurs twice", where=f"{split}, {task}")
     return Variants(order[at[row]], kind[row], grain[row], number[row], target, row)

@@ -159,7 +159,7 @@ def shares_table(found: Agreement) -> list[str]:
     """Return the shares as a table in Markdown."""
     lines = ["| claims | votes on | right | 95 % interval |", "|---|---|---|---|"]
     for one in found.shares:
-        interval = "–" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}"
+        interval = "one query alone" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}"
         lines.append(f"| {one.kind} | {one.claims:,} | {one.rate:.3f} | {interval} |")
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ def read_votes(paths: Sequence[Path], digest: str, known: Collection[Key]) -> li
             one person.
     """
     ballots: dict[str, Ballot] = {}
+    files: dict[str, Path] = {}
     for path in paths:
         raw = read_versioned_json(path, what="file of votes", name=FORMAT, newest=FORMAT_VERSION, error=InputError)
         if raw.get("digest") != digest:
@@ -46,10 +48,26 @@ def read_votes(paths: Sequence[Path], digest: str, known: Collection[Key]) -> li
         reviewer = raw.get("reviewer")
         if not isinstance(reviewer, str) or not reviewer.strip():
             raise InputError("votes of nobody", where=path, got=reviewer, accepted='"reviewer": a name')
-        if reviewer in ballots:
-            raise InputError("two files are of one reviewer", where=path, got=reviewer, accepted="one file a person")
-        ballots[reviewer] = Ballot(reviewer, _votes(raw.get("votes"), path, known))
+        name = name_of(reviewer)
+        if name in ballots:
+            raise InputError(
+                "two files are of one reviewer",
+                where=f"{files[name]} and {path}",
+                got=reviewer,
+                accepted="one file a person; capitals and spaces around make no other name",
+            )
+        files[name] = path
+        ballots[name] = Ballot(name, _votes(raw.get("votes"), path, known))
     return [ballots[name] for name in sorted(ballots)]
+
+
+def name_of(reviewer: str) -> str:
+    """Return a name by which a person is told from others: without capitals and spaces around, in Unicode's NFC.
+
+    >>> name_of(" Ann  Lee ") == name_of("ann lee"), name_of("Zo\u0308e") == name_of("z\u00f6e")
+    (True, True)
+    """
+    return unicodedata.normalize("NFC", " ".join(reviewer.split()).casefold())
 
 
 def _votes(raw: Any, path: Path, known: Collection[Key]) -> dict[Key, str]:

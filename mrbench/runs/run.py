@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mrbench.errors import ResultError
+from mrbench.errors import ResultError, advised, command_line
 from mrbench.files import read_versioned_json, sha256_file, write_json_atomic
 
 FORMAT = "mrbench-run"
@@ -172,6 +172,15 @@ def _as_trec(column: pa.Array) -> pa.Array:
     return names.take(column.indices)
 
 
+def evaluate_again(folder: Path, benchmark: str = "BENCHMARK") -> str:
+    """Return the command that makes a run anew, where the one in a folder cannot be used.
+
+    >>> evaluate_again(Path("results/conse"), "scenes")
+    'mrbench evaluate scenes --model SPEC --output results/conse --overwrite'
+    """
+    return command_line("mrbench", "evaluate", benchmark, "--model", "SPEC", "--output", folder, "--overwrite")
+
+
 def read_run(folder: Path) -> Run:
     """Read a run.
 
@@ -179,6 +188,11 @@ def read_run(folder: Path) -> Run:
         ResultError: Not a run, or one that is incomplete or malformed.
         FormatVersionError: Written by a newer version of MRBench.
     """
+    with advised(evaluate_again(folder), ResultError):
+        return _read_run(folder)
+
+
+def _read_run(folder: Path) -> Run:
     path = folder / RUN
     raw = read_versioned_json(path, what="run", name=FORMAT, newest=FORMAT_VERSION, error=ResultError)
     try:
@@ -243,9 +257,9 @@ def read_table(folder: Path, task: str, table: str, digests: dict[str, str]) -> 
         found = found.select(schema.names).cast(schema).unify_dictionaries().combine_chunks()
         found.validate(full=True)  # names that are not UTF-8
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise ResultError("unreadable table of a run", where=path, got=str(error), hint="evaluate again") from error
+        raise ResultError("unreadable table of a run", where=path, got=str(error)) from error
     if any(column.null_count for column in found.columns):
-        raise ResultError("a table of a run has empty cells", where=path, hint="evaluate again")
+        raise ResultError("a table of a run has empty cells", where=path)
     return found
 
 
@@ -276,15 +290,9 @@ def _names(schema: pa.Schema) -> list[str]:
 
 def _check_digest(path: Path, digests: dict[str, str]) -> None:
     if not path.is_file():
-        raise ResultError("a table of a run is missing", where=path, hint="evaluate again")
+        raise ResultError("a table of a run is missing", where=path)
     if digests and (found := sha256_file(path)) != digests.get(path.name):
-        raise ResultError(
-            "a table of a run is altered",
-            where=path,
-            got=found,
-            accepted=digests.get(path.name),
-            hint="evaluate again",
-        )
+        raise ResultError("a table of a run is altered", where=path, got=found, accepted=digests.get(path.name))
 
 
 def _path(folder: Path, task: str, table: str) -> Path:

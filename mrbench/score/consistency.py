@@ -68,12 +68,12 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         raise ResultError(
             f"the run lacks {len(missing)} of {len(pool.query_ids)} queries",
             where=f"{where}, {pool.query_ids[missing[0]]}",
-            hint="evaluate again; scores are never averaged over what is left",
+            accepted="all of them: scores are never averaged over what is left",
         )
     score = table["score"].to_numpy()
     if not np.isfinite(score).all():
         name = pool.query_ids[query[~np.isfinite(score)][0]]
-        raise ResultError("a score is not a number", where=f"{where}, {name}", hint="evaluate again")
+        raise ResultError("a score is not a number", where=f"{where}, {name}")
     key = query
     if "corpus-id" in table.column_names:
         known = _positions(table, "corpus-id", pool, where, "the run has a candidate that is not in the pool")
@@ -89,7 +89,7 @@ def read_rows(name: str, table: pa.Table, pool: TaskPool) -> Rows:
         counts = {column: values[order] for column, values in counts.items()}
     rows = Rows(name, query, key, score, counts)
     if "corpus-id" in table.column_names and not rows.unique:
-        raise ResultError("the run has a candidate twice", where=where, hint="evaluate again")
+        raise ResultError("the run has a candidate twice", where=where)
     return rows
 
 
@@ -101,7 +101,7 @@ def _positions(table: pa.Table, column: str, pool: TaskPool, where: str, strange
         return at
     at = pc.index_in(named.dictionary, pool.names[column]).fill_null(-1).to_numpy().astype(np.int64)[at]
     if (at < 0).any():
-        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py(), hint="evaluate again")
+        raise ResultError(strange, where=where, got=named[int(np.argmin(at))].as_py())
     return at
 
 
@@ -168,7 +168,6 @@ def check_positive_ranks(run: dict[str, Rows], score: Floats, above: Ints, tied:
                 "the run contradicts itself",
                 where=f"{pool.task}, queries, {query}",
                 accepted="the ranks of the run",
-                hint="evaluate again",
             )
 
 
@@ -190,7 +189,7 @@ def _check_ladders(ladder: Rows, pool: TaskPool) -> None:
     ):
         if len(keys):
             query, candidate = pool.query_ids[keys[0] // number], pool.candidate_ids[keys[0] % number]
-            raise ResultError(what, where=f"{pool.task}, ladder, {query}", got=str(candidate), hint="evaluate again")
+            raise ResultError(what, where=f"{pool.task}, ladder, {query}", got=str(candidate))
 
 
 def _check_gains(gains: Rows, top: Rows, pool: TaskPool, lengths: Ints) -> None:
@@ -230,4 +229,4 @@ def _agree(agrees: np.ndarray[Any, np.dtype[np.bool_]], rows: Rows, pool: TaskPo
     if not agrees.all():
         query = pool.query_ids[rows.query[int(np.argmin(agrees))]]
         where = f"{pool.task}, {rows.name}, {query}"
-        raise ResultError("the run contradicts itself", where=where, accepted=accepted, hint="evaluate again")
+        raise ResultError("the run contradicts itself", where=where, accepted=accepted)

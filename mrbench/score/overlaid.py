@@ -170,6 +170,5 @@ def _look_up(rows: Mapping[str, Rows], keys: Ints, over: OverlaidPool) -> dict[s
         raise ResultError(
             f"the run lacks the scores of {int(missing.sum())} pairs of the overlay",
             where=f"{pool.task}, {pool.query_ids[query]} {pool.candidate_ids[position]}",
-            hint="mrbench evaluate ... --overlay FILE, which asks for them",
         )
     return found

@@ -52,7 +52,7 @@ def score_run(run: Run, benchmark: Benchmark, *, pools: dict[str, TaskPool] | No
             where=benchmark.folder,
             got=run.benchmark["digest"],
             accepted=benchmark.digest,
-            hint="name the benchmark that the run was made on, or evaluate again",
+            hint="name the benchmark that the run was made on",
         )
     split, pool_name = run.benchmark["split"], run.benchmark["pool"]
     results = {}
@@ -278,4 +278,4 @@ def _check_relevant(relevant: Rows, pool: TaskPool) -> None:
     if len(differ):
         name = pool.query_ids[differ[0] // len(pool.candidate_ids)]
         where = f"{pool.task}, relevant, {name}"
-        raise ResultError("the relevant candidates are not the benchmark's", where=where, hint="evaluate again")
+        raise ResultError("the relevant candidates are not the benchmark's", where=where)

@@ -42,7 +42,9 @@ def checked(raw: Any, dimension: int, names: Sequence[str], where: str) -> Embed
         with np.errstate(over="ignore"):
             vectors: Embeddings = np.asarray(raw).astype(np.float32)
     except (TypeError, ValueError, NotImplementedError) as error:  # torch raises the last for tensors without data
-        raise ModelError("the embeddings are not an array of numbers", where=where, got=str(error)) from error
+        raise ModelError(
+            "the embeddings are not an array of numbers", where=where, got=str(error), accepted="float32"
+        ) from error
     if vectors.shape != (len(names), dimension):
         raise ModelError(
             "the embeddings have another shape",
@@ -82,7 +84,8 @@ def check_units(**named: Rows) -> None:
         dimension = vectors.shape[1]
         for part, wrong in enumerate(map_rows(_first_wrong, vectors)):
             if wrong is not None:
-                raise ModelError("a vector is not of length 1", where=f"{name} {_item_of(part * ROWS + wrong, rows)}")
+                where = f"{name} {_item_of(part * ROWS + wrong, rows)}"
+                raise ModelError("a vector is not of length 1", where=where, accepted="unit vectors")
 
 
 def _item_of(row: int, rows: Rows) -> int:
@@ -121,7 +124,7 @@ def checked_ragged(raw: Any, dimension: int, names: Sequence[str], where: str) -
         raise ModelError("the embeddings are not several vectors an item", where=where, got=got, accepted=accepted)
     empty = np.flatnonzero(raw.counts < 1)
     if len(empty):
-        raise ModelError("an item has no vector", where=f"{where}, {names[int(empty[0])]}")
+        raise ModelError("an item has no vector", where=f"{where}, {names[int(empty[0])]}", accepted="1 or more")
     return Ragged(checked(raw.flat, dimension, _VectorNames(raw, names), where), raw.ends)
 
 
@@ -182,4 +185,4 @@ def _check_lengths(parts: list[Any], names: Sequence[str], where: str) -> None:
         for what, bad in (("has NaN or infinity", ~np.isfinite(lengths)), ("is all zeros", lengths == 0)):
             if bad.any():
                 name = names[number * ROWS + int(np.argmax(bad))]
-                raise ModelError(f"an embedding {what}", where=f"{where}, {name}")
+                raise ModelError(f"an embedding {what}", where=f"{where}, {name}", accepted="finite numbers, not all 0")

@@ -49,7 +49,10 @@ def find(benchmark: Benchmark, query_id: str) -> Shown:
             query = benchmark.queries(task, split).find(query_id)
             if query is not None:
                 return _gather(benchmark, query, split)
-    raise InputError("unknown query", where=benchmark.folder, got=query_id, accepted="the id of a query")
+    queries = (query for task in benchmark.task_names for query in benchmark.queries(task, benchmark.default_split))
+    some = next(queries, None)
+    hint = f"{benchmark.command('show')} {some.id}" if some else benchmark.check_command
+    raise InputError("unknown query", where=benchmark.folder, got=query_id, accepted="the id of a query", hint=hint)
 
 
 MOST = 24
@@ -60,13 +63,13 @@ def _gather(benchmark: Benchmark, query: Query, split: str) -> Shown:
     ladders = benchmark.ladders(task.name, split)
     ladder = ladders.find(query.id) if len(ladders) else None
     if ladder is None and task.judgements == "complete":
-        raise BenchmarkError("query without ladder", where=query.id, hint=f"mrbench validate {benchmark.folder}")
+        raise BenchmarkError("a query has no ladder", where=query.id, hint=benchmark.check_command)
     judged = {j.candidate_id: j for j in _all_of(benchmark.judgements(task.name, split), query.id)}
     variants = tuple(_all_of(benchmark.variants(task.name, split), query.id))
     if ladder is None:
         chosen = sorted(judged.values(), key=lambda j: -j.relevance)[:MOST]
         if not chosen:
-            raise BenchmarkError("query without a judged candidate", where=query.id)
+            raise BenchmarkError("a query has no judged candidate", where=query.id, hint=benchmark.check_command)
         found = tuple((_candidate(benchmark, task, split, j.candidate_id), j) for j in chosen)
         positive = chosen[0].candidate_id if chosen[0].relevance > 0 else ""
         return Shown(query, task, split, positive, found, variants, ladder=False, judged=len(judged))
@@ -89,8 +92,8 @@ def _steps(
     steps = []
     for candidate_id in ladder.candidate_ids:
         if candidate_id not in judged:
-            hint = f"mrbench validate {benchmark.folder}"
-            raise BenchmarkError("malformed ladder", where=ladder.query_id, got=candidate_id, hint=hint)
+            what = "a member of a ladder is not judged"
+            raise BenchmarkError(what, where=ladder.query_id, got=candidate_id, hint=benchmark.check_command)
         steps.append((_candidate(benchmark, task, split, candidate_id), judged[candidate_id]))
     return steps
 
@@ -101,8 +104,8 @@ def _candidate(benchmark: Benchmark, task: Task, split: str, candidate_id: str) 
         found = corpus.find(candidate_id) if len(corpus) else None
         if found is not None:
             return found
-    hint = f"mrbench validate {benchmark.folder}"
-    raise BenchmarkError("a judged candidate is in no corpus", where=task.name, got=candidate_id, hint=hint)
+    what = "a judged candidate is in no corpus"
+    raise BenchmarkError(what, where=task.name, got=candidate_id, hint=benchmark.check_command)
 
 
 def _all_of(records: Records[Any], query_id: str) -> list[Any]:

@@ -14,10 +14,9 @@ from mrbench.records import Candidate, Grain, ImageFile, Judgement, Modality, Qu
 from mrbench.sources.captions_layouts import Photo, Photos, find_file, read_photos
 from mrbench.sources.files import content_digest, images_below, plain_name
 from mrbench.sources.image_names import image_file
-from mrbench.sources.open import check_options
-from mrbench.sources.options import choice, whole_number
 from mrbench.sources.rows import found_below, set_name
 from mrbench.sources.splits import assign_splits, in_order
+from mrbench.spec_options import check_options, choice, whole_number
 from mrbench.words import counted
 
 OPTIONS = {
@@ -98,7 +97,7 @@ class Captions(Contents):
         self.title = set_name(path)
         self.name = plain_name(self.title)
         self._equal = choice(options, "equal", ("relevant", "ignore")) == "relevant"
-        self._folds = whole_number(options, "folds")
+        self._folds = whole_number(options, "folds") or 0
         self._notes, self._photos = held.notes, held.photos
         self._parts = self._divided(held.photos)
         self.splits = in_order(self._parts)

@@ -23,7 +23,7 @@ from mrbench.sources.choices import (
 )
 from mrbench.sources.files import field, files_digest, images_below, need_file, read_jsonl, read_table
 from mrbench.sources.image_text import text_of
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 PICKLED = (".pt", ".pth", ".pkl", ".pickle")
 _COLUMNS = "a CSV or JSONL file with the columns image, caption and negated"

@@ -15,7 +15,6 @@ from mrbench.sources.composed import (
     References,
     Triplet,
     check_unique,
-    choice,
     find_file,
     id_of,
     ids_of,
@@ -25,7 +24,7 @@ from mrbench.sources.composed import (
 )
 from mrbench.sources.files import need_file, read_json
 from mrbench.sources.image_names import image_file
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options, choice
 
 OPTIONS = {
     "candidates": "a file with the candidates: COCO's image_info_unlabeled2017.json, or a JSON list of ids",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mrbench.benchmark import Contents, ImageRoot
-from mrbench.errors import BenchmarkError, InputError
+from mrbench.errors import BenchmarkError
 from mrbench.records import Modality, Split, Task
 from mrbench.sources.files import files_digest, images_below, read_json
 from mrbench.words import counted
@@ -200,15 +200,3 @@ def check_unique(triplets: Iterable[Triplet]) -> None:
         if triplet.id in seen:
             raise BenchmarkError("two queries have one id", where=triplet.where, got=triplet.id)
         seen.add(triplet.id)
-
-
-def choice(options: Mapping[str, str], name: str, accepted: Sequence[str]) -> str:
-    """Return the value of an option, the first that is accepted by default.
-
-    Raises:
-        InputError: It has another value.
-    """
-    value = options.get(name, accepted[0])
-    if value not in accepted:
-        raise InputError("unknown value of an option", where=name, got=value, accepted=", ".join(accepted))
-    return value

@@ -19,7 +19,7 @@ from mrbench.sources.coco_test import CAPTIONS, FILE, Photos, caption_candidates
 from mrbench.sources.files import files_digest, images_below, read_table
 from mrbench.sources.image_names import image_file
 from mrbench.sources.image_text import RECALL, folder_of
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 OPTIONS = {"captions": f"{CAPTIONS}; without it there is only i2i", "file": FILE}
 POSITIVE = 3.0

@@ -18,8 +18,7 @@ from mrbench.sources.coco_test import CAPTIONS, FILE, Photos, caption_candidates
 from mrbench.sources.files import files_digest, images_below, read_json
 from mrbench.sources.image_names import image_file
 from mrbench.sources.image_text import RECALL, file_in, folder_of, image_to_text, text_to_image
-from mrbench.sources.open import check_options
-from mrbench.sources.options import choice
+from mrbench.spec_options import check_options, choice
 from mrbench.words import counted
 
 OPTIONS = {

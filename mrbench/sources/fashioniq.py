@@ -20,7 +20,7 @@ from mrbench.sources.composed import (
 )
 from mrbench.sources.garments import GARMENTS, NAMES, joined, key, photo_suffix
 from mrbench.sources.image_names import image_file
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 _MEASURES = ("hit_rate@10", "hit_rate@50")
 _SAYS = "FashionIQ prints hit_rate@k as R@k and ranks by the mean of both over the three garments"

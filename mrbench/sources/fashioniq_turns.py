@@ -18,7 +18,7 @@ from mrbench.records import Candidate, Judgement, Query, Split, Task
 from mrbench.sources.composed import Composed, References, find_file, read_items, read_names, require_file
 from mrbench.sources.garments import GARMENTS, NAMES, joined, key, photo_suffix
 from mrbench.sources.image_names import image_file
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 _FOLDERS = ("data", "Multiturn")
 

@@ -173,17 +173,16 @@ def read_table(
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if delimiter is None:
         delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
-    csv.field_size_limit(_LONGEST)
     rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
     try:
-        names = columns or [name.strip() for name in next(rows, [])]
+        names = columns or [name.strip() for name in _next_row(rows) or []]
         if not any(names):
             raise BenchmarkError("a table has no header", where=path, accepted="a first line with the names of columns")
         if len(set(names)) < len(names):
             raise BenchmarkError("a table has a column twice", where=path, got=names)
         while True:
             where = f"{path}:{rows.line_num + 1}"
-            cells = next(rows, None)
+            cells = _next_row(rows)
             if cells is None:
                 return
             if not any(cell.strip() for cell in cells):
@@ -197,6 +196,18 @@ def read_table(
         raise BenchmarkError(
             "a table cannot be read", where=f"{path}:{rows.line_num}", got=str(error), accepted=accepted
         ) from error
+
+
+def _next_row(rows: Iterator[list[str]]) -> list[str] | None:
+    """Return the next row of a table, whose cells may be long; None at its end.
+
+    The limit of Python's reader belongs to the process, so it is put back at once.
+    """
+    before = csv.field_size_limit(_LONGEST)
+    try:
+        return next(rows, None)
+    finally:
+        csv.field_size_limit(before)
 
 
 def field(row: Mapping[str, Any], name: str, where: str, *, kind: type | tuple[type, ...] = str) -> Any:

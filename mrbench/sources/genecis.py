@@ -12,7 +12,7 @@ from mrbench.errors import BenchmarkError
 from mrbench.records import Candidate, CandidateList, Judgement, Query, Task
 from mrbench.sources.composed import Composed, Triplet, find_file, read_items, require_file, text_of
 from mrbench.sources.image_names import image_file
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 CROPS = "crops"

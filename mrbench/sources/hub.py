@@ -22,10 +22,9 @@ from mrbench.sources import hub_tables as tables
 from mrbench.sources.files import images_below, plain_name
 from mrbench.sources.hub_layout import Layout, content_digest, find_folder, pick_split, read_layout
 from mrbench.sources.hub_qrels import Qrels, read_lists, read_qrels
-from mrbench.sources.open import check_options
-from mrbench.sources.options import choice
 from mrbench.sources.rows import kind_of
 from mrbench.sources.splits import assign_splits, in_order
+from mrbench.spec_options import check_options, choice
 
 OPTIONS = {
     "subset": "the part to read, NAME in the configurations NAME-corpus, NAME-queries, NAME-qrels",

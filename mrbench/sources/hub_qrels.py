@@ -12,15 +12,11 @@ import pyarrow.compute as pc
 
 from mrbench.errors import BenchmarkError
 from mrbench.records import CandidateList
-from mrbench.sources.hub_tables import columns_of, rows_of_file
-from mrbench.sources.rows import checked_id, kind_of
+from mrbench.sources.hub_tables import CANDIDATE_IDS, LISTED, QUERY_IDS, SCORES, columns_of, rows_of_file
+from mrbench.sources.rows import checked_id, kind_of, only_column
 from mrbench.words import counted
 
-_QUERY = ("query-id", "query_id", "qid")
-_CANDIDATE = ("corpus-id", "corpus_id", "doc_id", "docid")
-_SCORE = ("score", "relevance", "label")
 _LARGEST = 2**31 - 1
-_LISTED = ("corpus-ids", "corpus_ids")
 
 
 @dataclass
@@ -57,9 +53,9 @@ def read_qrels(paths: Sequence[Path], query_ids: pa.Array, corpus_ids: pa.Array,
     """
     columns: tuple[list[str], list[str], list[int]] = ([], [], [])
     for path in paths:
-        for where, row in rows_of_file(path, _needed(path, (*_QUERY, *_CANDIDATE, *_SCORE))):
-            columns[0].append(_cell(row, _QUERY, where))
-            columns[1].append(_cell(row, _CANDIDATE, where))
+        for where, row in rows_of_file(path, _needed(path, (*QUERY_IDS, *CANDIDATE_IDS, *SCORES))):
+            columns[0].append(_cell(row, QUERY_IDS, where))
+            columns[1].append(_cell(row, CANDIDATE_IDS, where))
             columns[2].append(_score(row, where))
     types = {"query": pa.string(), "candidate": pa.string(), "score": pa.int32()}
     table = pa.table(list(columns), schema=pa.schema(types))
@@ -116,8 +112,8 @@ def read_lists(paths: Sequence[Path], corpus_ids: pa.Array) -> Iterator[Candidat
         BenchmarkError: A list names an unknown candidate, or one twice.
     """
     for path in paths:
-        for where, row in rows_of_file(path, _needed(path, (*_QUERY, *_LISTED))):
-            name = next((name for name in _LISTED if isinstance(row.get(name), list)), None)
+        for where, row in rows_of_file(path, _needed(path, (*QUERY_IDS, *LISTED))):
+            name = next((name for name in LISTED if isinstance(row.get(name), list)), None)
             if name is None:
                 raise BenchmarkError("a list of candidates is missing", where=where, accepted="corpus-ids: [...]")
             ids = pa.array([checked_id(value, where) for value in row[name]], pa.string())
@@ -126,7 +122,7 @@ def read_lists(paths: Sequence[Path], corpus_ids: pa.Array) -> Iterator[Candidat
                 got = ", ".join(unknown[:3].to_pylist())
                 raise BenchmarkError(f"a list names unknown candidates ({len(unknown)})", where=where, got=got)
             listed = tuple(dict.fromkeys(ids.to_pylist()))
-            yield CandidateList(_cell(row, _QUERY, where), listed)
+            yield CandidateList(_cell(row, QUERY_IDS, where), listed)
 
 
 def _needed(path: Path, names: Sequence[str]) -> list[str] | None:
@@ -134,14 +130,14 @@ def _needed(path: Path, names: Sequence[str]) -> list[str] | None:
 
 
 def _cell(row: dict[str, Any], names: Sequence[str], where: str) -> str:
-    name = next((name for name in names if name in row), None)
+    name = only_column(row, names, where)
     if name is None:
         raise BenchmarkError("a column is missing", where=where, got=sorted(row)[:9], accepted=names[0])
     return checked_id(row[name], f"{where}, {name}")
 
 
 def _score(row: dict[str, Any], where: str) -> int:
-    name = next((name for name in _SCORE if name in row), None)
+    name = only_column(row, SCORES, where)
     if name is None:
         return 1  # NanoBEIR lists the relevant ones alone
     try:

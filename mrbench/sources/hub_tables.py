@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,21 @@ from mrbench.benchmark import ImageRoot
 from mrbench.errors import BenchmarkError
 from mrbench.records import AnyImage, ImageData, ImageFile, Modality
 from mrbench.sources.files import read_jsonl, read_table
-from mrbench.sources.rows import checked_id, kind_of
+from mrbench.sources.rows import checked_id, in_small_letters, kind_of
 
 IDS = ("id", "_id", "corpus-id", "query-id", "doc_id", "qid")
 TEXTS = ("text", "query")
+QUERY_IDS = ("query-id", "query_id", "qid")
+CANDIDATE_IDS = ("corpus-id", "corpus_id", "doc_id", "docid")
+SCORES = ("score", "relevance", "label")
+LISTED = ("corpus-ids", "corpus_ids")
+KNOWN = (*IDS, *TEXTS, *QUERY_IDS, *CANDIDATE_IDS, *SCORES, *LISTED, "title", "image", "images", "instruction")
+"""Columns that a reader looks for, in small letters or not."""
 MODALITIES: tuple[Modality, ...] = ("text", "image", "image,text")
 _CODES: dict[tuple[bool, bool], int] = {(True, False): 0, (False, False): 0, (False, True): 1, (True, True): 2}
 """From (has text, has image) to a place in :data:`MODALITIES`; a record with neither is an empty text."""
 _ROWS = 512
+_IMAGE_KEY = re.compile(rb'"image', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +48,43 @@ class Part:
     codes: np.ndarray[Any, np.dtype[np.uint8]]
 
 
-def columns_of(path: Path) -> list[str]:
-    """Return the names of a Parquet file's columns.
+def columns_of(path: Path) -> dict[str, str]:
+    """Return the columns of a Parquet file: the name that rows have them by, and the file's own.
 
     Raises:
         BenchmarkError: It is damaged.
     """
     try:
-        return list(pq.read_schema(path).names)
+        own = {name: name for name in pq.read_schema(path).names}
+        return in_small_letters(own, KNOWN)
     except (pa.ArrowException, OSError) as error:
         raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
 
 
 def rows_of_file(path: Path, columns: Sequence[str] | None = None, group: int | None = None) -> Iterator[Any]:
-    """Yield ``file:row`` and the row of a Parquet, JSONL, CSV or TSV file.
+    """Yield ``file:row`` and the row of a Parquet, JSONL, CSV or TSV file, its known columns in small letters.
 
     Args:
         path: The file.
-        columns: Those to read of a Parquet file; None reads all.
+        columns: Those to read of a Parquet file, as :func:`columns_of` names them; None reads all.
         group: The row group to read; None reads all.
 
     Raises:
         BenchmarkError: It is damaged or malformed.
     """
-    if kind_of(path) == ".jsonl":
-        yield from read_jsonl(path)
-        return
     if kind_of(path) != ".parquet":
-        yield from read_table(path)
+        for where, named in (read_jsonl if kind_of(path) == ".jsonl" else read_table)(path):
+            yield where, in_small_letters(named, KNOWN)
         return
+    held = columns_of(path)
+    own = None if columns is None else [held[name] for name in columns]
+    names = {own: name for name, own in held.items()}
     try:
         with pq.ParquetFile(path) as file:
             groups = None if group is None else [group]
             number = 0
-            for batch in file.iter_batches(_ROWS, row_groups=groups, columns=columns):
+            for batch in file.iter_batches(_ROWS, row_groups=groups, columns=own):
+                batch = batch.rename_columns([names[name] for name in batch.schema.names])
                 for row in batch.to_pylist():
                     yield (f"{path}, row {number}" + ("" if group is None else f" of row group {group}")), row
                     number += 1
@@ -103,7 +114,7 @@ def _mentions_images(path: Path) -> bool:
     from mrbench.sources.files import open_bytes
 
     with open_bytes(path) as stream:
-        return any(b'"image' in line for line in stream)
+        return any(_IMAGE_KEY.search(line) for line in stream)
 
 
 def _lines(path: Path) -> int:
@@ -115,8 +126,8 @@ def _lines(path: Path) -> int:
 
 def _scan_parquet(path: Path) -> list[Part]:
     names = columns_of(path)
-    text = [name for name in (*TEXTS, "title") if name in names]
-    picture = next((name for name in ("image", "images") if name in names), None)
+    text = [names[name] for name in (*TEXTS, "title") if name in names]
+    picture = next((names[name] for name in ("image", "images") if name in names), None)
     parts = []
     try:
         with pq.ParquetFile(path) as file:

@@ -22,7 +22,7 @@ from mrbench.sources.image_text import (
     text_of,
     text_to_image,
 )
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 _URBAN = "Urban-1k: the folders caption/ (NAME.txt) and image/ (NAME.jpg)"
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")

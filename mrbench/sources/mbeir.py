@@ -18,7 +18,7 @@ from mrbench.sources.image_names import image_file
 from mrbench.sources.mbeir_layout import DATASETS, HELD_OUT, SUB_TASKS, Layout, SubTask
 from mrbench.sources.mbeir_pools import Part, other_modalities, pool_chunks, pool_rows
 from mrbench.sources.mbeir_queries import Prompts, RawQuery, read_instructions, read_qrels, read_queries
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options, choice
 from mrbench.words import counted
 
 OPTIONS = {
@@ -48,10 +48,7 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
         raise BenchmarkError("there is no such folder", where=root, accepted="the root of M-BEIR")
     chosen = _chosen(options)
     splits = _named(options, "splits", SPLITS)
-    if options.get("instructions", "none") != "none":
-        raise InputError(
-            "unknown value of an option", where="instructions", got=options["instructions"], accepted="none"
-        )
+    choice(options, "instructions", ("none",))
     return MBeir(root, image_root, chosen, splits, options)
 
 
@@ -66,15 +63,13 @@ def _named(options: Mapping[str, str], option: str, known: Sequence[str]) -> tup
     names = {name.strip() for name in options[option].lower().split(",") if name.strip()}
     if not names or not names <= set(known):
         unknown = ", ".join(sorted(names - set(known)))
-        raise InputError("unknown value of an option", where=option, got=unknown, accepted=", ".join(known))
+        raise InputError("malformed option of a spec", where=f"?{option}=", got=unknown, accepted=", ".join(known))
     return tuple(name for name in known if name in names)
 
 
 def _chosen(options: Mapping[str, str]) -> tuple[SubTask, ...]:
     names = set(_named(options, "datasets", [name.lower() for name in DATASETS]))
-    held_out = options.get("held_out", "keep")
-    if held_out not in ("keep", "drop", "only"):
-        raise InputError("unknown value of an option", where="held_out", got=held_out, accepted="keep, drop, only")
+    held_out = choice(options, "held_out", ("keep", "drop", "only"))
     if held_out != "keep":
         names = names - set(HELD_OUT) if held_out == "drop" else names & set(HELD_OUT)
     return tuple(task for task in SUB_TASKS if task.dataset in names)

@@ -33,7 +33,7 @@ from mrbench.sources.image_text import (
     text_of,
     text_to_image,
 )
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 
 OPTIONS = {"strip": "what paths of images begin with that is not below the image root, such as data/coco/images/"}
 _ANSWERS = tuple(f"caption_{number}" for number in range(4))

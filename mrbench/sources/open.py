@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from mrbench.benchmark import Benchmark, Contents, InMemoryBenchmark
 from mrbench.errors import InputError
 from mrbench.registry import Entry, Registry
+from mrbench.spec_options import split_options
 
 SOURCES = Registry(
     "source",
@@ -94,7 +94,7 @@ def open_benchmark(spec: str | Path, *, image_root: Path | None = None) -> Bench
     if source is None:
         return Benchmark(Path(location), image_root=image_root)
     read: ReadSource = SOURCES.get(source).load()
-    return InMemoryBenchmark(read(location, image_root, options))
+    return InMemoryBenchmark(read(location, image_root, options), str(spec), image_root)
 
 
 def parse_spec(spec: str) -> tuple[str | None, str, dict[str, str]]:
@@ -114,43 +114,7 @@ def parse_spec(spec: str) -> tuple[str | None, str, dict[str, str]]:
         raise InputError("unknown benchmark source", got=spec, accepted=f"a folder, {known}", hint="mrbench datasets")
     options: dict[str, str] = {}
     if "?" in rest and not Path(rest).expanduser().exists():
-        rest, _, query = rest.rpartition("?")
-        options = _options(query)
+        rest, options = split_options(rest)
     if not rest:
         raise InputError("no location in a spec", got=spec, accepted=f"{name}:LOCATION")
     return name, str(Path(rest).expanduser()) if rest.startswith("~") else rest, options
-
-
-def _options(query: str) -> dict[str, str]:
-    """Return the options behind the question mark of a spec.
-
-    Raises:
-        InputError: They are malformed, or one is there twice.
-    """
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
-    except ValueError as error:
-        raise InputError("malformed option of a spec", got=query, accepted="NAME=VALUE&NAME=VALUE") from error
-    options = dict(pairs)
-    if len(options) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        values = " and ".join(value for name, value in pairs if name == twice)
-        raise InputError("an option of a spec is there twice", where=f"?{twice}=", got=values, accepted="one value")
-    return options
-
-
-def check_options(options: Mapping[str, str], accepted: Mapping[str, str]) -> None:
-    """Raise for an option that a source does not have.
-
-    Args:
-        options: Those of the spec.
-        accepted: What each option means, by name.
-
-    Raises:
-        InputError: An unknown option.
-    """
-    for name in options:
-        if name not in accepted:
-            known = "; ".join(f"{key}: {meaning}" for key, meaning in accepted.items()) or "none"
-            raise InputError("unknown option of a spec", got=name, accepted=known)

@@ -18,6 +18,7 @@ from mrbench.files import sha256_file
 from mrbench.pools.overlay import Overlay
 from mrbench.sources.files import need_file, read_jsonl, read_table, read_text
 from mrbench.sources.open import open_benchmark, parse_spec
+from mrbench.sources.rows import in_small_letters, only_column
 
 QRELS = (".qrels", ".qrel", ".trec")
 TABLES = (".csv", ".tsv")
@@ -57,11 +58,11 @@ def read_overlay(spec: str | Path, split: str = "test", *, image_root: Path | No
         accepted = f"{', '.join(readers)}, with .gz or without; a benchmark folder, or SOURCE:PLACE"
         raise BenchmarkError("unknown kind of overlay", where=need_file(path), got=kind, accepted=accepted)
     columns: dict[str, list[Any]] = {name: [] for name in _NAMES}
-    keys: dict[str, str | None] = {}
-    for where, row in readers[kind](need_file(path)):
-        if kind in LINES or not keys:
-            keys = {name: _key(row, name, where) for name in _NAMES}
-        for name, key in keys.items():
+    known = [key for names in _NAMES.values() for key in names]
+    for where, named in readers[kind](need_file(path)):
+        row = in_small_letters(named, known)
+        for name in _NAMES:
+            key = _key(row, name, where)
             value = _OPTIONAL[name] if key is None else row[key]
             columns[name].append(_relevance(value, where) if name == "relevance" else _text(value, name, where))
     if not columns["query"]:
@@ -117,7 +118,7 @@ def _unescaped(name: str) -> str:
 
 def _key(row: Mapping[str, Any], name: str, where: str) -> str | None:
     """Return the column that holds a value, None where it is optional and not there."""
-    found = next((key for key in _NAMES[name] if key in row), None)
+    found = only_column(row, _NAMES[name], where)
     if found is None and name not in _OPTIONAL:
         accepted = " or ".join(_NAMES[name])
         raise BenchmarkError("a column is missing", where=where, got=sorted(row)[:20], accepted=accepted)

@@ -12,10 +12,9 @@ from mrbench.benchmark import Contents, ImageRoot
 from mrbench.records import Candidate, CandidateList, ImageFile, Judgement, Modality, Query, Task
 from mrbench.sources.files import content_digest, images_below, plain_name
 from mrbench.sources.image_names import check_name
-from mrbench.sources.open import check_options
-from mrbench.sources.options import choice, whole_number
 from mrbench.sources.pairs_layouts import Item, Pairs, kinds_of, read_pairs
 from mrbench.sources.rows import found_below, set_name
+from mrbench.spec_options import check_options, choice, whole_number
 
 OPTIONS = {
     "limit": "the first N items",
@@ -41,7 +40,7 @@ def read(location: str, image_root: Path | None, options: Mapping[str, str]) -> 
     check_options(options, OPTIONS)
     path = Path(location)
     held = read_pairs(path, unchecked=choice(options, "unchecked", ("drop", "keep")) == "keep")
-    held.items = held.items[: whole_number(options, "limit") or None]
+    held.items = held.items[: whole_number(options, "limit")]
     folder = path.absolute() if path.is_dir() else path.absolute().parent
     images = images_below(found_below(folder, held.items[0].images[0]), image_root)
     held.items = [

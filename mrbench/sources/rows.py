@@ -17,7 +17,7 @@ from mrbench.errors import BenchmarkError
 from mrbench.sources.files import check_unicode, read_jsonl, read_table
 
 IMAGE_KEYS = ("image", "file_name", "filename", "image_path", "filepath", "image_file", "file", "path")
-"""Columns that name a picture; the first that is there counts."""
+"""Columns that name a picture."""
 Rows = Iterator[tuple[str, dict[str, Any]]]
 
 
@@ -90,13 +90,33 @@ def _numbered(names: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"(?:{'|'.join(map(re.escape, names))})(?:_?\d+)?")
 
 
+def only_column(row: Mapping[str, Any], keys: Sequence[str], where: str) -> str | None:
+    """Return the first of some columns for one thing that a row has; None where it has none.
+
+    Raises:
+        BenchmarkError: It has two that say different things.
+    """
+    there = [key for key in keys if key in row]
+    said = [key for key in there if row[key] not in (None, "", [])]
+    other = next((key for key in said if row[key] != row[said[0]]), None)
+    if other is not None:
+        raise BenchmarkError(
+            "two columns are for one thing and differ",
+            where=where,
+            got=f"{said[0]}: {row[said[0]]}; {other}: {row[other]}",
+            accepted=f"one of {', '.join(keys)}",
+            hint="remove one of the two columns, or rename it to what no reader looks for",
+        )
+    return next(iter(said or there), None)
+
+
 def image_name(row: Mapping[str, Any], where: str, keys: Sequence[str] = IMAGE_KEYS) -> str:
     """Return the name of a row's picture.
 
     Raises:
-        BenchmarkError: No column names one, or its value is no text.
+        BenchmarkError: No column names one, two name different ones, or its value is no text.
     """
-    key = next((key for key in keys if key in row), None)
+    key = only_column(row, keys, where)
     if key is None:
         accepted = f"one of the columns {', '.join(keys)}"
         raise BenchmarkError("no column names the picture", where=where, got=sorted(row)[:20], accepted=accepted)
@@ -121,7 +141,7 @@ def checked_id(value: object, where: str) -> str:
 
 
 def texts_of(row: Mapping[str, Any], keys: Sequence[str], where: str) -> list[str]:
-    """Return the texts of a row: of the first of some columns that is there, and of those numbered after any of them.
+    """Return the texts of a row: of the one of some columns that is there, and of those numbered after any of them.
 
     A text that is one string counts as one text. A cell of a table that holds a list (``["a", "b"]``) is taken apart.
 
@@ -131,9 +151,9 @@ def texts_of(row: Mapping[str, Any], keys: Sequence[str], where: str) -> list[st
         where: The place, for messages.
 
     Raises:
-        BenchmarkError: A value is neither a text nor a list of texts.
+        BenchmarkError: A value is neither a text nor a list of texts, or two of the columns differ.
     """
-    first = [next((key for key in keys if key in row), "")]
+    first = [only_column(row, keys, where) or ""]
     numbered = re.compile(rf"(?:{'|'.join(map(re.escape, keys))})_?\d+")
     texts: list[str] = []
     for key in [*filter(None, first), *sorted(filter(numbered.fullmatch, row), key=_number)]:

@@ -28,8 +28,7 @@ from mrbench.sources.image_text import (
     text_of,
     text_to_image,
 )
-from mrbench.sources.open import check_options
-from mrbench.sources.options import whole_number
+from mrbench.spec_options import check_options, whole_number
 
 OPTIONS = {"frames": "how many frames of each video, spread evenly; all that are there by default"}
 FRAMES = (".jpg", ".jpeg", ".png", ".webp")
@@ -53,7 +52,7 @@ class _Videos(ImageTextContents):
         captions: Callable[[str], Mapping[str, tuple[Sequence[str], str]]],
         tasks: tuple[Task, ...],
     ) -> None:
-        self._frames = whole_number(options, "frames")
+        self._frames = whole_number(options, "frames") or 0
         images = images_below(root / "frames", image_root)
 
         def shown(split: str) -> list[Shown]:

@@ -18,7 +18,7 @@ from mrbench.records import Candidate, Judgement, Modality, Query, Split, Task
 from mrbench.sources.files import field, files_digest, images_below, need_file, read_json
 from mrbench.sources.image_names import check_name, image_file
 from mrbench.sources.image_text import text_of, text_to_image
-from mrbench.sources.open import check_options
+from mrbench.spec_options import check_options
 from mrbench.words import counted
 
 OPTIONS = {

@@ -11,9 +11,9 @@ from mrbench.records import Modality, Task
 from mrbench.sources.files import field, images_below, read_jsonl
 from mrbench.sources.image_names import check_name
 from mrbench.sources.image_text import file_in, folder_of, text_of
-from mrbench.sources.open import check_options
 from mrbench.sources.pairs import ImageTextPairs
 from mrbench.sources.pairs_layouts import Item, Pairs
+from mrbench.spec_options import check_options
 
 OPTIONS = {"kind": "the column whose value names what a false pair gets wrong; collapsed_tag by default"}
 _LAYOUT = "data/examples.jsonl with image_0, image_1, caption_0 and caption_1, and data/images"

@@ -36,7 +36,7 @@ def test_the_recipes_of_the_package_are_sound():
         ({"stage2__lr": 10**5000}, "stage2.lr=a very long number"),
         ({"stage2__lr": True}, "stage2.lr=True"),
         ({"stage2__batch": 10**30}, "stage2.batch=1000"),
-        ({"stage2__batch": 2.5}, r"stage2.batch=2.5 \(accepted: int"),
+        ({"stage2__batch": 2.5}, r"stage2.batch=2.5 \(accepted: a whole number"),
         ({"stage2__lr": 1e300}, r"stage2.lr=1e\+300 \(accepted: 0 to 10"),
         ({"name": "\ud800"}, "name=.* Unicode"),
         ({"stage3__rollouts": 1}, "stage3.rollouts=1"),

@@ -12,8 +12,10 @@ from mrbench.build.captions.alike import photo_to_photo
 from mrbench.build.captions.asks import stated
 from mrbench.build.captions.card import description
 from mrbench.build.captions.composed import image_and_text_to_photo
-from mrbench.build.captions.photos import Photo, plain, read_photos, rule
-from mrbench.build.captions.plan import TASKS, Planner, TaskPlan
+from mrbench.build.captions.photos import Photo, plain, read_photos
+from mrbench.build.captions.plan import Planner
+from mrbench.build.captions.splits import rule
+from mrbench.build.captions.task_plan import TASKS, TaskPlan
 from mrbench.build.splits import Shares
 from mrbench.errors import InputError
 from mrbench.judge import Judge
@@ -96,7 +98,7 @@ def build_captions(
 
     shares = None if config.shares is None else Shares(*config.shares)
     with worker_pool(workers) as pool:
-        splits = read_photos(benchmark, shares, seed, pool)
+        splits, remark = read_photos(benchmark, shares, seed, pool)
     measured: dict[str, Any] = {}
     tasks = [TASKS[name] for name in TASKS if name in config.tasks]
     corpora: dict[str, Any] = {"image": "image"} | ({"text": "text"} if "i2t" in config.tasks else {})
@@ -128,7 +130,7 @@ def build_captions(
             raise InputError(what, where=benchmark.folder, hint="--tasks t2i,i2t")
         if not asked:
             raise InputError("no caption has two grains", where=benchmark.folder, accepted="captions in English")
-        return _finish(writer, benchmark, judge, config, shares, seed, measured)
+        return _finish(writer, benchmark, judge, config, shares, seed, measured, remark)
 
 
 def _plans(planner: Planner, tasks: Sequence[str]) -> dict[str, TaskPlan]:
@@ -136,7 +138,7 @@ def _plans(planner: Planner, tasks: Sequence[str]) -> dict[str, TaskPlan]:
     if "i2t" in tasks:
         found["i2t"] = planner.photo_to_text()
     if "it2i" in tasks:
-        found["it2i"] = image_and_text_to_photo(found["t2i"])
+        found["it2i"] = image_and_text_to_photo(found["t2i"], planner)
     if "i2i" in tasks:
         found["i2i"] = photo_to_photo(found["t2i"])
     return {task: plan for task, plan in found.items() if task in tasks}
@@ -176,6 +178,7 @@ def _finish(
     shares: Shares | None,
     seed: int,
     measured: dict[str, Any],
+    remark: str,
 ) -> Manifest:
     said = benchmark.manifest
     referenced = config.images == "reference" and benchmark.images.path is not None
@@ -190,6 +193,7 @@ def _finish(
             "config": {**asdict(config), "source": said.name, "source_digest": said.content_sha256},
             "judge": {"name": judge.name, **judge.versions},
             "measured": measured,
+            "remarks": [remark] if remark else [],
         },
         seed=seed,
         tools={**judge.versions},

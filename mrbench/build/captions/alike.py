@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mrbench.build.captions.asks import Ask, stated
 from mrbench.build.captions.photos import hashed_id
-from mrbench.build.captions.plan import TaskPlan
+from mrbench.build.captions.task_plan import TaskPlan
 from mrbench.records import CandidateList, Grain, Judgement, Ladder, Query
 
 _INSTRUCTION = "Find another photo that shows the same."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mrbench.benchmark import Manifest
-from mrbench.build.captions.plan import TASKS
 from mrbench.build.captions.rewrite import ENOUGH
+from mrbench.build.captions.task_plan import TASKS
 from mrbench.judge import Judge
 
 

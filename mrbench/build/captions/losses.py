@@ -59,14 +59,15 @@ def losses(verdict: Verdict) -> tuple[Grain, ...] | None:
         return None
     violated = [grain for grain, answer in answers if answer == VIOLATED]
     things = [grain for grain in violated if grain.kind in _THINGS]
-    implied = {grain.type for grain in violated if any(_holds(grain, thing) for thing in things)}
+    implied = {grain.type for grain in violated if any(holds(grain, thing) for thing in things)}
     for thing in things:
-        if thing.type != "entity" and not any(_holds(grain, thing) and _leaves_no_room(grain) for grain in violated):
+        if thing.type != "entity" and not any(holds(grain, thing) and _leaves_no_room(grain) for grain in violated):
             return None
     return tuple(grain for grain in violated if grain.type not in implied)
 
 
-def _holds(grain: Grain, thing: Grain) -> bool:
+def holds(grain: Grain, thing: Grain) -> bool:
+    """Return True where the words of an action or a relation hold a thing: "on a couch" the couch."""
     return grain.kind in ("action", "relation") and grain.start < thing.start < grain.end
 
 
@@ -112,7 +113,7 @@ def loss_of(
     if not lost or not {grain.type for grain in lost} <= ask.types:
         return None
     known = frozenset(column.type for column in ask.columns)
-    certain = [g for g in lost if g.type in known or (g.type in ask.backed and _sure(g, verdict, candidate))]
+    certain = [g for g in lost if g.type in known or (g.type in ask.backed and is_sure(g, verdict, candidate))]
     if not certain or not has_words(uncovered(ask.caption.text, verdict.grains), candidate.texts):
         return None
     kept = (g for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer == KEPT)
@@ -122,13 +123,13 @@ def loss_of(
         wrong = losses(reverse)
         if not wrong or sorted(g.kind for g in wrong) != sorted(g.kind for g in lost):
             return None
-        if not any(_sure(grain, reverse, own) for grain in wrong):
+        if not any(is_sure(grain, reverse, own) for grain in wrong):
             return None
     return tuple(sorted(grain.type for grain in lost))
 
 
-def _sure(grain: Grain, verdict: Verdict, other: Side) -> bool:
-    """Whether texts contradict a grain often enough, and none of them names a thing that could be the lost one."""
+def is_sure(grain: Grain, verdict: Verdict, other: Side) -> bool:
+    """Return True where texts contradict a grain often enough, and none names a thing that could be the lost one."""
     if grain.kind in VAGUE or (grain.kind == "action" and " " in grain.value):  # to hit a ball is to serve it, too
         return False
     needed = min(VOTES, len(other.texts))

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark, decode, pixel_sha256
+from mrbench.build.captions.groups import SIDE, groups_of, near_duplicates
+from mrbench.build.captions.splits import shares_missed, split_names
 from mrbench.build.splits import Shares
 from mrbench.errors import InputError
 from mrbench.judge import Pictured
 from mrbench.records import SPLITS, AnyImage, Candidate, Grain, ImageData
 from mrbench.workers import Workers, ordered_map
-
-_SIDE = 8
-_NEAR = 2.0
-"""Greatest mean difference of two thumbnails, of 255 levels, between pictures that count as one."""
-FEW = 10_000
-"""Photos below which all of them are test photos, unless shares are given."""
-DEFAULT_SHARES = (0.8, 0.1, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +67,23 @@ class _Looked:
     thumbnail: bytes
 
 
-def read_photos(benchmark: Benchmark, shares: Shares | None, seed: int, workers: Workers) -> dict[str, list[Photo]]:
+def read_photos(
+    benchmark: Benchmark, shares: Shares | None, seed: int, workers: Workers
+) -> tuple[dict[str, list[Photo]], str]:
     """Read the captioned photos of a benchmark, and assign them to splits.
 
-    Photos with equal pixels, with nearly equal thumbnails or with a caption in common are in one split. Without shares
-    the data set's own splits are kept where it has several; a group of photos that would be in two goes to the later
-    one. Without either, fewer than 10,000 photos are all test photos.
+    Photos with equal pixels, with nearly equal thumbnails or with a caption in common are in one split; see
+    :func:`mrbench.build.captions.splits.split_names`.
 
     Args:
         benchmark: With the task ``t2i``, whose clusters are names of photos, and the corpus ``image``.
-        shares: Shares of the splits; None as above.
+        shares: Shares of the splits; None for the data set's own.
         seed: Changes which photos fall to which split.
         workers: Processes that decode.
 
     Returns:
-        The photos of each split that has any, ordered by the digest of their pixels and then by name.
+        The photos of each split that has any, ordered by the digest of their pixels and then by name; and a line where
+        the shares were missed, else an empty text.
 
     Raises:
         InputError: The benchmark holds no captioned photos, or two photos of one name.
@@ -117,12 +110,13 @@ def read_photos(benchmark: Benchmark, shares: Shares | None, seed: int, workers:
     looked.sort(key=lambda one: (_image(one).sha256, one.candidate.id))
     twins = near_duplicates([_image(one).sha256 for one in looked], [one.thumbnail for one in looked])
     photos = [_photo(one, captions, looked, same) for one, same in zip(looked, twins, strict=True)]
-    groups = _groups(photos)
-    names = _split_names([origin[photo.name] for photo in photos], groups, photos, shares, seed)
+    groups = groups_of([same.tolist() for same in twins], [list(map(plain, photo.texts)) for photo in photos])
+    digests = [photo.image.sha256 for photo in photos]
+    names = split_names([origin[photo.name] for photo in photos], groups, digests, shares, seed)
     found: dict[str, list[Photo]] = {}
     for photo, name in zip(photos, names, strict=True):
         found.setdefault(name, []).append(photo)
-    return {split: found[split] for split in SPLITS if split in found}
+    return {split: found[split] for split in SPLITS if split in found}, shares_missed(names, groups, shares)
 
 
 def _captions(benchmark: Benchmark) -> dict[str, list[Caption]]:
@@ -163,72 +157,8 @@ def _look(candidate: Candidate) -> _Looked:
     """Decode a picture once, for the digest of its pixels and a thumbnail."""
     image = _picture(candidate)
     picture = decode(ImageData(image.data, ""), where=candidate.id)
-    thumbnail = picture.resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
+    thumbnail = picture.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()
     return _Looked(replace(candidate, image=replace(image, sha256=pixel_sha256(picture))), thumbnail)
-
-
-def near_duplicates(digests: Sequence[str], thumbnails: Sequence[bytes]) -> list[Ints]:
-    """Return for each picture the positions of all that show the same, itself among them.
-
-    Two pictures show the same where their pixels are equal, or where their thumbnails differ by 2 of 255 levels at
-    most, on average. Only pictures whose mean colours are near each other are compared.
-
-    Args:
-        digests: Of the pixels.
-        thumbnails: 8 x 8 RGB values of each.
-    """
-    parent = list(range(len(digests)))
-    cells: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    by_digest: dict[str, int] = {}
-    small = [np.frombuffer(thumbnail, dtype=np.uint8).astype(np.int16) for thumbnail in thumbnails]
-    for at, (digest, mine) in enumerate(zip(digests, small, strict=True)):
-        first = by_digest.setdefault(digest, at)
-        if first != at:
-            _join(parent, first, at)
-            continue
-        # A mean difference of 2 over three channels is one of 6 at most in the mean of each: it is in a cell beside.
-        cell = tuple(int(mean // (3 * _NEAR)) for mean in mine.reshape(-1, 3).mean(axis=0))
-        beside = (tuple(c + d for c, d in zip(cell, step, strict=True)) for step in product((-1, 0, 1), repeat=3))
-        near = (other for key in beside for other in cells.get(key, ()))
-        same = next((other for other in near if float(np.abs(mine - small[other]).mean()) <= _NEAR), None)
-        if same is None:  # one of a group stands for it
-            cells[cell].append(at)
-        else:
-            _join(parent, same, at)
-    return _members(parent)
-
-
-def _members(parent: list[int]) -> list[Ints]:
-    groups: dict[int, list[int]] = defaultdict(list)
-    for at in range(len(parent)):
-        groups[_root(parent, at)].append(at)
-    arrays = {root: np.array(members) for root, members in groups.items()}
-    return [arrays[_root(parent, at)] for at in range(len(parent))]
-
-
-def _root(parent: list[int], at: int) -> int:
-    while parent[at] != at:
-        parent[at] = parent[parent[at]]
-        at = parent[at]
-    return at
-
-
-def _join(parent: list[int], one: int, other: int) -> None:
-    one, other = sorted((_root(parent, one), _root(parent, other)))
-    parent[other] = one
-
-
-def _groups(photos: Sequence[Photo]) -> list[int]:
-    """Return for each photo the first photo of its group: near-duplicates, and photos with a caption in common."""
-    position = {photo.name: at for at, photo in enumerate(photos)}
-    parent = list(range(len(photos)))
-    said: dict[str, int] = {}
-    for at, photo in enumerate(photos):
-        for twin in photo.twins:
-            _join(parent, position[twin], at)
-        for text in photo.texts:
-            _join(parent, said.setdefault(plain(text), at), at)
-    return [_root(parent, at) for at in range(len(photos))]
 
 
 def plain(text: str) -> str:
@@ -238,32 +168,3 @@ def plain(text: str) -> str:
     True
     """
     return " ".join(text.lower().split()).strip(" .,!?;:")
-
-
-def _split_names(
-    own: list[str], groups: list[int], photos: Sequence[Photo], shares: Shares | None, seed: int
-) -> Iterable[str]:
-    if shares is None and len(set(own)) > 1:
-        latest: dict[int, int] = defaultdict(int)
-        for split, group in zip(own, groups, strict=True):
-            latest[group] = max(latest[group], SPLITS.index(split))
-        return [SPLITS[latest[group]] for group in groups]
-    if shares is None and len(photos) < FEW:
-        return ["test"] * len(photos)
-    shares = shares or Shares(*DEFAULT_SHARES)
-    return list(_hashed(groups, photos, shares, seed))
-
-
-def _hashed(groups: list[int], photos: Sequence[Photo], shares: Shares, seed: int) -> Iterator[str]:
-    for group in groups:
-        digest = photos[group].image.sha256
-        yield shares.split_of_hash(hashlib.sha256(f"{seed} {digest}".encode()).hexdigest())
-
-
-def rule(shares: Shares | None) -> dict[str, Any]:
-    """Return what the manifest says of the splits."""
-    return {
-        "unit": "groups of photos with equal pixels, nearly equal thumbnails or a caption in common",
-        "hash": "SHA-256 over seed, space and the least pixel digest of the group",
-        "shares": None if shares is None else [shares.train, shares.validation, shares.test],
-    }

@@ -3,62 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
+from mrbench.build.captions.asking import CHUNK, Asking, parts_of
 from mrbench.build.captions.asks import Ask, asking_columns, photo_query, stated, text_query, with_columns
-from mrbench.build.captions.exchanges import Exchange, Loss, exchanges
-from mrbench.build.captions.ladders import LEAST, Counts, Judged, contradicts, keeps_all, why_no_query
+from mrbench.build.captions.exchanges import Loss, exchanges
+from mrbench.build.captions.ladders import Judged, contradicts, keeps_all
 from mrbench.build.captions.losses import Side, at_once, loss_of
 from mrbench.build.captions.nearest import Index, features
 from mrbench.build.captions.photos import Caption, Photo, hashed_id, plain
 from mrbench.build.captions.rewrite import Item, Rewriter, Rewritten
+from mrbench.build.captions.task_plan import TaskPlan
 from mrbench.build.captions.variants import degrained, flipped, paraphrased
 from mrbench.grains import Grain as TextGrain
-from mrbench.judge import KEPT, VIOLATED, Judge, Verdict
-from mrbench.records import Candidate, CandidateList, Judgement, Ladder, Query, Task, Variant
-
-TASKS = {
-    "t2i": Task("t2i", "caption → photo", "text", "image", judgements="partial"),
-    "i2t": Task("i2t", "photo → caption", "image", "text", judgements="partial"),
-    "i2i": Task("i2i", "photo → photo", "image", "image", judgements="partial"),
-    "it2i": Task("it2i", "photo and change → photo", "image,text", "image", judgements="partial"),
-}
-_CHUNK = 64
-"""Queries that are judged together."""
-
-
-@dataclass
-class TaskPlan:
-    """The rows of one task and split.
-
-    Attributes:
-        asks: What the queries ask for.
-        exchanges: Captions changed to fit a member of their ladder.
-        kept: Types that a negative without a grade keeps, by query and candidate.
-    """
-
-    queries: list[Query] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
-    ladders: list[Ladder] = field(default_factory=list)
-    variants: list[Variant] = field(default_factory=list)
-    rewritten: list[Candidate] = field(default_factory=list)
-    asks: list[Ask] = field(default_factory=list)
-    exchanges: list[Exchange] = field(default_factory=list)
-    kept: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    exclusions: list[CandidateList] = field(default_factory=list)
-    counts: Counts = field(default_factory=Counts)
-
-    def judged(self) -> dict[str, list[Judgement]]:
-        """Return the judgements of each query, in their order."""
-        found: dict[str, list[Judgement]] = defaultdict(list)
-        for one in self.judgements:
-            found[one.query_id].append(one)
-        return found
+from mrbench.judge import Judge
+from mrbench.records import Candidate, Query
 
 
 class Planner:
@@ -88,7 +50,8 @@ class Planner:
         self.photos, self._taken = photos, taken
         self.captions = [caption for photo in photos for caption in photo.captions]
         self._of = {photo.name: photo for photo in photos}
-        self._judge, self._shortlist, self._most, self._seed, self._label = judge, shortlist, most, seed, label
+        self.judge, self._shortlist, self._label = judge, shortlist, label
+        self._asking = Asking(photos, judge, most=most, seed=seed)
         self.origin = f"judge:{judge.name}"
         self.grains: dict[str, tuple[TextGrain, ...]] = {}
         texts = list(dict.fromkeys(caption.text for caption in self.captions))
@@ -98,6 +61,7 @@ class Planner:
                 for text, verdict in zip(some, judge.judge([(text, ()) for text in some]), strict=True)
             )
         self._features = {text: features(grains) for text, grains in self.grains.items()}
+        self._index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in photos])
         self._same_text: dict[str, list[Caption]] = defaultdict(list)
         for caption in self.captions:
             self._same_text[plain(caption.text)].append(caption)
@@ -106,9 +70,8 @@ class Planner:
         """Plan captions as queries: graded against the captions of other photos."""
         plan = TaskPlan()
         losses: list[Loss] = []
-        plan.asks = asks = [asking_columns(ask) for ask in self._asking_captions(plan.counts)]
-        index = Index([frozenset().union(*(self._features[t] for t in photo.texts)) for photo in self.photos])
-        nearest = index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
+        plan.asks = asks = [asking_columns(ask) for ask in self._asking.captions(plan.counts)]
+        nearest = self._index.nearest([self._features[ask.caption.text] for ask in asks], self._shortlist + 1)
         for ask, found in self._judged(asks, nearest, self.photos, self._caption_against_photo):
             judged = Judged(ask.caption.id, ask.asked, self.origin, plan.counts)
             judged.own(ask.photo.name, whole=True)
@@ -122,14 +85,14 @@ class Planner:
                 if keeps_all(said):
                     judged.alarm(photo.name, "photos that keep all grains")
                 else:
-                    lost = loss_of(ask, said, self._side(photo.texts))
+                    lost = loss_of(ask, said, self.side(photo.texts))
                     lost = lost if lost and self._at_once(ask, photo, lost) else None
                     judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns), lost)
             self._close(plan, judged, ask.photo.name, text_query(ask), ask)
             plan.kept |= {(ask.caption.id, name): types for name, types in judged.kept.items()}
             losses += [Loss(ask, self._of[rung.candidate_id], rung.lost) for rung in judged.taken]
-        plan.exchanges = list(exchanges(losses, self.grains, self._judge))
-        variants = [*paraphrased(asks), *degrained(asks, self.grains, self._judge), *flipped(plan.exchanges)]
+        plan.exchanges = list(exchanges(losses, self.grains, self.judge))
+        variants = [*paraphrased(asks), *degrained(asks, self.grains, self.judge), *flipped(plan.exchanges)]
         plan.variants = sorted(variants, key=lambda one: (one.query_id, one.kind, one.grain, one.number))
         plan.counts.variants.update(variant.kind for variant in plan.variants)
         return plan
@@ -137,7 +100,7 @@ class Planner:
     def photo_to_text(self) -> TaskPlan:
         """Plan photos as queries: graded against one of their captions, and checked against all of them."""
         plan = TaskPlan()
-        asks = list(self._asking_photos(plan.counts))
+        asks = list(self._asking.photos(plan.counts))
         index = Index([self._features[caption.text] for caption in self.captions])
         rewritten = self._rewritten(asks, plan)
         wanted = self._shortlist + max((len(photo.captions) for photo in self.photos), default=0)
@@ -156,7 +119,7 @@ class Planner:
                 if keeps_all(true_of_photo):
                     judged.alarm(caption.id, "captions of which the photo keeps all grains", whole=False)
                 elif contradicts(true_of_photo):
-                    sides = self._side((caption.text,)), self._side(ask.photo.texts)
+                    sides = self.side((caption.text,)), self.side(ask.photo.texts)
                     lost = loss_of(ask, against_reference, sides[0], reverse=true_of_photo, own=sides[1])
                     judged.negative(caption.id, ask.about(against_reference), lost)
             for one in rewritten.get(ask.photo.name, ()):
@@ -167,7 +130,7 @@ class Planner:
     def _rewritten(self, asks: Sequence[Ask], plan: TaskPlan) -> dict[str, list[Rewritten]]:
         """Return by photo the captions with one grain changed, and add them to the plan's candidates."""
         photo_of = {caption.text: caption.photo for caption in reversed(self.captions)}
-        rewriter = Rewriter(self.grains, photo_of, self._judge)
+        rewriter = Rewriter(self.grains, photo_of, self.judge)
         items = [
             Item(ask.photo.name, ask.caption.text, ask.photo.shown, self.grains[ask.caption.text], grain)
             for ask in asks
@@ -195,67 +158,6 @@ class Planner:
         plan.counts.queries[ask.asked] += 1
         plan.counts.grains.update(grain.type for grain in (*stated(ask.grains), *ask.columns))
 
-    def _asking_captions(self, counts: Counts) -> Iterator[Ask]:
-        """Yield the captions that are queries, in the order of a hash; none is judged beyond the number wanted."""
-        pairs = [(photo, caption) for photo in self.photos for caption in photo.captions]
-        pairs.sort(key=lambda pair: self._place(pair[1].id))
-        yield from self._first(self._asks(pairs, counts), len(pairs), counts)
-
-    def _asking_photos(self, counts: Counts) -> Iterator[Ask]:
-        """Yield photos in the order of a hash, each with the caption that its other captions say most of."""
-        photos = sorted(self.photos, key=lambda photo: self._place(photo.name))
-        yield from self._first(self._best(photos, counts), len(photos), counts)
-
-    def _best(self, photos: Sequence[Photo], counts: Counts) -> Iterator[Ask | None]:
-        for some in parts_of(photos, _CHUNK):
-            found: dict[str, Ask] = {}
-            for ask in self._asks([(photo, caption) for photo in some for caption in photo.captions], Counts()):
-                if ask is not None and ask.better_than(found.get(ask.photo.name)):
-                    found[ask.photo.name] = ask
-            for photo in some:
-                if photo.name not in found:
-                    counts.left_out["photos without a fit caption"] += 1
-                yield found.get(photo.name)
-
-    def _first(self, asks: Iterator[Ask | None], number: int, counts: Counts) -> Iterator[Ask]:
-        """Yield as many queries as are wanted, and count what was not looked at."""
-        left = self._most
-        for ask in asks:
-            number -= 1
-            if ask is None:
-                continue
-            yield ask
-            left = None if left is None else left - 1
-            if left == 0:
-                break
-        if number:
-            counts.left_out["beyond the number of queries asked for"] += number
-
-    def _asks(self, pairs: Sequence[tuple[Photo, Caption]], counts: Counts) -> Iterator[Ask | None]:
-        """Yield a query for every caption that asks for two grains or more, None for the others.
-
-        A grain that another caption of the photo contradicts is not asked for: people disagree, or the judge errs.
-        """
-        others = ((c.text, p.shown_without(c.text)) for p, c in pairs)
-        for (photo, caption), verdict in zip(pairs, self._verdicts(others), strict=True):
-            why = why_no_query(verdict.grains)
-            if why is not None:
-                counts.left_out[why] += 1
-                yield None
-                continue
-            fit = [(g, answer) for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer != VIOLATED]
-            counts.disputed.update(verdict.types(VIOLATED))
-            if len(fit) < LEAST:
-                counts.left_out["less than two grains that no other caption contradicts"] += 1
-                yield None
-            else:
-                alone = all(text == caption.text for text in photo.texts)
-                backed = frozenset(grain.type for grain, answer in fit if alone or answer == KEPT)
-                yield Ask(photo, caption, tuple(grain for grain, _ in fit), backed)
-
-    def _place(self, name: str) -> str:
-        return hashed_id(str(self._seed), name)
-
     def _judged(
         self, asks: list[Ask], nearest: Iterator[Any], candidates: Sequence[Any], pairs_of: Any
     ) -> Iterator[Any]:
@@ -264,10 +166,10 @@ class Planner:
             total=len(asks), desc=self._label, unit="query", leave=False, disable=None if len(asks) > 500 else True
         )
         with bar:
-            for some in parts_of(zip(asks, nearest, strict=True), _CHUNK):
+            for some in parts_of(zip(asks, nearest, strict=True), CHUNK):
                 short = [(ask, self._others(ask, [candidates[n] for n in found])) for ask, found in some]
                 wanted = [pairs_of(ask, candidate) for ask, found in short for candidate in found]
-                verdicts = iter(self._judge.judge([pair for pairs in wanted for pair in pairs]))
+                verdicts = iter(self.judge.judge([pair for pairs in wanted for pair in pairs]))
                 groups = iter([[next(verdicts) for _ in pairs] for pairs in wanted])
                 for ask, found in short:
                     yield ask, [(candidate, next(groups)) for candidate in found]
@@ -275,12 +177,18 @@ class Planner:
 
     def _at_once(self, ask: Ask, photo: Photo, lost: Sequence[str]) -> bool:
         """Whether one caption of a photo loses some types by itself; a judge that sees the photo need not be asked."""
-        if self._judge.sees_photos:
+        if self.judge.sees_photos:
             return True
-        alone = self._judge.judge([(ask.caption.text, (text,)) for text in photo.texts])
+        alone = self.judge.judge([(ask.caption.text, (text,)) for text in photo.texts])
         return at_once(lost, (with_columns(verdict, ask.columns, photo.columns) for verdict in alone))
 
-    def _side(self, texts: Sequence[str]) -> Side:
+    def shortlists(self, said: Sequence[Sequence[TextGrain]]) -> Iterator[list[Photo]]:
+        """Yield for each list of grains the photos whose captions have most in common with it, the nearest first."""
+        for found in self._index.nearest([features(grains) for grains in said], self._shortlist):
+            yield [self.photos[at] for at in found]
+
+    def side(self, texts: Sequence[str]) -> Side:
+        """Return captions of the split with all grains that they state."""
         return Side(texts, [grain for text in texts for grain in self.grains[text]])
 
     def _others(self, ask: Ask, candidates: list[Any]) -> list[Any]:
@@ -288,10 +196,6 @@ class Planner:
         own = {ask.photo.name, *ask.photo.twins}
         names = (candidate.name if isinstance(candidate, Photo) else candidate.photo for candidate in candidates)
         return [c for c, name in zip(candidates, names, strict=True) if name not in own][: self._shortlist]
-
-    def _verdicts(self, pairs: Iterable[tuple[str, Sequence[str]]]) -> Iterator[Verdict]:
-        for some in parts_of(pairs, 1024):
-            yield from self._judge.judge(some)
 
     @staticmethod
     def _caption_against_photo(ask: Ask, photo: Photo) -> list[tuple[str, Sequence[str]]]:
@@ -304,10 +208,3 @@ class Planner:
 
 def _rewritten_id(text: str) -> str:
     return hashed_id("", plain(text))
-
-
-def parts_of(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield the values in lists of a size, the last one shorter."""
-    left = iter(values)
-    while part := list(islice(left, size)):
-        yield part

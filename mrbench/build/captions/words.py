@@ -19,6 +19,32 @@ EMPTY = frozenset(
     "are am being kind type shot".split()
 )
 """Words that say nothing of their own: articles, pronouns, prepositions, words for the photo."""
+MASS = frozenset(
+    "water snow grass sand mud dirt ice gravel equipment clothing clothes luggage furniture food fruit hay wood metal "
+    "glass paper gear traffic rain smoke fog wheat corn rice bread cheese meat chicken beef wine beer milk coffee tea "
+    "juice hair fur makeup jewelry jewellery foliage vegetation greenery shrubbery brush soil concrete asphalt spray "
+    "surf foam mist steam dust confetti graffiti fire lettuce broccoli spinach pasta soup salad cake pizza "
+    "sunlight darkness seaweed sunshine silverware garbage trash rubbish mulch straw ivy".split()
+)
+"""Nouns of one form that take no "a"."""
+DEFINITE = frozenset(
+    "ground floor pavement air sky beach sea ocean city shore woods countryside sun dark wilderness surf".split()
+)
+"""Nouns that have "the" where a caption has left it out."""
+PLURAL = frozenset("people police cattle sunglasses jeans pants shorts scissors glasses trousers goggles".split())
+"""Nouns of plural sense that have no other form, or whose other form means something else."""
+UNSEEN = frozenset(
+    "area background front group kind lot outdoors pair part photo picture pitch place position round "
+    "scene side set sort space thing things top transportation type view way world".split()
+)
+"""Words that name no one thing that can be seen in a photo, or that hold for every other place too."""
+PREPOSITIONS = frozenset(
+    (
+        "above across against along around at behind below beneath beside between by down in inside into near on onto "
+        "outside over past through under underneath up with"
+    ).split()
+) | {"in front of", "next to", "on top of", "out of", "close to"}
+"""Words between two things that say how they stand to each other."""
 _CONSONANT = ("uni", "use", "user", "usu", "euro", "one", "ukulele", "ute", "ufo")
 
 

@@ -79,7 +79,8 @@ class EmojiConfig:
         if not self.splits or len(set(self.splits)) < len(self.splits) or not set(self.splits) <= set(SPLITS):
             wrong.append(f"splits={self.splits!r} (accepted: some of {', '.join(SPLITS)}, each once)")
         if wrong:
-            raise InputError("malformed configuration of the emoji suite", where="EmojiConfig", got=", ".join(wrong))
+            got, hint = "; ".join(wrong), "mrbench build emoji --help"
+            raise InputError("malformed configuration of the emoji suite", where="EmojiConfig", got=got, hint=hint)
         self.shares  # noqa: B018  (the shares check themselves)
 
     @property

@@ -126,9 +126,9 @@ def _check(benchmark: Benchmark, config: PaperConfig) -> None:
             where=benchmark.folder,
             got=", ".join(benchmark.task_names),
             accepted=", ".join(config.tasks),
-            hint=f"mrbench build paper --tasks {','.join(n for n in config.tasks if n not in absent)}"
-            if absent
-            else None,
+            hint=f"--tasks {','.join(n for n in config.tasks if n not in absent)}"
+            if len(absent) < len(config.tasks)
+            else benchmark.command("datasets", "check"),
         )
 
 

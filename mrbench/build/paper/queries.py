@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from mrbench.benchmark import Benchmark
+from mrbench.build.captions.asking import parts_of
 from mrbench.build.captions.asks import stated
 from mrbench.build.captions.degrain import without
 from mrbench.build.captions.ladders import LEAST, why_no_query
 from mrbench.build.captions.photos import plain
-from mrbench.build.captions.plan import parts_of
 from mrbench.grains import Grain as TextGrain
 from mrbench.judge import KEPT, VIOLATED, Judge
 from mrbench.records import Grain, Judgement, Query, Variant

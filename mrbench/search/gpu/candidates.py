@@ -70,7 +70,7 @@ class DeviceCandidates:
                 raise RuntimeError
         except (RuntimeError, AssertionError) as fault:
             accepted = "cpu, cuda or cuda:N, if torch finds it"
-            raise InputError("torch has no such device", got=device, accepted=accepted) from fault
+            raise InputError("torch has no such device", got=device, accepted=accepted, hint="--device auto") from fault
         self.host = candidates
         free = _free_memory(torch, self.device)
         fits = candidates.nbytes * 2 <= free

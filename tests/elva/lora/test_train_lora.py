@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawn_photos import write_photos
+from drawn_photos import COLOURS, write_photos
 from PIL import Image
 from safetensors.numpy import load_file
-from small_clip import write_clip, write_siglip
+from tiny_towers import write_clip, write_siglip, write_siglip2
 
 from elva.lora.method import LoraMethod
 from elva.tuning.objectives import grid
@@ -48,7 +48,7 @@ numpy.save(out, [vectors(adapter), vectors(AutoModel.from_pretrained(folder + "/
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    return write_clip(tmp_path_factory.mktemp("lora") / "small-clip")
+    return write_clip(tmp_path_factory.mktemp("lora") / "small-clip", list(COLOURS), dimension=24, max_length=48)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,8 @@ def test_it_is_a_model_of_every_command_with_the_scores_of_the_report(trained, s
 @pytest.mark.slow
 @pytest.mark.parametrize("second", [False, True])
 def test_siglip_trains_and_its_adapter_and_checkpoint_embed_alike(spec, tmp_path, second):
-    base = write_siglip(tmp_path / "base", second=second)
+    write = write_siglip2 if second else write_siglip
+    base = write(tmp_path / "base", ["<pad>", "</s>", "<unk>", "a", "on", "ball", *COLOURS])
     mend(base, spec, tmp_path / "out", "--merge", "--rate", "1e-2", steps=20)
     items = [Item("red ball on blue"), Item(None, Image.new("RGB", (40, 30), (200, 30, 30)))]
     before, adapter, merged = (

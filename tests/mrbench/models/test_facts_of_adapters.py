@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,15 @@ def test_a_server_states_its_templates() -> None:
     with serving() as server:
         said = facts(f"openai:{server.url}#org/model?images=messages&system={{instruction}}&query=find {{text}}")
     assert said["template"] == "query: find {text}; candidate: {text}; system: {instruction}"
+
+
+def test_show_says_that_a_url_is_stored(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as server, pytest.raises(SystemExit) as done:
+        main(["models", "show", f"openai:{server.url}#org/m"])
+    assert done.value.code == 0
+    said = capsys.readouterr().out
+    assert re.search(r"revision +http://127\.0\.0\.1:\d+/v1#org/m\n", said)
+    assert re.search(r"remark +results and messages hold the whole URL, its path too", said)
 
 
 def test_vectors_of_elsewhere_state_what_their_settings_say(tmp_path: Path) -> None:

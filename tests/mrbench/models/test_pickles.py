@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,11 @@ def test_code_in_a_pickle_does_not_run_and_nothing_is_written(write: str, clip: 
     old, ran = pickled(clip, tmp_path / "old"), tmp_path / "ran"
     with (old / "pytorch_model.bin").open("wb") as stream:
         (torch.save if write == "torch" else pickle.dump)({"weight": Canary(ran)}, stream)
-    with pytest.raises(ModelError, match="cannot load the model: the pickle") as caught:
+    message = "reading it would run code" if write == "torch" else "no file of torch.save"
+    with pytest.raises(ModelError, match=message) as caught:
         convert(str(old), tmp_path / "new")
     assert "\n" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)  # torch's advice would run it
     assert not ran.exists()
     assert {path.name for path in tmp_path.iterdir()} == {"old"}
 
@@ -144,16 +147,84 @@ def test_code_in_a_pickle_does_not_run_and_nothing_is_written(write: str, clip: 
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ([1], "something else than tensors"),
-        ({"a": 1}, "something else than tensors"),
-        ({}, "something else than"),
+        ([1], "something else than tensors.*got: 'list'"),
+        ({"a": 1, "b": torch.zeros(1), "c": {}}, "something else than tensors.*got: 'a: int, c: dict'"),
+        ({}, "something else than.*got: 'nothing'"),
         ({"__metadata__": torch.zeros(1)}, "a name that safetensors cannot hold"),
+        ({3: torch.zeros(1)}, "a name that safetensors cannot hold"),
+        ({"b": torch.zeros(1, dtype=torch.complex128)}, r"of this kind; where: .*weights\.pt, b; got: 'complex128'"),
+        ({"b": torch.eye(2).to_sparse()}, r"of this kind; where: .*weights\.pt, b; got: 'sparse_coo'"),
+        ({"b": torch.eye(2).to_sparse_csr()}, "of this kind; .* got: 'sparse_csr'"),
+        ({"b": torch.zeros(1, device="meta")}, "of this kind; .* got: 'without values"),
+        ({"args": Namespace(a=1)}, r"reading it would run code; .* got: 'argparse\.Namespace'"),
     ],
 )
-def test_what_holds_no_tensors_is_refused(held: Any, message: str, tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_what_safetensors_cannot_hold_is_one_line(held: Any, message: str, tmp_path: Path) -> None:
     torch.save(held, tmp_path / "weights.pt")
-    with pytest.raises(ModelError, match=message):
-        convert(str(tmp_path / "weights.pt"), tmp_path / "new")
+    check_refused(tmp_path / "weights.pt", message)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantized tensor creation", "ignore:TypedStorage")
+def test_a_quantised_tensor_is_named(tmp_path: Path) -> None:
+    torch.save({"a": torch.quantize_per_tensor(torch.zeros(2), 1.0, 0, torch.qint8)}, tmp_path / "weights.pt")
+    check_refused(tmp_path / "weights.pt", r"of this kind; where: .*weights\.pt, a; got: 'qint8'")
+
+
+def check_refused(source: Path, message: str) -> None:
+    """Check that a conversion ends in one line of ours that says what to do next, and writes nothing."""
+    with pytest.raises(ModelError, match=f"(?s){message}.*; next: ") as caught:
+        convert(str(source), source.parent / "new")
+    line = str(caught.value)
+    assert not [word for word in ("\n", "weights_only", "PytorchStreamReader", "Error:") if word in line]
+    assert not (source.parent / "new").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_truncated_file_is_one_line(share: float, zipped: bool, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "weights.pt", _use_new_zipfile_serialization=zipped)
+    content = (tmp_path / "weights.pt").read_bytes()[: int(share * (tmp_path / "weights.pt").stat().st_size)]
+    (tmp_path / "weights.pt").write_bytes(content)
+    check_refused(tmp_path / "weights.pt", f"damaged or no file of torch.save; .* got: .*{len(content)} bytes")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html><html>", "damaged or no file of torch.save.*DOCTYPE"),
+        (b"hello", "damaged or no file of torch.save.*hello"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer without its content"),
+    ],
+)
+def test_a_file_of_another_kind_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(content)
+    check_refused(tmp_path / "weights.bin", message)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_program_of_torchscript_and_a_file_of_safetensors_are_named(clip: Path, tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "weights.pt")  # type: ignore[no-untyped-call]
+    check_refused(tmp_path / "weights.pt", "a program of TorchScript")
+    shutil.copyfile(clip / "model.safetensors", tmp_path / "model.safetensors")
+    check_refused(tmp_path / "model.safetensors", "one of safetensors, which needs no conversion")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("[]", r"malformed index.*got: \[\]"),
+        ("null", "malformed index.*got: 'null'"),
+        ("3", "malformed index.*got: 3"),
+        ('{"weight_map": []}', "malformed index"),
+        ("{", "the index of the weights is not JSON"),
+        ("[" * 100_000, "the index of the weights is not JSON"),
+    ],
+)
+def test_a_malformed_index_is_one_line(said: str, message: str, clip: Path, tmp_path: Path) -> None:
+    old = pickled(clip, tmp_path / "old")
+    (old / "pytorch_model.bin.index.json").write_text(said)
+    check_refused(old, f"{message}.*accepted: .*weight_map")
 
 
 @pytest.mark.parametrize("named", ["../outside.bin", "/outside.bin", "nowhere.bin", 3])
@@ -186,7 +257,7 @@ def test_other_faults_are_one_line(clip: Path, tmp_path: Path, monkeypatch: pyte
     old = pickled(clip, tmp_path / "old")
     refused(OutputError, old, clip, "the output folder is not empty")
     (old / "pytorch_model.bin").write_bytes((old / "pytorch_model.bin").read_bytes()[:500])
-    refused(ModelError, old, tmp_path / "new", "cannot load the model: the pickle")
+    refused(ModelError, old, tmp_path / "new", "damaged or no file of torch.save")
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     refused(MissingExtraError, old, tmp_path / "new", r"needs torch 2\.6")
     assert not (tmp_path / "new").exists()

@@ -176,6 +176,27 @@ def test_kappa_against_known_values() -> None:
     assert kappa([]) is None
 
 
+@pytest.mark.parametrize("name", ["ann", " Ann  ", "ANN", "a\u0308nn"])
+def test_one_person_is_one_reviewer_however_the_name_is_typed(small: Benchmark, tmp_path: Path, name: str) -> None:
+    first = "\u00e4nn" if "\u0308" in name else "ann"
+    paths = [
+        write_votes(tmp_path / f"{number}.json", small.digest, who, {("q0", "1.png"): Y})
+        for number, who in enumerate((first, name))
+    ]
+    with pytest.raises(InputError, match=r"two files are of one reviewer; where: .*0\.json and .*1\.json"):
+        read_votes(paths, small.digest, judged(small))
+
+
+def test_claims_on_one_query_have_no_interval_and_say_so(small: Benchmark, tmp_path: Path) -> None:
+    votes = write_votes(tmp_path / "v.json", small.digest, "ann", {("q0", "1.png"): Y})
+    ran = mrbench("review", "apply", small.folder, votes, "--output", tmp_path / "after")
+    assert ran.returncode == 0, ran.stderr
+    rows = [line for line in ran.stdout.splitlines() if "right 1.000" in line]
+    assert rows
+    assert all(row.endswith("(one query alone)") for row in rows)
+    assert "| 1 | 1.000 | one query alone |" in (tmp_path / "after/README.md").read_text()
+
+
 def test_malformed_votes_are_one_line(small: Benchmark, tmp_path: Path) -> None:
     good = {("q0", "1.png"): Y}
     path = write_votes(tmp_path / "v.json", small.digest, "ann", good)

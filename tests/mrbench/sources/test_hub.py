@@ -18,10 +18,12 @@ import pytrec_eval
 from photos import opened, relevant, texts, write_jsonl
 from PIL import Image
 
+from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError, InputError
 from mrbench.evaluation import evaluate
 from mrbench.models.controls import ConstantModel
 from mrbench.records import ImageData, ImageFile
+from mrbench.sources.files import read_jsonl, read_table
 from mrbench.validate import Report, check_contents
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -272,14 +274,59 @@ def test_judgements_in_a_data_set_of_their_own(tmp_path: Path) -> None:
         ("q 1\td/1\t99999999999\n", r"relevance is too large; where: .*test.tsv:2"),
         ("q 1\td/1\tgood\n", r"relevance is no whole number; where: .*test.tsv:2"),
         ("q 1\td/1\t1\nq 1\td/1\t0\n", r"two different judgements \(1\).*'q 1 d/1: 0 and 1'"),
+        (
+            "q 1\td/1\t1\t\nq2\td/1\t1\t0\n",
+            r"two columns .* differ; where: .*test.tsv:3; got: 'score: 1; relevance: 0'",
+        ),
         ("q 1\td/1\n", r"another number of cells.*test.tsv:2"),
         ("", r"no judgement"),
     ],
 )
 def test_bad_judgements_are_named(tmp_path: Path, qrels: str, said: str) -> None:
-    benchmark = opened("hub", write_beir(tmp_path, qrels=qrels))
+    folder = write_beir(tmp_path, qrels=qrels)
+    if "two columns" in said:
+        path = folder / "qrels/test.tsv"
+        path.write_text(path.read_text().replace("score\n", "score\trelevance\n"))
+    benchmark = opened("hub", folder)
     with pytest.raises(BenchmarkError, match=said):
         list(benchmark.judgements("t2t", "test"))
+
+
+def test_headers_in_capitals_are_read(tmp_path: Path) -> None:
+    """A score that is not read would make every pair relevant."""
+    plain = opened("hub", write_beir(tmp_path / "plain"))
+    folder = write_beir(tmp_path / "loud")
+    path = folder / "qrels/test.tsv"
+    path.write_text(path.read_text().replace("query-id\tcorpus-id\tscore", "Query-ID\tCorpus-ID\tScore"))
+    for name in ("corpus", "queries"):
+        path = folder / f"{name}.jsonl"
+        path.write_text(
+            path.read_text().replace('"_id"', '"_ID"').replace('"text"', '"Text"').replace('"title"', '"TITLE"')
+        )
+    check_alike(opened("hub", folder), plain)
+
+
+def test_headers_of_parquet_files_in_capitals_are_read(tmp_path: Path) -> None:
+    plain = write_beir(tmp_path / "plain")
+    for kind in ("low", "High"):
+        (tmp_path / kind).mkdir()
+        for name in ("corpus", "queries", "qrels"):
+            path = plain / (f"{name}.jsonl" if name != "qrels" else "qrels/test.tsv")
+            rows = [row for _, row in (read_table if name == "qrels" else read_jsonl)(path)]
+            rows = [{key.title() if kind == "High" else key: row.get(key, "") for key in rows[-1]} for row in rows]
+            write_parquet(tmp_path / kind / f"{name}/test.parquet", rows)
+    check_alike(opened("hub", tmp_path / "High"), opened("hub", tmp_path / "low"))
+    check_alike(opened("hub", tmp_path / "High"), opened("hub", plain))
+
+
+def check_alike(benchmark: Benchmark, plain: Benchmark) -> None:
+    assert texts(benchmark, "corpus") == texts(plain, "corpus")
+    assert [query.text for query in benchmark.queries("t2t", "test")] == [q.text for q in plain.queries("t2t", "test")]
+    found, wanted = (
+        [(j.query_id, j.candidate_id, j.relevance) for j in one.judgements("t2t", "test")] for one in (benchmark, plain)
+    )
+    assert found == wanted
+    assert 0 in {relevance for _, _, relevance in found}
 
 
 def test_unknown_ids_can_be_left_out_and_are_counted(tmp_path: Path) -> None:

@@ -181,6 +181,12 @@ def test_items_that_valse_s_annotators_rejected_are_left_out(tmp_path: Path) -> 
         ([{**ITEM, "negative_caption": 3}], r"a caption is no text.*p.jsonl:1, negative_caption"),
         ([{**ITEM, "kind": ["a", "b"]}], r"malformed kind.*list of 1 text,"),
         ([{**ITEM, "id": 1}, {**ITEM, "id": "1"}], r"item id is there twice \(1\).*p.jsonl:2"),
+        (
+            [ITEM, {**ITEM, "image": "b.png"}],
+            r"two columns.*p.jsonl:2; got: 'image: b.png; filename: a.png'.*next: remove",
+        ),
+        ([{**ITEM, "foil": "a green cat"}], r"two columns.*negative_caption: a blue cat; foil: a green cat"),
+        ([{**ITEM, "true": "a cat"}], r"two columns.*true: a cat; caption: a red cat"),
         ([{**ITEM, "id": 1.5}], r"neither text nor a whole number"),
         ([{**GROUPS["winoground"], "caption_1": "x"}], r"two texts of an item are equal \(1\)"),
         ([GROUPS["winoground"], ITEM], r"items with one image and items with two"),
