@@ -33,7 +33,7 @@ def paper(
         typer.Option(
             "--descriptions",
             metavar="FILE.jsonl",
-            help=f"What pictures show that no caption describes, as in NIGHTS: lines {_ACCEPTED}. A model as --judge "
+            help=f"Descriptions of pictures without captions, as in NIGHTS: lines {_ACCEPTED}. A model as --judge "
             "adds those that are missing. [default with a model: OUTPUT.descriptions.jsonl]",
             show_default=False,
         ),
