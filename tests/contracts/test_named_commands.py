@@ -21,7 +21,7 @@ PAGES = [
 ]
 UNKNOWN = "\x00"  # a value that is known when the message is made
 COMMAND = re.compile(r"(?<!from )\b(?:mrbench|python -m mrbench|-m mrbench) ((?:[^\n`|;#()]|\x00)*)")
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 CLAUSE = re.compile(r"[,:;]\s.*")  # what a sentence says behind a command
 
 
@@ -67,8 +67,8 @@ def wrong_with(words: str, *, prose: bool) -> str | None:
             named.append(rest.pop(0))
         elif word.startswith("-") and word in allowed:
             rest.pop(0)
-        elif word == UNKNOWN and named:
-            allowed = all_options()
+        elif named and (word == UNKNOWN or "parse_args" in vars(type(command))):
+            allowed = all_options()  # one of the commands of a group; or the group takes words without a command
             break
         elif named and (prose or not re.fullmatch("[a-z][a-z-]*", word)):
             break  # a group, and what is said of it
