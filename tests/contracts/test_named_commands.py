@@ -180,7 +180,7 @@ def test_pages_name_commands_that_are_there() -> None:
         (f"evaluate {UNKNOWN} --model SPEC", None),
         ("leaderboard build results", None),
         ("validates scenes", "no command validates"),
-        ("leaderboard make results", "no command make"),
+        ("export make results", "no command make"),
         ("evaluate scenes --tasks t2i", "has no --tasks"),
     ],
 )
