@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.core import TyperGroup
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for package in ("mrbench", "elva") for path in sorted((ROOT / package).rglob("*.py"))]
@@ -67,7 +68,7 @@ def wrong_with(words: str, *, prose: bool) -> str | None:
             named.append(rest.pop(0))
         elif word.startswith("-") and word in allowed:
             rest.pop(0)
-        elif named and (word == UNKNOWN or "parse_args" in vars(type(command))):
+        elif named and (word == UNKNOWN or type(command) is not TyperGroup):
             allowed = all_options()  # one of the commands of a group; or the group takes words without a command
             break
         elif named and (prose or not re.fullmatch("[a-z][a-z-]*", word)):
