@@ -1,4 +1,4 @@
-"""The array types that encoding, search and scoring exchange, and helpers for rows of different lengths."""
+"""The array types that encoding, search and scoring exchange, and functions for rows of different lengths."""
 
 from __future__ import annotations
 

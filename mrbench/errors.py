@@ -88,7 +88,7 @@ class MRBenchError(Exception):
         if where is not None:
             parts.append(f"where: {where}")
         if got is not None:
-            shown = redacted(repr(got))
+            shown = redacted(repr(str(got) if isinstance(got, os.PathLike) else got))
             parts.append(f"got: {shown if len(shown) <= 200 else shown[:197] + '...'}")
         if accepted is not None:
             parts.append(f"accepted: {accepted}")

@@ -15,7 +15,7 @@ from mrbench.benchmark.chunks import Chunk, TableChunk
 from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest
 from mrbench.benchmark.reader import Benchmark
-from mrbench.errors import InputError
+from mrbench.errors import BenchmarkError, InputError, advised
 from mrbench.records import (
     Candidate,
     CandidateList,
@@ -145,9 +145,14 @@ class InMemoryBenchmark(Benchmark):
             corpora=dict(contents.corpora),
         )
 
+    @property
+    def _hint(self) -> str:
+        return f"mend the data, then {self.command('datasets', 'check')}"
+
     def count(self, table: str, stem: str, split: str) -> int:
         """Return the number of rows of a table, after reading it."""
-        return sum(chunk.rows for chunk in self._chunks(table, stem, split))
+        with advised(self._hint, BenchmarkError):
+            return sum(chunk.rows for chunk in self._chunks(table, stem, split))
 
     def instructions(self, task: str) -> tuple[str, ...]:
         """Return all wordings of a task's instruction, the default first."""

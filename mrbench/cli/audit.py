@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def has_ladders(benchmark: Benchmark) -> bool:
-    """Whether a benchmark has something to audit."""
+    """Return whether a benchmark has something to audit."""
     return any(sum(counts.get("top_ranked", {}).values()) for counts in benchmark.manifest.counts.values())
 
 

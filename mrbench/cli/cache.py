@@ -54,7 +54,9 @@ def _entries(cache: Path | None, model: str | None) -> list[Cached]:
     if cache is None:
         raise InputError("no cache named", accepted="--cache DIR, or MRBENCH_CACHE")
     if not cache.is_dir():
-        raise InputError("no such folder", where="--cache", got=str(cache))
+        raise InputError(
+            "no such folder", where="--cache", got=str(cache), accepted="a folder that evaluate --cache wrote"
+        )
     from mrbench.encode.store import cached
 
     entries = cached(cache)

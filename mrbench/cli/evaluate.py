@@ -182,7 +182,12 @@ def evaluate(
     settings["overlay"] = read_overlay(overlay, split) if overlay else None
     said = wordings(benchmark, task, instruction)
     if len(said) > 1 and len(choices) > 1:
-        raise InputError("several instructions take one model at a time", where="--instruction", got=instruction)
+        raise InputError(
+            "several instructions take one model at a time",
+            where="--instruction",
+            got=instruction,
+            hint="run the command once for each model",
+        )
     jobs = Jobs(
         benchmark,
         spec,

@@ -12,7 +12,7 @@ import typer
 from mrbench.cli.common import Json, MaxLength, print_json
 from mrbench.cli.completion import model_names
 from mrbench.cli.streams import say
-from mrbench.errors import ModelError
+from mrbench.errors import ModelError, redacted_spec
 
 app = typer.Typer(help="List the models that can be evaluated; show, test or convert one.", rich_markup_mode=None)
 
@@ -84,7 +84,13 @@ def check(
         for one in findings:
             say(f"{one.status}  {one.check:<{width}}  {one.detail}")
     if failed:
-        raise ModelError("the model does not pass", where=model, got=f"{failed} of {len(findings)} checks failed")
+        what = (
+            "the model does not pass" if against is None else f"the vectors are not those of {redacted_spec(against)}"
+        )
+        got = f"{failed} of {len(findings)} checks failed"
+        raise ModelError(
+            what, where=redacted_spec(model), got=got, hint="the lines that begin with FAIL say what differs"
+        )
 
 
 @app.command("show")

@@ -112,7 +112,8 @@ def encode_records(
                 store.several.add(label)
             ids = [ids[start] for start in starts]
             return _averaged(ids, unit_rows(kept, ids, model.name), single, model.name)
-    raise OutputError("the cache loses what is written there", where=label, hint="choose another folder for --cache")
+    what = "the cache does not keep what is written there"
+    raise OutputError(what, where=label, hint="choose another folder for --cache")
 
 
 @contextmanager

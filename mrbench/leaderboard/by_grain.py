@@ -193,17 +193,19 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
     if not scores:
         return "no pair was scored"
     few = "" if len(parts) == len(names) else f", on {', '.join(name for name in names if name in parts)} only"
-    low, high = min(scores.values()), max(scores.values())
-    if control:
-        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
     enough = {grain: score for grain, score in scores.items() if cells[grain].count >= FEWEST}
-    if not enough or _at_chance(parts, list(parts), grains):
-        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        if not enough or max(high - CHANCE, CHANCE - low) > FAR:
-            return f"too few pairs to tell any {noun} from chance ({span}, chance {CHANCE:.2f}){few}"
-        return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
+    if not enough:
+        who = "control: " if control else ""
+        return f"{who}too few pairs to tell any {noun} from chance (fewer than {FEWEST} of each {noun}){few}"
     low, high = min(enough.values()), max(enough.values())
+    span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
+    kind = noun if len(enough) == len(scores) else f"{noun} with {FEWEST} pairs or more"
+    if control:
+        return f"control: {span} on every {kind} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+    if _at_chance(parts, list(parts), grains):
+        if max(high - CHANCE, CHANCE - low) > FAR:
+            return f"too few pairs to tell any {kind} from chance ({span}, chance {CHANCE:.2f}){few}"
+        return f"at chance on every {kind} ({span}, chance {CHANCE:.2f}){few}"
     blind = [grain for grain, score in enough.items() if score == low]
     count = sum(cells[grain].count for grain in blind)
     sides = {one_line(grain): found for grain, found in _sides(parts, list(parts), grains).items()}

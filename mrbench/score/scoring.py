@@ -115,7 +115,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         clusters=tuple(pool.clusters.tolist()),
         seconds={**run.seconds, "score": round(perf_counter() - started, 3)},
         task=task_to_json(pool.definition),
-        setting=_setting(pool) | run.setting,
+        setting=run.setting | _setting(pool),  # a run cannot say otherwise of the pool
         chance=chance_levels(ranked, pool),
         cut_texts={} if cut is None else cut.counts,
         cut_pairs=diagnosis.cut_pairs,

@@ -12,6 +12,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mrbench.leaderboard import wording
+from mrbench.leaderboard.by_grain import FEWEST
 from mrbench.leaderboard.data import CHANCE, Cell
 from mrbench.leaderboard.site import figures, plots
 from mrbench.leaderboard.site.method import card, measures
@@ -74,6 +75,7 @@ def _environment() -> Environment:
         card=card,
         plots=plots,
         chance=CHANCE,
+        fewest=FEWEST,
         policy=POLICY,
         navigation=NAVIGATION,
         steps=range(2 * HEAT_STEPS + 1),
