@@ -214,7 +214,7 @@ def _of_task(task: str, one: TaskResult, other: TaskResult, resamples: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What is compared: both models' sum by query, shape ``(2, num_queries)``, and what the sums are divided by."""
+    """Sums by query of both models, shape ``(2, num_queries)``, and the number that divides each."""
 
     measure: str
     grain: str
@@ -242,7 +242,7 @@ def _grains(one: TaskResult, other: TaskResult) -> Iterator[_Row]:
 
 
 def _tested(measure: str) -> bool:
-    """Say whether a measure is a mean over queries of which high or low values are good."""
+    """Return whether a measure is a mean over queries of which high or low values are good."""
     known = find_measure(measure)
     return known is None or (known.over_queries == "mean" and known.higher_is_better is not None)
 
@@ -273,7 +273,7 @@ def _difference(task: str, row: _Row, clusters: Ints, drawn: Floats, resamples: 
 
 
 def _only_one(task: str, one: TaskResult, other: TaskResult, names: tuple[str, str]) -> Iterator[str]:
-    """Say which measures and grain types only one result has, and why the other has none where it says so."""
+    """Return the measures and grain types that only one result has, with the reason where the other gives one."""
     for has, lacks, name in ((one, other, names[1]), (other, one, names[0])):
         for measure in in_order(has.scores.keys() - lacks.scores.keys()):
             yield f"{task}: {name} has no {measure}" + (f", {why}" if (why := lacks.missing.get(measure)) else "")

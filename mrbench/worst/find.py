@@ -137,7 +137,7 @@ def _pool(benchmark: Benchmark, task: str, run: Run) -> TaskPool:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Where the positives of a task stand, and by query the pair of lowest margin, NaN and -1 where there is none."""
+    """Ranks of the positives of a task, and for each query the pair of lowest margin; NaN and -1 without one."""
 
     run: TaskRun
     pool: TaskPool

@@ -22,13 +22,10 @@ NOT_YET = (
     "mrbench/audit",
     "mrbench/build/captions",
     "mrbench/cli",
-    "mrbench/comparison",
     "mrbench/grains",
     "mrbench/judge",
-    "mrbench/leaderboard",
     "mrbench/models",
     "mrbench/sources",
-    "mrbench/worst",
     "elva",
 )
 
