@@ -150,6 +150,7 @@ def check_comparable(one: Result, other: Result) -> None:
         where=f"{one.model['name']} and {other.model['name']}",
         got=f"--limit {other.limit}, seed {other.seed}",
         accepted=f"--limit {one.limit}, seed {one.seed}",
+        hint=f"evaluate {other.model['name']} again with the accepted options",
     )
 
 
@@ -181,15 +182,20 @@ def _compared(one: Result, other: Result, names: tuple[str, str], resamples: int
                 _why_no_task(task, *pair) for pair in found_none if pair[0] is None or pair[0].status != "scored"
             ]
             continue
-        if part.clusters != partner.clusters:
+        # an entry calls clusters by their number
+        if statistics.cluster_codes(part.clusters).tolist() != statistics.cluster_codes(partner.clusters).tolist():
+            where = f"{task}, {' and '.join(names)}"
             raise ResultError(
-                "results of one benchmark disagree on its queries", where=f"{task}, {' and '.join(names)}"
+                "results of one benchmark disagree on its queries", where=where, hint="evaluate both again"
             )
         found += _of_task(task, part, partner, resamples)
         absent += _only_one(task, part, partner, names)
     if not found:
         raise ResultError(
-            "two results have no scores by query in common", where=" and ".join(names), got="; ".join(absent) or None
+            "two results have no scores by query in common",
+            where=" and ".join(names),
+            got="; ".join(absent) or None,
+            hint="compare models that take one task",
         )
     corrected = statistics.holm({(0, number): difference.p for number, difference in enumerate(found)})
     sure = tuple(replace(difference, p_holm=corrected[0, number]) for number, difference in enumerate(found))
