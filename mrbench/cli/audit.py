@@ -50,13 +50,13 @@ def audit(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder for the report; DIR/audit and a summary in the data card where not given.",
+            help="Folder for the report; without it, DIR/audit and a summary in the data card.",
             show_default=False,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run blind solvers, oracles and checks of the content; fail where something leaks.
+    """Run blind solvers, oracles and checks of the content; fail if an answer leaks.
 
     Example: mrbench audit emoji
     """

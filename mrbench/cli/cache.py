@@ -22,7 +22,7 @@ Model = Annotated[str | None, typer.Option("--model", "-m", help="Only this mode
 
 @app.command("info")
 def info(cache: Cache = None, model: Model = None, as_json: Json = False) -> None:
-    """Print what a cache holds of each model, and how large it is.
+    """Show which models have embeddings in a cache, and how large they are.
 
     Example: mrbench cache info --cache embeddings
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,6 @@ from mrbench.errors import MRBenchError
 
 if TYPE_CHECKING:
     from mrbench.benchmark import Benchmark
-    from mrbench.results import Result
 
 
 class BuildByDefault(TyperGroup):
@@ -38,7 +36,7 @@ def build(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("leaderboard"),
     allow_limited: Annotated[
-        bool, typer.Option("--allow-limited", help="Take results that were cut with --limit, and mark them.")
+        bool, typer.Option("--allow-limited", help="Accept results that were cut with --limit, and mark them.")
     ] = False,
     benchmarks: Annotated[
         list[str] | None,
@@ -103,27 +101,25 @@ def check(
 ) -> None:
     """Check entries: the file, the run, and every score from the run; an entry without a run is self-reported.
 
-    An entry that `leaderboard enter` wrote has no run; it passes as long as nothing of it is changed. The exit code is
-    2 where an entry fails.
+    An entry that `leaderboard enter` wrote has no run; it passes as long as nothing of it is changed. Entries have to
+    agree on their benchmark with each other and with the checked entries beside them. The exit code is 2 where an entry
+    fails.
 
     Example: mrbench leaderboard check results/scenes/conse --benchmark scenes
     """
-    from mrbench.evaluation import check_entry
+    from mrbench.evaluation import check_entries
 
-    benchmark_of = _benchmark_of(benchmark or [], image_root)
-    found, failed = [], []
-    for path in entries:
-        try:
-            found.append(check_entry(path, benchmark_of))
-        except MRBenchError as error:
-            failed.append({"path": str(path), "status": "failed", "error": str(error)})
+    checked = check_entries(entries, _opened(benchmark or [], image_root))
+    found = [check for _, check in checked if not isinstance(check, MRBenchError)]
+    failed = [(path, check) for path, check in checked if isinstance(check, MRBenchError)]
     if as_json:
-        print_json([*(entry.to_json() for entry in found), *failed])
+        errors = [{"path": str(path), "status": "failed", "error": str(error)} for path, error in failed]
+        print_json([*(entry.to_json() for entry in found), *errors])
     else:
         for entry in found:
             say(f"{entry.path}: {entry.says}")
-    for failure in failed:
-        note(f"error: {failure['path']}: {failure['error']}")
+    for path, error in failed:
+        note(f"error: {path}: {error}")
     if failed:
         raise typer.Exit(2)
 
@@ -144,14 +140,14 @@ def enter(
 ) -> None:
     """Write entries to commit: results without their runs, after every score was computed again from the run.
 
-    Names of clusters from open data, such as file names of photos, become numbers. `checked.jsonl` in the folder holds
-    a digest of each entry and of its run.
+    Model, command, time and versions are written as the evaluation states them. Names of clusters from open data, such
+    as file names of photos, become numbers. `checked.jsonl` in the folder holds a digest of each entry and of its run.
 
     Example: mrbench leaderboard enter results/scenes/conse --benchmark scenes --output leaderboards/entries
     """
     from mrbench.evaluation import enter as write_entries
 
-    made = write_entries(evaluations, _benchmark_of(benchmark, image_root), output, overwrite=overwrite)
+    made = write_entries(evaluations, _opened(benchmark, image_root), output, overwrite=overwrite)
     if as_json:
         print_json([{**check.to_json(), "entry": str(file)} for check, file in made])
         return
@@ -159,9 +155,7 @@ def enter(
         say(f"{file}: {check.says}")
 
 
-def _benchmark_of(specs: list[str], image_root: Path | None) -> Callable[[Result], Benchmark | None]:
-    """Return a function from a result to its benchmark, None where it is not among those that were named."""
+def _opened(specs: list[str], image_root: Path | None) -> list[Benchmark]:
     from mrbench.sources.open import open_benchmark
 
-    opened = [open_benchmark(spec, image_root=image_root) for spec in specs]
-    return lambda result: next((one for one in opened if one.digest == result.benchmark["digest"]), None)
+    return [open_benchmark(spec, image_root=image_root) for spec in specs]

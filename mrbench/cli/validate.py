@@ -29,7 +29,7 @@ def validate(
     """Verify every grade, ladder, split and digest of a benchmark, with code that no builder uses.
 
     A folder with partial judgements is checked as far as it goes: files, digests, ids, judgements, lists and images.
-    Of a source, which has no digests, this is `mrbench datasets check`.
+    For a source, which has no digests, this is `mrbench datasets check`.
 
     Example: mrbench validate emoji
     """

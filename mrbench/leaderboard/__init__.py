@@ -10,7 +10,17 @@ from mrbench.leaderboard.data import Board
 from mrbench.leaderboard.publish import publish
 from mrbench.leaderboard.read import find_runs, read_results
 from mrbench.leaderboard.reported import read_reported
-from mrbench.leaderboard.standings import boards
+from mrbench.leaderboard.standings import boards, conflicts
 from mrbench.leaderboard.terminal import terminal
 
-__all__ = ["Board", "boards", "find_runs", "publish", "read_audits", "read_reported", "read_results", "terminal"]
+__all__ = [
+    "Board",
+    "boards",
+    "conflicts",
+    "find_runs",
+    "publish",
+    "read_audits",
+    "read_reported",
+    "read_results",
+    "terminal",
+]

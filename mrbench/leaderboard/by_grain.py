@@ -88,10 +88,10 @@ def _side(low: float, high: float) -> int:
 
 
 def _at_chance(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> bool:
-    """Whether no grain is surely above or below chance on any task.
+    """Return whether no grain is surely above or below chance on any task.
 
-    Surely for all grains and tasks at once: the intervals are stretched by their number (Bonferroni), since one in
-    twenty excludes chance by chance.
+    The intervals are stretched by the number of grains and tasks (Bonferroni), since one in twenty excludes chance by
+    chance.
     """
     tests = sum(grain in parts[name].pair_accuracy for name in names for grain in grains)
     sides = _sides(parts, names, grains, level=1 - 0.05 / max(1, tests))
@@ -176,7 +176,9 @@ def _marked(cells: list[Cell]) -> list[Cell]:
 
 
 def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool, noun: str = "grain") -> str:
-    """Say in a sentence to which grain type a model is most blind, over the tasks that it takes.
+    """Return a sentence on the grain type that a model is most blind to, over the tasks that it takes.
+
+    Only types with at least :data:`FEWEST` pairs count.
 
     Args:
         parts: Its scored tasks.
@@ -193,17 +195,19 @@ def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: b
     if not scores:
         return "no pair was scored"
     few = "" if len(parts) == len(names) else f", on {', '.join(name for name in names if name in parts)} only"
-    low, high = min(scores.values()), max(scores.values())
-    if control:
-        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        return f"control: {span} on every {noun} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
     enough = {grain: score for grain, score in scores.items() if cells[grain].count >= FEWEST}
-    if not enough or _at_chance(parts, list(parts), grains):
-        span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
-        if not enough or max(high - CHANCE, CHANCE - low) > FAR:
-            return f"too few pairs to tell any {noun} from chance ({span}, chance {CHANCE:.2f}){few}"
-        return f"at chance on every {noun} ({span}, chance {CHANCE:.2f}){few}"
+    if not enough:
+        who = "control: " if control else ""
+        return f"{who}too few pairs to tell any {noun} from chance (fewer than {FEWEST} of each {noun}){few}"
     low, high = min(enough.values()), max(enough.values())
+    span = f"{low:.2f} to {high:.2f}" if low < high else f"{low:.2f}"
+    kind = noun if len(enough) == len(scores) else f"{noun} with {FEWEST} pairs or more"
+    if control:
+        return f"control: {span} on every {kind} (chance {CHANCE:.2f}; a tie counts as wrong){few}"
+    if _at_chance(parts, list(parts), grains):
+        if max(high - CHANCE, CHANCE - low) > FAR:
+            return f"too few pairs to tell any {kind} from chance ({span}, chance {CHANCE:.2f}){few}"
+        return f"at chance on every {kind} ({span}, chance {CHANCE:.2f}){few}"
     blind = [grain for grain, score in enough.items() if score == low]
     count = sum(cells[grain].count for grain in blind)
     sides = {one_line(grain): found for grain, found in _sides(parts, list(parts), grains).items()}

@@ -33,6 +33,7 @@ def certainty(
     measure: str,
     *,
     lower_is_better: bool = False,
+    leader: int = 0,
 ) -> list[Certainty] | None:
     """Compare models that were scored on all tasks of one benchmark.
 
@@ -45,6 +46,7 @@ def certainty(
         controls: Whether a model is a control.
         measure: The measure of the ranking, a mean over queries.
         lower_is_better: Whether low values are good.
+        leader: The model whose result says which queries are drawn together.
 
     Returns:
         One entry per model, or None where the results hold no values by query.
@@ -55,7 +57,7 @@ def certainty(
 
     if not models or any(measure not in parts[task].per_query for parts in models for task in tasks):
         return None
-    clusters = [name for task in tasks for name in models[0][task].clusters]
+    clusters = [name for task in tasks for name in models[leader][task].clusters]
     codes = statistics.cluster_codes(clusters)
     if codes.max() < 1:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mrbench.errors import ResultError
 from mrbench.leaderboard.data import BAR, OnePart
 from mrbench.measures import chance_of_one_part, solved_by_one_part
 from mrbench.results import TaskResult
@@ -19,11 +18,8 @@ def one_part(parts: Sequence[Mapping[str, TaskResult]], names: Sequence[str]) ->
     each other solve the same queries, so that the share beyond chance may be too low by at most the chance itself.
 
     Args:
-        parts: The scored tasks of each model.
+        parts: The scored tasks of each model; results of one benchmark that agree on its queries.
         names: The tasks of the board.
-
-    Raises:
-        ResultError: Results of one benchmark disagree on its queries.
     """
     described = {name: next((part[name] for part in parts if name in part), None) for name in names}
     composed = [
@@ -39,8 +35,6 @@ def _union(name: str, scored: Sequence[TaskResult]) -> OnePart:
     hits = [part.per_query[half] for part in known for half in HALVES if half in part.per_query]
     if not hits:
         return OnePart(name, 0, len(scored), reason="no result says which queries picture or text alone solves")
-    if any(part.clusters != known[0].clusters for part in known):
-        raise ResultError("results of one benchmark disagree on its queries", where=name, hint="evaluate again")
     import numpy as np
 
     solved = solved_by_one_part(np.array(hits))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mrbench.leaderboard.agreement import duplicate, trust
 from mrbench.leaderboard.data import TaskHead
 from mrbench.leaderboard.tasks import scored
 from mrbench.results import Result, difference
@@ -20,6 +21,18 @@ def with_overlay(one: Result, other: Result) -> Result | None:
     if first == second or difference(one, other, overlay=False) is not None:
         return None
     return one if first else other
+
+
+def one_of(first: Result, second: Result) -> Result:
+    """Return the one of two results of a model to show: see :func:`with_overlay`.
+
+    Raises:
+        ResultError: Neither stands for the other, or a self-reported one would stand for a checked one.
+    """
+    kept = with_overlay(first, second)
+    if kept is None or trust(kept) > min(trust(first), trust(second)):
+        raise duplicate(first, second)
+    return kept
 
 
 def overlaid(result: Result, heads: Sequence[TaskHead]) -> Iterator[str]:

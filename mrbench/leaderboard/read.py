@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mrbench.errors import MRBenchError, ResultError
 from mrbench.files import FETCH, absent_content, sha256_file, walk_files
-from mrbench.leaderboard.overlays import with_overlay
+from mrbench.leaderboard.overlays import one_of
 from mrbench.leaderboard.standings import contestant
-from mrbench.results import FORMAT, Evidence, Result, Results, model_key, read_checked, read_result
+from mrbench.results import FORMAT, Evidence, Result, Results, read_checked, read_result
 from mrbench.runs import RUN, read_header
 
 _OF_NO_RESULT = (".parquet", ".trec")  # the tables of a run, which no leaderboard reads
@@ -41,28 +41,19 @@ def read_results(paths: str | Path | Sequence[str | Path]) -> Results:
     named = [paths] if isinstance(paths, str | Path) else paths
     results = Results()
     seen: set[str] = set()
-    holders: dict[tuple[str | int, ...], tuple[Path, int]] = {}
+    places: dict[tuple[str | int, ...], int] = {}
     for file in (file for path in named for file in _files(Path(path))):
         real = os.path.realpath(file)
         if real in seen:
             continue
         seen.add(real)
         result = read_result(file)
-        result = replace(result, evidence=_evidence(file, result))
-        first, at = holders.setdefault(contestant(result), (file, len(results)))
-        if first == file:
+        result = replace(result, evidence=_evidence(file, result), file=str(file))
+        at = places.setdefault(contestant(result), len(results))
+        if at == len(results):
             results.append(result)
-            continue
-        kept = with_overlay(results[at], result)
-        if kept is None:
-            both = all(any(part.overlay for part in one.tasks.values()) for one in (results[at], result))
-            raise ResultError(
-                f"two files hold results of one model on one benchmark{', each with an overlay' if both else ''}",
-                where=f"{first} and {file}",
-                got=" ".join(str(part) for part in model_key(result.model) if part),
-                hint="name only one of them",
-            )
-        results[at] = kept
+        else:
+            results[at] = one_of(results[at], result)
     if not results:
         raise ResultError(
             "no result file found", where=", ".join(map(str, named)) or None, hint="mrbench evaluate DIR --model NAME"
@@ -113,7 +104,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _claims_to_be_one(file: Path) -> bool:
-    """Whether JSON says that it is a result. What cannot be parsed may be a torn result, so it is not passed over."""
+    """Return whether JSON says that it is a result, or cannot be parsed: that may be a torn result."""
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

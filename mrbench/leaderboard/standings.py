@@ -16,11 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from mrbench.errors import ResultError
+from mrbench.leaderboard.agreement import checked, disagreements, named, trust
 from mrbench.leaderboard.by_grain import confusion, panel, reading, sensitivity
 from mrbench.leaderboard.certainty import certainty
 from mrbench.leaderboard.composed_shortcuts import one_part
 from mrbench.leaderboard.data import EVIDENCE, Board, Cell, Row, TaskHead, is_control, shown_variant
-from mrbench.leaderboard.overlays import overlaid, with_overlay
+from mrbench.leaderboard.overlays import one_of, overlaid
 from mrbench.leaderboard.places import places
 from mrbench.leaderboard.tasks import lower_is_better, main_of, scored, task_heads
 from mrbench.measures import find_measure, in_order
@@ -50,27 +51,25 @@ def boards_with_results(results: Sequence[Result], *, allow_limited: bool = Fals
 
     Raises:
         ResultError: No result; a cut result without leave; two results of one model on one benchmark, but for one with
-            an overlay and one without, of which the first is kept; results of one benchmark that disagree on its size.
+            an overlay and one without, of which the first is kept; a result that contradicts others of its benchmark.
     """
     if not results:
         raise ResultError("no result to show", hint="mrbench evaluate DIR --model NAME")
     groups: dict[tuple[str | int, ...], list[Result]] = {}
     seen: dict[tuple[str | int, ...], Result] = {}
     for result in results:
-        where = f"{result.model['name']} on {result.benchmark['name']}, {result.benchmark['split']}"
         if result.limit is not None and not allow_limited:
             raise ResultError(
                 "a result that was cut with --limit is no leaderboard entry",
-                where=where,
+                where=named(result),
                 got=f"{result.limit} queries per task",
                 hint="evaluate without --limit, or add --allow-limited",
             )
         first = seen.setdefault(contestant(result), result)
         if first is not result:
-            kept = with_overlay(first, result)
-            if kept is None:
-                raise ResultError("two results of one model on one benchmark", where=where)
-            seen[contestant(result)] = kept
+            seen[contestant(result)] = one_of(first, result)
+    for _, error in disagreements(list(seen.values())):
+        raise error
     for result in seen.values():
         groups.setdefault(result.setting, []).append(result)
     made = [_board(sorted(group, key=contestant)) for group in groups.values()]
@@ -82,15 +81,35 @@ def boards_with_results(results: Sequence[Result], *, allow_limited: bool = Fals
     return sorted(made, key=key)
 
 
+def conflicts(results: Sequence[Result]) -> list[tuple[Result, ResultError]]:
+    """Return the results that keep a board of all of these from being made, each with the error that names its file.
+
+    They contradict others of their benchmark, or are second results of one model.
+    """
+    found = disagreements(results)
+    seen: dict[tuple[str | int, ...], Result] = {}
+    for result in results:
+        first = seen.setdefault(contestant(result), result)
+        if first is result:
+            continue
+        try:
+            seen[contestant(result)] = one_of(first, result)
+        except ResultError as error:
+            found.append((first if trust(first) > trust(result) else result, error))
+    return found
+
+
 def _board(group: list[Result]) -> tuple[Board, list[Result]]:
-    benchmark = group[0].benchmark
+    benchmark = checked(group)[0].benchmark
     heads = task_heads(group)
     names = [head.name for head in heads]
     parts = [scored(result) for result in group]
+    leading = [scored(result) for result in checked(group)]
     grains = sorted({g for p in parts for part in p.values() for g, pair in part.pair_accuracy.items() if pair.count})
     paired = [head for head in heads if grains and (not head.queries or _has_pairs(head.name, parts))]
     noun = "kind" if paired and all(head.listed for head in paired if head.queries) else "grain"
-    found = {measure for p in parts for part in p.values() for measure in part.scores} | {head.main for head in heads}
+    found = {measure for p in leading for part in p.values() for measure in part.scores} | {head.main for head in heads}
+    found |= {m for p in parts for part in p.values() for m in part.scores if find_measure(m)}  # no name is made up
     found -= {"image_only_hit_rate@5", "text_only_hit_rate@5"}  # in the result files; the table is wide enough
     measures = in_order(found)
     main = main_of(heads)
@@ -121,7 +140,7 @@ def _board(group: list[Result]) -> tuple[Board, list[Result]]:
         rows=tuple(rows),
         panels=tuple(panels),
         sensitivity=tuple(sensitivity(heads, rows, parts, grains)),
-        one_part=one_part(parts, names),
+        one_part=one_part(leading, names),
         confusion=tuple(confusion(names, rows, parts, grains)),
         main=main,
         noun=noun,
@@ -241,7 +260,9 @@ def _with_certainty(
         return rows
     whole = [i for i, row in enumerate(rows) if row.overall.score is not None]
     controls = [rows[i].control for i in whole]
-    found = certainty([parts[i] for i in whole], names, controls, main, lower_is_better=lower_is_better(main))
+    leader = next((at for at, i in enumerate(whole) if rows[i].evidence != "self-reported"), 0)
+    lower = lower_is_better(main)
+    found = certainty([parts[i] for i in whole], names, controls, main, lower_is_better=lower, leader=leader)
     for i, sure in zip(whole, found or (), strict=False):
         cell = replace(rows[i].overall, interval=sure.interval)
         rows[i] = replace(rows[i], overall=cell, ranks=sure.ranks, group=sure.group)

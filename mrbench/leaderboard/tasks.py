@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mrbench.benchmark.manifest import STEM
-from mrbench.errors import ResultError
+from mrbench.leaderboard.agreement import checked
 from mrbench.leaderboard.data import TaskHead
 from mrbench.measures import find_measure, in_order, parse_name
 from mrbench.records import TASKS, Task
@@ -19,14 +18,16 @@ def scored(result: Result) -> dict[str, TaskResult]:
 
 
 def task_heads(group: Sequence[Result]) -> list[TaskHead]:
-    """Return the tasks in the order of the benchmark, after checking that all results saw the same one.
+    """Return the tasks in the order of the benchmark, as its checked results describe them.
 
-    Raises:
-        ResultError: Results disagree on queries, candidates or pairs, or on what a task is.
+    Args:
+        group: Results of one benchmark that agree (:func:`mrbench.leaderboard.agreement.disagreements`).
     """
-    wanted = dict.fromkeys(name for result in group for name in (*_declared(result), *result.tasks))
+    leading = checked(group)
+    wanted = dict.fromkeys(name for result in leading for name in (*result.benchmark.get("tasks", ()), *result.tasks))
+    wanted |= dict.fromkeys(name for result in group for name in result.tasks)
     usual = [name for name in TASKS if name in wanted]
-    return [_head(name, group) for name in (usual if len(usual) == len(wanted) else wanted)]
+    return [_head(name, group, leading) for name in (usual if len(usual) == len(wanted) else wanted)]
 
 
 def main_of(heads: Sequence[TaskHead]) -> str | None:
@@ -36,35 +37,20 @@ def main_of(heads: Sequence[TaskHead]) -> str | None:
 
 
 def lower_is_better(measure: str) -> bool:
-    """Say whether low scores are good."""
+    """Return whether low scores are good."""
     known = find_measure(measure)
     return known is not None and known.higher_is_better is False
 
 
-def _head(name: str, group: Sequence[Result]) -> TaskHead:
-    size: tuple[int, int, dict[str, int]] | None = None
-    for result in group:
-        part = scored(result).get(name)
-        if part is None:
-            continue
-        seen = (part.queries, part.candidates, _pairs(part))
-        size = size or seen
-        if seen != size:
-            raise ResultError(
-                "results of one benchmark disagree on its queries, candidates or pairs",
-                where=f"{result.model['name']}, {name}",
-                got=seen,
-                accepted=size,
-                hint="evaluate again",
-            )
-    known = [result.tasks[name] for result in group if name in result.tasks]
+def _head(name: str, group: Sequence[Result], leading: Sequence[Result]) -> TaskHead:
+    known = [result.tasks[name] for result in leading if name in result.tasks]
+    known = known or [result.tasks[name] for result in group if name in result.tasks]
     if not known:
         title = TASKS[name].title if name in TASKS else name
         return TaskHead(name, one_line(title), 0, 0)
     known.sort(key=lambda part: (part.status != "scored", not part.task))  # first those that say most
     task = known[0].definition(name)
-    if any(part.definition(name).main != task.main for part in known):
-        raise ResultError("results of one benchmark disagree on the main measure", where=name, hint="evaluate again")
+    sized = next((part for part in (*known, *_scored_parts(name, group)) if part.status == "scored"), None)
     fixed = find_measure(task.main)
     chance = next((p.chance[task.main] for p in known if task.main in p.chance), fixed.chance if fixed else None)
     judged = _judged(known, task.main)
@@ -73,7 +59,7 @@ def _head(name: str, group: Sequence[Result]) -> TaskHead:
     return TaskHead(
         name,
         one_line(task.title),
-        *(size[:2] if size else (0, 0)),
+        *((0, 0) if sized is None else (sized.queries, sized.candidates)),
         main=one_line(task.main),
         chance=chance,
         judged=judged,
@@ -83,11 +69,8 @@ def _head(name: str, group: Sequence[Result]) -> TaskHead:
     )
 
 
-def _pairs(part: TaskResult) -> dict[str, int]:
-    """Return the number of pairs of each grain, those with a text that the model cut among them."""
-    numbers = {grain: pair.count for grain, pair in part.pair_accuracy.items()}
-    numbers |= {grain: number + numbers.get(grain, 0) for grain, number in part.cut_pairs.items()}
-    return {grain: number for grain, number in sorted(numbers.items()) if number}
+def _scored_parts(name: str, group: Sequence[Result]) -> Iterator[TaskResult]:
+    return (result.tasks[name] for result in group if name in scored(result))
 
 
 def _judged(known: Sequence[TaskResult], main: str) -> str:
@@ -121,12 +104,3 @@ def _facts(part: TaskResult, task: Task, *, all_judged: bool) -> Iterator[str]:
             yield said.format(f"{setting[key]:,}")
     if task.protocol:
         yield task.protocol.rstrip(".")
-
-
-def _declared(result: Result) -> tuple[str, ...]:
-    """Return the tasks that the benchmark has, also those that nobody ran, where the result tells."""
-    names = result.benchmark.get("tasks", ())
-    sound = isinstance(names, (list, tuple)) and all(isinstance(name, str) and STEM.fullmatch(name) for name in names)
-    if not sound:
-        raise ResultError("malformed list of tasks in a result", where=result.model["name"], got=names)
-    return tuple(names)

@@ -13,8 +13,8 @@ from mrbench.measures import find_measure
 from mrbench.results.records import FORMAT, FORMAT_VERSION, GrainScore, PairCounts, Result, TaskResult
 
 LONGEST_NAME = 200
-_NOT_SCORES = ("seconds", "task", "setting", "chance")  # not compared; results of earlier versions lack some of them
-_LATER = ("pair_counts",)  # compared, unless the result is of an earlier version that lacks it
+_LATER = ("pair_counts", "task", "setting", "chance")  # results of earlier versions lack them, or keys of them
+_WORDS = ("title", "protocol")  # of a task: they are no part of a benchmark's digest
 _ROUNDED = 1e-6  # values of single queries are rounded to six digits
 
 
@@ -39,28 +39,52 @@ def read_result(path: Path) -> Result:
 
 
 def difference(written: Result, computed: Result, *, overlay: bool = True) -> str | None:
-    """Return a sentence on the first score that differs between two results, or None if all are equal.
+    """Return a sentence on the first difference between what two results say of their tasks, or None without any.
+
+    Scores, intervals, chance levels, the setting and the description of each task are compared; times are not.
 
     Args:
         written: The result as it was written.
         computed: The result computed again from the run.
         overlay: Whether to compare the scores with an overlay, which may be another one.
     """
-    pairs = [(written.to_json()["tasks"], computed.to_json()["tasks"], "tasks")]
-    ignored = _NOT_SCORES if overlay else (*_NOT_SCORES, "overlay")
-    while pairs:
-        one, other, name = pairs.pop()
-        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-            compared = (key for key in reversed(one) if key not in ignored and (one[key] or key not in _LATER))
-            pairs += [(one[key], other[key], f"{name}.{key}") for key in compared]
-        elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-            pairs += [(one[at], other[at], f"{name}[{at}]") for at in reversed(range(len(one)))]
-        elif isinstance(one, float) and isinstance(other, float):
-            if not math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9):
-                return f"{name} is {one:g}, by the run {other:g}"
-        elif one != other:
-            return f"{name} is not that of the run"
-    return None
+    one, other = written.to_json()["tasks"], computed.to_json()["tasks"]
+    if one.keys() != other.keys():
+        return f"the tasks are {', '.join(one)}, by the run {', '.join(other)}"
+    ignored = ("seconds",) if overlay else ("seconds", "overlay")
+    found = (
+        _unequal(one[name][part], _as_old(part, one[name][part], other[name][part]), f"tasks.{name}.{part}")
+        for name in one
+        for part in one[name]
+        if part not in ignored
+    )
+    return next(filter(None, found), None)
+
+
+def _as_old(part: str, written: Any, computed: Any) -> Any:
+    """Return a part of a task without what an older result lacks, and with its words: reasons, titles, protocols."""
+    if part == "missing":
+        return {measure: written.get(measure, reason) for measure, reason in computed.items()}
+    if part not in _LATER:
+        return computed
+    kept = {key: value for key, value in computed.items() if key in written}
+    return kept | {key: written[key] for key in _WORDS if part == "task" and key in written}
+
+
+def _unequal(one: Any, other: Any, name: str) -> str | None:
+    """Return a sentence on the first value that differs, or None if all are equal but for rounding."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return next(filter(None, (_unequal(one[key], other[key], f"{name}.{key}") for key in one)), None)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
+        pairs = enumerate(zip(one, other, strict=True))
+        return next(filter(None, (_unequal(*pair, f"{name}[{at}]") for at, pair in pairs)), None)
+    if isinstance(one, float) and isinstance(other, float):
+        close = math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+        return None if close else f"{name} is {one:g}, by the run {other:g}"
+    if one == other:
+        return None
+    plain = isinstance(one, str | int) and isinstance(other, str | int)
+    return f"{name} is {one!r}, by the run {other!r}" if plain else f"{name} is not that of the run"
 
 
 def _parse(raw: dict[str, Any]) -> Result:
@@ -69,6 +93,7 @@ def _parse(raw: dict[str, Any]) -> Result:
         for key in keys:
             if not 0 < len(_text(part[key])) <= LONGEST_NAME:
                 raise ValueError(f"{key} is empty or longer than {LONGEST_NAME} characters")
+    _check_facts(model, benchmark)
     tasks = {}
     for name, part in raw["tasks"].items():
         if not STEM.fullmatch(name):
@@ -88,8 +113,21 @@ def _parse(raw: dict[str, Any]) -> Result:
         environment={str(k): str(v) for k, v in raw["environment"].items()},
         command=_text(raw["command"]),
         started=_text(raw["started"]),
-        seconds=float(raw["seconds"]),
+        seconds=_seconds(raw["seconds"]),
     )
+
+
+def _check_facts(model: dict[str, Any], benchmark: dict[str, Any]) -> None:
+    """Check what tells results apart: the tasks and the cut of a benchmark, and the options of a model."""
+    names = benchmark.get("tasks", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) and STEM.fullmatch(name) for name in names):
+        raise ValueError(f"malformed list of tasks: {names!r}")
+    for part, key in ((benchmark, "distractors"), (model, "text_limit"), (model, "seed")):
+        if part.get(key) is not None:
+            _count(part[key])
+    for key in ("dtype", "variant", "source", "device"):
+        if model.get(key) is not None:
+            _text(model[key])
 
 
 def _parse_task(part: dict[str, Any]) -> TaskResult:
@@ -108,7 +146,7 @@ def _parse_task(part: dict[str, Any]) -> TaskResult:
         left_out={_text(measure): _count(number) for measure, number in part.get("left_out", {}).items()},
         per_query={_text(measure): _values(measure, values) for measure, values in part["per_query"].items()},
         clusters=tuple(_text(name) for name in part["clusters"]),
-        seconds={k: float(v) for k, v in part["seconds"].items()},
+        seconds={_text(step): _seconds(value) for step, value in part["seconds"].items()},
         task=dict(part.get("task", {})),
         setting={_text(k): v if isinstance(v, int) else _text(v) for k, v in part.get("setting", {}).items()},
         chance={_text(measure): _score(measure, value) for measure, value in part.get("chance", {}).items()},
@@ -204,6 +242,12 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TypeError(f"not a number of things: {value!r}")
     return value
+
+
+def _seconds(value: Any) -> float:
+    if (number := _number(value)) < 0:
+        raise ValueError(f"a time below 0: {value!r}")
+    return number
 
 
 def _number(value: Any) -> float:

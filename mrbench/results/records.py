@@ -118,7 +118,8 @@ class TaskResult:
         try:
             return task_from_json(self.task or name)
         except (KeyError, TypeError, ValueError) as error:
-            raise ResultError("a result does not describe its task", where=name, got=str(error)) from error
+            hint = "evaluate again"
+            raise ResultError("a result does not describe its task", where=name, got=str(error), hint=hint) from error
 
     @property
     def pair_accuracy(self) -> dict[str, GrainScore]:
@@ -141,6 +142,7 @@ class Result:
         started: UTC time, ISO 8601.
         evidence: What stands behind the scores. A leaderboard looks at it; no file says it of itself.
         committed: Whether it was measured before, and lies in the repository. No file says it of itself.
+        file: Where it was read from, for messages; empty where it was not read.
     """
 
     model: dict[str, Any]
@@ -154,6 +156,7 @@ class Result:
     seconds: float
     evidence: Evidence = field(default="", metadata={"written": False})
     committed: bool = field(default=False, metadata={"written": False})
+    file: str = field(default="", compare=False, metadata={"written": False})
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as it is written."""

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +18,12 @@ TESTS = Path(__file__).parents[1] / "mrbench"
 sys.path.insert(0, str(TESTS))
 sys.path.insert(0, str(TESTS / "leaderboard"))
 
+from result_samples import result, task  # noqa: E402
 from site_samples import hostile_site, publish_with_queries, tiny_results  # noqa: E402
 from tiny_benchmark import write_tiny  # noqa: E402
+
+from mrbench.leaderboard import publish  # noqa: E402
+from mrbench.results import GrainScore  # noqa: E402
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -117,6 +122,65 @@ def test_no_page_is_wider_than_the_screen(width: int, page: Any, site: Path, add
     if width == 1280:
         _open(page, f"{addresses['file']}/index.html")
         assert page.evaluate("[...document.querySelectorAll('.scroll')].every((e) => e.scrollWidth <= e.clientWidth)")
+
+
+@pytest.fixture(scope="module")
+def many_grains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of one model and a control with twenty grain types, of which every value may be chance."""
+    grains = {f"{number} entity of a photo": GrainScore(0.5, 120, (0.4, 0.6)) for number in range(20)}
+    values = {"hit_rate@5": tuple(n % 2 * 1.0 for n in range(250))}
+    part = replace(
+        task(0.5), by_grain={"pair_accuracy": grains}, per_query=values, clusters=tuple(map(str, range(250)))
+    )
+    made = [result(name, {"t2i": part, "i2t": part}) for name in ("random", "conse")]
+    folder = tmp_path_factory.mktemp("many") / "out"
+    publish(made, folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_word_runs_out_of_its_cell(width: int, page: Any, many_grains: Path, site: Path) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    over = """[...document.querySelectorAll("td, th")].filter((cell) => cell.scrollWidth > cell.clientWidth + 1)
+        .map((cell) => cell.textContent.trim())"""
+    for folder in (many_grains, site):
+        for path in ("index.html", "grains.html", "compare.html"):
+            _open(page, f"{folder.as_uri()}/{path}")
+            assert page.evaluate(over) == [], path
+
+
+@pytest.mark.slow
+def test_a_printed_page_is_no_wider_than_the_paper(page: Any, many_grains: Path, site: Path) -> None:
+    page.set_viewport_size({"width": 1000, "height": 700})
+    page.emulate_media(media="print")
+    for folder in (many_grains, site):
+        for path in ("index.html", "grains.html", "compare.html", "method.html"):
+            _open(page, f"{folder.as_uri()}/{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 1000, path
+            assert not page.locator(".bar").is_visible()
+
+
+def test_text_on_the_systems_background_has_the_systems_colour(page: Any, many_grains: Path) -> None:
+    page.emulate_media(forced_colors="active", color_scheme="light")
+    _open(page, f"{many_grains.as_uri()}/grains.html")
+    kept = "(cell) => getComputedStyle(cell).forcedColorAdjust"
+    assert page.locator(".heat tr:not(.control) td").first.evaluate(kept) == "none"
+    assert page.locator(".heat .control td").first.evaluate(kept) == "auto"
+    assert page.locator(".heatkey i").first.evaluate(kept) == "none"
+
+
+def test_compare_opens_on_two_models_where_only_one_is_no_control(page: Any, many_grains: Path) -> None:
+    _open(page, f"{many_grains.as_uri()}/compare.html")
+    shown = page.locator(".tools select").evaluate_all("(all) => all.map((one) => one.selectedOptions[0].label)")
+    assert shown[1:] == ["conse", "random (control)"]
+    assert page.locator("#compare tbody th").first.inner_text().startswith("conse − random")
+
+
+def test_compare_says_so_where_there_is_one_model(page: Any, tmp_path: Path) -> None:
+    publish([result("conse", {"t2i": task(0.5)})], tmp_path / "out")
+    _open(page, f"{(tmp_path / 'out').as_uri()}/compare.html")
+    assert "one model" in page.locator("#compare .nothing").inner_text()
 
 
 def _models(page: Any) -> list[str]:

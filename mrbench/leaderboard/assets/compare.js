@@ -17,7 +17,8 @@
   function pickModels(board) {
     const asked = (state.get("m") ?? "").split(",").filter((text) => /^\d+$/.test(text)).map(Number);
     const sound = [...new Set(asked)].filter((row) => row < board.models.length).slice(0, MOST);
-    const rest = board.models.map((_, row) => row).filter((row) => !board.models[row].control && !sound.includes(row));
+    const rest = board.models.map((_, row) => row).filter((row) => !sound.includes(row));
+    rest.sort((one, other) => board.models[one].control - board.models[other].control);  // controls if nothing else is there
     while (sound.length < 2 && rest.length) sound.push(rest.shift());
     return sound;
   }
@@ -100,6 +101,7 @@
 
   function differences(board, models, data) {
     const found = tests(models, data);
+    if (board.models.length < 2) return el("p", { class: "nothing" }, "This benchmark has one model: there is nothing to compare it with.");
     if (!found.length) return el("p", { class: "nothing" }, "These models share no task with values by query.");
     const rows = found.map((test) =>
       el(

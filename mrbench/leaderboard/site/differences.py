@@ -44,8 +44,7 @@ def _task(view: BoardView, number: int) -> dict[str, Any]:
     if codes.max() < 1:
         return made
     values = np.array([part.per_query[head.main] for part in parts])
-    columns = np.concatenate([np.ones((1, values.shape[1])), values]).T
-    drawn = statistics.bootstrap(columns, codes, lambda sums: sums[:, 1:] / sums[:, :1], resamples=RESAMPLES)
+    drawn = statistics.bootstrap_means(values, np.ones_like(values), codes, resamples=RESAMPLES)
     p_values = statistics.paired_p_values(values, codes, resamples=RESAMPLES)
     clusters = int(codes.max()) + 1
     means = values.mean(axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mrbench.leaderboard import wording
+from mrbench.leaderboard.by_grain import FEWEST
 from mrbench.leaderboard.data import Row
 from mrbench.leaderboard.site.plots import Plot, pareto, plot
 from mrbench.leaderboard.site.view import BoardView
@@ -13,7 +14,10 @@ CURVE = "standardised_score"
 
 
 def ladders(view: BoardView) -> Iterator[Plot]:
-    """Yield a plot for each task: every model's mean score of candidates, by how many grains they lose."""
+    """Yield a plot for each task: every model's mean score of candidates, by how many grains they lose.
+
+    A step of fewer than :data:`mrbench.leaderboard.by_grain.FEWEST` candidates is left out.
+    """
     for head in view.board.tasks:
         series = []
         for row, result in zip(view.board.rows, view.results, strict=True):
@@ -22,7 +26,7 @@ def ladders(view: BoardView) -> Iterator[Plot]:
             points = [
                 (float(lost), score.score, f"{row.label}: {score.score:.2f} at {lost} lost, {score.count:,} candidates")
                 for lost, score in sorted(steps.items(), key=lambda step: _number(step[0]))
-                if lost.isdecimal()
+                if lost.isdecimal() and score.count >= FEWEST
             ]
             if len(points) > 1:
                 series.append((row.label, points))

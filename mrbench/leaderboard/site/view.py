@@ -128,7 +128,11 @@ def _kind(row: Row) -> str:
 
 
 def _scale(board: Board, number: int, head: TaskHead) -> Scale:
-    controls = [(cell.score, row.label) for row in board.rows if row.control and (cell := row.tasks[number]).score]
+    controls = [
+        (cell.score, row.label)
+        for row in board.rows
+        if row.control and row.evidence != "self-reported" and (cell := row.tasks[number]).score
+    ]
     best: tuple[float | None, str] = (None, "")
     if controls:
         best = min(controls) if lower_is_better(head.main) else max(controls)

@@ -48,6 +48,7 @@ def test_a_run_without_its_benchmark_is_not_scored_and_a_result_without_run_is_s
     entry: Path, tmp_path: Path
 ) -> None:
     shutil.copy(entry / "result.json", tmp_path / "scenes-guess.json")
+    change(tmp_path / "scenes-guess.json", lambda raw: raw["model"].update(name="another"))
     done = check(entry, tmp_path / "scenes-guess.json", "--json")
     assert done.returncode == 0
     assert [found["status"] for found in json.loads(done.stdout)] == ["run not scored", "self-reported"]
@@ -57,7 +58,7 @@ def test_a_changed_score_is_found(entry: Path, tiny: Benchmark) -> None:
     change(entry / "result.json", lambda raw: raw["tasks"]["t2i"]["scores"].update({"mrr": 0.999}))
     done = check(entry, "--benchmark", tiny.folder)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a score is not that of the run" in done.stderr
+    assert "the result is not that of the run" in done.stderr
     assert "mrr is 0.999" in done.stderr
 
 

@@ -78,12 +78,32 @@ def test_without_an_interval_the_number_of_pairs_decides() -> None:
 def test_a_grain_of_two_pairs_is_never_the_blindest() -> None:
     few = {"count": GrainScore(0.0, 2), "size": GrainScore(0.5, 2)}
     made = board(replace(task(0.4), by_grain={"pair_accuracy": few}))
-    assert made.rows[0].reading == "too few pairs to tell any grain from chance (0.00 to 0.50, chance 0.50)"
+    assert made.rows[0].reading == "too few pairs to tell any grain from chance (fewer than 20 of each grain)"
     assert not marked(made)
     told = {**few, "hair": GrainScore(0.6, 250, (0.53, 0.67)), "pose": GrainScore(0.9, 250, (0.85, 0.95))}
     made = board(replace(task(0.4), by_grain={"pair_accuracy": told}))
     assert made.rows[0].reading == "blindest grain: hair (0.60 over 250 pairs, chance 0.50); sharpest: pose (0.90)"
     assert marked(made) == ["hair"]
+
+
+def test_a_span_is_over_types_with_enough_pairs_for_controls_too() -> None:
+    few = {"pose": GrainScore(0.0, 2), "hat": GrainScore(1.0, 3)}
+    for told, said in (
+        ({"count": (0.52, (0.45, 0.59)), "size": (0.46, (0.39, 0.53))}, "at chance on every {} (0.46 to 0.52, chance"),
+        (
+            {"count": (0.9, (0.4, 0.98)), "size": (0.8, (0.3, 0.9))},
+            "too few pairs to tell any {} from chance (0.80 to ",
+        ),
+    ):
+        part = scored(told)
+        part = replace(part, by_grain={"pair_accuracy": part.by_grain["pair_accuracy"] | few})
+        assert board(part).rows[0].reading.startswith(said.format("grain with 20 pairs or more"))
+        span = said.partition("(")[2].partition(" to")[0]
+        (made,) = boards([result("random", {"t2i": part})])
+        assert made.rows[0].reading.startswith(f"control: {span} to")
+        assert "on every grain with 20 pairs or more (chance 0.50;" in made.rows[0].reading
+    (made,) = boards([result("random", {"t2i": replace(task(0.4), by_grain={"pair_accuracy": few})})])
+    assert made.rows[0].reading.startswith("control: too few pairs")
 
 
 def test_agreement_of_all_pairs_is_told_from_chance_with_enough_of_them() -> None:

@@ -12,7 +12,7 @@ from mrbench.errors import ResultError
 from mrbench.leaderboard import boards
 from mrbench.leaderboard.data import Board, Row
 from mrbench.leaderboard.read import read_results
-from mrbench.results import GrainScore, TaskResult
+from mrbench.results import GrainScore, TaskResult, write_result
 
 
 def _row(board: Board, model: str) -> Row:
@@ -69,8 +69,14 @@ def test_a_task_that_was_not_run_is_missing_too() -> None:
 def test_a_task_that_nobody_ran_is_missing_where_the_result_tells_of_it() -> None:
     (board,) = boards([result("half", {"t2i": task(0.9)}, tasks=["t2i", "i2t"])])
     assert _row(board, "half").overall.score is None
-    with pytest.raises(ResultError, match="malformed list of tasks"):
-        boards([result("half", {"t2i": task(0.9)}, tasks=["<b>"])])
+
+
+def test_a_malformed_list_of_tasks_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    for number, names in enumerate((["<b>"], "t2i", [["t2i"]])):
+        file = tmp_path / f"{number}.json"
+        write_result(file, result("half", {"t2i": task(0.9)}, tasks=names))
+        with pytest.raises(ResultError, match=rf"{file.name}.*malformed list of tasks"):
+            read_results(file)
 
 
 def test_partial_models_are_listed_by_number_of_tasks_then_name() -> None:
@@ -141,7 +147,7 @@ def test_groups_by_benchmark_split_and_pool() -> None:
 
 
 def test_two_results_of_one_model_are_an_error() -> None:
-    with pytest.raises(ResultError, match="two results of one model"):
+    with pytest.raises(ResultError, match="results of one model"):
         boards([result("a", {"t2i": task(0.3)}), result("a", {"t2i": task(0.3)})])
     (board,) = boards([result("a", {"t2i": task(0.3)}), result("a", {"t2i": task(0.4)}, revision="2")])
     assert [row.label for row in board.rows] == ["a @ 2", "a @ 1.0"]
