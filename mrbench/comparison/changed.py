@@ -66,6 +66,7 @@ def changed_queries(
             where=benchmark.folder,
             got=benchmark.digest,
             accepted=results[0].benchmark["digest"],
+            hint="name the benchmark that was evaluated",
         )
     found = []
     for task, part in results[0].tasks.items():
@@ -89,7 +90,7 @@ def _of_task(
         return []
     ranks = [_ranks(run, part, task) for run, part in zip(runs, parts, strict=True)]
     if ranks[0].keys() != ranks[1].keys():
-        raise ResultError("two runs of one benchmark have other queries", where=task)
+        raise ResultError("two runs of one benchmark have other queries", where=task, hint="evaluate both again")
     changed = []
     for at, query_id in enumerate(ranks[0]):
         first, second = (part.per_query[measure][at] for part in parts)

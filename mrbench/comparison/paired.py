@@ -150,6 +150,7 @@ def check_comparable(one: Result, other: Result) -> None:
         where=f"{one.model['name']} and {other.model['name']}",
         got=f"--limit {other.limit}, seed {other.seed}",
         accepted=f"--limit {one.limit}, seed {one.seed}",
+        hint=f"evaluate {other.model['name']} again with the accepted options",
     )
 
 
@@ -181,15 +182,20 @@ def _compared(one: Result, other: Result, names: tuple[str, str], resamples: int
                 _why_no_task(task, *pair) for pair in found_none if pair[0] is None or pair[0].status != "scored"
             ]
             continue
-        if part.clusters != partner.clusters:
+        # an entry calls clusters by their number
+        if statistics.cluster_codes(part.clusters).tolist() != statistics.cluster_codes(partner.clusters).tolist():
+            where = f"{task}, {' and '.join(names)}"
             raise ResultError(
-                "results of one benchmark disagree on its queries", where=f"{task}, {' and '.join(names)}"
+                "results of one benchmark disagree on its queries", where=where, hint="evaluate both again"
             )
         found += _of_task(task, part, partner, resamples)
         absent += _only_one(task, part, partner, names)
     if not found:
         raise ResultError(
-            "two results have no scores by query in common", where=" and ".join(names), got="; ".join(absent) or None
+            "two results have no scores by query in common",
+            where=" and ".join(names),
+            got="; ".join(absent) or None,
+            hint="compare models that take one task",
         )
     corrected = statistics.holm({(0, number): difference.p for number, difference in enumerate(found)})
     sure = tuple(replace(difference, p_holm=corrected[0, number]) for number, difference in enumerate(found))
@@ -214,7 +220,7 @@ def _of_task(task: str, one: TaskResult, other: TaskResult, resamples: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """What is compared: both models' sum by query, shape ``(2, num_queries)``, and what the sums are divided by."""
+    """Sums by query of both models, shape ``(2, num_queries)``, and the number that divides each."""
 
     measure: str
     grain: str
@@ -242,7 +248,7 @@ def _grains(one: TaskResult, other: TaskResult) -> Iterator[_Row]:
 
 
 def _tested(measure: str) -> bool:
-    """Say whether a measure is a mean over queries of which high or low values are good."""
+    """Return whether a measure is a mean over queries of which high or low values are good."""
     known = find_measure(measure)
     return known is None or (known.over_queries == "mean" and known.higher_is_better is not None)
 
@@ -273,7 +279,7 @@ def _difference(task: str, row: _Row, clusters: Ints, drawn: Floats, resamples: 
 
 
 def _only_one(task: str, one: TaskResult, other: TaskResult, names: tuple[str, str]) -> Iterator[str]:
-    """Say which measures and grain types only one result has, and why the other has none where it says so."""
+    """Return the measures and grain types that only one result has, with the reason where the other gives one."""
     for has, lacks, name in ((one, other, names[1]), (other, one, names[0])):
         for measure in in_order(has.scores.keys() - lacks.scores.keys()):
             yield f"{task}: {name} has no {measure}" + (f", {why}" if (why := lacks.missing.get(measure)) else "")

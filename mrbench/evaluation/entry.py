@@ -158,7 +158,7 @@ def _recomputed(file: Path, written: Result, benchmarks: Sequence[Benchmark]) ->
         differs = f"the benchmark has the tasks {', '.join(said)}, by its manifest {', '.join(tasks)}"
     if differs:
         hint = opened.command("rescore", "--overwrite", str(file.parent))
-        raise ResultError("a score is not that of the run", where=file, got=differs, hint=hint)
+        raise ResultError("the result is not that of the run", where=file, got=differs, hint=hint)
     about = {"name": opened.name, "title": opened.manifest.title, "tasks": tasks}
     return replace(computed, benchmark=written.benchmark | about)
 

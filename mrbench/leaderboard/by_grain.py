@@ -88,10 +88,10 @@ def _side(low: float, high: float) -> int:
 
 
 def _at_chance(parts: Mapping[str, TaskResult], names: Sequence[str], grains: Sequence[str]) -> bool:
-    """Whether no grain is surely above or below chance on any task.
+    """Return whether no grain is surely above or below chance on any task.
 
-    Surely for all grains and tasks at once: the intervals are stretched by their number (Bonferroni), since one in
-    twenty excludes chance by chance.
+    The intervals are stretched by the number of grains and tasks (Bonferroni), since one in twenty excludes chance by
+    chance.
     """
     tests = sum(grain in parts[name].pair_accuracy for name in names for grain in grains)
     sides = _sides(parts, names, grains, level=1 - 0.05 / max(1, tests))
@@ -176,7 +176,9 @@ def _marked(cells: list[Cell]) -> list[Cell]:
 
 
 def reading(parts: Mapping[str, TaskResult], names: Sequence[str], *, control: bool, noun: str = "grain") -> str:
-    """Say in a sentence to which grain type a model is most blind, over the tasks that it takes.
+    """Return a sentence on the grain type that a model is most blind to, over the tasks that it takes.
+
+    Only types with at least :data:`FEWEST` pairs count.
 
     Args:
         parts: Its scored tasks.

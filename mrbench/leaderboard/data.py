@@ -17,7 +17,7 @@ CONTROLS = frozenset({("random", "1"), ("constant", "1")})
 CHANCE = fixed_chance("pair_accuracy")
 EVIDENCE: Mapping[Evidence, str] = {
     "run": "the run lies beside the result",
-    "recomputed": "all scores were computed again from the run before the result was committed",
+    "recomputed": "all scores were computed again from the run before the result was committed; the rest is as stated",
     "self-reported": "self-reported: no run lies beside the result, and nobody computed its scores again",
 }
 """What is said of the evidence of a result."""
@@ -27,7 +27,7 @@ BAR = 0.05
 
 
 def is_control(model: Mapping[str, Any]) -> bool:
-    """Whether a model is there to show what chance gives: the result says so, whatever the model is called.
+    """Return whether a model is a control, which shows what chance gives. The result says so, not the name.
 
     Args:
         model: The part ``model`` of a result.

@@ -104,7 +104,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _claims_to_be_one(file: Path) -> bool:
-    """Whether JSON says that it is a result. What cannot be parsed may be a torn result, so it is not passed over."""
+    """Return whether JSON says that it is a result, or cannot be parsed: that may be a torn result."""
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -67,7 +67,9 @@ def _read(file: Path) -> Reported:
             tuple(map(_table, raw["tables"])),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ResultError("malformed file of reported numbers", where=file, got=str(error)) from error
+        said = f"no {error}" if isinstance(error, KeyError) else str(error)
+        hint = "correct the file; leaderboards/reported has others"
+        raise ResultError("malformed file of reported numbers", where=file, got=said, hint=hint) from error
 
 
 def _table(raw: dict[str, Any]) -> ReportedTable:

@@ -37,7 +37,7 @@ def main_of(heads: Sequence[TaskHead]) -> str | None:
 
 
 def lower_is_better(measure: str) -> bool:
-    """Say whether low scores are good."""
+    """Return whether low scores are good."""
     known = find_measure(measure)
     return known is not None and known.higher_is_better is False
 

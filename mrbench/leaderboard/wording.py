@@ -48,7 +48,7 @@ def span(ranks: tuple[int, int] | None) -> str:
 
 
 def sureness() -> str:
-    """Say what the interval, the ranks and the letters mean."""
+    """Return the meaning of intervals, ranks and letters."""
     return (
         "95 %: interval over queries, those that share art drawn together. Ranks: the ranks that these draws give. "
         "Models that share a letter cannot be told apart (paired randomisation test, Holm)."
@@ -81,7 +81,7 @@ def meaning(name: str) -> str:
 
 
 def main_measure(board: Board) -> str:
-    """Say what the ranking shows."""
+    """Return what the ranking shows, in a few sentences."""
     if board.main is None:
         return (
             f"Each task by its own main measure: {mains(board)}. They are different measures, so there is no mean over "
@@ -94,7 +94,7 @@ def main_measure(board: Board) -> str:
 
 
 def described(name: str) -> str:
-    """Say in a sentence what a main measure is, what others call it, and whether low is good.
+    """Return a sentence on a main measure: its meaning, what others call it, and whether low is good.
 
     >>> described("median_rank")
     'Median rank: the rank of the first relevant candidate, its median over queries (MedR; lower is better).'
@@ -112,26 +112,26 @@ def mains(board: Board) -> str:
 
 
 def lower(name: str) -> bool:
-    """Say whether low scores are good."""
+    """Return whether low scores are good."""
     known = find_measure(name)
     return known is not None and known.higher_is_better is False
 
 
 def is_share(name: str) -> bool:
-    """Say whether scores are from 0 to 1."""
+    """Return whether scores are from 0 to 1."""
     known = find_measure(name)
     return known is not None and (known.low, known.high) == (0.0, 1.0)
 
 
 def overall(board: Board) -> str:
-    """Say in a few words what the column of overall scores is."""
+    """Return the meaning of the column of overall scores, in a few words."""
     if board.main is None:
         return "no overall score: the tasks have different main measures"
     return "overall is the mean over all tasks" if len(board.tasks) > 1 else "one task"
 
 
 def judged(head: TaskHead, cell: Cell) -> str:
-    """Say how much of what a score looks at was judged, or nothing where all of it was.
+    """Return which share of the results behind a score was judged; empty where all were.
 
     >>> judged(TaskHead("a", "A", 9, 9, judged="judged@5"), Cell(0.5, judged=0.25))
     'judged@5 0.250'
@@ -147,18 +147,18 @@ def chances(board: Board) -> list[str]:
 
 
 def open_tasks(board: Board) -> list[str]:
-    """Say of each open task how it is judged and searched, and what its protocol is."""
+    """Return a line for each open task: how it is judged and searched, and its protocol."""
     return [f"{head.name} ({head.category}): {'. '.join(head.facts)}." for head in board.tasks if head.facts]
 
 
 def pairs(board: Board) -> str:
-    """Say what a pair is."""
+    """Return what a pair is, in a sentence."""
     other = "the wrong one" if board.noun == "kind" else "a candidate that differs in this grain alone"
     return f"How often the right answer scores above {other}; a tie counts as wrong."
 
 
 def cut_texts(board: Board) -> str:
-    """Say what it means that texts were cut, or nothing where no model cut any."""
+    """Return what cut texts mean for the scores; empty where no model cut any."""
     if not any(row.cut for row in board.rows):
         return ""
     return (
@@ -168,7 +168,7 @@ def cut_texts(board: Board) -> str:
 
 
 def overlays(board: Board) -> str:
-    """Say what it means that further judgements were laid over, or nothing where no result has any."""
+    """Return what further judgements laid over a data set mean; empty where no result has any."""
     if not any(row.overlaid for row in board.rows):
         return ""
     return (
@@ -178,12 +178,12 @@ def overlays(board: Board) -> str:
 
 
 def sensitivity() -> str:
-    """Say what the calibrated grain sensitivity means."""
+    """Return the meaning of the calibrated grain sensitivity."""
     return f"{_capital(declared('grain_sensitivity').meaning)}. It is comparable between models."
 
 
 def confusion() -> str:
-    """Say what the table of lost grains shows."""
+    """Return what the table of lost grains shows."""
     return (
         "Of the queries that ask for both grains, the share whose first result loses the second; the diagonal is over "
         "all that ask for the grain. 0 is best. A mean over the model's tasks, weighted by queries."
@@ -191,7 +191,7 @@ def confusion() -> str:
 
 
 def one_part(part: OnePart) -> str:
-    """Say how many composed queries picture or text alone solves over all models, and what that means.
+    """Return a sentence on how many composed queries picture or text alone solves, over all models.
 
     >>> one_part(OnePart("it2i", 0, 2, reason="nothing known"))
     'it2i, picture or text alone: not scored: nothing known.'
@@ -209,7 +209,7 @@ def one_part(part: OnePart) -> str:
 
 
 def pool(board: Board) -> str:
-    """Say what the pool holds."""
+    """Return the name of the pool and what it holds."""
     meaning = _POOLS.get(board.pool)
     if board.pool == "task" and any(head.facts for head in board.tasks):
         meaning = "each task's own candidates"
@@ -217,7 +217,7 @@ def pool(board: Board) -> str:
 
 
 def size(head: TaskHead) -> str:
-    """Say how many queries a task has, and how many candidates where all are searched.
+    """Return the number of queries of a task, and of candidates where all are searched.
 
     >>> size(TaskHead("a", "A", 250, 4200)), size(TaskHead("b", "B", 250, 500, listed=True))
     ('250 queries in 4,200', '250 queries')
@@ -226,7 +226,7 @@ def size(head: TaskHead) -> str:
 
 
 def sizes(board: Board) -> str:
-    """Say how many queries and candidates each task has, tasks of one size together."""
+    """Return the number of queries and candidates of each task, tasks of one size together."""
     by_size: dict[str, list[str]] = {}
     for head in board.tasks:
         size = f"{head.queries:,} queries, {head.candidates:,} candidates" if head.queries else "nobody was scored"
@@ -235,14 +235,14 @@ def sizes(board: Board) -> str:
 
 
 def cut(board: Board) -> str:
-    """Say that the results were cut, or nothing."""
+    """Return the warning that results were cut; empty where they were not."""
     if board.limit is None:
         return ""
     return f"Cut to {board.limit} queries per task: a quick look, not a leaderboard entry."
 
 
 def about(board: Board) -> str:
-    """Say in one line what was measured."""
+    """Return in one line what was measured."""
     facts = f"split {board.split}; {pool(board)}; {sizes(board)}; digest {board.digest[:12]}."
     return " ".join(filter(None, (cut(board), facts)))
 

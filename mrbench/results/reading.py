@@ -62,7 +62,9 @@ def difference(written: Result, computed: Result, *, overlay: bool = True) -> st
 
 
 def _as_old(part: str, written: Any, computed: Any) -> Any:
-    """Return a part of a task without what an older result lacks, and with its words."""
+    """Return a part of a task without what an older result lacks, and with its words: reasons, titles, protocols."""
+    if part == "missing":
+        return {measure: written.get(measure, reason) for measure, reason in computed.items()}
     if part not in _LATER:
         return computed
     kept = {key: value for key, value in computed.items() if key in written}

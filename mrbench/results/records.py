@@ -118,7 +118,8 @@ class TaskResult:
         try:
             return task_from_json(self.task or name)
         except (KeyError, TypeError, ValueError) as error:
-            raise ResultError("a result does not describe its task", where=name, got=str(error)) from error
+            hint = "evaluate again"
+            raise ResultError("a result does not describe its task", where=name, got=str(error), hint=hint) from error
 
     @property
     def pair_accuracy(self) -> dict[str, GrainScore]:

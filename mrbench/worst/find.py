@@ -112,9 +112,12 @@ def worst_queries(
     check_together(folder, result, run)
     if run.benchmark["digest"] != benchmark.digest:
         got, accepted = run.benchmark["digest"], benchmark.digest
-        raise ResultError("the run was made on another benchmark", where=folder, got=got, accepted=accepted)
+        hint = "name the benchmark that the run was made on, or evaluate again"
+        raise ResultError("the run was made on another benchmark", where=folder, got=got, accepted=accepted, hint=hint)
     if task is not None and task not in run.tasks:
-        raise InputError("the task was not evaluated", where=folder, got=task, accepted=", ".join(run.tasks))
+        hint = benchmark.command("evaluate", "--model", "MODEL", "--task", task)
+        accepted = ", ".join(run.tasks)
+        raise InputError("the task was not evaluated", where=folder, got=task, accepted=accepted, hint=hint)
     tasks = {name: part for name, part in run.tasks.items() if task in (None, name)}
     pools = {name: _pool(benchmark, name, run) for name in tasks}
     types = sorted({kind for pool in pools.values() for kind in np.array(pool.grain_types)[pool.pairs.kind].tolist()})
@@ -137,7 +140,7 @@ def _pool(benchmark: Benchmark, task: str, run: Run) -> TaskPool:
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Where the positives of a task stand, and by query the pair of lowest margin, NaN and -1 where there is none."""
+    """Ranks of the positives of a task, and for each query the pair of lowest margin; NaN and -1 without one."""
 
     run: TaskRun
     pool: TaskPool
@@ -178,7 +181,8 @@ class _Ranked:
         query = benchmark.queries(pool.task, split).find(query_id)
         positive = _candidate(benchmark, pool, split, int(pool.positives[row]))
         if query is None or positive is None:
-            raise ResultError("the run has a query that the benchmark lacks", where=pool.task, got=query_id)
+            what, hint = "the run has a query that the benchmark lacks", "evaluate again"
+            raise ResultError(what, where=pool.task, got=query_id, hint=hint)
         margin = None if self.grain is None else float(self.margin[row])
         above = tuple(self._above(row, query, benchmark, split))
         return WorstQuery(query, positive, float(self.score[row]), float(self.rank[row]), margin, above)

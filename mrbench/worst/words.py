@@ -31,7 +31,7 @@ def _above(above: Above) -> str:
 
 
 def loses(above: Above) -> str:
-    """Say what a candidate loses, or that nobody judged it."""
+    """Return what a candidate loses, or that nobody judged it."""
     if above.judgement is None:
         return "not judged"
     if above.lost is None:

@@ -32,7 +32,8 @@ def by_contestant(runs: Sequence[Path]) -> dict[tuple[Any, ...], Path]:
         try:
             found[_key(raw["model"], raw["benchmark"], raw["limit"], raw["seed"])] = folder
         except (KeyError, TypeError, AttributeError) as error:
-            raise ResultError("malformed run", where=folder, got=f"{type(error).__name__}: {error}") from error
+            got = f"{type(error).__name__}: {error}"
+            raise ResultError("malformed run", where=folder, got=got, hint="evaluate again") from error
     return found
 
 
@@ -119,6 +120,7 @@ def _places(table: pa.Table, pool: TaskPool, folder: Path) -> tuple[Ints, Ints]:
         rows = numbers[chunk.indices.to_numpy()] if len(numbers) else np.empty(0, dtype=np.int64)
         if (rows < 0).any():
             name = chunk.dictionary[int(chunk.indices[int(np.argmin(rows))].as_py())].as_py()
-            raise ResultError("a run names what the benchmark does not have", where=f"{folder}, {pool.task}", got=name)
+            where, hint = f"{folder}, {pool.task}", "evaluate again on the benchmark of --benchmarks"
+            raise ResultError("a run names what the benchmark does not have", where=where, got=name, hint=hint)
         found.append(rows)
     return found[0], found[1]

@@ -108,7 +108,7 @@ def sensitivity_class(cell: Cell) -> str:
 
 
 def near_chance(interval: tuple[float, float] | None, chance: float | None) -> bool:
-    """Whether an interval holds what chance gives.
+    """Return whether an interval holds the chance level.
 
     >>> near_chance((0.4, 0.6), 0.5), near_chance((0.51, 0.6), 0.5), near_chance(None, 0.5)
     (True, False, False)
@@ -117,7 +117,7 @@ def near_chance(interval: tuple[float, float] | None, chance: float | None) -> b
 
 
 def no_better(interval: tuple[float, float] | None, chance: float | None, lower: bool) -> bool:
-    """Whether a score may be no better than chance.
+    """Return whether a score may be no better than chance.
 
     >>> no_better((0.0, 0.0), 0.1, False), no_better((0.2, 0.3), 0.1, False), no_better((1.0, 9.0), 5.0, True)
     (True, False, True)

@@ -103,6 +103,7 @@ FORGED = {
     "main": lambda raw: raw["tasks"]["photos"]["task"].update(main="mrr"),
     "interval": lambda raw: raw["tasks"]["photos"]["intervals"].update({"mrr": [0.9, 0.95]}),
     "candidates": lambda raw: raw["tasks"]["photos"].update(candidates=3),
+    "reasons": lambda raw: raw["tasks"]["photos"]["missing"].clear(),
     "a seconds": lambda raw: raw["tasks"]["photos"].update(seconds={"embed": -1.0}),
     "seconds": lambda raw: raw.update(seconds="nan"),
     "tasks": lambda raw: raw["benchmark"].update(tasks=["photos", "more"]),
@@ -137,12 +138,14 @@ def test_an_entry_has_the_words_of_its_benchmark_and_an_older_result_gets_what_i
         if name == "result.json":
             raw["tasks"]["photos"].update(chance={}, setting={})
             raw["tasks"]["photos"]["task"]["title"] = "OTHER TASK"
+            raw["tasks"]["photos"]["missing"] = dict.fromkeys(sound.tasks["photos"].missing, "in other words")
         (tmp_path / "run" / name).write_text(json.dumps(raw))
     ((check, file),) = enter([tmp_path / "run"], [benchmark], tmp_path / "entries")
     assert file.name == "photos-guess.json"
     made = read_result(file)
     assert made.benchmark == sound.benchmark
-    for part in ("chance", "setting", "task", "scores", "intervals"):
+    assert sound.tasks["photos"].missing
+    for part in ("chance", "setting", "task", "scores", "intervals", "missing"):
         assert getattr(made.tasks["photos"], part) == getattr(sound.tasks["photos"], part)
     assert made.tasks["photos"].chance
     assert check.says.endswith("model, command, time and versions are stated by its author")

@@ -58,7 +58,7 @@ def test_a_changed_score_is_found(entry: Path, tiny: Benchmark) -> None:
     change(entry / "result.json", lambda raw: raw["tasks"]["t2i"]["scores"].update({"mrr": 0.999}))
     done = check(entry, "--benchmark", tiny.folder)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a score is not that of the run" in done.stderr
+    assert "the result is not that of the run" in done.stderr
     assert "mrr is 0.999" in done.stderr
 
 
