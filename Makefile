@@ -14,7 +14,7 @@ PHOTO_MODELS := random constant colour-histogram minilm efficientnet-lite0 conse
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: demo test test-all lint type unit unit-all demo-small docs test-lowest entries photo-entries board clean
+.PHONY: demo test test-all lint type unit unit-all coverage mutants demo-small docs test-lowest entries photo-entries board clean
 
 demo: $(READY)
 	$(BIN)/mrbench demo --output demo --entries leaderboards --entries docs/audit
@@ -39,6 +39,21 @@ unit-all: $(READY)
 
 demo-small: $(READY)
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/mrbench demo --small --output "$$folder/demo"
+
+# The share of the code that the tests without the slow ones run, and the files that they run least.
+coverage: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[coverage]'
+	$(BIN)/coverage erase
+	-OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist worksteal -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --sort cover
+
+# Small faults in measures, statistics, judges and rewards, and the share that their tests find. Only what changed since
+# the last call is tested again. `.venv/bin/mutmut results` lists the mutants that survive, `mutmut show NAME` shows one.
+mutants: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[mutation]'
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children $(JOBS)
+	$(BIN)/mutmut results --all true | $(BIN)/python tools/count_mutants.py
 
 # The documentation as a site in site/; a warning is an error.
 docs: $(READY)

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from elva.tuning.method import Method
 from elva.tuning.objectives import grid
 from elva.tuning.read import read_split
 from elva.tuning.train import Plan, one_thread, train
+from mrbench.benchmark import Benchmark
 from mrbench.models.protocol import EmbeddingModel
 from mrbench.sources.open import open_benchmark
 
@@ -39,7 +41,7 @@ Values = dict[tuple[str, str, str, str], np.ndarray]
 
 def main() -> None:
     args = parsed()
-    suites = {str(path): open_benchmark(path) for path in (args.suite, *args.also)}
+    suites = {str(path): opened(path, args.tasks) for path in (args.suite, *args.also)}
     before = load_encoder(args.model, device="cpu")
     rows: dict[str, Values] = {"before": tested(before, suites)}
     makers: dict[str, Callable[[], Method]] = {
@@ -77,8 +79,18 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--tasks", help="names with commas between them; without it all")
     parser.add_argument("--cache", type=Path)
     return parser.parse_args()
+
+
+def opened(path: Path, tasks: str | None) -> Benchmark:
+    """Return a benchmark with some of its tasks."""
+    suite = open_benchmark(path)
+    if tasks:
+        kept = tuple(task for task in suite.manifest.tasks if task.name in tasks.split(","))
+        suite.manifest = replace(suite.manifest, tasks=kept)
+    return suite
 
 
 def adapters(args: argparse.Namespace) -> Method:
@@ -90,7 +102,7 @@ def adapters(args: argparse.Namespace) -> Method:
 
 def trained(args: argparse.Namespace, method: Method, objective: str, seed: int) -> tuple[EmbeddingModel, float]:
     """Return what one seed trains, and the seconds of CPU that its steps and looks took."""
-    suite = open_benchmark(args.suite)
+    suite = opened(args.suite, args.tasks)
     data, validation = (method.read(suite, split) for split in ("train", "validation"))
     settings = grid(objective, identity=True, rate=args.rate, temperature=method.temperature)
     plan = Plan(objective, settings, True, args.steps, batch=args.batch, guard=args.guard, seed=seed)

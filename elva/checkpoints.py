@@ -47,7 +47,11 @@ def build(recipe: Recipe, texts: Iterable[str], *, device: str = "auto") -> Elva
     """
     shape = recipe.architecture
     if shape is None:
-        raise InputError("the recipe has no architecture to build", got=recipe.name)
+        raise InputError(
+            "the recipe has no architecture to build",
+            got=recipe.name,
+            hint="name architecture: in the recipe, or a base: to start from",
+        )
     prompt = recipe.prompt
     tokenizer = build_tokenizer([*texts, prompt.template, prompt.summary, prompt.word])
     config = _qwen2_vl(shape, {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL})
@@ -115,12 +119,20 @@ def load_base(recipe: Recipe, *, device: str = "auto") -> Elva:
         ModelError: It cannot be loaded, lacks weights, has some too many, or is not of the Qwen2-VL kind.
     """
     if recipe.base is None:
-        raise InputError("the recipe has no base to load", got=recipe.name)
+        raise InputError(
+            "the recipe has no base to load",
+            got=recipe.name,
+            hint="name base: in the recipe, or take a recipe with an architecture: --recipe tiny",
+        )
     network, tokenizer, processor = _read(recipe.base, DTYPES[recipe.dtype])
     if RET not in tokenizer.get_vocab():
         end = tokenizer.eos_token_id
         if end is None:
-            raise ModelError("the tokenizer has no token that ends a turn", where=recipe.base)
+            raise ModelError(
+                "the tokenizer has no token that ends a turn",
+                where=recipe.base,
+                hint="name eos_token in tokenizer_config.json",
+            )
         tokenizer.add_special_tokens({"additional_special_tokens": [RET]}, replace_extra_special_tokens=False)
         if len(tokenizer) > network.get_input_embeddings().weight.shape[0]:
             network.resize_token_embeddings(len(tokenizer), mean_resizing=False)
@@ -155,12 +167,22 @@ def _read(source: str, dtype: torch.dtype) -> tuple[Any, Any, Any]:
         raise load_error(source, error) from error
     check_keys(source, info["missing_keys"], info["unexpected_keys"], [k[0] for k in info["mismatched_keys"]])
     if not hasattr(getattr(network, "model", None), "get_rope_index"):
-        raise ModelError("not a model of the Qwen2-VL kind", where=source, got=type(network).__name__)
+        raise ModelError(
+            "not a model of the Qwen2-VL kind",
+            where=source,
+            got=type(network).__name__,
+            accepted="Qwen2-VL, Qwen2.5-VL or Qwen3-VL",
+            hint="name another base: in the recipe",
+        )
     for name, theirs in (("patch_size", "patch_size"), ("merge_size", "spatial_merge_size")):
         cut, taken = getattr(processor, name, None), getattr(network.config.vision_config, theirs, None)
         if cut != taken:
             raise ModelError(
-                f"the processor has another {name} than the network", where=source, got=cut, accepted=taken
+                f"the processor has another {name} than the network",
+                where=source,
+                got=cut,
+                accepted=taken,
+                hint="copy preprocessor_config.json from where the weights are from",
             )
     return network, tokenizer, processor
 
@@ -185,7 +207,7 @@ def _tried(model: Elva, source: str) -> Elva:
             vectors = model.embed([Input("a dog"), Input(image=picture)], "prompt")
     for what, values in (("the image processor returns pixels", pixels), ("the network returns vectors", vectors)):
         if not values.isfinite().all():
-            raise ModelError(f"{what} that are not finite", where=source)
+            raise ModelError(f"{what} that are not finite", where=source, hint="copy or train the checkpoint again")
     return model
 
 
@@ -252,7 +274,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
         or not isinstance(names, list)
         or any(not isinstance(name, str) or not re.fullmatch(r"adapter-\d+", name) for name in names)
     ):
-        raise ModelError("malformed ELVA model", where=folder / MARKER, got=json.dumps(facts)[:100])
+        raise ModelError(
+            "malformed ELVA model",
+            where=folder / MARKER,
+            got=json.dumps(facts)[:100],
+            hint="copy the folder again, or write it with mrbench train elva",
+        )
     return facts
 
 
@@ -277,7 +304,12 @@ def _put_on(model: Elva, path: Path) -> None:
     """Merge an adapter into the weights; of its folder only safetensors are read."""
     weights = path / "adapter_model.safetensors"
     if not weights.is_file():
-        raise ModelError("the adapter has no safetensors weights", where=path, accepted=weights.name)
+        raise ModelError(
+            "the adapter has no safetensors weights",
+            where=path,
+            accepted=weights.name,
+            hint="copy the folder again, or write it with mrbench train elva",
+        )
     try:
         with no_future_warnings(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # they are named below

@@ -27,10 +27,13 @@ Data = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.", show_default=False)]
 RecipeName = Annotated[str, typer.Option("--recipe", help="tiny, qwen2-vl-2b, qwen2-vl-7b, or a YAML file.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="In the place of the recipe's.", show_default=False)]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Seed of every random choice. [default: the recipe's]", show_default=False),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or cuda:N.")]
-SaveEvery = Annotated[int, typer.Option("--save-every", min=1, help="Steps after which the state is written.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
+SaveEvery = Annotated[int, typer.Option("--save-every", min=1, help="Steps between two writes of the state.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")]
 Pairs = Annotated[
     Path | None,
     typer.Option(
@@ -74,7 +77,9 @@ def elva(
     from mrbench.errors import InputError
 
     if stage not in ("all", "0", "1", "2", "3"):
-        raise InputError("unknown stage", where="--stage", got=stage, accepted="all, 0, 1, 2, 3")
+        raise InputError(
+            "unknown stage", where="--stage", got=stage, accepted="all, 0, 1, 2, 3", hint="leave --stage out to run all"
+        )
     chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
     stages = chosen.stages() if stage == "all" else (int(stage),)
     known = read_data(data, pairs)
@@ -122,7 +127,9 @@ def plug_in(
     from mrbench.errors import InputError
 
     if part not in ("all", "language"):
-        raise InputError("unknown part", where="--train", got=part, accepted="all, language")
+        raise InputError(
+            "unknown part", where="--train", got=part, accepted="all, language", hint="leave --train out to train all"
+        )
     chosen = load_recipe(recipe, **({} if seed is None else {"seed": seed}))
     folder = train_plug_in(
         model,
@@ -140,7 +147,10 @@ def plug_in(
 @app.command("export")
 def export(
     model: Annotated[
-        str, typer.Option("--model", help="A folder such as RUN/stage3, or elva:tiny ...", show_default=False)
+        str,
+        typer.Option(
+            "--model", help="A folder such as RUN/stage3, or a shipped model such as elva:tiny.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
     overwrite: Overwrite = False,

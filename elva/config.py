@@ -64,12 +64,29 @@ def load_recipe(source: str, **changes: Any) -> Recipe:
         elif Path(source).is_file():
             text = Path(source).read_text(encoding="utf-8")
         else:
-            raise InputError("no such recipe", got=source, accepted=f"{', '.join(RECIPES)}, or a YAML file")
+            raise InputError(
+                "no such recipe",
+                got=source,
+                accepted=f"{', '.join(RECIPES)}, or a YAML file",
+                hint="check the path, or take --recipe tiny",
+            )
     except (OSError, ValueError) as error:
-        raise InputError("the recipe cannot be read", where=source, got=str(error), accepted="YAML in UTF-8") from error
+        raise InputError(
+            "the recipe cannot be read",
+            where=source,
+            got=str(error),
+            accepted="YAML in UTF-8",
+            hint="save the file as UTF-8, or take --recipe tiny",
+        ) from error
     raw = read_yaml(text, what="recipe", where=source)
     if not isinstance(raw, dict):
-        raise InputError("the recipe is no mapping", where=source, got=type(raw).__name__, accepted="fields: values")
+        raise InputError(
+            "the recipe is no mapping",
+            where=source,
+            got=type(raw).__name__,
+            accepted="fields: values",
+            hint="write name: and the stages as fields, or take --recipe tiny",
+        )
     return parse_recipe({**raw, **changes}, where=source)
 
 
@@ -81,13 +98,18 @@ def parse_recipe(raw: dict[str, Any], *, where: str = "recipe") -> Recipe:
 
     >>> parse_recipe({"name": "x", "base": "B", "lora": {"rnak": 8}}, where="R")
     Traceback (most recent call last):
-    mrbench.errors.InputError: malformed recipe; where: R; got: 'lora.rnak: unknown'
+    mrbench.errors.InputError: malformed recipe; where: R; got: 'lora.rnak: unknown'; next: mend these fields
     """
     problems: list[str] = []
     recipe = parse_fields(Recipe, raw, problems)
     problems = problems or list(_contradictions(recipe))
     if problems:
-        raise InputError("malformed recipe", where=where, got="; ".join(problems))
+        raise InputError(
+            "malformed recipe",
+            where=where,
+            got="; ".join(problems),
+            hint="mend these fields",
+        )
     return recipe
 
 

@@ -10,8 +10,9 @@ from typing import overload
 
 import numpy as np
 
-from elva.negatives import Ints, code_grains, grades
+from elva.negatives import code_grains, grades
 from elva.prompts import Input
+from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode
 from mrbench.errors import BenchmarkError, InputError
@@ -143,7 +144,13 @@ def read_benchmarks(folders: Sequence[Path | str], split: str = "train") -> list
     names = [benchmark.name for benchmark in opened]
     twice = [benchmark for number, benchmark in enumerate(opened) if benchmark.name in names[:number]]
     if twice:
-        raise InputError("two data sets have one name", where=twice[0].folder, got=twice[0].name)
+        raise InputError(
+            "two data sets have one name",
+            where=twice[0].folder,
+            got=twice[0].name,
+            accepted="one name each",
+            hint="leave one of the two --data out, or build it again under another name",
+        )
     for benchmark in opened:
         if split not in benchmark.splits:
             raise InputError(
@@ -182,14 +189,24 @@ def read_pools(benchmarks: Sequence[Benchmark], split: str = "train") -> tuple[l
                 hint=f"mrbench train head --help, which takes {shlex.quote(str(benchmark.folder))} as --data",
             )
     if not found:
-        raise InputError("no query to train on", where=", ".join(str(b.folder) for b in benchmarks), got=split)
+        raise InputError(
+            "no query to train on",
+            where=", ".join(str(b.folder) for b in benchmarks),
+            got=split,
+            hint="mrbench validate DIR says what the split holds",
+        )
     keys = [(str(b.folder), b.task(task).candidate_modality) for b, task, _ in found]
     corpora: dict[tuple[str, str], list[Candidate]] = {}
     for (benchmark, task, _), key in zip(found, keys, strict=True):
         if key not in corpora:
             corpora[key] = list(benchmark.corpus(key[1], split))
         if not corpora[key]:
-            raise BenchmarkError(f"no {key[1]} to retrieve", where=f"{benchmark.folder}, {split}", got=task)
+            raise BenchmarkError(
+                f"no {key[1]} to retrieve",
+                where=f"{benchmark.folder}, {split}",
+                got=task,
+                hint=f"mrbench validate {shlex.quote(str(benchmark.folder))}",
+            )
     everything: list[Query | Candidate] = [query for _, _, queries in found for query in queries]
     everything += [candidate for corpus in corpora.values() for candidate in corpus]
     summaries = Summaries(record.grains for record in everything)

@@ -50,7 +50,7 @@ class Stage:
         steps: How many.
         digest: Of the recipe: a state of another is refused.
         folder: Where state and metrics are kept.
-        save_every: Steps after which the state is written.
+        save_every: Steps between two writes of the state.
         processes: Who else runs it.
         quiet: No progress bar.
     """
@@ -247,5 +247,11 @@ def _read_state(path: Path, stage: Stage) -> tuple[dict[str, str], dict[str, Ten
     if facts["stage"] != str(stage.number):
         return {}, {}
     if facts["digest"] != stage.digest:
-        raise InputError("the state is of another recipe", where=path, got=facts["digest"], accepted=stage.digest)
+        raise InputError(
+            "the state is of another recipe",
+            where=path,
+            got=facts["digest"],
+            accepted=stage.digest,
+            hint="give the same recipe again, or choose another --out",
+        )
     return facts, tensors

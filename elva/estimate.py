@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +13,28 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 from elva import checkpoints
 from elva.config import Contrastive, Optimiser, Recipe, Reinforcement, Sampling
 from elva.inputs import Data
+from elva.model import seeded_globally
+from elva.processes import Processes
 from elva.sampler import balanced, steps_of
+from elva.train import make_objective
 from mrbench.models.pretrained import load_error, resolve_device
 
+TRIED = 3
+"""Steps of a stage that are timed, beside its first."""
 UTILISATION = 0.35  # of what one large matrix product reaches, of a training step in practice
 
 
 def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str = "auto") -> list[dict[str, Any]]:
-    """Return a row a stage: ``stage``, ``steps``, ``sequences`` (run under gradient), ``memory_gib``, ``hours``.
+    """Return a row a stage: ``stage``, ``steps``, ``sequences`` (under gradient), ``memory_gib``, ``hours``, ``by``.
 
-    Times are what the multiplications of the language model take at 35 % of the rate that this device reaches on one
-    large product; memory is weights, gradients, AdamW's moments and the activations of one chunk. Both are estimates
-    to plan by, good to a factor of two.
+    Of a model that starts from nothing a few steps of each stage are tried. Of one with a base, which may not fit here,
+    times are what the multiplications of the language model take at 35 % of the rate that this device reaches on one
+    large product. ``by`` says which: ``trial`` or ``arithmetic``. Memory is weights, gradients, AdamW's moments and the
+    activations of one chunk. All are estimates to plan by.
     """
     place = resolve_device(device)
     language, vision, hidden, layers = _sizes(recipe, data)
-    rate = _rate(place, checkpoints.DTYPES[recipe.dtype]) * UTILISATION
+    rate = 0.0 if recipe.base is None else _rate(place, checkpoints.DTYPES[recipe.dtype]) * UTILISATION
     size = torch.empty((), dtype=checkpoints.DTYPES[recipe.dtype]).element_size()
     tokens = _tokens(recipe, data)
     rows = []
@@ -48,8 +55,50 @@ def estimate(recipe: Recipe, data: Data, stages: Sequence[int], *, device: str =
         activations = min(options.chunk, options.batch) * (tokens + recipe.max_summary) * hidden * layers * kept * size
         memory = (language + vision) * size + trained * 16 + activations
         row = {"stage": number, "steps": steps, "sequences": sequences, "memory_gib": _short(memory / 2**30)}
-        rows.append(row | {"hours": _short(flops / rate / 3600)})
+        if recipe.base is None:
+            rows.append(row | {"hours": _short(tried(recipe, data, number, steps, device) / 3600), "by": "trial"})
+        else:
+            rows.append(row | {"hours": _short(flops / rate / 3600), "by": "arithmetic"})
     return rows
+
+
+def tried(recipe: Recipe, data: Data, number: int, steps: int, device: str) -> float:
+    """Return about how many seconds a stage takes, from a few of its steps on a model with random weights.
+
+    Such a model rarely ends a summary by itself, so that stage 3 may be faster than this.
+    """
+    options = getattr(recipe, f"stage{number}")
+    model = checkpoints.build(recipe, data.texts(), device=device)
+    with seeded_globally(recipe.seed, number):
+        if options.train == "lora":
+            model.adapt(recipe.lora)
+    model.unfreeze(options.train)
+    objective, *_ = make_objective(number, recipe, options, data, model, Processes())
+    seconds = []
+    for step in range(min(steps, 1 + TRIED)):
+        begun = time.perf_counter()
+        objective.backward(step)
+        seconds.append(time.perf_counter() - begun)
+    sampling: Sampling | None = getattr(options, "sampling", None)
+    mined = 1 if sampling is None or not sampling.refresh else -(-steps // sampling.refresh)
+    return whole_time(seconds, steps, mined)
+
+
+def whole_time(seconds: Sequence[float], steps: int, mined: int) -> float:
+    """Return the seconds of a whole stage from those of its first steps.
+
+    The first step also mines negatives: what it takes longer than the others comes again at every mining.
+
+    Args:
+        seconds: Of the first steps, one or more.
+        steps: Of the stage.
+        mined: How often negatives are mined.
+
+    >>> whole_time([5.0, 1.0, 3.0, 2.0], steps=10, mined=2)
+    26.0
+    """
+    each = statistics.median(seconds[1:]) if len(seconds) > 1 else seconds[0]
+    return each * steps + max(0.0, seconds[0] - each) * mined
 
 
 def _negatives(options: Optimiser) -> int:

@@ -60,19 +60,30 @@ def read_data(folders: Sequence[Path], pairs: Path | None = None) -> Data:
 
 
 def check(recipe: Recipe, data: Data, stages: Sequence[int]) -> None:
-    """Say before the first stage runs what a later one would fail of.
+    """Raise, before the first stage runs, for what a later one would fail of.
 
     Raises:
         InputError: The recipe lacks the stage or has none, stage 1 has no pairs of sentences, or a pool has fewer
             candidates than negatives are asked for.
     """
     if not stages:
-        raise InputError("the recipe has no stage", where=recipe.name, accepted="stage0 to stage3")
+        raise InputError(
+            "the recipe has no stage",
+            where=recipe.name,
+            accepted="stage0 to stage3",
+            hint="write one of them into the recipe, or take --recipe tiny",
+        )
     for number in stages:
         options = getattr(recipe, f"stage{number}")
         if options is None:
             accepted = ", ".join(map(str, recipe.stages()))
-            raise InputError("the recipe lacks the stage", where=recipe.name, got=number, accepted=accepted)
+            raise InputError(
+                "the recipe lacks the stage",
+                where=recipe.name,
+                got=number,
+                accepted=accepted,
+                hint="name another --stage, or write the stage into the recipe",
+            )
         if number == 1 and data.sentences is None:
             where = ", ".join(str(b.folder) for b in data.benchmarks)
             raise InputError("no text query has a paraphrase for stage 1", where=where, hint="name pairs with --pairs")
@@ -103,4 +114,5 @@ def check_summaries(recipe: Recipe, data: Data, model: Elva, stages: Sequence[in
                 where=f"{text!r}, {length} tokens",
                 got=recipe.max_summary,
                 accepted=f"max_summary of {length} or more",
+                hint="raise max_summary in the recipe",
             )

@@ -113,7 +113,7 @@ class Elva:
         return nullcontext() if self.adapted is None else self.adapted.disable_adapter()
 
     def unfreeze(self, part: Literal["lora", "language", "all"]) -> dict[str, torch.nn.Parameter]:
-        """Say which weights train, and return them by name."""
+        """Let some weights train and no others, and return them by name."""
         for name, weight in self.network.named_parameters():
             adapter, picture = "lora_" in name, ".visual." in f".{name}"
             weight.requires_grad_(adapter if part == "lora" else part == "all" or not picture)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from elva.config import Sampling
+from mrbench.arrays import Embeddings, Ints, Scores
 from mrbench.errors import InputError
 from mrbench.records import Grain, grain_values
 
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 CHUNK = 1 << 24  # scores in memory at a time
 
 
@@ -55,8 +53,8 @@ def grades(query_grains: Ints, candidate_grains: Ints) -> Ints:
 
 
 def sample_negatives(
-    query_embeddings: Floats,
-    candidate_embeddings: Floats,
+    query_embeddings: Embeddings,
+    candidate_embeddings: Embeddings,
     query_grains: Ints,
     candidate_grains: Ints,
     positives: Ints,
@@ -92,7 +90,12 @@ def sample_negatives(
     """
     wanted = sampling.hard + sampling.random
     if not wanted:
-        raise InputError("no negative is asked for", where="stage3.sampling", accepted="hard + random of 1 or more")
+        raise InputError(
+            "no negative is asked for",
+            where="stage3.sampling",
+            accepted="hard + random of 1 or more",
+            hint="raise stage3.sampling.hard or .random",
+        )
     names = [str(number) for number in range(len(positives))] if names is None else names
     lacking = np.flatnonzero((positives < 0) | (positives >= len(candidate_embeddings)))
     if len(lacking):
@@ -120,7 +123,7 @@ def sample_negatives(
     return shuffled[drawn]
 
 
-def _hardest(scores: Floats, number: int) -> Ints:
+def _hardest(scores: Scores, number: int) -> Ints:
     """Return the indices of the highest scores of each row, best first; -1 where only dropped ones are left."""
     number = min(number, scores.shape[1])
     if not number:

@@ -79,7 +79,9 @@ class VonMisesFisher:
 
     def __init__(self, dimension: int, spread: float) -> None:
         if dimension < 2:
-            raise InputError("no sphere of this dimension", got=dimension, accepted="2 or more")
+            raise InputError(
+                "no sphere of this dimension", got=dimension, accepted="2 or more", hint="take policy: gaussian"
+            )
         self.dimension, self.kappa = dimension, dimension / spread**2
         order = dimension / 2 - 1
         self.log_constant = (

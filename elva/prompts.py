@@ -50,10 +50,21 @@ class Prompter:
         vocabulary = tokenizer.get_vocab()
         lacking = [token for token in (RET, IMAGE, IMAGE_START, IMAGE_END) if token not in vocabulary]
         if lacking:
-            raise ModelError("the vocabulary lacks special tokens", got=", ".join(lacking), accepted="a Qwen2-VL kind")
+            raise ModelError(
+                "the vocabulary lacks special tokens",
+                got=", ".join(lacking),
+                accepted="a Qwen2-VL kind",
+                hint="name another base: in the recipe",
+            )
         reserved = [token for token in (RET, IMAGE) if token in prompt.template]
         if reserved:
-            raise InputError("the template holds tokens of its own", where="prompt.template", got=", ".join(reserved))
+            raise InputError(
+                "the template holds tokens of its own",
+                where="prompt.template",
+                got=", ".join(reserved),
+                accepted="a template without them",
+                hint="take them out of prompt.template",
+            )
         self._tokenizer, self._prompt = tokenizer, prompt
         self.ret, self._image, self._start, self._end = (vocabulary[t] for t in (RET, IMAGE, IMAGE_START, IMAGE_END))
         self._one_at_a_time = Lock()  # to say how special tokens are split changes the tokenizer

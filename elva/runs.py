@@ -74,8 +74,8 @@ def look(out: Path, facts: Mapping[str, Any], *, resume: bool, same: Mapping[str
             raise InputError(
                 f"the run was started with another {what}{f', {differs}' if differs else ''}",
                 where=out,
-                got=now,
-                accepted=was,
+                got="none" if now is None else now,
+                accepted="none" if was is None else was,
                 hint="give the same again, or choose another --out",
             )
     return known
@@ -88,7 +88,7 @@ def difference(known: Any, now: Any) -> tuple[str, Any, Any]:
     ('grid 1 rate', 0.1, 0.2)
     """
     if isinstance(known, Mapping) and isinstance(now, Mapping):
-        pairs = [(str(name), known.get(name), now.get(name)) for name in dict.fromkeys([*known, *now])]
+        pairs = [(str(name), known.get(name), now.get(name)) for name in dict.fromkeys([*now, *known])]
     elif isinstance(known, list) and isinstance(now, list) and len(known) == len(now):
         pairs = [(str(number), *pair) for number, pair in enumerate(zip(known, now, strict=True), 1)]
     else:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from elva.config import Contrastive, Optimiser, Reinforcement, Sampling
 from elva.data import Chosen, Pool
-from elva.negatives import Floats, Ints, grades, sample_negatives
+from elva.negatives import grades, sample_negatives
 from elva.prompts import Input
+from mrbench.arrays import Embeddings, Ints
 
 Place = tuple[int, int]  # pool, query
-Embed = Callable[[Sequence[Input]], Floats]
+Embed = Callable[[Sequence[Input]], Embeddings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Sampler:
 
 
 def answers(pools: Sequence[Pool], draws: Sequence[Draw]) -> Tensor:
-    """Say which candidate of which draw answers the query of a draw: it keeps all grains.
+    """Return which candidate of which draw answers the query of a draw: it keeps all grains.
 
     Returns:
         Boolean, shape ``(num_draws, num_draws, 1 + num_negatives)``: query, owner of the candidate, candidate.
@@ -146,7 +147,7 @@ def answers(pools: Sequence[Pool], draws: Sequence[Draw]) -> Tensor:
     return ((asked == has) | (asked < 0)).all(-1)
 
 
-def embed_pools(pools: Sequence[Pool], embed: Embed) -> list[tuple[Floats, Floats]]:
+def embed_pools(pools: Sequence[Pool], embed: Embed) -> list[tuple[Embeddings, Embeddings]]:
     """Return the embeddings of every pool's queries and candidates; what pools share is embedded once."""
     sides = {id(side): side for pool in pools for side in (pool.queries, pool.candidates)}
     found = {number: embed(side) for number, side in sides.items()}

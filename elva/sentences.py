@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from elva.data import Pool
-from elva.negatives import Ints, code_grains
+from elva.negatives import code_grains
 from elva.prompts import Input
+from mrbench.arrays import Ints
 from mrbench.benchmark import Benchmark
 from mrbench.errors import InputError
 from mrbench.records import Grain
@@ -83,9 +84,16 @@ def read_pairs(path: Path) -> Pool:
             _check(row, f"{path}, line {line}")
             rows.append(row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError("cannot read the pairs", where=path, got=str(error), accepted="JSON lines or CSV") from error
+        raise InputError(
+            "cannot read the pairs", where=path, got=str(error), accepted="JSON lines or CSV", hint="check --pairs"
+        ) from error
     if not rows:
-        raise InputError("no pair to train on", where=path)
+        raise InputError(
+            "no pair to train on",
+            where=path,
+            accepted="one pair a line",
+            hint="leave --pairs out to take the suites' own phrasings",
+        )
     candidates: list[str] = []
     grains: list[tuple[Grain, ...]] = []
     positives, ladders = [], []
@@ -113,7 +121,13 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
                     yield number, json.loads(line)
                 except (ValueError, RecursionError) as error:
                     where = f"{path}, line {number}"
-                    raise InputError("a pair is not JSON", where=where, got=line, accepted="one a line") from error
+                    raise InputError(
+                        "a pair is not JSON",
+                        where=where,
+                        got=line,
+                        accepted="one a line",
+                        hint="mend this line, or leave it out",
+                    ) from error
 
 
 def _check(row: Any, where: str) -> None:
@@ -121,7 +135,9 @@ def _check(row: Any, where: str) -> None:
     good = [isinstance(text, str) and text.strip() and not re.search("[\ud800-\udfff]", text) for text in texts]
     if not texts or not all(good[:2]) or not (good[2] or texts[2] in (None, "")):
         accepted = "texts: " + ", ".join(PAIR_COLUMNS[:2]) + f" and, if any, {PAIR_COLUMNS[2]}"
-        raise InputError("malformed pair", where=where, got=row, accepted=accepted)
+        raise InputError(
+            "malformed pair", where=where, got=row, accepted=accepted, hint="mend this line, or leave it out"
+        )
 
 
 def _sentences(

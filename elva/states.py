@@ -35,7 +35,9 @@ def read_state(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
             facts = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, SafetensorError) as error:
-        raise ModelError("cannot read the state to go on from", where=path, got=str(error)) from error
+        raise ModelError(
+            "cannot read the state to go on from", where=path, got=str(error), hint="remove it to start the stage anew"
+        ) from error
     digest = facts.pop("sha256", None)
     if digest != _sha256(tensors, facts):
         hint = "remove it to start the stage anew"
@@ -60,7 +62,11 @@ def restore(weights: Mapping[str, Tensor], optimiser: Any, tensors: Mapping[str,
         ModelError: It is of other weights.
     """
     if {name for name in tensors if name.startswith("weight.")} != {f"weight.{name}" for name in weights}:
-        raise ModelError("the state lacks weights or has some too many", where=where)
+        raise ModelError(
+            "the state lacks weights or has some too many",
+            where=where,
+            hint="give the same model again, or remove the state to start the stage anew",
+        )
     for name, weight in weights.items():
         weight.data.copy_(tensors[f"weight.{name}"])
         if f"exp_avg.{name}" in tensors:

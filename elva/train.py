@@ -50,7 +50,7 @@ def train(
         start: Model folder to start from, in the place of the stage before the first.
         resume: Go on with a run in ``out``: stages that are done are kept.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        save_every: Steps after which the state is written.
+        save_every: Steps between two writes of the state.
         quiet: No progress bar.
 
     Raises:
@@ -62,7 +62,12 @@ def train(
     processes = Processes.here()
     small = min(getattr(recipe, f"stage{number}").batch for number in wanted)
     if small < processes.world:
-        raise InputError("more processes than queries of a step", got=processes.world, accepted=f"up to {small}")
+        raise InputError(
+            "more processes than queries of a step",
+            got=processes.world,
+            accepted=f"up to {small}",
+            hint="start fewer processes, or raise batch in the recipe",
+        )
     facts = facts_of(recipe, data.benchmarks, data.pairs, start)
     known = look(out, facts, resume=resume)
     if known["start"] is not None:
@@ -90,7 +95,12 @@ def _begin(
     if folder is not None:
         model, known, _ = checkpoints.load(folder, device=device)
         if (known.base, known.architecture, known.prompt) != (recipe.base, recipe.architecture, recipe.prompt):
-            raise InputError("the model to start from is of another recipe", where=folder, got=known.name)
+            raise InputError(
+                "the model to start from is of another recipe",
+                where=folder,
+                got=known.name,
+                hint="name the recipe that it was trained with, or leave --start out",
+            )
         model.max_summary = recipe.max_summary
         return model, folder
     earlier = [number for number in recipe.stages() if number < first]
@@ -181,7 +191,7 @@ def train_plug_in(
         part: Train the text tower (``language``) or ``all``.
         resume: Go on with a run in ``out``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        save_every: Steps after which the state is written.
+        save_every: Steps between two writes of the state.
         quiet: No progress bar.
 
     Raises:
@@ -190,14 +200,28 @@ def train_plug_in(
         ModelError: The encoder cannot be loaded, or training went wrong.
     """
     if recipe.stage3 is None:
-        raise InputError("the recipe lacks the stage", where=recipe.name, got=3, accepted=recipe.stages())
+        raise InputError(
+            "the recipe lacks the stage",
+            where=recipe.name,
+            got=3,
+            accepted=recipe.stages(),
+            hint="take --recipe tiny, or write stage3 into the recipe",
+        )
     processes = Processes.here()
     if processes.world > 1:
-        raise InputError("the plug-in mode runs in one process", got=processes.world, accepted=1)
+        raise InputError(
+            "the plug-in mode runs in one process", got=processes.world, accepted=1, hint="run it without torchrun"
+        )
     options = replace(recipe.stage3, train=part)
     recipe = replace(recipe, stage3=options)
     if options.updates > 1:
-        raise InputError("the plug-in mode makes one update a batch", where="stage3.updates", got=options.updates)
+        raise InputError(
+            "the plug-in mode makes one update a batch",
+            where="stage3.updates",
+            got=options.updates,
+            accepted=1,
+            hint="set stage3.updates to 1 in the recipe",
+        )
     check(recipe, data, [3])
     found = find_checkpoint(source)
     facts = facts_of(recipe, data.benchmarks, data.pairs, found.folder)

@@ -63,7 +63,13 @@ class ElvaModel:
         self._max_text = recipe.prompt.max_text
         self._samples = recipe.samples if samples is None else samples
         if self._samples < 1:
-            raise InputError("no summary to embed after", where="samples", got=samples, accepted="1 or more")
+            raise InputError(
+                "no summary to embed after",
+                where="samples",
+                got=samples,
+                accepted="1 or more",
+                hint="leave samples out to take the recipe's number",
+            )
         averaged = self._how == "summary" and self._samples > 1
         self.name = f"elva-{recipe.name}-{self._how}" + (f"-{self._samples}" if averaged else "")
         self.revision = _revision(folder, recipe, self._how, self._samples)

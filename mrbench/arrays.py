@@ -1,4 +1,4 @@
-"""The array types that encoding, search and scoring exchange, and helpers for rows of different lengths."""
+"""The array types that encoding, search and scoring exchange, and functions for rows of different lengths."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def ranges(starts: Ints, counts: Ints) -> Ints:
     >>> ranges(np.array([5, 0]), np.array([2, 3]))
     array([5, 6, 0, 1, 2])
     """
-    found: Ints = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
-    return found
+    numbers: Ints = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+    return numbers
 
 
 def row_ends(counts: Ints) -> Ints:

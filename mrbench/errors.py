@@ -48,8 +48,8 @@ def redacted_spec(spec: str) -> str:
     >>> redacted_spec("openai:http://host/v1#m?query=find: {text}&sk-1")
     'openai:http://host/v1#m?query=find: {text}&[hidden]'
     """
-    place, mark, options = spec.rpartition("?")
-    return redacted(place + mark + (_without_words(options) if mark else options))
+    source, mark, options = spec.rpartition("?")
+    return redacted(source + mark + (_without_words(options) if mark else options))
 
 
 def _without_words(options: str) -> str:
@@ -65,6 +65,9 @@ class MRBenchError(Exception):
         got: The value received.
         accepted: What would have been accepted.
         hint: The next command or step.
+
+    Attributes:
+        statement: The message without the next command, as results keep it.
 
     >>> print(InputError("unknown task", where="--task", got="t2x", accepted="t2i, i2t, i2i, it2i"))
     unknown task; where: --task; got: 't2x'; accepted: t2i, i2t, i2i, it2i
@@ -89,8 +92,9 @@ class MRBenchError(Exception):
             parts.append(f"got: {shown if len(shown) <= 200 else shown[:197] + '...'}")
         if accepted is not None:
             parts.append(f"accepted: {accepted}")
-        super().__init__(_one_line("; ".join(parts)))
+        self.statement = _one_line("; ".join(parts))
         self._advised = False
+        super().__init__(self.statement)
         if hint is not None:
             self.advise(hint)
 

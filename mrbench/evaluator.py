@@ -124,19 +124,19 @@ class BenchmarkEvaluator(BaseEvaluator):
         return metrics
 
     def _metrics(self, result: Result) -> dict[str, float]:
-        found: dict[str, float] = {}
+        scores: dict[str, float] = {}
         scored = {task: part for task, part in result.tasks.items() if self.main in part.scores}
         if not scored:
             reasons = "; ".join(f"{task}: {part.reason}" for task, part in result.tasks.items())
             hint = "name tasks that it takes: BenchmarkEvaluator(benchmark, tasks=[...])"
             raise ResultError("the model takes none of the tasks", where=self.benchmark.name, got=reasons, hint=hint)
-        found[self.main] = sum(part.scores[self.main] for part in scored.values()) / len(scored)
+        scores[self.main] = sum(part.scores[self.main] for part in scored.values()) / len(scored)
         for task, part in scored.items():
-            found |= {
+            scores |= {
                 f"{task}_{name}": part.scores[name] for name in (self.main, "pair_accuracy") if name in part.scores
             }
-            found |= {f"{task}_pair_accuracy[{grain}]": score.score for grain, score in part.pair_accuracy.items()}
-        return found
+            scores |= {f"{task}_pair_accuracy[{grain}]": score.score for grain, score in part.pair_accuracy.items()}
+        return scores
 
     def get_config_dict(self) -> dict[str, Any]:
         """Return the facts of this evaluator for the model card."""

@@ -224,7 +224,7 @@ def _no_constant(name: str) -> float:
 def output_error(error: OSError, path: Path) -> OutputError:
     """Return the error that says in one line why a path cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutputError("disk full; nothing was written", where=path, hint="free space, or choose another folder")
+        return OutputError("disk full, nothing was written", where=path, hint="free space, or choose another folder")
     at = error.filename if isinstance(error.filename, str) and error.filename != str(path) else None
     what, hint = f"cannot write: {error.strerror or error}" + (f" at {at}" if at else ""), "choose another folder"
     return OutputError(what, where=path, hint=hint)

@@ -186,10 +186,10 @@ class ImageFile:
             raise self._unreadable(error) from error
 
     def _regular(self) -> os.stat_result:
-        found = self.path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        entry = self.path.stat()
+        if not stat.S_ISREG(entry.st_mode):
             raise BenchmarkError("an image is not a regular file", where=self.path, hint=self._hint)
-        return found
+        return entry
 
     def _unreadable(self, error: OSError) -> BenchmarkError:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)

@@ -32,8 +32,8 @@ B = TypeVar("B")
 
 def cores() -> int:
     """Return the number of CPUs that this process may use: by its affinity, or by a container's quota if lower."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(found, _quota())))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, _quota())))
 
 
 @cache

@@ -45,7 +45,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
         ModelError: It is malformed.
     """
     if not folder.is_dir():
-        raise InputError("no such folder of heads", where=f"head:{folder}", accepted="what mrbench train head wrote")
+        raise InputError(
+            "no such folder of heads",
+            where=f"head:{folder}",
+            accepted="what mrbench train head wrote",
+            hint="mrbench train head --image IMAGE --text TEXT --data DATA --out DIR",
+        )
     facts = read_versioned_json(
         folder / FACTS, what="folder of heads", name=FORMAT, newest=FORMAT_VERSION, error=ModelError
     )
@@ -53,5 +58,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
     whole = isinstance(encoders, dict) and encoders and set(encoders) <= set(PARTS)
     said = [encoders[part].get(key) for part in encoders for key in ("spec", "identity")] if whole else [None]
     if not all(isinstance(value, str) for value in said):
-        raise ModelError("the folder of heads does not say which encoders it is for", where=folder / FACTS)
+        raise ModelError(
+            "the folder of heads does not say which encoders it is for",
+            where=folder / FACTS,
+            hint="copy the folder again, or train the heads again",
+        )
     return facts

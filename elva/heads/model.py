@@ -141,7 +141,12 @@ def _read_weights(folder: Path, encoders: Encoders) -> dict[str, Embeddings]:
     try:
         heads = load_heads(folder)
     except (SafetensorError, OSError) as error:
-        raise ModelError("the weights of the heads cannot be read", where=folder / WEIGHTS, got=str(error)) from error
+        raise ModelError(
+            "the weights of the heads cannot be read",
+            where=folder / WEIGHTS,
+            got=str(error),
+            hint="copy the folder again, or train the heads again",
+        ) from error
     names = {f"{part}.{kind}" for part in encoders for kind in ("weight", "bias")}
     if set(heads) != names:
         raise ModelError(
@@ -149,6 +154,7 @@ def _read_weights(folder: Path, encoders: Encoders) -> dict[str, Embeddings]:
             where=folder / WEIGHTS,
             got=", ".join(sorted(heads)),
             accepted=", ".join(sorted(names)),
+            hint="copy the folder again, or train the heads again",
         )
     lengths = {len(weight) for weight in heads.values()}
     for part, model in encoders.items():
@@ -160,5 +166,6 @@ def _read_weights(folder: Path, encoders: Encoders) -> dict[str, Embeddings]:
                 where=f"{folder / WEIGHTS}, {part}",
                 got=f"shape {shape}" if finite else "numbers that are not finite",
                 accepted=f"(dimension, {model.dimension}), finite, one dimension for all",
+                hint="copy the folder again, or train the heads again",
             )
     return heads

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import ModelError
 from mrbench.files import write_json_atomic
 from mrbench.folders import FolderKind
+from mrbench.models.checkpoint_folders import find_whole_checkpoint
 from mrbench.models.dual_encoder import DualEncoder
 from mrbench.models.peft_adapter import CONFIG, WEIGHTS, find_parts
+from mrbench.models.pretrained import loading
 from mrbench.models.protocol import EmbeddingModel, note
 from mrbench.records import Modality
 
@@ -31,13 +35,18 @@ FORMAT, FORMAT_VERSION = "mrbench-lora", 1
 FACTS, MERGED = "lora.json", "merged"
 _NAMES = [re.escape(name) for name in (FACTS, CONFIG, WEIGHTS, CARD, PLOT)]
 FOLDER = FolderKind(FACTS, "|".join([*_NAMES, rf"{MERGED}/[^/]+"]), option="--out")
+_OTHERWISE = {
+    "open_clip": "hf:ORG/NAME, where the hub has the model in the format of transformers too; --head takes it as it is",
+    "mllm": "mrbench train elva --recipe FILE, with the model as its base; --head takes it as it is",
+}
+"""What to do with models that have towers, or layers, of another library."""
 
 
 class LoraMethod:
     """Adapters on both towers of a dual encoder: :class:`elva.tuning.method.Method`.
 
     Args:
-        spec: ``hf:PATH``.
+        spec: ``hf:PATH``, ``st:PATH`` with a CLIP, or a dual encoder that comes with this package.
         rank: Rank of the adapters.
         merge: Whether to write a whole checkpoint beside the adapter.
         chunk: Items of a forward pass, at most.
@@ -62,16 +71,17 @@ class LoraMethod:
         name: str = "mended",
         processes: Processes | None = None,
     ) -> None:
-        model = load_encoder(spec, device=device)
+        towers = towers_of(spec)
+        model = load_encoder(towers, device=device)
         if not isinstance(model, DualEncoder):
             raise ModelError(
                 "the model has no towers that adapters can be put on",
                 where=spec,
                 got=type(model).__name__,
-                accepted="hf:PATH, a dual encoder of transformers",
-                hint="--head in the place of --lora takes any model",
+                accepted="hf:PATH, a dual encoder of transformers; st:PATH, a CLIP; or head:DIR",
+                hint=_OTHERWISE.get(spec.partition(":")[0], "--head in the place of --lora takes any model"),
             )
-        parts = find_parts(spec.removeprefix("hf:"))
+        parts = find_parts(towers.removeprefix("hf:"))
         if parts.adapter is not None:
             raise ModelError(
                 "the model is an adapter already",
@@ -83,7 +93,7 @@ class LoraMethod:
         self._commit = parts.base.commit
         self.before, self._merge, self._device, self._name = spec, merge, device, name
         self.temperature = temperature(model)
-        self._facts = facts_of({"text": model, "image": model}, {"text": spec, "image": spec})
+        self._facts = facts_of({"text": model, "image": model}, {"text": towers, "image": towers})
         self.options: Mapping[str, Any] = {"rank": rank, "model": self._facts["text"]["identity"]}
         self._model, self._rank, self._chunk, self._processes = model, rank, chunk, processes
         self._towers: Towers | None = None
@@ -153,6 +163,37 @@ class LoraMethod:
 
     def _at(self) -> str:
         return f', revision="{self._commit}"' if self._commit else ""
+
+
+def towers_of(spec: str) -> str:
+    """Return the spec ``hf:PATH`` of the dual encoder that a spec names in another way; other specs as they are.
+
+    A CLIP of sentence-transformers is a checkpoint of transformers, in its folder or in one of its own below.
+
+    Raises:
+        InputError: No such folder.
+        ModelError: A model of sentence-transformers that is no CLIP.
+    """
+    prefix, _, name = spec.partition(":")
+    packaged = Path(str(resources.files("elva"))) / "weights" / name
+    if prefix == "elva" and (packaged / "config.json").is_file():
+        return f"hf:{packaged}"
+    if prefix != "st":
+        return spec
+    folder = find_whole_checkpoint(name.partition("?")[0]).folder
+    with loading(spec, "modules.json"):
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        paths = [str(module.get("path", "")) for module in modules]
+        kind = json.loads((folder / paths[0] / "config.json").read_text(encoding="utf-8")).get("model_type")
+    if len(paths) > 1 or kind != "clip":
+        raise ModelError(
+            "the model of sentence-transformers has no two towers that adapters can be put on",
+            where=spec,
+            got=f"{len(paths)} modules, the first of type {kind}",
+            accepted="a CLIP",
+            hint=f"mrbench train head --image IMAGE --text {spec} --data DATA --out DIR, then --model head:DIR",
+        )
+    return f"hf:{(folder / paths[0]).absolute()}"
 
 
 def _pass(towers: Towers, items: Split, part: Modality, rows: Table) -> Any:

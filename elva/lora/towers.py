@@ -132,6 +132,11 @@ def _config(encoder: Any, rank: int) -> LoraConfig:
     found = [name for name, module in encoder.module.named_modules() if type(module) is Linear]
     outside = [name for name in found if not any(name.startswith(f"{outer}.") for outer in inside)]
     if not outside:
-        raise ModelError("the model has no linear layer to train", where=encoder.name, accepted="hf: CLIP, SigLIP ...")
+        raise ModelError(
+            "the model has no linear layer to train",
+            where=encoder.name,
+            accepted="hf: CLIP, SigLIP ...",
+            hint="--head in the place of --lora takes any model",
+        )
     names = sorted({re.sub(r"\d+", r"\\d+", re.escape(name)) for name in outside})  # layers by any number
     return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="|".join(names))

@@ -34,21 +34,19 @@ Goal = Annotated[
 ]
 Keep = Annotated[
     str | None,
-    typer.Option(
-        "--keep", help="A second benchmark, on which as little as possible should be lost.", show_default=False
-    ),
+    typer.Option("--keep", help="A second benchmark, on which to lose as little as possible.", show_default=False),
 ]
 Steps = Annotated[int, typer.Option("--steps", min=20, help="Most steps; training stops where it no longer helps.")]
 Rate = Annotated[
     float | None,
     typer.Option("--rate", min=0, help="Learning rate. [default: picked on validation data]", show_default=False),
 ]
-Device = Annotated[str, typer.Option("--device", help="Of the model: auto, cpu, cuda or cuda:N.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run of the same command that was interrupted.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say how long it will take, from a few steps, and stop.")]
+Device = Annotated[str, typer.Option("--device", help="Device of the model: auto, cpu, cuda or cuda:N.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same command.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate the time from a few steps, and stop.")]
 KeepImages = Annotated[
     Path | None,
-    typer.Option("--keep-image-root", metavar="DIR", help="The same as --image-root, of --keep.", show_default=False),
+    typer.Option("--keep-image-root", metavar="DIR", help="Like --image-root, for --keep.", show_default=False),
 ]
 NO_MATTER = ("--cache", "--device", "--overwrite", "--resume", "--dry-run", "--json")
 """Options that change no weight, and are not recorded."""
@@ -116,7 +114,9 @@ def mend(
     keep: Keep = None,
     guard: Annotated[
         float,
-        typer.Option("--guard", min=0, help="Weight of what holds similarities to those of the model; 0 for none."),
+        typer.Option(
+            "--guard", min=0, help="Weight of the penalty that keeps similarities near those of the model; 0 for none."
+        ),
     ] = 1.0,
     steps: Steps = 800,
     batch: Annotated[int, typer.Option("--batch", min=2, help="Queries of a step.")] = 128,
@@ -151,9 +151,20 @@ def mend(
 
     if heads == lora:
         got = "both" if heads else None
-        raise InputError("say what to train", where="mrbench train mend", got=got, accepted="--head or --lora")
+        raise InputError(
+            "say what to train",
+            where="mrbench train mend",
+            got=got,
+            accepted="--head or --lora",
+            hint="add --head, which takes any model and minutes, or --lora",
+        )
     if merge and not lora:
-        raise InputError("heads have no checkpoint to merge with", where="--merge", accepted="--lora")
+        raise InputError(
+            "heads have no checkpoint to merge with",
+            where="--merge",
+            accepted="--lora",
+            hint="leave --merge out, or take --lora",
+        )
     request = _request(ctx)
     if heads:
         from elva.heads.folder import FOLDER as HEADS
@@ -246,4 +257,4 @@ def _train(
 
 
 def _silent(line: str) -> None:
-    """Say nothing: another process does."""
+    """Do nothing with a line: another process prints it."""

@@ -100,4 +100,5 @@ def _check_varied(data: Split, where: str) -> None:
                 where=where,
                 got=f"{len(rows)} rows, one embedding" if rows.dtype != object else f"{len(rows)} rows",
                 accepted="two that differ, or more",
+                hint="check the captions, or name another encoder",
             )

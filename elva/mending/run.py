@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import tempfile
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -102,7 +103,13 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
     """
     if request.objective not in OBJECTIVES:
         known = ", ".join(OBJECTIVES)
-        raise InputError("unknown objective", where="--objective", got=request.objective, accepted=known)
+        raise InputError(
+            "unknown objective",
+            where="--objective",
+            got=request.objective,
+            accepted=known,
+            hint="mrbench train head --help says what each does",
+        )
     check_replaceable(request.out.absolute(), folder, overwrite=request.overwrite)
     check_writable(request.out.absolute())
     benchmark = open_benchmark(request.data, image_root=request.image_root)
@@ -115,6 +122,9 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
             hint="mrbench build captions SPEC --shares 0.8,0.1,0.1 --output DIR, or build a suite with --splits",
         )
     keep = open_benchmark(request.keep, image_root=request.keep_image_root) if request.keep else None
+    _check_images(benchmark, "--data", "--image-root")
+    if keep is not None:
+        _check_images(keep, "--keep", "--keep-image-root")
     if keep is not None and keep.digest == benchmark.digest:
         raise InputError(
             "the benchmark to keep is the one that is trained on",
@@ -124,6 +134,18 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
             hint="leave --keep out: --guard then holds similarities on the training data",
         )
     return benchmark, keep
+
+
+def _check_images(benchmark: Benchmark, named: str, option: str) -> None:
+    """Raise where a benchmark references images outside of its folder, which the user has not named."""
+    if not benchmark.images.allowed:
+        raise InputError(
+            "the images lie outside the benchmark folder",
+            where=f"{named} {benchmark.folder}",
+            got=str(benchmark.images.path),
+            accepted=f"a folder that {option} names",
+            hint=f"{option} {shlex.quote(str(benchmark.images.path))}",
+        )
 
 
 def train_and_write(

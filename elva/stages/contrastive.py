@@ -21,10 +21,10 @@ from elva.config import Contrastive, Sampling
 from elva.data import Pool
 from elva.losses import info_nce
 from elva.model import Elva, seeded_globally
-from elva.negatives import Floats, Ints
 from elva.processes import Processes
 from elva.prompts import Input
 from elva.sampler import Sampler, balanced, order
+from mrbench.arrays import Embeddings, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ class InfoNCE:
         pool = self._pools[row.pool]
         return pool.query_summaries[row.row] if row.side == "queries" else pool.candidate_summaries[row.row]
 
-    def _embed_all(self, inputs: Sequence[Input]) -> Floats:
+    def _embed_all(self, inputs: Sequence[Input]) -> Embeddings:
         starts = range(0, len(inputs), self._settings.chunk)
         chunks = (inputs[start : start + self._settings.chunk] for start in starts)
         return np.concatenate([self._model.embed(chunk, self._settings.embedding).cpu().numpy() for chunk in chunks])

@@ -19,11 +19,11 @@ from elva.config import Reinforcement
 from elva.data import Pool
 from elva.feedback import give_feedback
 from elva.grpo import VarianceWatch, clipped_loss
-from elva.negatives import Floats
 from elva.policy import Gaussian, Policy, VonMisesFisher
 from elva.prompts import Input
 from elva.rollouts import seeded
 from elva.sampler import Draw, Sampler, answers, embed_pools
+from mrbench.arrays import Embeddings
 from mrbench.errors import ModelError
 from mrbench.models.dual_encoder import DualEncoder
 
@@ -43,7 +43,7 @@ def embed(encoder: DualEncoder, inputs: Sequence[Input]) -> Tensor:
 
 
 @torch.no_grad()
-def embed_all(encoder: DualEncoder, inputs: Sequence[Input], chunk: int) -> Floats:
+def embed_all(encoder: DualEncoder, inputs: Sequence[Input], chunk: int) -> Embeddings:
     """Return unit embeddings of any number of inputs, shape ``(len(inputs), dimension)``."""
     parts = [embed(encoder, inputs[start : start + chunk]).cpu().numpy() for start in range(0, len(inputs), chunk)]
     return np.concatenate(parts)
@@ -72,7 +72,7 @@ class PlugIn:
         self.sampler = Sampler(pools, settings, settings.sampling, seed=seed, embed=self._embed)
         self._watch = VarianceWatch(settings.patience)
 
-    def _embed(self, inputs: Sequence[Input]) -> Floats:
+    def _embed(self, inputs: Sequence[Input]) -> Embeddings:
         return embed_all(self._encoder, inputs, self._settings.chunk)
 
     def backward(self, step: int) -> dict[str, float]:
@@ -151,7 +151,7 @@ class PlugIn:
     def _means(self, items: Sequence[tuple[int, str, int]]) -> Tensor:
         return embed(self._encoder, [getattr(self._pools[pool], side)[row] for pool, side, row in items])
 
-    def _reference_of(self, item: tuple[int, str, int]) -> Floats:
+    def _reference_of(self, item: tuple[int, str, int]) -> Embeddings:
         pool, side, row = item
-        vector: Floats = self._reference[pool][0 if side == "queries" else 1][row]
+        vector: Embeddings = self._reference[pool][0 if side == "queries" else 1][row]
         return vector

@@ -21,11 +21,11 @@ from elva.data import Pool
 from elva.feedback import give_feedback
 from elva.grpo import VarianceWatch, clipped_loss, k3_divergence, masked_mean
 from elva.model import Elva, seeded_globally
-from elva.negatives import Floats
 from elva.processes import Processes
 from elva.prompts import Input
 from elva.rollouts import sample, seeded, teacher_forced
 from elva.sampler import Draw, Sampler, answers
+from mrbench.arrays import Embeddings
 from mrbench.errors import ModelError
 
 Place = tuple[int, str, int]  # pool, "queries" or "candidates", row
@@ -177,7 +177,7 @@ class Learner:
     def _chunks(self, total: int) -> list[slice]:
         return [slice(start, start + self._rows) for start in range(0, total, self._rows)]
 
-    def _embed(self, inputs: Sequence[Input]) -> Floats:
+    def _embed(self, inputs: Sequence[Input]) -> Embeddings:
         """Embed after the likeliest summary: what mining goes by."""
         chunks = (inputs[start : start + self._settings.chunk] for start in range(0, len(inputs), self._settings.chunk))
         found = [self._sample(chunk, None)["embeddings"][:, 0].cpu().numpy() for chunk in chunks]

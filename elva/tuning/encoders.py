@@ -37,6 +37,7 @@ def load_encoder(spec: str, takes: Modality | None = None, *, device: str = "aut
             where=spec,
             got=type(model).__name__,
             accepted="a model that embeds texts or images as one vector each",
+            hint="mrbench models list",
         )
     if takes is not None and takes not in model.modalities:
         raise ModelError(
@@ -44,6 +45,7 @@ def load_encoder(spec: str, takes: Modality | None = None, *, device: str = "aut
             where=spec,
             got=", ".join(sorted(model.modalities)),
             accepted=f"a model that embeds {takes}s alone",
+            hint="mrbench models list",
         )
     return model
 

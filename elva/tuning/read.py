@@ -90,6 +90,7 @@ class ItemSource:
                 "items of several images cannot be trained on",
                 where=f"{self._benchmark.folder}, {self._split}, {record.id}",
                 accepted="one image an item",
+                hint="leave such items out, or split them into one image each",
             )
         if part == "text":
             return record.text or ""
@@ -177,6 +178,7 @@ def _read(benchmark: Benchmark, split: str, sources: Mapping[Modality, Source]) 
             where=benchmark.folder,
             got="; ".join(f"{name}: {reason}" for name, reason in skipped.items()) or "no query",
             accepted="tasks of " + ", ".join(sorted({part.replace(",", "+") for part in sources})),
+            hint="mrbench models list",
         )
     return Split(reader.tables(), tuple(tasks), skipped)
 

@@ -135,7 +135,7 @@ def _file_size(benchmark: Benchmark, split: str, pools: dict[str, TaskPool]) -> 
 
 
 def _power(pools: dict[str, TaskPool]) -> Check:
-    """Say which difference of two models the number of queries can show, for the worst case of clusters."""
+    """Report which difference of two models the number of queries can show, for the worst case of clusters."""
     rows: list[Row] = []
     for task, pool in pools.items():
         clusters = cluster_codes(pool.clusters.tolist())

@@ -27,7 +27,9 @@ def write_report(folder: Path, report: Report) -> dict[str, Path]:
     for name in FILES.values():
         path = folder / name
         if path.exists() and not _is_ours(path):
-            raise OutputError("a file that MRBench did not write is in the way", where=path)
+            raise OutputError(
+                "a file that MRBench did not write is in the way", where=path, hint="name another folder with --output"
+            )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,7 +7,7 @@ ID_FORM = "text without a line break or a zero byte, not empty"
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text may be an id: it must not end a line, or a text in other programs. The rest can be escaped.
+    """Return whether a text may be an id: not empty, without line break and zero byte. The rest can be escaped.
 
     >>> is_id("photos/a b.png#0"), is_id("two\\nlines"), is_id("")
     (True, False, False)

@@ -15,7 +15,7 @@ from mrbench.benchmark.chunks import Chunk, TableChunk
 from mrbench.benchmark.image_root import ImageRoot
 from mrbench.benchmark.manifest import Manifest
 from mrbench.benchmark.reader import Benchmark
-from mrbench.errors import InputError
+from mrbench.errors import BenchmarkError, InputError, advised
 from mrbench.records import (
     Candidate,
     CandidateList,
@@ -96,7 +96,7 @@ class Contents(Protocol):
         """Return remarks on how the data set was read, for example ignored columns; empty unless overridden."""
         return ()
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line that name an image, for messages; None, unless overridden, if that is unknown."""
         return None
 
@@ -145,9 +145,14 @@ class InMemoryBenchmark(Benchmark):
             corpora=dict(contents.corpora),
         )
 
+    @property
+    def _hint(self) -> str:
+        return f"mend the data, then {self.command('datasets', 'check')}"
+
     def count(self, table: str, stem: str, split: str) -> int:
         """Return the number of rows of a table, after reading it."""
-        return sum(chunk.rows for chunk in self._chunks(table, stem, split))
+        with advised(self._hint, BenchmarkError):
+            return sum(chunk.rows for chunk in self._chunks(table, stem, split))
 
     def instructions(self, task: str) -> tuple[str, ...]:
         """Return all wordings of a task's instruction, the default first."""
@@ -157,9 +162,9 @@ class InMemoryBenchmark(Benchmark):
         """Return remarks on how the data set was read."""
         return tuple(self._contents.notes())
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line of the data set that name an image; None if that is unknown."""
-        return self._contents.place(image)
+        return self._contents.named_in(image)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         key = (table, stem, split)

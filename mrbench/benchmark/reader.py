@@ -173,6 +173,11 @@ class Benchmark:
         """The command that lists every fault of the benchmark."""
         return self.command("validate")
 
+    @property
+    def _hint(self) -> str:
+        """The next step where a table cannot be read."""
+        return self.check_command
+
     def task(self, name: str) -> Task:
         """Return a task of this benchmark.
 
@@ -234,7 +239,7 @@ class Benchmark:
         """Remarks on how the data was read; empty for a folder."""
         return ()
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line that name an image, for messages; None for a folder: its tables have no lines."""
         return None
 
@@ -244,7 +249,7 @@ class Benchmark:
             raise InputError("unknown split", where=self.folder, got=split, accepted=", ".join(self.splits))
         where = self.folder / f"data/{table}/{stem}-{split}-*.parquet"
         read = partial(self._chunks, table, stem, split)
-        return Records(read, read_row, key, self.images, where, self.check_command)
+        return Records(read, read_row, key, self.images, where, self._hint)
 
     def _chunks(self, table: str, stem: str, split: str) -> Sequence[Chunk]:
         prefix = f"data/{table}/{stem}-{split}-"

@@ -110,7 +110,7 @@ def _add_plugin(name: str, loaded: Any) -> None:
     if not isinstance(loaded, typer.Typer):
         raise InputError("not a typer app", got=type(loaded).__name__, accepted="typer.Typer")
     if name in {made.name for made in app.registered_commands} | {made.name for made in app.registered_groups}:
-        raise InputError("two commands have one name", got=name)
+        raise InputError("two commands have one name", got=name, hint="uninstall one of the two plugins")
     get_group(loaded)  # raises where a command is malformed; the whole command line would
     app.add_typer(loaded, name=name)
 
@@ -159,7 +159,7 @@ def _memory_ran_out(error: RuntimeError) -> bool:
 
 
 def _refuse(error: BaseException, arguments: list[str]) -> int:
-    """Say an error, its traceback where that was asked for, and return the exit code."""
+    """Print an error, with its traceback where that was asked for, and return the exit code."""
     if "--debug" in arguments:
         traceback.print_exc()
     note(_line(error))
@@ -174,7 +174,12 @@ def _check_words(arguments: list[str]) -> None:
     """
     for before, word in itertools.pairwise(["mrbench", *arguments]):
         if not word or re.fullmatch("--[^=]+=", word):
-            raise InputError("an empty value", where=f"after {word or before}", accepted="a value")
+            raise InputError(
+                "an empty value",
+                where=f"after {word or before}",
+                accepted="a value",
+                hint="check the variable of the shell",
+            )
         if any("\ud800" <= character <= "\udfff" for character in word):
             raise InputError("a value that is not UTF-8", where=f"after {before}", got=word, accepted="UTF-8")
 
@@ -195,7 +200,7 @@ def _check_threads() -> None:
 
 
 def _line(error: BaseException) -> str:
-    """Say an error in one line; a call without arguments gets the help instead."""
+    """Return an error as one line; a call without arguments gets the help instead."""
     if isinstance(error, _ClickException):
         message: str = error.format_message()  # type: ignore[attr-defined]
         if type(error).__name__ == "NoArgsIsHelpError":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def has_ladders(benchmark: Benchmark) -> bool:
-    """Whether a benchmark has something to audit."""
+    """Return whether a benchmark has something to audit."""
     return any(sum(counts.get("top_ranked", {}).values()) for counts in benchmark.manifest.counts.values())
 
 
@@ -50,13 +50,13 @@ def audit(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder for the report; DIR/audit and a summary in the data card where not given.",
+            help="Folder for the report; without it, DIR/audit and a summary in the data card.",
             show_default=False,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Run blind solvers, oracles and checks of the content; fail where something leaks.
+    """Run blind solvers, oracles and checks of the content; fail if an answer leaks.
 
     Example: mrbench audit emoji
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mrbench.benchmark import Manifest
 
 app = typer.Typer(
-    help="Build a benchmark from art that packages carry, or from your photos.",
+    help="Build a benchmark from drawn art, or from your photos.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -118,7 +118,7 @@ def captions(
         str, typer.Option("--images", help="copy: into the Parquet files; reference: by path below the image root.")
     ] = "copy",
     queries: Annotated[
-        int | None, typer.Option("--queries", min=1, help="Queries of a task and split at most.", show_default=False)
+        int | None, typer.Option("--queries", min=1, help="Most queries of a task and split.", show_default=False)
     ] = None,
     shortlist: Annotated[
         int, typer.Option("--shortlist", min=1, max=1000, help="Candidates that are judged for each query.")

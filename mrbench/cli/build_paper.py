@@ -33,7 +33,7 @@ def paper(
         typer.Option(
             "--descriptions",
             metavar="FILE.jsonl",
-            help=f"What pictures show that no caption describes, as in NIGHTS: lines {_ACCEPTED}. A model as --judge "
+            help=f"Descriptions of pictures without captions, as in NIGHTS: lines {_ACCEPTED}. A model as --judge "
             "adds those that are missing. [default with a model: OUTPUT.descriptions.jsonl]",
             show_default=False,
         ),
@@ -62,7 +62,9 @@ def paper(
     from mrbench.sources.open import open_benchmark
 
     if not root.startswith("mbeir:"):
-        raise InputError("not a tree of M-BEIR", where="--root", got=root, accepted="mbeir:ROOT")
+        raise InputError(
+            "not a tree of M-BEIR", where="--root", got=root, accepted="mbeir:ROOT", hint=f"--root mbeir:{root}"
+        )
     config = PaperConfig(tuple(TASKS) if tasks is None else names(tasks), queries, images)  # type: ignore[arg-type]
     file = descriptions or output.with_name(f"{output.name}.descriptions.jsonl")
     found = descriptions is not None or (judge != "rules" and file.exists())
@@ -91,6 +93,8 @@ def _descriptions(path: Path) -> dict[str, str]:
     for where, record in read_lines(path, _ACCEPTED):
         name = text_of(record, "id", where, _ACCEPTED)
         if name in found:
-            raise InputError("two descriptions of one query", where=where, got=name)
+            raise InputError(
+                "two descriptions of one query", where=where, got=name, hint=f"delete one of the two lines of {path}"
+            )
         found[name] = text_of(record, "text", where, _ACCEPTED)
     return found

@@ -22,7 +22,7 @@ Model = Annotated[str | None, typer.Option("--model", "-m", help="Only this mode
 
 @app.command("info")
 def info(cache: Cache = None, model: Model = None, as_json: Json = False) -> None:
-    """Say what a cache holds of each model, and how large it is.
+    """Show which models have embeddings in a cache, and how large they are.
 
     Example: mrbench cache info --cache embeddings
     """
@@ -54,7 +54,9 @@ def _entries(cache: Path | None, model: str | None) -> list[Cached]:
     if cache is None:
         raise InputError("no cache named", accepted="--cache DIR, or MRBENCH_CACHE")
     if not cache.is_dir():
-        raise InputError("no such folder", where="--cache", got=str(cache))
+        raise InputError(
+            "no such folder", where="--cache", got=str(cache), accepted="a folder that evaluate --cache wrote"
+        )
     from mrbench.encode.store import cached
 
     entries = cached(cache)

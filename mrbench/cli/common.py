@@ -35,8 +35,8 @@ OverlayOption = Annotated[
     typer.Option(
         "--overlay",
         metavar="FILE",
-        help="Judgements to lay over those of the benchmark, such as known false negatives (CSV, JSONL, TREC qrels, or "
-        "another benchmark): scores with and without them stand side by side.",
+        help="Further judgements, such as known false negatives, laid over those of the benchmark (CSV, JSONL, TREC "
+        "qrels, or another benchmark). Results have scores with and without them.",
         show_default=False,
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -138,7 +139,12 @@ def _validate(folder: Path) -> None:
     note(f"validating {folder}")
     report = validate(folder)
     if report.problems:
-        raise BenchmarkError("the benchmark is not valid", where=folder, got=str(report.problems[0]))
+        raise BenchmarkError(
+            "the benchmark is not valid",
+            where=folder,
+            got=str(report.problems[0]),
+            hint=f"mrbench validate {quote(str(folder))} lists all problems",
+        )
 
 
 def _models() -> list[str]:

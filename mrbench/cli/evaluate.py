@@ -53,7 +53,7 @@ def evaluate(
         typer.Option(
             "--output",
             "-o",
-            help="Folder to write; of several models the folder of theirs. "
+            help="Folder to write; with several models, the folder that gets a folder for each. "
             "[default: results/BENCHMARK/MODEL, with the revision where MODEL is a path, and --dtype and "
             "--max-length where given]",
             show_default=False,
@@ -112,7 +112,8 @@ def evaluate(
     ] = None,
     max_length: MaxLength = None,
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read it before.")
+        bool,
+        typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read that code first."),
     ] = False,
     cache: Cache = None,
     workers: Annotated[
@@ -128,7 +129,7 @@ def evaluate(
     patience: Annotated[
         float,
         typer.Option(
-            "--patience", min=0, help="Seconds without news of other processes, then their part is done here."
+            "--patience", min=0, help="Seconds to wait for news of another process before taking over its share."
         ),
     ] = 300,
     image_root: ImageRootOption = None,
@@ -142,7 +143,7 @@ def evaluate(
 ) -> None:
     """Run models over a benchmark, keep the whole runs, and score them.
 
-    Of several models one that fails does not stop the others; the exit code is then 2.
+    A model that fails does not stop the others; the exit code is then 2.
 
     With --cache, `torchrun --nproc-per-node N -m mrbench evaluate ...` shares the embedding among N processes.
 
@@ -181,7 +182,12 @@ def evaluate(
     settings["overlay"] = read_overlay(overlay, split) if overlay else None
     said = wordings(benchmark, task, instruction)
     if len(said) > 1 and len(choices) > 1:
-        raise InputError("several instructions take one model at a time", where="--instruction", got=instruction)
+        raise InputError(
+            "several instructions take one model at a time",
+            where="--instruction",
+            got=instruction,
+            hint="run the command once for each model",
+        )
     jobs = Jobs(
         benchmark,
         spec,

@@ -166,7 +166,7 @@ class Jobs:
         return (self.output or Path("results") / self.benchmark.name) / (name or "model") / self.part
 
     def _is_there(self, target: Path, choice: ModelChoice, model: EmbeddingModel) -> bool:
-        """Say whether a folder holds this evaluation of this model."""
+        """Return whether a folder holds this evaluation of this model."""
         from mrbench.pools import DISTRACTORS
         from mrbench.results import read_result
 

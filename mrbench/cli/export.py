@@ -11,7 +11,7 @@ from mrbench.cli import export_results
 from mrbench.cli.common import Json, Overwrite, print_json
 from mrbench.cli.streams import say
 
-app = typer.Typer(help="Write results, or a benchmark, for elsewhere.", no_args_is_help=True)
+app = typer.Typer(help="Write results, or a benchmark, in the formats of other tools.", no_args_is_help=True)
 
 
 @app.command("mteb-task")

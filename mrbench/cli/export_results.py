@@ -62,7 +62,10 @@ def eee(
     ],
     relation: Annotated[
         str,
-        typer.Option("--relation", help="Of that to the model: first_party, third_party, collaborative or other."),
+        typer.Option(
+            "--relation",
+            help="Relation of the publisher to the model's makers: first_party, third_party, collaborative or other.",
+        ),
     ] = "other",
     benchmark: Annotated[
         str | None,
@@ -137,7 +140,7 @@ def markdown(results: ResultPaths, output: File, overwrite: Overwrite = False, a
 
 
 def csv(results: ResultPaths, output: File, overwrite: Overwrite = False, as_json: Json = False) -> None:
-    """Write a line for each score.
+    """Write a CSV file with a line for each score.
 
     Example: mrbench export csv results --output scores.csv
     """

@@ -36,7 +36,7 @@ def build(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")] = Path("leaderboard"),
     allow_limited: Annotated[
-        bool, typer.Option("--allow-limited", help="Take results that were cut with --limit, and mark them.")
+        bool, typer.Option("--allow-limited", help="Accept results that were cut with --limit, and mark them.")
     ] = False,
     benchmarks: Annotated[
         list[str] | None,

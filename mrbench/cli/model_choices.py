@@ -68,6 +68,9 @@ def chosen(models: Sequence[str], file: Path | None, *, name: str | None = None,
 
 def _read(file: Path, common: Mapping[str, Any]) -> list[ModelChoice]:
     """Return the models of a file; what an entry leaves out is ``common`` to all."""
+    if not file.is_file():
+        hint = "list the models there, one a line: - hf:ORG/NAME"
+        raise InputError("no such file of models", where="--models", got=str(file), hint=hint)
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -12,9 +12,9 @@ import typer
 from mrbench.cli.common import Json, MaxLength, print_json
 from mrbench.cli.completion import model_names
 from mrbench.cli.streams import say
-from mrbench.errors import ModelError
+from mrbench.errors import ModelError, redacted_spec
 
-app = typer.Typer(help="List the models that can be evaluated, show one, or try one out.", rich_markup_mode=None)
+app = typer.Typer(help="List the models that can be evaluated; show, test or convert one.", rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
@@ -37,7 +37,7 @@ Dtype = Annotated[
     typer.Option("--dtype", help="float32, float16 or bfloat16. [default: the model's own]", show_default=False),
 ]
 Trust = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read it before.")
+    bool, typer.Option("--trust-remote-code", help="Run code that comes with a model's weights. Read that code first.")
 ]
 
 
@@ -60,7 +60,7 @@ def check(
     trust_remote_code: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Try out what an evaluation takes for granted of a model, or compare two models vector by vector.
+    """Test what an evaluation assumes of a model, or compare two models vector by vector.
 
     Vectors must be there, repeatable, the same in any batch, and change with text, picture and both. Long and empty
     texts and pictures of all kinds are tried, speed and memory are told. The exit code is 2 where a check fails.
@@ -84,7 +84,13 @@ def check(
         for one in findings:
             say(f"{one.status}  {one.check:<{width}}  {one.detail}")
     if failed:
-        raise ModelError("the model does not pass", where=model, got=f"{failed} of {len(findings)} checks failed")
+        what = (
+            "the model does not pass" if against is None else f"the vectors are not those of {redacted_spec(against)}"
+        )
+        got = f"{failed} of {len(findings)} checks failed"
+        raise ModelError(
+            what, where=redacted_spec(model), got=got, hint="the lines that begin with FAIL say what differs"
+        )
 
 
 @app.command("show")
@@ -96,7 +102,7 @@ def show(
     trust_remote_code: Trust = False,
     as_json: Json = False,
 ) -> None:
-    """Load a model and show what it says of itself: revision, dimension, modalities, number format, parameters.
+    """Load a model and show its facts: revision, dimension, modalities, number format, parameters.
 
     Example: mrbench models show minilm
     """
@@ -121,9 +127,9 @@ def convert(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write, new or empty.", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Write a checkpoint whose weights are pickles again, with safetensors: no other command reads a pickle.
+    """Write a checkpoint of pickles again with safetensors: no other command reads a pickle.
 
-    A pickle can run code when it is read. Here tensors alone are read of it (torch.load with weights_only).
+    A pickle can run code when it is read. This command reads nothing but its tensors (torch.load with weights_only).
 
     Example: mrbench models convert old-clip --output old-clip-safetensors
     """

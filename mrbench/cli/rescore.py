@@ -21,11 +21,11 @@ def rescore(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Compute the scores of a result again from its run, and fail where the result has others; no model is read.
+    """Compute the scores of a result again from its run, without the model; fail if they differ.
 
-    With --overlay, other judgements are laid over those of the benchmark, where the run has the scores of their pairs.
+    With --overlay, further judgements are laid over the benchmark's. The run must have the scores of their pairs.
 
-    With --overwrite, result.json is written anew, for a run that an older version of MRBench has scored.
+    With --overwrite, result.json is written again, for a run that an older version of MRBench scored.
 
     Example: mrbench rescore results/emoji/conse emoji
     """

@@ -25,7 +25,7 @@ class _Reviews(TyperGroup):
 
 app = typer.Typer(
     cls=_Reviews,
-    help="Have people review what a judge decided: a page to vote on, and a benchmark after the votes. "
+    help="Have people review what a judge decided: write a page to vote on, and a benchmark with the votes. "
     "`mrbench review DIR` is `mrbench review sheet DIR`.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -59,7 +59,7 @@ def sheet(
     image_root: ImageRootOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the page where it exists.")] = False,
 ) -> None:
-    """Write a page on which a person says whether judgements are right: by key, offline, without an account.
+    """Write a page on which a person votes on judgements: by key, offline, without an account.
 
     Example: mrbench review sheet my-benchmark --sample 100 --output review.html
     """
@@ -94,7 +94,7 @@ def apply(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Merge votes into a new benchmark: rejected judgements leave, disputed ones are marked with the origin human.
+    """Merge votes into a new benchmark: rejected judgements are removed, disputed ones get the origin human.
 
     A judgement is rejected where more people say wrong than right. The same votes give the same digest.
 
@@ -114,9 +114,7 @@ def apply(
         return
     say(f"{output}: " + ", ".join(f"{number:,} {name}" for name, number in parts.items()))
     for one in found.shares:
-        interval = (
-            "  (one query alone)" if one.interval is None else f"  ({one.interval[0]:.3f} to {one.interval[1]:.3f})"
-        )
-        say(f"  {one.kind:<20} {one.claims:>6}  right {one.rate:.3f}{interval}")
+        interval = "one query alone" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}"
+        say(f"  {one.kind:<20} {one.claims:>6}  right {one.rate:.3f}  ({interval})")
     say(f"  {kappa_line(found)}")
     say(f"  digest: {manifest.content_sha256}")

@@ -76,7 +76,7 @@ def note(text: str) -> None:
 
 
 def takes_unicode() -> bool:
-    """Whether stdout is UTF-8, as JSON has to be."""
+    """Return whether stdout is UTF-8, as JSON has to be."""
     with suppress(LookupError, AttributeError, TypeError):
         return codecs.lookup(sys.stdout.encoding).name == "utf-8"
     return False

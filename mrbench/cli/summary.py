@@ -103,7 +103,7 @@ def _by_grain(scores: Mapping[str, GrainScore], *, counts: bool = False) -> str:
 
 
 def cut_texts(part: TaskResult) -> str:
-    """Say how many texts were cut, and how many pairs are left out for it."""
+    """Return how many texts were cut, and how many pairs are left out for it, as a line."""
     totals = {"queries": part.queries, "candidates": part.candidates}
     said = [
         f"{number:,}" + (f" of {totals[what]:,}" if what in totals else "") + f" {what}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,7 +29,7 @@ def validate(
     """Verify every grade, ladder, split and digest of a benchmark, with code that no builder uses.
 
     A folder with partial judgements is checked as far as it goes: files, digests, ids, judgements, lists and images.
-    Of a source, which has no digests, this is `mrbench datasets check`.
+    For a source, which has no digests, this is `mrbench datasets check`.
 
     Example: mrbench validate emoji
     """
@@ -69,7 +70,12 @@ def _say(spec: str, report: Report, as_json: bool) -> None:
     if problems:
         for problem in report.problems[:20]:
             note(f"problem: {problem}")
-        raise BenchmarkError("the benchmark is not valid", where=spec, got=counted(problems, "problem"))
+        raise BenchmarkError(
+            "the benchmark is not valid",
+            where=spec,
+            got=counted(problems, "problem"),
+            hint=f"mrbench validate {quote(spec)} --json lists them all; docs/reference/format.md says what holds",
+        )
     if not as_json:
         checked = ", ".join(f"{n:,} {what}" for what, n in report.checked.items())
         say(f"valid: {spec} ({checked})")

@@ -18,7 +18,7 @@ CutOf = Callable[[Sequence[str]], Any]
 
 
 class CutCounter:
-    """Asks a model which texts of a split it cuts; each corpus is asked about once.
+    """Finds the texts of a split that a model cuts; each corpus is read once.
 
     Args:
         model: The model.
@@ -35,7 +35,7 @@ class CutCounter:
         """Return which texts of a task are cut; None where the model does not say.
 
         Raises:
-            ModelError: The model answers for another number of texts.
+            ModelError: The model returns another number of flags than of texts.
         """
         if self._cut is None:
             return None

@@ -98,21 +98,21 @@ class ModelSource:
 
     def corpus(self, name: str, rows: Ints | None = None) -> Rows:
         """Return the vectors of one corpus, or of some of its rows, ascending."""
-        found: Rows = encode_corpus(self._model, self._benchmark, name, self._split, self._store, rows)
-        return found
+        embeddings: Rows = encode_corpus(self._model, self._benchmark, name, self._split, self._store, rows)
+        return embeddings
 
     def queries(self, pool: TaskPool) -> Rows:
         """Return the vectors of a task's queries."""
         ids = pool.query_ids.tolist()
         said = self._said(pool.task)
-        found: Rows = encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store, said)
-        return found
+        embeddings: Rows = encode_queries(self._model, self._benchmark, pool.task, self._split, ids, self._store, said)
+        return embeddings
 
     def variants(self, pool: TaskPool) -> Rows:
         """Return the vectors of the variants of a task's queries."""
         said = self._said(pool.task)
-        found: Rows = encode_variants(self._model, self._benchmark, pool, self._split, self._store, said)
-        return found
+        embeddings: Rows = encode_variants(self._model, self._benchmark, pool, self._split, self._store, said)
+        return embeddings
 
     def parts(self, pool: TaskPool) -> Mapping[str, Rows]:
         """Return the vectors of the image and the text of composed queries, each alone, if the model takes it alone."""

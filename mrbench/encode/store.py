@@ -116,7 +116,7 @@ class EmbeddingStore:
             raise InputError("several processes need a folder to share", hint=hint)
         self._dimension = int(model.dimension)
         self._parts: list[Embeddings | Path] = []  # with a folder, its files, which are opened one at a time
-        self._places: dict[bytes, tuple[int, int]] = {}
+        self._rows_of: dict[bytes, tuple[int, int]] = {}
         self._read: set[str] = set()
         self.turn = 0  # number of units so far
         self.absent: set[int] = set()  # processes whose units did not come in time: the others take over their share
@@ -133,7 +133,7 @@ class EmbeddingStore:
             self._name()
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._places
+        return key in self._rows_of
 
     def owner(self, turn: int) -> int:
         """Return the process that makes the unit with this number."""
@@ -167,28 +167,28 @@ class EmbeddingStore:
             float32, shape ``(len(keys), dimension)``. None if some items have been removed because the folder was
             cleared or altered; the store then no longer contains them.
         """
-        found = room(len(keys), self._dimension, self._folder)
+        gathered = room(len(keys), self._dimension, self._folder)
         rows = np.array([row for row, _ in more], dtype=np.int64)
         try:
             for at, vectors in self._look_up(keys):
-                found[at] = vectors
+                gathered[at] = vectors
             for at, vectors in self._look_up([key for _, key in more]):
-                found[rows[at]] += vectors
+                gathered[rows[at]] += vectors
         except LostError:
             self._forget_lost()
             return None
-        return found
+        return gathered
 
     def _look_up(self, keys: Sequence[bytes]) -> Iterator[tuple[Ints, Embeddings]]:
         """Yield the positions of keys and their vectors, one part of the store at a time."""
         try:
-            places = np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+            rows = np.array([self._rows_of[key] for key in keys], dtype=np.int64).reshape(-1, 2)
         except KeyError as error:
             raise LostError from error
-        order = np.argsort(places[:, 0], kind="stable")
-        for at in np.split(order, np.flatnonzero(np.diff(places[order, 0])) + 1):
+        order = np.argsort(rows[:, 0], kind="stable")
+        for at in np.split(order, np.flatnonzero(np.diff(rows[order, 0])) + 1):
             if len(at):
-                yield at, self._vectors(self._parts[places[at[0], 0]])[places[at, 1]]
+                yield at, self._vectors(self._parts[rows[at[0], 0]])[rows[at, 1]]
 
     def _vectors(self, part: Embeddings | Path) -> Embeddings:
         """Return a part's vectors. A file is checked again, since other processes may have altered it."""
@@ -209,7 +209,7 @@ class EmbeddingStore:
         """Forget the items of files that are gone or damaged."""
         files = {number: part for number, part in enumerate(self._parts) if isinstance(part, Path)}
         lost = {number for number, path in files.items() if self._unit(path) is None}
-        self._places = {key: place for key, place in self._places.items() if place[0] not in lost}
+        self._rows_of = {key: row for key, row in self._rows_of.items() if row[0] not in lost}
         self._read -= {files[number].name for number in lost}
 
     def wait(self, units: Iterable[str]) -> set[str]:
@@ -248,7 +248,7 @@ class EmbeddingStore:
 
     def _add(self, keys: Sequence[bytes], part: Embeddings | Path) -> None:
         for row, key in enumerate(keys):
-            self._places.setdefault(key, (len(self._parts), row))
+            self._rows_of.setdefault(key, (len(self._parts), row))
         self._parts.append(part)
 
 
@@ -348,7 +348,7 @@ def cached(folder: Path) -> list[Cached]:
         One entry for each model. The model is ``unknown`` where a folder's ``model.json`` is damaged or of a newer
         version of MRBench.
     """
-    found = []
+    entries = []
     for path in sorted(folder.glob("*")):
         if re.fullmatch("[0-9a-f]{32}", path.name) and path.is_dir():
             files = list(_files(path))
@@ -358,8 +358,8 @@ def cached(folder: Path) -> list[Cached]:
                 with suppress(FormatVersionError):
                     said = _said(path / MODEL)
                 size = sum(size for _, size in files)
-                found.append(Cached(path, said or dict.fromkeys(_SHOWN, UNKNOWN), units, size))
-    return sorted(found, key=lambda entry: (entry.model["name"], entry.folder.name))
+                entries.append(Cached(path, said or dict.fromkeys(_SHOWN, UNKNOWN), units, size))
+    return sorted(entries, key=lambda entry: (entry.model["name"], entry.folder.name))
 
 
 def _said(path: Path) -> dict[str, Any] | None:
@@ -400,7 +400,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
     for path in folder.glob("*"):
         if re.fullmatch(rf"[0-9a-f]{{32}}\{_SUFFIX}|\.([0-9a-f]{{32}}\{_SUFFIX}|{MODEL})\..*", path.name):
             with suppress(FileNotFoundError):  # other processes may write, rename and remove files meanwhile
-                found = path.stat()
-                begun = path.name.startswith(".") and time.time() - found.st_mtime < _ABANDONED
-                if stat.S_ISREG(found.st_mode) and not begun:
-                    yield path, found.st_size
+                entry = path.stat()
+                begun = path.name.startswith(".") and time.time() - entry.st_mtime < _ABANDONED
+                if stat.S_ISREG(entry.st_mode) and not begun:
+                    yield path, entry.st_size

@@ -106,13 +106,14 @@ def encode_records(
             raise BenchmarkError("records are missing", where=label, got=len(single), accepted=total)
         starts = np.cumsum([0, *sizes])[:-1].tolist()
         second = [(row, keys[starts[row] + 1]) for row, size in enumerate(sizes) if size == 2]
-        found = store.gather([keys[start] for start in starts], second)
-        if found is not None:
+        kept = store.gather([keys[start] for start in starts], second)
+        if kept is not None:
             if any(number != 1 for number in single):
                 store.several.add(label)
             ids = [ids[start] for start in starts]
-            return _averaged(ids, unit_rows(found, ids, model.name), single, model.name)
-    raise OutputError("the cache loses what is written there", where=label, hint="choose another folder for --cache")
+            return _averaged(ids, unit_rows(kept, ids, model.name), single, model.name)
+    what = "the cache does not keep what is written there"
+    raise OutputError(what, where=label, hint="choose another folder for --cache")
 
 
 @contextmanager

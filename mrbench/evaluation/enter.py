@@ -1,4 +1,4 @@
-"""Make results into entries to commit: without their runs, and without names of other people's data."""
+"""Turns results into entries to commit: without their runs, and without names from open data."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _LONGEST = 100  # characters of a name before its digest
 def enter(
     folders: Sequence[Path], benchmarks: Sequence[Benchmark], output: Path, *, overwrite: bool = False
 ) -> list[tuple[EntryCheck, Path]]:
-    """Check evaluations, and write each as one file, with a note in ``checked.jsonl`` that its scores are its run's.
+    """Check evaluations, write each as one file, and record in ``checked.jsonl`` that its scores follow from its run.
 
     Nothing is written unless all of them pass. What is written is computed from run and benchmark; model, command,
     time and versions are what the evaluation states. An entry is named after benchmark and model.
 
     Args:
-        folders: What ``evaluate`` wrote, with the runs.
+        folders: Folders that ``evaluate`` wrote, with the runs.
         benchmarks: Their benchmarks.
         output: The folder of entries; others in it stay.
         overwrite: Whether an entry of the same name may be replaced.
 
     Returns:
-        What was checked, and the file that was written.
+        The outcome of each check, and the file that was written.
 
     Raises:
         ResultError: An evaluation does not pass :func:`mrbench.evaluation.check_entry`, or its run cannot be scored.

@@ -1,4 +1,4 @@
-"""Check entries of a leaderboard: is each a sound result, does its run say the same, and do they agree?"""
+"""Checks an entry of a leaderboard: the result, its run, and everything that follows from the run."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ STATED = "model, command, time and versions are stated by its author"
 
 @dataclass(frozen=True, slots=True)
 class EntryCheck:
-    """What is known of an entry.
+    """The outcome of checking an entry.
 
     Attributes:
         path: The entry.
         model: Name of the model.
         benchmark: Title of the benchmark.
-        status: ``recomputed``: all that follows from the run and the benchmark was computed again and is the same;
-            ``run not scored``: the run is there and whole, and nobody gave the benchmark that it takes to score it;
-            ``recomputed before``: no run, and ``checked.jsonl`` beside it says that it was checked; it is unchanged;
-            ``self-reported``: no run.
+        status: ``recomputed``: all that follows from the run and the benchmark was computed again and is the same.
+            ``run not scored``: the run is whole, but its benchmark was not given. ``recomputed before``: there is no
+            run, and the result is unchanged since ``checked.jsonl`` recorded a check. ``self-reported``: there is no
+            run.
         scores: Number of scores that were computed again, over all tasks.
     """
 
@@ -40,12 +40,12 @@ class EntryCheck:
     scores: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as ``--json`` prints it."""
+        """Return the outcome as ``--json`` prints it."""
         return asdict(self)
 
     @property
     def says(self) -> str:
-        """What the status means, in a phrase."""
+        """The meaning of the status, in a phrase."""
         if self.status == "recomputed":
             found = f"{self.scores:,} scores, chance levels and settings are those of the run"
             return f"recomputed: {found}; {STATED}"

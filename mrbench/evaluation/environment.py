@@ -12,14 +12,14 @@ PACKAGES = ("mrbench", "numpy", "pillow", "pyarrow", "torch", "transformers")
 
 def environment() -> dict[str, str]:
     """Return versions of packages, platform, and numbers of CPUs and threads. It names no person and no path."""
-    found = {"python": platform.python_version()}
+    facts = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            facts[package] = version(package)
         except PackageNotFoundError:  # an optional part
             continue
-    found["platform"] = f"{platform.system()} {platform.machine()}"
-    found["processors"] = str(os.cpu_count() or 1)
+    facts["platform"] = f"{platform.system()} {platform.machine()}"
+    facts["processors"] = str(os.cpu_count() or 1)
     torch = sys.modules.get("torch")  # imported only if a model uses it
-    found["threads"] = str(torch.get_num_threads()) if torch else os.environ.get("OMP_NUM_THREADS", found["processors"])
-    return found
+    facts["threads"] = str(torch.get_num_threads()) if torch else os.environ.get("OMP_NUM_THREADS", facts["processors"])
+    return facts

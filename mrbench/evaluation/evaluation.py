@@ -231,7 +231,7 @@ def embed(
         pool: ``task`` or ``union``.
         limit: Number of queries per task; the pool is cut with it.
         seed: Seed of both samples.
-        instruction: What all queries are embedded with, or by task; None takes the instruction of each query.
+        instruction: The instruction for all queries, or by task; None takes the instruction of each query.
     """
     cache = Path(cache)
     _check_apart(benchmark, cache=cache)
@@ -283,7 +283,7 @@ def _pools(
             if not reasons[task]:
                 pools[task] = load(task)
         except NothingToScoreError as error:  # the other tasks have a right to their scores
-            reasons[task] = str(error)
+            reasons[task] = error.statement
             empty.append(error)
     if empty and len(empty) == len(tasks):
         raise empty[0]
@@ -294,7 +294,7 @@ def rescore(folder: str | Path, benchmark: Benchmark | str | Path, *, overlay: O
     """Compute the scores of an evaluation again from its run, without the model.
 
     Args:
-        folder: What :func:`evaluate` wrote.
+        folder: A folder that :func:`evaluate` wrote.
         benchmark: The benchmark that it was made on, or its spec.
         overlay: Further judgements; None takes the overlay of the evaluation, if it had one.
 
@@ -330,10 +330,10 @@ def _rescored(folder: Path, benchmark: Benchmark, overlay: Overlay | None) -> Re
         for name in run.tasks
         if name in known
     }
-    found = score_run(run, benchmark, pools=pools)
+    results = score_run(run, benchmark, pools=pools)
     _laid(overlay, pools)
     scored: dict[str, TaskResult] = {}
-    for name, task in add_overlay(found, run, pools, overlay).items():
+    for name, task in add_overlay(results, run, pools, overlay).items():
         seconds = written.tasks[name].seconds if name in written.tasks else {}
         scored[name] = replace(task, seconds=seconds)
     return replace(written, tasks=scored)

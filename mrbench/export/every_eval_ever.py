@@ -1,4 +1,4 @@
-"""Results in the schema of Every Eval Ever: scores with intervals, and where the run is there a row for each query.
+"""Results in the schema of Every Eval Ever: scores with intervals and, where there is a run, a row for each query.
 
 Source: evaleval/every_eval_ever, ``eval.schema.json`` and ``instance_level_eval.schema.json``, version 0.3.0.
 """
@@ -32,7 +32,7 @@ class Publisher:
 
     Attributes:
         organisation: Name of the organisation that ran the evaluation.
-        relation: What it is to the model: one of :data:`RELATIONS`.
+        relation: Its relation to the makers of the model: one of :data:`RELATIONS`.
     """
 
     organisation: str
@@ -55,7 +55,7 @@ def write_every_eval_ever(
         results: Whole results.
         output: The folder to write; below it is the layout of the datastore.
         publisher: Who publishes them.
-        rows: For each result where its rows come from, or None.
+        rows: The rows by query of each result, or None.
         overwrite: Whether an earlier export may be replaced.
 
     Returns:
@@ -159,7 +159,7 @@ def _entries(result: Result, task: str, part: TaskResult) -> Iterator[dict[str, 
 
 
 def _entry(result: Result, task: str, name: str, grain: str, found: GrainScore) -> Iterator[dict[str, Any]]:
-    """Yield a score as the schema has it, or nothing where it has no direction."""
+    """Yield a score in the form of the schema; nothing for a measure without a direction."""
     known = find_measure(name)
     if known is None or known.higher_is_better is None:
         return

@@ -1,4 +1,4 @@
-"""What Every Eval Ever has of a single query: what was asked, the relevant candidates, and what was found."""
+"""Rows by query for Every Eval Ever: the query, its relevant candidates, and what the run found."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FIRST = 10
 
 
 class QueryRows:
-    """The queries of an evaluation, with what its run found.
+    """The rows of an evaluation, one for each query and score.
 
     Args:
         folder: A folder of ``evaluate``.
-        benchmark: The benchmark that it was made on, for what the queries ask.
+        benchmark: The benchmark that it was made on, for the texts of the queries.
 
     Raises:
         ResultError: There is no run, it is not that of the result, or it is of another benchmark.
@@ -44,7 +44,7 @@ class QueryRows:
         self._ids: dict[str, list[str]] = {}
 
     def queries(self) -> Iterator[tuple[str, int]]:
-        """Yield task and place of every query."""
+        """Yield the task of every query, and its row in the run."""
         for task, part in self._run.tasks.items():
             split = self._run.benchmark["split"]
             self._ids[task] = part.queries["query-id"].to_pylist()

@@ -110,7 +110,7 @@ def _mains(results: Sequence[Result]) -> list[str]:
 
 
 def _values(task: str, part: TaskResult) -> Iterator[tuple[str, str, GrainScore]]:
-    """Yield id, name and score of what the Hub shows of a task."""
+    """Yield id, name and score of each value of a task that the Hub shows."""
     complete = part.status == "scored" and part.definition(task).judgements == "complete"
     main = part.definition(task).main
     for name in dict.fromkeys((main, "pair_accuracy")):

@@ -69,7 +69,7 @@ def write_mteb_results(results: Sequence[Result], output: Path, *, overwrite: bo
 
 
 def task_name(result: Result, task: str) -> str:
-    """Return the name of a task: other data are another task."""
+    """Return the name of a task; it ends in digits of the digest, so that other data have another name."""
     about = result.benchmark
     return safe_name(f"{about['name']}-{task}-{about['digest'][:DIGITS]}")
 
@@ -105,7 +105,7 @@ def task_result(result: Result, task: str, part: TaskResult) -> dict[str, Any]:
 
 
 def score_name(name: str, *, complete: bool) -> str:
-    """Return the name of a score in MTEB; nDCG over grades is not what MTEB calls nDCG, and has a name of its own.
+    """Return the name of a score in MTEB; nDCG over grades, which MTEB does not compute, has a name of its own.
 
     Args:
         name: Our name.

@@ -24,7 +24,7 @@ def exported_folder(target: Path, what: str, holds: str, *, overwrite: bool) -> 
     Args:
         target: The folder to write.
         what: The format, written into the marker.
-        holds: Regular expression of the paths that an export of this format has.
+        holds: Regular expression of the paths that an export of this format may contain.
         overwrite: Whether an earlier export may be replaced.
 
     Raises:
@@ -37,7 +37,7 @@ def exported_folder(target: Path, what: str, holds: str, *, overwrite: bool) -> 
 
 
 def write_text(path: Path, text: str, signature: str, *, overwrite: bool) -> None:
-    """Write a file of ours, which begins with a signature; replace only one that begins so.
+    """Write a file that begins with a signature; an older file is replaced only if it begins with the same one.
 
     Raises:
         OutputError: The file is there and is not ours, or is and may not be replaced, or cannot be written.
@@ -56,7 +56,7 @@ def write_text(path: Path, text: str, signature: str, *, overwrite: bool) -> Non
 
 
 def safe_name(text: str) -> str:
-    """Return a name of a file that a text gives: no separator, no space, nothing hidden, not too long.
+    """Return a text as the name of a file: without separators, spaces or a leading dot, and not too long.
 
     >>> safe_name("../a b"), safe_name("sha256:0f"), safe_name("org/name")
     ('_.__a_b', 'sha256:0f', 'org__name')
@@ -68,13 +68,13 @@ def safe_name(text: str) -> str:
 
 
 def hub_name(result: Result) -> str:
-    """Return the name of a model as ORG/NAME; one without an organisation is of ``local``."""
+    """Return the name of a model as ORG/NAME; the organisation is ``local`` if the model has none."""
     name = str(result.model["name"])
     return name if "/" in name.strip("/") else f"local/{name}"
 
 
 def check_whole(results: Sequence[Result]) -> None:
-    """Raise for a result that was cut: what travels is a whole result.
+    """Raise for a result that was cut: only whole results are exported.
 
     Raises:
         ResultError: A result was cut with ``--limit``.

@@ -22,9 +22,9 @@ HOLDS = r"[^/]+\.(qrels|run)|[^/]+/[^/]+\.run"
 def write_trec(folders: Sequence[Path], benchmark: Benchmark, output: Path, *, overwrite: bool = False) -> list[str]:
     """Write ``TASK.qrels``, and for each model ``MODEL/TASK.run``.
 
-    The judgements are those of the pool that was searched: relevant candidates with their relevance, and of an open
-    data set the others that are judged, with 0. Runs hold as many candidates a query as the evaluation kept. In ids,
-    white space and ``%`` are percent-encoded.
+    The judgements are those of the pool that was searched: relevant candidates with their relevance and, in open data,
+    candidates judged not relevant with 0. Runs hold as many candidates per query as the evaluation kept. White space
+    and ``%`` in ids are percent-encoded.
 
     Args:
         folders: Folders of ``evaluate``.

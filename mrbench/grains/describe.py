@@ -65,7 +65,7 @@ def _mark_scenes(description: Description) -> None:
 
 
 def is_scene(head: str, base: str) -> bool:
-    """Whether a noun names a place that a photo can be taken in."""
+    """Return True where a noun names a place that a photo can be taken in."""
     name = head if wordnet.known(head, "n") else base
     if (wordnet.fields(name) or ("",))[0] == "location":
         return True

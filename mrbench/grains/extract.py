@@ -101,7 +101,7 @@ def _of_entity(i: int, entity: Entity) -> Iterator[tuple[tuple[int, int, str, st
 
 
 def _says_little(description: Description, relation: Relation) -> bool:
-    """Whether a relation says no more than that a thing is there: "of", "is located", a bus that sits on a street."""
+    """Return True where a relation says only that a thing is there: "of", "is located", a bus that sits on a street."""
     if relation.kind == "relation":
         return relation.predicate in _NO_RELATION
     verb = relation.predicate.split()[0]

@@ -28,7 +28,7 @@ _CROWDS = frozenset({"group", "herd", "flock", "pack", "crowd", "team", "bunch"}
 
 
 def is_colour(word: str) -> bool:
-    """Whether a word stands for a colour alone, as in "dressed in black"."""
+    """Return True where a word stands for a colour alone, as in "dressed in black"."""
     return ATTRIBUTE_KINDS.get(word) == "colour" and word not in (
         "rose",
         "chocolate",
@@ -89,7 +89,7 @@ class Things:
         return any(c.isalnum() for c in p.lower[i])
 
     def _speaks_of_the_photo(self, i: int) -> bool:
-        """Whether a noun is the photo itself, or a place in it: "a view", "in the background"."""
+        """Return True where a noun is the photo itself, or a place in it: "a view", "in the background"."""
         p = self.p
         if p.lemma[i] in PICTURE_NOUNS and p.dep[i] in ("ROOT", "nsubj") and self._of(i) is None:
             return True
@@ -262,7 +262,7 @@ class Things:
         return found
 
     def acts(self, n: int) -> bool:
-        """Whether a thing can act by itself: a person, an animal, a vehicle."""
+        """Return True where a thing can act by itself: a person, an animal, a vehicle."""
         entity = self.description.entities[n]
         if entity.base in ("person", "man", "woman", "animal", "people"):
             return True

@@ -61,7 +61,7 @@ def senses(lemma: str, part: str) -> tuple[int, ...]:
 
 
 def known(lemma: str, part: str) -> bool:
-    """Whether WordNet has the lemma."""
+    """Return True where WordNet has the lemma."""
     return lemma.replace(" ", "_") in _tables()[part].lemmas
 
 
@@ -116,20 +116,20 @@ def ancestors(sense: int, part: str) -> dict[int, int]:
 
 @lru_cache(maxsize=262144)
 def synonyms(one: str, other: str, part: str, *, first: int = 4) -> bool:
-    """Whether two lemmas share one of their first senses."""
+    """Return True where two lemmas share one of their first senses."""
     return not set(senses(one, part)[:first]).isdisjoint(senses(other, part)[:first])
 
 
 @lru_cache(maxsize=262144)
 def is_a(one: str, other: str, part: str, *, first: int = 3, of: int = 2) -> bool:
-    """Whether one of the first senses of ``one`` lies below one of the first senses of ``other``."""
+    """Return True where one of the first senses of ``one`` lies below one of the first senses of ``other``."""
     above = senses(other, part)[:of]
     return any(sense != top and top in ancestors(sense, part) for sense in senses(one, part)[:first] for top in above)
 
 
 @lru_cache(maxsize=262144)
 def antonyms(one: str, other: str, part: str) -> bool:
-    """Whether a sense of one lemma is an antonym of a sense of the other; adjectives also through a similar one."""
+    """Return True where two lemmas have senses that are antonyms; of adjectives also through a similar one."""
     table, others = _tables()[part], set(senses(other, part))
     mine = set(senses(one, part))
     if any(target in others for sense in mine for target in table.antonyms[sense]):
@@ -143,7 +143,7 @@ def antonyms(one: str, other: str, part: str) -> bool:
 
 @lru_cache(maxsize=262144)
 def similar(one: str, other: str) -> bool:
-    """Whether two adjectives share a sense or stand in one cluster of similar ones."""
+    """Return True where two adjectives share a sense or stand in one cluster of similar ones."""
     table, others = _tables()["a"], set(senses(other, "a")[:3])
     mine = senses(one, "a")[:3]
     return any(s in others or not others.isdisjoint(table.similar[s]) for s in mine)

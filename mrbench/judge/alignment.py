@@ -60,12 +60,12 @@ class Alignment:
         return [first, *(j for j in others if self._is_free(j))]
 
     def _is_free(self, j: int) -> bool:
-        """Whether no thing of the query has the very word of a thing of the candidate."""
+        """Return True where no thing of the query has the very word of a thing of the candidate."""
         owner = self.taken.get(j)
         return owner is None or self.q.entities[owner].head != self.c.entities[j].head
 
     def replaces(self, j: int, i: int) -> bool:
-        """Whether a thing of the candidate, standing in a place, excludes a thing of the query from it."""
+        """Return True where a thing of the candidate, standing in a place, excludes a thing of the query from it."""
         owner = self.taken.get(j)
         if self.how[i][j] != "distinct":  # "person" and "child", where both captions have both
             return (

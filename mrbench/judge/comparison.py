@@ -59,7 +59,7 @@ class Comparison(Things):
         return VIOLATED if opposite else self._displaced(r, a, b)
 
     def _compare(self, r: Relation, s: Relation, a: int, b: int) -> str | None:
-        """Say what a relation of the candidate does to r; None where it is between other things, or allows r."""
+        """Return what a relation of the candidate does to r; None where it is between other things, or allows r."""
         subjects, objects = self.partners(a), self.partners(b)
         if s.subject is None or s.object is None or not subjects:
             return None
@@ -79,7 +79,7 @@ class Comparison(Things):
         return None
 
     def _opposite(self, r: Relation, j: int) -> bool:
-        """Whether a thing of the candidate has an attribute that denies an action: "empty" for "filled"."""
+        """Return True where a thing of the candidate has an attribute that denies an action: "empty" for "filled"."""
         values = [y.value for y in self.c.entities[j].attributes]
         return any(wordnet.antonyms(verb_of(r), value, part) for value in values for part in "va")
 
@@ -142,7 +142,7 @@ class Comparison(Things):
         return VIOLATED if contrary or any(self._opposite(r, j) for j in subjects) else UNKNOWN
 
     def _in_its_place(self, r: Relation, s: Relation) -> bool:
-        """Whether a thing that does s does not do r: another posture, or a verb that the query does not know."""
+        """Return True where a thing that does s does not do r: another posture, or a verb not in the query."""
         if exclusive_verbs(r.predicate, s.predicate):
             return True
         if self.m.mentions(s.predicate, self.q.words):

@@ -106,7 +106,10 @@ def read_rated(folder: Path) -> list[Rated]:
             if source != photo:
                 rated.append(Rated(photo, captions[source][int(number)], captions[photo], tuple(map(int, ratings))))
     except OSError as error:
-        raise InputError("cannot read a file of Flickr8k", where=path, got=error.strerror or str(error)) from error
+        hint = f"name the folder that has {RATINGS} and captions-all.jsonl.gz: --flickr8k DIR"
+        got = error.strerror or str(error)
+        raise InputError("cannot read a file of Flickr8k", where=path, got=got, hint=hint) from error
     except (ValueError, KeyError, TypeError, IndexError, EOFError) as error:
-        raise InputError("not a file of Flickr8k-Expert", where=path, got=str(error)) from error
+        accepted = "the file as it was published: PHOTO, CAPTION#NUMBER and ratings with tabs between, or its captions"
+        raise InputError("not a file of Flickr8k-Expert", where=path, got=str(error), accepted=accepted) from error
     return rated

@@ -79,7 +79,7 @@ class Meanings:
         return self._cosines[key]
 
     def noun(self, asked: Entity, said: Entity) -> str:
-        """Say what a noun of a candidate means for a noun of the query.
+        """Return what a noun of a candidate means for a noun of the query.
 
         Returns:
             ``same`` (it states the noun: equal, synonym, or more specific), ``near`` (another word that is close in
@@ -107,7 +107,7 @@ class Meanings:
         return "near" if cosine >= (NEAR_SIBLING if kin else NEAR_NOUN) else "distinct"
 
     def verb(self, asked: str, said: str) -> str:
-        """Say what a verb of a candidate means for a verb of the query; the answers are those of :meth:`noun`."""
+        """Return what a verb of a candidate means for a verb of the query; the answers are those of :meth:`noun`."""
         key = (asked, said)
         if key not in self._verbs:
             self._verbs[key] = self._compare_verbs(asked, said)
@@ -133,7 +133,7 @@ class Meanings:
         return "general" if light or wordnet.is_a(a, s, "v", first=2, of=2) else "distinct"
 
     def attribute(self, asked: Attribute, said: Attribute) -> str:
-        """Say what an attribute of a candidate's thing means for one of the query's; answers as for nouns."""
+        """Return what an attribute of a candidate's thing means for one of the query's; answers as for nouns."""
         x, y = asked.value, said.value
         if x == y or akin(x, y):
             return "same"
@@ -146,17 +146,17 @@ class Meanings:
         return "near" if self.cosine(x, y) >= NEAR_ATTRIBUTE else "general"
 
     def mentions(self, word: str, words: frozenset[str]) -> bool:
-        """Whether a word, or another form of its stem, is among the words of a caption."""
+        """Return True where a word, or another form of its stem, is among the words of a caption."""
         return mentioned(word, words)
 
 
 def is_person(noun: str) -> bool:
-    """Whether a noun names a person."""
+    """Return True where a noun names a person."""
     return noun in PEOPLE or wordnet.fields(noun)[:1] == ("person",)
 
 
 def excludes_person(one: str, other: str) -> bool:
-    """Whether two words for a person exclude each other: of the two sexes, or a baby and somebody grown."""
+    """Return True where two words for a person exclude each other: of the two sexes, or a baby and somebody grown."""
     pairs = ((_MALE, _FEMALE), (_BABY, _GROWN))
     return any((one in a and other in b) or (one in b and other in a) for a, b in pairs)
 
@@ -175,7 +175,7 @@ def _same_name(asked: Entity, said: Entity) -> str | None:
 
 
 def _another_thing(entity: Entity) -> bool:
-    """Whether a name ends in an animal that is none: a hot dog, a teddy bear."""
+    """Return True where a name ends in an animal that is none: a hot dog, a teddy bear."""
     head, base = entity.head, entity.base
     return (
         head != base and wordnet.fields(base)[:1] == ("animal",) and wordnet.fields(head)[:1] not in ((), ("animal",))
@@ -191,7 +191,7 @@ def _groups_of(verb: str) -> set[str]:
 
 
 def exclusive_verbs(one: str, other: str) -> bool:
-    """Whether two verbs are different postures or ways of moving.
+    """Return True where two verbs are different postures or ways of moving.
 
     >>> exclusive_verbs("sit", "stand"), exclusive_verbs("sit", "seat"), exclusive_verbs("sit", "hold umbrella")
     (True, False, False)
@@ -201,7 +201,7 @@ def exclusive_verbs(one: str, other: str) -> bool:
 
 
 def same_verb(one: str, other: str) -> bool:
-    """Whether two actions have one verb, or verbs of one group or meaning.
+    """Return True where two actions have one verb, or verbs of one group or meaning.
 
     >>> same_verb("ride wave", "ride"), same_verb("stroll", "walk"), same_verb("ride wave", "crash")
     (True, True, False)
@@ -212,7 +212,7 @@ def same_verb(one: str, other: str) -> bool:
 
 
 def misspelt(one: str, other: str) -> bool:
-    """Whether two words have the same letters in another order.
+    """Return True where two words have the same letters in another order.
 
     >>> misspelt("toilet", "toliet")
     True
@@ -221,7 +221,7 @@ def misspelt(one: str, other: str) -> bool:
 
 
 def akin(one: str, other: str) -> bool:
-    """Whether two words look like forms of one stem.
+    """Return True where two words look like forms of one stem.
 
     >>> akin("rock", "rocky"), akin("compete", "competition"), akin("red", "reduced")
     (True, True, False)
@@ -233,7 +233,7 @@ def akin(one: str, other: str) -> bool:
 
 
 def mentioned(word: str, words: frozenset[str]) -> bool:
-    """Whether a word, or another form of its stem, is among some words."""
+    """Return True where a word, or another form of its stem, is among some words."""
     if word in words or len(word) < _STEM:
         return word in words
     head = word[:_STEM]  # akin words share it, and few of a caption's words do

@@ -36,7 +36,7 @@ def verb_of(relation: Relation) -> str:
 
 
 def apart(one: str, other: str) -> bool:
-    """Whether two relations exclude each other: "on" and "under", "through" and "beside"."""
+    """Return True where two relations exclude each other: "on" and "under", "through" and "beside"."""
     if one == other:
         return False
     if {one, other} <= PLACES:
@@ -59,7 +59,7 @@ class Predicates:
         self._m, self._asked, self._said = meanings, asked_words, said_words
 
     def state(self, r: Relation, s: Relation) -> bool:
-        """Whether s states r, with the same subject and object."""
+        """Return True where s states r, with the same subject and object."""
         if r.negated != s.negated:
             return False
         if r.predicate == s.predicate:
@@ -73,14 +73,14 @@ class Predicates:
         return relation.predicate in _CARRIED_BY and verb_of(action) in _CARRYING
 
     def state_turned(self, r: Relation, s: Relation) -> bool:
-        """Whether s states r, with subject and object exchanged."""
+        """Return True where s states r, with subject and object exchanged."""
         if not r.kind == s.kind == "relation":
             return False
         same = r.predicate in SYMMETRIC and r.predicate == s.predicate
         return same or s.predicate in INVERSE.get(r.predicate, ()) or "with" in (r.predicate, s.predicate)
 
     def allow(self, r: Relation, s: Relation) -> bool:
-        """Whether r may be true where s is, with the same subject and object."""
+        """Return True where r may be true where s is, with the same subject and object."""
         if r.negated != s.negated:
             return False
         if r.predicate == s.predicate:
@@ -98,7 +98,7 @@ class Predicates:
         return quiet or mentioned(s.predicate, self._asked)
 
     def allow_turned(self, r: Relation, s: Relation) -> bool:
-        """Whether r may be true where s is, with subject and object exchanged."""
+        """Return True where r may be true where s is, with subject and object exchanged."""
         if r.kind == s.kind == "relation":
             return self.state_turned(r, s) or "of" in (r.predicate, s.predicate) or s.predicate == "along"
         if r.kind != s.kind:

@@ -81,7 +81,8 @@ def _read(path: Path, *, second: bool) -> Iterator[_Triple]:
             paraphrase = record["caption2"] if second else ""
             yield _Triple(record["filename"], record["caption"], paraphrase, record["negative_caption"])
     except OSError as error:
-        raise InputError("cannot read a file of SugarCrepe", where=path, got=error.strerror) from error
+        hint = f"name the folder that has {path.name}: {'--sugarcrepe-pp' if second else '--sugarcrepe'} DIR"
+        raise InputError("cannot read a file of SugarCrepe", where=path, got=error.strerror, hint=hint) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         accepted = 'records with "filename", "caption", "negative_caption"' + (' and "caption2"' if second else "")
         raise InputError("not a file of SugarCrepe", where=path, got=str(error), accepted=accepted) from error

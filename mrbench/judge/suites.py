@@ -13,6 +13,7 @@ from mrbench.judge.verdicts import VIOLATED, Judge
 from mrbench.records import Candidate, Grain
 
 LADDERS = 250
+_HINT = "mrbench build scenes --output scenes; mrbench judge check --suite scenes"
 
 
 def check_suite(judge: Judge, benchmark: Benchmark, *, split: str = "test", ladders: int = LADDERS) -> list[Item]:
@@ -33,7 +34,9 @@ def check_suite(judge: Judge, benchmark: Benchmark, *, split: str = "test", ladd
     """
     for task in ("i2t", "t2i"):
         if task not in benchmark.task_names:
-            raise InputError("the benchmark has no texts to judge", where=benchmark.folder, accepted=f"the task {task}")
+            raise InputError(
+                "the benchmark has no texts to judge", where=benchmark.folder, accepted=f"the task {task}", hint=_HINT
+            )
     changed = list(_changed(benchmark, split, ladders))
     verdicts = judge.judge([(query, [text]) for query, text, _ in changed])
     items = []

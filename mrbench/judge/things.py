@@ -42,7 +42,7 @@ class Things(Alignment):
         return VIOLATED if partners else UNKNOWN
 
     def _renamed(self, i: int, j: int) -> bool:
-        """Whether the candidate has another word where the name has its first: "plastic bear" for "teddy bear"."""
+        """Return True where the candidate has another first word of a name: "plastic bear" for "teddy bear"."""
         a, b = self.q.entities[i], self.c.entities[j]
         if (
             a.head == a.base
@@ -54,7 +54,7 @@ class Things(Alignment):
         return any(not self.m.mentions(y.value, self.q.words) for y in b.attributes)
 
     def _rival(self, i: int, j: int) -> bool:
-        """Whether a thing of the candidate stands where the query has another: the same slot, or the same field."""
+        """Return True where a thing of the candidate stands in the place of the query's: the same slot, or field."""
         a, b = self.q.entities[i], self.c.entities[j]
         if self.m.mentions(b.base, self.q.words):
             return False
@@ -110,7 +110,7 @@ class Things(Alignment):
         return VIOLATED if far else UNKNOWN
 
     def _told_otherwise(self, i: int, x: Attribute, j: int) -> bool:
-        """Whether the candidate says an attribute by its noun, by what the thing is made of, or by an action."""
+        """Return True where the candidate says an attribute by its noun, by a material, or by an action."""
         b = self.c.entities[j]
         if x.value in b.head.split() or wordnet.synonyms(f"{x.value} {self.q.entities[i].base}", b.head, "n"):
             return True
@@ -126,7 +126,7 @@ class Things(Alignment):
         return False
 
     def _moved(self, i: int, x: Attribute, j: int) -> bool:
-        """Whether the candidate gives an attribute to another thing of the query, which did not have it."""
+        """Return True where the candidate gives an attribute to another thing of the query, which did not have it."""
         for k, b in enumerate(self.c.entities):
             owner = self.taken.get(k)
             if k == j or owner is None or self.how[i][k] in ("same", "near"):
@@ -155,7 +155,7 @@ class Things(Alignment):
 
 
 def _excludes(x: Attribute, y: Attribute) -> bool:
-    """Whether two values of one kind exclude each other; of sizes only opposites do."""
+    """Return True where two values of one kind exclude each other; of sizes only opposites do."""
     if x.kind != y.kind or x.kind not in EXCLUSIVE_KINDS:
         return False
     if x.kind == "size":

@@ -180,10 +180,12 @@ class VerdictFile:
             key = _key(record["query"], grains, texts, image, record["judge"], record["prompt"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             got = f"{type(error).__name__}: {error}"
-            raise InputError("not a line of verdicts", where=where, got=got, accepted=_ACCEPTED) from error
+            hint = "correct the line, or delete it: its question is then asked again"
+            raise InputError("not a line of verdicts", where=where, got=got, accepted=_ACCEPTED, hint=hint) from error
         wrong = next((answer for answer in said if answer not in _ANSWERS), None)
         if wrong is not None or None in said:
-            raise InputError("no verdict", where=where, got=wrong, accepted=", ".join(_ANSWERS))
+            hint = "correct the line, or delete it: its question is then asked again"
+            raise InputError("no verdict", where=where, got=wrong, accepted=", ".join(_ANSWERS), hint=hint)
         self._of[key] = said
 
 

@@ -1,4 +1,4 @@
-"""Measures: formulas over ranks, grades and pairs. Sees records only.
+"""Measures: formulas over ranks, grades and pairs. They see numbers only.
 
 Candidates with the same score are *tied*, and their order means nothing. So rank measures are expected values over all
 orders of tied candidates, in closed form, and a tied pair fails. If all embeddings are equal, every rank measure has

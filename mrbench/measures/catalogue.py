@@ -33,8 +33,8 @@ def find_measure(name: str) -> Measure | None:
     k = parse_name(name)[1]
     if k is None:
         return None if name.endswith("@k") else DECLARATIONS.get(name)
-    found = DECLARATIONS.get(_key(name))
-    return None if found is None else _filled(found, k)
+    declaration = DECLARATIONS.get(_key(name))
+    return None if declaration is None else _filled(declaration, k)
 
 
 def declared(name: str) -> Measure:
@@ -51,13 +51,13 @@ def declared(name: str) -> Measure:
     >>> declared("recall@1").title, declared("recall@1").meaning
     ('recall@1', "the share of a query's relevant candidates that are in the first place")
     """
-    found = find_measure(name)
-    if found is None:
+    declaration = find_measure(name)
+    if declaration is None:
         close = get_close_matches(_key(name), DECLARATIONS, n=3, cutoff=0.5)
         raise ResultError(
             "unknown measure", got=name, accepted=f"for example {', '.join(close or ('hit_rate@k', 'mrr', 'ndcg@k'))}"
         )
-    return found
+    return declaration
 
 
 def fixed_chance(name: str) -> float:
@@ -69,13 +69,11 @@ def fixed_chance(name: str) -> float:
     >>> fixed_chance("pair_accuracy")
     0.5
     """
-    found = declared(name)
-    if found.chance is None:
-        rule = found.chance_rule or "none is defined"
-        raise ResultError(
-            "the chance level depends on the data", where=name, got=rule, accepted="measures with a fixed level"
-        )
-    return found.chance
+    declaration = declared(name)
+    if declaration.chance is None:
+        rule = declaration.chance_rule or "none is defined"
+        raise ResultError("the chance level depends on the data", where=name, got=rule)
+    return declaration.chance
 
 
 def in_order(names: Iterable[str]) -> list[str]:

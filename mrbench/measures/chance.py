@@ -61,8 +61,8 @@ def rank_measure(name: str) -> RankMeasure:
     if k is None or family not in _AT_K:
         accepted = ", ".join([*_WITHOUT_K, *(f"{known}@k" for known in _AT_K)])
         raise ResultError("not a rank measure over binary relevance", got=name, accepted=accepted)
-    at_k, places = _AT_K[family], k
-    return lambda groups: at_k(groups, places)
+    at_k, cutoff = _AT_K[family], k
+    return lambda groups: at_k(groups, cutoff)
 
 
 def refused_names(task: Task) -> list[ResultError]:

@@ -121,17 +121,13 @@ def hit_rate_slope(grains: Ints, hit: Floats) -> float:
     -0.5
     """
     if len(np.unique(grains)) < 2:
-        raise ResultError(
-            "all queries have the same number of grains",
-            got=int(grains[0]) if len(grains) else 0,
-            accepted="several numbers",
-        )
+        raise ResultError("all queries have the same number of grains", got=int(grains[0]) if len(grains) else 0)
     centred = grains - grains.mean()
     return float((centred * hit).sum() / (centred**2).sum())
 
 
 def confusion(has: Names, lost: Names, types: tuple[str, ...]) -> dict[str, ByGrain]:
-    """Return, of the queries that ask for a grain type, the share whose first result loses another (or the same).
+    """Return for pairs of types the share of queries with the first type whose top result loses the second.
 
     Args:
         has: Whether a query asks for a type, shape ``(num_queries, num_types)``.
@@ -159,7 +155,7 @@ def confusion(has: Names, lost: Names, types: tuple[str, ...]) -> dict[str, ByGr
 
 def _extremes(query: Ints, hit: Floats, hit_reworded: Floats) -> tuple[Floats, Floats]:
     if not np.isin(np.arange(len(hit)), query).all():
-        raise ResultError("a query has no paraphrase", accepted="a paraphrase of each query")
+        raise ResultError("a query has no paraphrase")
     low, high = hit.copy(), hit.copy()
     np.minimum.at(low, query, hit_reworded)
     np.maximum.at(high, query, hit_reworded)

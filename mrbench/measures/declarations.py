@@ -36,7 +36,7 @@ class Measure:
     """A measure as results name it.
 
     Attributes:
-        title: For people.
+        title: The name that people read.
         meaning: What a value says: a phrase that goes on after the title and a colon.
         low: Lowest value, or None.
         high: Highest value, or None.

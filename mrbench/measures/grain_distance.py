@@ -75,6 +75,5 @@ def mean_by_grain(grain: np.ndarray[Any, Any], values: Floats) -> ByGrain:
     if not len(values):
         raise ResultError("nothing to score", accepted="one probe or more")
     if not np.isfinite(values).all():
-        where = str(grain[~np.isfinite(values)][0])
-        raise ResultError("a value is not a number", where=where, accepted="finite values")
+        raise ResultError("a value is not a number", where=str(grain[~np.isfinite(values)][0]))
     return {str(kind): (float(values[grain == kind].mean()), int((grain == kind).sum())) for kind in np.unique(grain)}

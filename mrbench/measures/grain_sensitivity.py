@@ -74,7 +74,7 @@ def mean_scale(scale: Floats) -> float:
     """
     known = scale[np.isfinite(scale)]
     if not len(known):
-        raise ResultError("no two queries share no grain", accepted="two unrelated queries or more")
+        raise ResultError("no two queries share no grain")  # the reason beside the score: no message to a user
     return float(known.mean())
 
 
@@ -96,5 +96,5 @@ def calibrated_blindness_rate(moves: Moves, noise: Floats) -> ByGrain:
     """
     floor = noise[moves.query]
     if not np.isfinite(floor).all():
-        raise ResultError("a query has no paraphrase", accepted="a paraphrase of each query")
+        raise ResultError("a query has no paraphrase")
     return mean_by_grain(moves.grain, (moves.distance <= floor).astype(np.float64))

@@ -36,7 +36,7 @@ def hit_rate(groups: TieGroups, k: int) -> Floats:
     check_cutoff(k)
     above, size, relevant = groups.best()
     missed = np.ones(groups.num_queries)
-    for place in range(int(np.clip(k - above, 0, size).max(initial=0))):
-        drawn = (place < k - above) & (place < size)
-        missed *= np.where(drawn, np.maximum(size - relevant - place, 0) / np.maximum(size - place, 1), 1.0)
+    for draw in range(int(np.clip(k - above, 0, size).max(initial=0))):
+        drawn = (draw < k - above) & (draw < size)
+        missed *= np.where(drawn, np.maximum(size - relevant - draw, 0) / np.maximum(size - draw, 1), 1.0)
     return 1.0 - missed

@@ -40,9 +40,9 @@ def judged_share(groups: GainGroups, k: int, pool: int | Ints) -> Floats:
     check_cutoff(k)
     sizes = np.broadcast_to(np.asarray(pool), (groups.num_queries,))
     if (sizes < 1).any():
-        raise ResultError("a query has no candidate", where=f"query {int(np.argmin(sizes))}", accepted="1 or more")
+        raise ResultError("a query has no candidate", where=f"query {int(np.argmin(sizes))}")
     if (groups.gain > groups.size).any():
-        raise ResultError("a group has more judged candidates than members", accepted="0 <= judged <= size")
+        raise ResultError("a group has more judged candidates than members")
     inside = np.clip(k - groups.above, 0, groups.size)
     summed = np.bincount(groups.query, weights=groups.gain / groups.size * inside, minlength=groups.num_queries)
     share: Floats = summed / np.minimum(k, sizes)

@@ -41,13 +41,12 @@ class Ladders:
         """
         counts = np.bincount(query, minlength=num_queries)
         if not counts.all():
-            where = f"query {int(np.argmin(counts))}"
-            raise ResultError("a query has no ladder", where=where, accepted="a ladder of each query")
+            raise ResultError("a query has no ladder", where=f"query {int(np.argmin(counts))}")
         order = np.argsort(query, kind="stable")
-        place = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
+        slot = np.arange(len(query)) - np.repeat(np.cumsum(counts) - counts, counts)
         shape = (num_queries, int(counts.max()))
         scores, grades, member = np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-        at = (query[order], place)
+        at = (query[order], slot)
         scores[at], grades[at], member[at] = score[order], grade[order], True
         return cls(scores, grades, member)
 
@@ -101,11 +100,11 @@ def ladder_ndcg(ladders: Ladders) -> Floats:
         _, group, size = np.unique(-score[member], return_inverse=True, return_counts=True)
         gain = np.bincount(group, weights=grade[member]).astype(np.int64)
         rows += zip([query] * len(size), (np.cumsum(size) - size).tolist(), size.tolist(), gain.tolist(), strict=True)
-    places = ladders.score.shape[1]
-    ideal = ideal_dcg(counts, places)
+    slots = ladders.score.shape[1]
+    ideal = ideal_dcg(counts, slots)
     table = np.array(rows, dtype=np.int64).T
     values = ndcg(
-        GainGroups(table[0], table[1], table[2], table[3], len(counts)), np.where(ideal > 0, ideal, 1.0), places
+        GainGroups(table[0], table[1], table[2], table[3], len(counts)), np.where(ideal > 0, ideal, 1.0), slots
     )
     return np.where(ideal > 0, values, np.nan)
 

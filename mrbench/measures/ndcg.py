@@ -95,12 +95,9 @@ class GainGroups:
         )
         size = equal[first]
         if (size[group] != equal).any():
-            raise ResultError(
-                "tied candidates disagree on the size of their group", accepted="one size for equal ranks"
-            )
+            raise ResultError("tied candidates disagree on the size of their group")
         if (number > size).any():
-            got, most = int(number[number > size][0]), int(size[number > size][0])
-            raise ResultError("more candidates are listed than the group has", got=got, accepted=f"at most {most}")
+            raise ResultError("more candidates are listed than the group has", got=int(number[number > size][0]))
         summed = np.bincount(group, weights=gain, minlength=len(keys)).astype(np.float64)
         return cls(keys // span, keys % span, size, summed, num_queries)
 
@@ -128,8 +125,7 @@ def ndcg(groups: GainGroups, ideal: Floats, k: int) -> Floats:
     array([0.6309])
     """
     if not (ideal > 0).all():
-        where = f"query {int(np.argmin(ideal))}"
-        raise ResultError("no candidate of the pool has a grade above 0", where=where, accepted="1 or more")
+        raise ResultError("no candidate of the pool has a grade above 0", where=f"query {int(np.argmin(ideal))}")
     return dcg(groups, k) / ideal
 
 
@@ -145,8 +141,8 @@ def dcg(groups: GainGroups, k: int) -> Floats:
     """
     check_cutoff(k)
     summed = np.concatenate([[0.0], np.cumsum(_discounts(k))])
-    places = summed[np.minimum(groups.above + groups.size, k)] - summed[np.minimum(groups.above, k)]
-    expected = groups.gain / groups.size * places
+    discounts = summed[np.minimum(groups.above + groups.size, k)] - summed[np.minimum(groups.above, k)]
+    expected = groups.gain / groups.size * discounts
     return np.bincount(groups.query, weights=expected, minlength=groups.num_queries).astype(np.float64)
 
 
@@ -203,9 +199,9 @@ def ideal_dcg_listed(query: Ints, relevance: Ints, num_queries: int, k: int, gai
     order = np.lexsort((-gains, query))
     query, gains = query[order], gains[order]
     number = np.bincount(query, minlength=num_queries)
-    place = np.arange(len(query)) - np.repeat(np.cumsum(number) - number, number)
-    inside = place < k
-    weights = gains[inside] / np.log2(place[inside] + 2)
+    rank = np.arange(len(query)) - np.repeat(np.cumsum(number) - number, number)
+    inside = rank < k
+    weights = gains[inside] / np.log2(rank[inside] + 2)
     return np.bincount(query[inside], weights=weights, minlength=num_queries).astype(np.float64)
 
 

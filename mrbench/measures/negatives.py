@@ -70,8 +70,7 @@ def any_among_first(query: Ints, greater: Ints, equal: Ints, k: int, num_queries
     """
     number = np.bincount(query, minlength=num_queries)
     if (number == 0).any():
-        where = f"query {int(np.argmin(number))}"
-        raise ResultError("a query has no negative", where=where, accepted="a negative of each query")
-    found = np.zeros(num_queries)
-    np.maximum.at(found, query, hit_of_positive(greater, equal - 1, k))
-    return found
+        raise ResultError("a query has no negative", where=f"query {int(np.argmin(number))}")
+    highest = np.zeros(num_queries)
+    np.maximum.at(highest, query, hit_of_positive(greater, equal - 1, k))
+    return highest

@@ -49,11 +49,11 @@ def pair_accuracy(pairs: Pairs) -> dict[str, tuple[float, int]]:
     """
     if not len(pairs.query):
         raise ResultError("no pair to score", accepted="a ladder for every query")
-    found = {}
+    by_grain = {}
     for grain in np.unique(pairs.grain):
         right = pairs.right[pairs.grain == grain]
-        found[str(grain)] = (float(right.mean()), len(right))
-    return found
+        by_grain[str(grain)] = (float(right.mean()), len(right))
+    return by_grain
 
 
 def all_grains_accuracy(pairs: Pairs) -> Floats:
@@ -68,8 +68,7 @@ def all_grains_accuracy(pairs: Pairs) -> Floats:
     """
     number = np.bincount(pairs.query, minlength=pairs.num_queries)
     if (number == 0).any():
-        where = f"query {int(np.argmin(number))}"
-        raise ResultError("a query has no pair", where=where, accepted="a pair of each query")
+        raise ResultError("a query has no pair", where=f"query {int(np.argmin(number))}")
     wrong = np.bincount(pairs.query, weights=~pairs.right, minlength=pairs.num_queries)
     right: Floats = (wrong == 0).astype(np.float64)
     return right
@@ -110,8 +109,7 @@ def all_positives_above(
         if len(number) > num_items:
             raise ResultError("an item is out of range", got=len(number) - 1, accepted=f"0 to {num_items - 1}")
         if (number == 0).any():
-            where = f"item {int(np.argmin(number))}"
-            raise ResultError(f"an item has no {name} text", where=where, accepted="1 or more")
+            raise ResultError(f"an item has no {name} text", where=f"item {int(np.argmin(number))}")
     lowest, highest = np.full(num_items, np.inf), np.full(num_items, -np.inf)
     np.minimum.at(lowest, item, positive)
     np.maximum.at(highest, item_of_negative, negative)
@@ -184,5 +182,5 @@ def standardised(kind: np.ndarray[Any, Any], value: Floats, deviation: Floats) -
     """
     known = deviation > 0
     if len(known) and not known.any():
-        raise ResultError("all candidates have the same score for every query", accepted="some spread of scores")
+        raise ResultError("all candidates have the same score for every query, so that there is no spread")
     return kind[known], value[known] / deviation[known]

@@ -22,12 +22,11 @@ def mean(values: Floats, measure: str) -> float:
     0.5
     """
     if not len(values):
-        raise ResultError("no query to average over", where=measure, accepted="one value or more")
+        raise ResultError("no query to average over", where=measure)
     outside = ~((values > -1e-9) & (values < 1 + 1e-9))
     if outside.any():
         worst = int(np.argmax(outside))
-        where, got = f"{measure}, query {worst}", float(values[worst])
-        raise ResultError("a value is out of range", where=where, got=got, accepted="0 to 1")
+        raise ResultError("a value is outside 0 to 1", where=f"{measure}, query {worst}", got=float(values[worst]))
     return float(np.clip(values, 0.0, 1.0).mean())  # rounding may leave 1 + 1e-16
 
 
@@ -45,10 +44,9 @@ def median(values: Floats, measure: str) -> float:
     3.0
     """
     if not len(values):
-        raise ResultError("no query to take the median of", where=measure, accepted="one value or more")
+        raise ResultError("no query to take the median of", where=measure)
     outside = ~(np.isfinite(values) & (values >= 1))
     if outside.any():
         bad = int(np.argmax(outside))
-        where, got = f"{measure}, query {bad}", float(values[bad])
-        raise ResultError("a value is not a rank", where=where, got=got, accepted="1 or more")
+        raise ResultError("a value is not a rank", where=f"{measure}, query {bad}", got=float(values[bad]))
     return float(np.median(values))

@@ -32,5 +32,5 @@ def hit_rate_so_far(hits: Floats) -> Floats:
     """
     if hits.ndim != 2 or not ((hits >= 0) & (hits <= 1)).all():
         raise ResultError("malformed hits of rounds", got=hits.shape, accepted="shares, (rounds, queries)")
-    found: Floats = np.maximum.accumulate(hits, axis=0)
-    return found
+    best_so_far: Floats = np.maximum.accumulate(hits, axis=0)
+    return best_so_far

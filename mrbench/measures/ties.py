@@ -17,14 +17,14 @@ class TieGroups:
 
     An untied candidate is a group of one. The arrays are sorted by query, then by ``above``.
 
-    Where trec_eval and MTEB have conventions for what is absent:
+    These conventions hold for what is absent; those of trec_eval and MTEB follow in brackets where they differ:
 
-    * A query without a relevant candidate has no rank measure: leave it out before, and count it. (trec_eval: 0.)
+    * A query without a relevant candidate has no rank measure: leave it out, and count it. (trec_eval: 0.)
     * A query without a row is refused. (Both drop a query that the run lacks from the mean.)
     * A relevant candidate that a cut list does not hold has an unknown rank: put all that were not retrieved into one
       group below the list. Measures at a k within the list are then those of trec_eval, which counts them as lost;
       beyond it, and over the full depth, trec_eval gives them 0, and the group gives them their expected value.
-    * A candidate that nobody judged is not relevant, in both. See :func:`mrbench.measures.judged_share`.
+    * An unjudged candidate is not relevant, as in both. See :func:`mrbench.measures.judged_share`.
 
     Attributes:
         query: Index of the query, 0 to ``num_queries - 1``; every query occurs.
@@ -67,9 +67,7 @@ class TieGroups:
         span = int(above.max(initial=0)) + 1
         keys, first, counts = np.unique(query * span + above, return_index=True, return_counts=True)
         if not np.array_equal(np.repeat(equal[first], counts), equal[np.argsort(query * span + above, kind="stable")]):
-            raise ResultError(
-                "tied candidates disagree on the size of their group", accepted="one size for equal ranks"
-            )
+            raise ResultError("tied candidates disagree on the size of their group")
         return cls(keys // span, keys % span, equal[first], counts.astype(np.int64), num_queries)
 
     def best(self) -> tuple[Ints, Ints, Ints]:
@@ -90,8 +88,8 @@ class TieGroups:
         >>> TieGroups(np.array([0, 0]), np.array([0, 3]), np.array([2, 4]), np.array([1, 1]), 1).inside(5)
         array([2, 2])
         """
-        places = k if isinstance(k, int) else k[self.query]
-        members: Ints = np.clip(places - self.above, 0, self.size)
+        cutoff = k if isinstance(k, int) else k[self.query]
+        members: Ints = np.clip(cutoff - self.above, 0, self.size)
         return members
 
     def relevant_above(self) -> Ints:

@@ -167,7 +167,7 @@ class _Checks:
         return embedded(self._model, items, side, instruction)
 
     def modality(self, modality: Modality) -> None:
-        """Whether vectors are there, repeatable, and those of the item alone."""
+        """Add findings on vectors: whether they are there, repeatable, and those of the item alone."""
         name, items = modality.replace(",", " and "), items_of(modality)
 
         def shape() -> tuple[Status, str]:
@@ -209,7 +209,7 @@ class _Checks:
             self._add(f"{name}: MaxSim in a batch and alone", scores)
 
     def texts(self) -> None:
-        """Texts that are empty, long, or in other scripts."""
+        """Add findings on texts that are empty, long, or in other scripts."""
 
         def empty() -> tuple[Status, str]:
             return "PASS", f"length {lengths_in_words(self._vectors([Item('')]))}"
@@ -245,7 +245,7 @@ class _Checks:
         return low
 
     def images(self) -> None:
-        """Pictures that are tiny, huge, narrow, grey or transparent."""
+        """Add findings on pictures that are tiny, huge, narrow, grey or transparent."""
         for name, image in pictures().items():
 
             def embedded(image: Image.Image = image) -> tuple[Status, str]:
@@ -264,7 +264,7 @@ class _Checks:
             self._add("image: prepared ahead by another process", ahead)
 
     def both(self) -> None:
-        """Whether both halves of a composed item count, and add up where the model says so."""
+        """Add findings on composed items: whether both halves count, and add up where the model says so."""
         one, other = list(pictures().values())[:2]
 
         def text() -> tuple[Status, str]:
@@ -288,7 +288,7 @@ class _Checks:
             self._add("image and text: the sum of both", sums)
 
     def sides(self) -> None:
-        """Whether queries and candidates, and instructions, make a difference, and whether the model says so."""
+        """Add findings on sides: whether they and instructions make a difference, and whether the model says so."""
         symmetric = bool(getattr(self._model, "symmetric", False))
         items = items_of(min(self._model.modalities))
 
@@ -312,7 +312,7 @@ class _Checks:
         return "NOTE", f"yes: cosine {cosine.min():.4f} to {cosine.max():.4f}"
 
     def identity(self) -> None:
-        """What results and caches tell models apart by."""
+        """Add a finding on what results and caches tell models apart by."""
 
         def named() -> tuple[Status, str]:
             lacking = [name for name in ("name", "revision") if not str(getattr(self._model, name, "")).strip()]
@@ -322,7 +322,7 @@ class _Checks:
         self._add("name and revision", named)
 
     def cost(self) -> None:
-        """Items a second and memory, of short texts and small pictures."""
+        """Add items a second, of short texts and small pictures, and memory."""
 
         def speed(items: Sequence[Item]) -> tuple[Status, str]:
             self._vectors(items[:2])

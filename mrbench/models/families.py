@@ -134,7 +134,7 @@ def most_tokens(config: Any, tokenizer: Any) -> int:
 
 
 def fills_up(config: Any, tokenizer: Any) -> bool:
-    """Say whether texts of several lengths can share a forward pass.
+    """Return whether texts of several lengths can share a forward pass.
 
     Where each token sees those before it alone, they can where the one that is read comes before what fills up: the end
     of the text, or the highest token of older configurations. Other texts run with those of their length: transformers

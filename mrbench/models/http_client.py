@@ -157,7 +157,11 @@ class JsonClient:
             if number:
                 delay = wait + random.uniform(0, 0.1 * wait)  # so that threads do not all come back at once
                 if self._stopped.wait(delay):
-                    raise ModelError("the request was given up", where=self.url)
+                    raise ModelError(
+                        "the request was given up",
+                        where=self.url,
+                        hint="run the same again; what --cache holds is kept",
+                    )
             try:
                 status, headers, text = self._send(body)
             except (requests.RequestException, HTTPError) as error:

@@ -112,7 +112,8 @@ def of_hub(repository: str, revision: str | None, wanted: Callable[[str, list[st
                     accepted=", ".join(several),
                 ) from error
             why = "HF_HUB_OFFLINE is set" if offline else f"the hub does not answer ({type(error).__name__})"
-            raise _hub_error(where, f"it is not in the cache, and {why}") from error
+            fetch = f"unset HF_HUB_OFFLINE, or copy a cache that has it: hf download {repository}" if offline else None
+            raise _hub_error(where, f"it is not in the cache, and {why}", fetch) from error
         return cached
     names = wanted(where, [file.rfilename for file in said.siblings or ()])
     cached = cached_model(repository, revision)
@@ -152,12 +153,12 @@ def unless_edited(found: Checkpoint) -> Checkpoint:
     return replace(found, commit=None) if found.commit and is_edited(found.folder) else found
 
 
-def _hub_error(where: str, why: str) -> ModelError:
+def _hub_error(where: str, why: str, hint: str | None = None) -> ModelError:
     return ModelError(
         f"neither a local folder nor a model that the hub gave us: {why}",
         where="model",
         got=where,
-        hint="check the id, or the network and the access to the hub",
+        hint=hint or "check the id, or the network and the access to the hub",
     )
 
 

@@ -42,7 +42,7 @@ def cached_commits(repository: str, revision: str | None) -> list[str]:
 
 
 def is_edited(snapshot: Path) -> bool:
-    """Whether a file of a snapshot is not what was downloaded, so that it is no longer the model of its commit.
+    """Return whether a file of a snapshot is not what was downloaded, so that it is no longer the model of its commit.
 
     A file of a snapshot is a link to a blob, whose name is the hash of its bytes: SHA-256, or for small files Git's
     SHA-1. Files up to 32 MiB are always hashed; larger ones where they are younger than the link to them, which is made

@@ -183,12 +183,19 @@ class ColVision:
 
     def _check(self, item: Item, where: str) -> None:
         if item.text is None and item.image is None:
-            raise ModelError("an item has neither a text nor an image", where=where)
+            raise ModelError(
+                "an item has neither a text nor an image", where=where, accepted="a text, an image, or both"
+            )
         if item.text is not None and item.image is not None:
             accepted = "a text or a picture, one of both an item"
             raise ModelError("the model takes no text with a picture", where=where, accepted=accepted)
         if item.more_images:
-            raise ModelError("the model takes one picture an item", where=where, got=f"{len(item.images)} pictures")
+            raise ModelError(
+                "the model takes one picture an item",
+                where=where,
+                got=f"{len(item.images)} pictures",
+                accepted="one picture",
+            )
 
     def _tokens(self, texts: list[str]) -> Any:
         with self._lock:
@@ -234,7 +241,12 @@ class ColVision:
             with loading(source, f"a trial with {part}"):
                 found = self.embed_candidates([item])
             if not np.isfinite(found.flat).all():
-                raise ModelError("the model returns vectors that are not finite", where=source, got=part)
+                raise ModelError(
+                    "the model returns vectors that are not finite",
+                    where=source,
+                    got=part,
+                    hint="try --dtype float32; where that changes nothing, the weights are damaged",
+                )
         return self.dimension
 
 

@@ -66,8 +66,8 @@ class LateSentenceTransformer:
 
         folder, on = checkpoint.folder, resolve_device(device)
         source = str(folder)
-        check_modules(checkpoint, trust_remote_code, known=_REPLACED)
-        with loading(source), guarded(source, trusted=trust_remote_code), checked_keys(source):
+        foreign = check_modules(checkpoint, trust_remote_code, known=_REPLACED)
+        with loading(source), guarded(source, trusted=trust_remote_code) as run, checked_keys(source):
             self.module = MultiVectorEncoder(
                 source,
                 device=str(on),
@@ -76,7 +76,7 @@ class LateSentenceTransformer:
                 model_kwargs={"use_safetensors": True} | ({"dtype": dtype_of(dtype)} if dtype else {}),
             )
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
-        self.name, self.device, self.remote_code = checkpoint.name, str(on), trust_remote_code
+        self.name, self.device, self.remote_code = checkpoint.name, str(on), run.ran or bool(foreign)
         self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
         weights = weights_digest(sorted(folder.rglob("*.safetensors")))
         self.revision = checkpoint.commit or joint_digest(weights, files_digest(folder))
@@ -84,7 +84,7 @@ class LateSentenceTransformer:
         self.parameter_count, self.licence = parameter_count(self.module), licence_of(folder)
         self.max_text_length = self.module.max_seq_length
         self.modalities: frozenset[Modality] = modalities_of(self.module) - {"image,text"}
-        code = sorted(folder.rglob("*.py")) if trust_remote_code else []
+        code = sorted(folder.rglob("*.py")) if self.remote_code else []
         said = [files_digest(folder), weights, weights_digest(code), json.dumps(self.module.prompts)]
         self.preprocessing = " ".join([*said, sentence_transformers.__version__, transformers.__version__])
         self.dimension = self._try(source)

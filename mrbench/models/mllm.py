@@ -230,7 +230,11 @@ class Mllm:
     def _rows(self, item: Item, number: int, side: Side, instruction: str) -> Iterator[_Row]:
         """Yield the prompt of an item, or those of its text and of its picture where the vector is their sum."""
         if item.text is None and item.image is None:
-            raise ModelError("an item has neither a text nor an image", where=f"{self.name}, item {number}")
+            raise ModelError(
+                "an item has neither a text nor an image",
+                where=f"{self.name}, item {number}",
+                accepted="a text, an image, or both",
+            )
         image: Any = item.image
         picture = image if image is None or isinstance(image, Picture) else self.prepare(image)
         part = "text" if picture is None else "image" if item.text is None else "both"
@@ -294,7 +298,12 @@ class Mllm:
             with loading(source, f"a trial with {part}"):
                 vector = partial(self._embed, side="query", instruction="Find it")([item])[0]
             if not torch.as_tensor(vector).isfinite().all():
-                raise ModelError("the model returns vectors that are not finite", where=source, got=part)
+                raise ModelError(
+                    "the model returns vectors that are not finite",
+                    where=source,
+                    got=part,
+                    hint="try --dtype float32; where that changes nothing, the weights are damaged",
+                )
         return int(vector.shape[0])
 
 

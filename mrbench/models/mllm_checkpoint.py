@@ -73,7 +73,7 @@ def raw_config(folder: Path) -> dict[str, Any]:
     with loading(str(folder), "config.json"):
         found: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not isinstance(found, dict):
-        raise ModelError("malformed config.json", where=folder, got=type(found).__name__)
+        raise ModelError("malformed config.json", where=folder, got=type(found).__name__, accepted="a JSON object")
     return found
 
 

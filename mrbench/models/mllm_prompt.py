@@ -105,7 +105,12 @@ class PromptTokens:
         self._plain = PlainText(tokenizer)
         for name in (token for token in ("[RET]",) if token in template.frame):
             if name not in tokenizer.get_vocab():
-                raise ModelError("the vocabulary lacks a token of the template", where=template.name, got=name)
+                raise ModelError(
+                    "the vocabulary lacks a token of the template",
+                    where=template.name,
+                    got=name,
+                    hint="name another template: PATH@TEMPLATE",
+                )
 
     def __call__(self, side: Side, part: str, instruction: str, text: str | None, image_tokens: int) -> list[int]:
         """Return the tokens of a prompt, one at least.
@@ -132,7 +137,11 @@ class PromptTokens:
             ids = self._fill(pieces, text, image_tokens)
         if ids.count(self._image_id) != image_tokens:
             got = f"{ids.count(self._image_id)} instead of {image_tokens}"
-            raise ModelError("the tokenizer does not take the tokens of a picture as such", got=got)
+            raise ModelError(
+                "the tokenizer does not take the tokens of a picture as such",
+                got=got,
+                hint="use the tokenizer that came with the weights",
+            )
         return ids or [self._tokenizer.eos_token_id or 0]  # an empty text, and no prompt around it
 
     def _fill(self, pieces: list[tuple[str, bool]], text: str, image_tokens: int) -> list[int]:

@@ -131,7 +131,12 @@ class RemoteMllm:
         options = how.options | (how.query if side == "query" else how.candidate)
         method = getattr(self.module, how.method, None)
         if method is None:
-            raise ModelError("the model's code lacks a method of the template", where=self.name, got=how.method)
+            raise ModelError(
+                "the model's code lacks a method of the template",
+                where=self.name,
+                got=how.method,
+                hint="name another template, or another revision with @REVISION",
+            )
         found: list[Embeddings] = []
         with torch.inference_mode():
             for batch in batches(parts, self._batch_size):
@@ -146,7 +151,12 @@ class RemoteMllm:
             vectors.append(self._call(self._remote.image, "query", [TRIAL])[0])
         if len({len(vector) for vector in vectors}) > 1 or not all(np.isfinite(vector).all() for vector in vectors):
             got = " and ".join(str(vector.shape) for vector in vectors)
-            raise ModelError("the model's code returns no vectors", where=source, got=got)
+            raise ModelError(
+                "the model's code returns no vectors",
+                where=source,
+                got=got,
+                accepted="one vector of numbers for each item",
+            )
         return len(vectors[0])
 
 

@@ -29,14 +29,20 @@ def running(where: str, file: str | None = None) -> Iterator[None]:
             yield
     except ForeignExitError as error:
         place = _place(error.__cause__, file)
-        raise ModelError(f"the code of the model raises {error}", where=f"{where}, {place}") from error
+        raise ModelError(
+            f"the code of the model raises {error}", where=f"{where}, {place}", hint="--debug shows where"
+        ) from error
     except (MRBenchError, ModuleNotFoundError):
         raise
     except Exception as error:
         if out_of_memory(error) or "start new thread" in str(error):
             raise
         raised = f"{type(error).__name__}: {error}"
-        raise ModelError(f"the code of the model raises {raised}", where=f"{where}, {_place(error, file)}") from error
+        raise ModelError(
+            f"the code of the model raises {raised}",
+            where=f"{where}, {_place(error, file)}",
+            hint="--debug shows where",
+        ) from error
 
 
 @contextmanager

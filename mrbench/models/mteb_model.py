@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,10 +20,11 @@ from mteb.types import PromptType
 from torch.utils.data import DataLoader
 
 from mrbench.arrays import Embeddings
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.models.guard import guarded
 from mrbench.models.pretrained import loading, resolve_device
 from mrbench.models.protocol import Item
+from mrbench.models.sentence_transformer import checked_keys, limit_texts
 from mrbench.records import Modality
 
 _CATEGORIES = {"text": "t2t", "image": "i2i", "image,text": "it2it"}
@@ -48,7 +50,8 @@ class MtebModel:
 
     Raises:
         InputError: MTEB has no such model, an unknown device, or a length for a model that cuts texts by itself.
-        ModelError: It is no dense embedder of texts or images, or its loading fails.
+        MissingExtraError: A package is not installed that MTEB asks for.
+        ModelError: It is no dense embedder of texts or images, a key of its weights is missing, or its loading fails.
 
     Source: Muennighoff et al., MTEB (arXiv 2210.07316).
     """
@@ -66,8 +69,11 @@ class MtebModel:
         on = resolve_device(device)
         meta = _meta(name)
         self._batch_size = min(batch_size, _CPU_BATCH) if on.type == "cpu" else batch_size
-        with loading(f"mteb:{name}"), guarded(f"mteb:{name}", trusted=trust_remote_code) as code:
-            self.module: Any = meta.load_model(device=str(on))
+        where = f"mteb:{name}"
+        # MTEB may load a part of a checkpoint, so weights may be left over; none may be missing.
+        keys = checked_keys(where, unexpected_too=False)
+        with loading(where), guarded(where, trusted=trust_remote_code) as code, keys:
+            self.module: Any = _loaded(meta, where, str(on))
         self.name, self.device = str(meta.name), str(on)
         self.revision = str(meta.revision or "unknown")
         self.remote_code, self.licence = code.ran, str(meta.license or "")
@@ -96,12 +102,10 @@ class MtebModel:
     def _limit_texts(self, tokens: int) -> None:
         from sentence_transformers import SentenceTransformer
 
-        from mrbench.models.sentence_transformer import limit_texts
-
         inner = getattr(self.module, "model", None)
         if not isinstance(inner, SentenceTransformer):
             what = "the model takes no --max-length: its code of MTEB cuts texts by itself"
-            raise InputError(what, where=f"mteb:{self.name}", got=tokens)
+            raise InputError(what, where=f"mteb:{self.name}", got=tokens, hint="leave out --max-length")
         limit_texts(inner, tokens, where=f"mteb:{self.name}")
         self.max_text_length = tokens
         self.preprocessing += f" {tokens} tokens"
@@ -168,8 +172,29 @@ def _meta(name: str) -> Any:
         raise InputError(str(error.args[0]), where="model", got=name, accepted=accepted, hint=hint) from error
     if "dense" not in meta.model_type or not {"text", "image"} & set(meta.modalities):
         got = f"{', '.join(meta.model_type)} of {', '.join(meta.modalities)}"
-        raise ModelError("no dense embedder of texts or images", where=f"mteb:{name}", got=got)
+        raise ModelError(
+            "no dense embedder of texts or images",
+            where=f"mteb:{name}",
+            got=got,
+            accepted="a dense model of texts or images; mteb.get_model_metas() lists them",
+        )
     return meta
+
+
+def _loaded(meta: Any, where: str, device: str) -> Any:
+    """Return the model of MTEB.
+
+    Raises:
+        MissingExtraError: A package is not installed that MTEB asks for.
+    """
+    try:
+        return meta.load_model(device=device)
+    except ImportError as error:
+        said = " ".join(str(error).split())
+        command = re.search(r"`(pip install [^`]+)`", said)
+        what = "a package is not installed that the model needs"
+        hint = command[1] if command else "install it"
+        raise MissingExtraError(what, where=where, got=said.partition(" You can install")[0], hint=hint) from error
 
 
 def _kind(item: Item) -> Modality:

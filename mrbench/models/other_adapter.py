@@ -25,9 +25,17 @@ def check_adapter(own: str, folder: Path) -> None:
         folder: The folder.
 
     Raises:
-        ModelError: Others can load it, and this one cannot.
+        ModelError: Others can load it, and this one cannot; or it is of a class of sentence-transformers that nobody
+            loads.
     """
     found = adapters_of(folder)
+    if (folder / "modules.json").is_file() and library_class(folder) not in _OF_LIBRARY and own in ("st", "late"):
+        raise ModelError(
+            "no adapter for this class of sentence-transformers",
+            where=folder / "config_sentence_transformers.json",
+            got=library_class(folder),
+            accepted=", ".join(_OF_LIBRARY),
+        )
     if found and own not in found:
         raise ModelError(
             "the folder is for another adapter",
@@ -56,6 +64,29 @@ def adapters_of(folder: Path) -> list[str]:
         found.append("timm")
     kinds = {"mllm": MULTIMODAL, "late": MULTI_VECTOR, "hf": FAMILIES}
     found += [prefix for prefix, known in kinds.items() if kind in known]
-    if (folder / "modules.json").is_file():
-        found += ["st", "late"] if "late" not in found else ["st"]
-    return found
+    if (folder / "modules.json").is_file() and library_class(folder) in _OF_LIBRARY:
+        found.append(_OF_LIBRARY[library_class(folder)])
+    return list(dict.fromkeys(found))
+
+
+_OF_LIBRARY = {"SentenceTransformer": "st", "MultiVectorEncoder": "late", "ColBERT": "late"}
+"""By the class that sentence-transformers or PyLate saved a folder with, the adapter for it."""
+_OF_PYLATE = {"query_prefix", "document_prefix", "skiplist_words", "attend_to_expansion_tokens"}
+
+
+def library_class(folder: Path) -> str:
+    """Return the class that a folder with ``modules.json`` was saved with, as sentence-transformers tells it.
+
+    The library converts a model of another class, and gives it new layers at random where some are missing.
+
+    >>> library_class(Path("nowhere"))
+    'SentenceTransformer'
+    """
+    try:
+        said = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+        modules = (folder / "modules.json").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return "SentenceTransformer"
+    said = said if isinstance(said, dict) else {}
+    of_pylate = "pylate." in modules or bool(_OF_PYLATE & said.keys())
+    return str(said.get("model_type") or ("ColBERT" if of_pylate else "SentenceTransformer"))

@@ -215,7 +215,7 @@ def _attend(
 
 
 def _is_plain(part: Any) -> bool:
-    """Say whether a part is a linear layer with a bias and no more, and nobody watches it."""
+    """Return whether a part is a linear layer with a bias and no more, and nobody watches it."""
     return type(part) is Linear and part.bias is not None and not (part._forward_hooks or part._forward_pre_hooks)
 
 
@@ -229,7 +229,7 @@ def _added(total: Tensor, project: Any, hidden: Tensor) -> Tensor:
 
 
 def computes_the_same(module: Any, texts: Sequence[list[int]], expected: Tensor) -> bool:
-    """Say whether :func:`features_of_sorted` knows this module: whether it returns for some texts what is expected."""
+    """Return whether :func:`features_of_sorted` gives the expected vectors of some texts with this module."""
     try:
         found = features_of_sorted(module, texts)
     except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):  # built of other parts

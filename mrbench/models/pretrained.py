@@ -82,13 +82,17 @@ def check_keys(source: str, missing: Iterable[str], unexpected: Iterable[str], m
         named = sorted(key for key in keys if not key.endswith("position_ids"))
         if named:
             more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-            raise ModelError(f"the weights {fault} keys: {', '.join(named[:3])}{more}", where=source)
+            raise ModelError(
+                f"the weights {fault} keys: {', '.join(named[:3])}{more}",
+                where=source,
+                hint="take all files from one checkpoint: half-loaded weights score as noise",
+            )
 
 
 def load_error(
     source: str, error: Exception, part: str | None = None, *, got: object = None, accepted: object = None
 ) -> ModelError:
-    """Say in one line why a checkpoint could not be loaded.
+    """Return an error that says in one line why a checkpoint could not be loaded.
 
     Args:
         source: The checkpoint.
@@ -152,4 +156,6 @@ def writing_weights(folder: Path) -> Iterator[None]:
         with quiet():
             yield
     except SafetensorError as error:
-        raise OutputError(f"cannot write the weights: {error}", where=folder) from error
+        raise OutputError(
+            f"cannot write the weights: {error}", where=folder, hint="free space on the disk, or choose another folder"
+        ) from error

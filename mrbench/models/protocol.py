@@ -100,20 +100,20 @@ def note(model: EmbeddingModel, name: str, value: object) -> None:
 
 
 def supports(model: EmbeddingModel, task: Task) -> bool:
-    """Whether the model can take both sides of a task."""
+    """Return whether the model can take both sides of a task."""
     return task.query_modality in model.modalities and task.candidate_modality in model.modalities
 
 
 def on_gpu(model: EmbeddingModel) -> bool:
-    """Whether a model says that it computes on a GPU."""
+    """Return whether a model says that it computes on a GPU."""
     return str(model.device).startswith("cuda")
 
 
 def is_multi_vector(model: EmbeddingModel) -> bool:
-    """Whether a model says that it returns several vectors an item."""
+    """Return whether a model says that it returns several vectors an item."""
     return getattr(model, "multi_vector", False) is True
 
 
 def takes_several_images(model: EmbeddingModel) -> bool:
-    """Whether a model says that it takes all images of an item together."""
+    """Return whether a model says that it takes all images of an item together."""
     return getattr(model, "takes_several_images", False) is True

@@ -52,7 +52,8 @@ def load_object(
     """
     where, colon, name = spec.rpartition(":")
     if not (colon and where and name):
-        raise InputError("malformed spec", got=f"py:{spec}", accepted=_ACCEPTED)
+        hint = f"name the class or the function: py:{spec.strip(':')}:NAME" if spec.strip(":") else None
+        raise InputError("malformed spec", got=f"py:{spec}", accepted=_ACCEPTED, hint=hint)
     module = _module_of_file(Path(where)) if where.endswith(".py") else _module(where)
     made: Any = module
     for part in name.split("."):
@@ -63,7 +64,12 @@ def load_object(
     if isinstance(made, type) or not hasattr(made, "embed_queries"):
         made = _call(spec, made, {"seed": seed, "device": device, "batch_size": batch_size}, more)
     elif set(more) - {"trust_remote_code"}:
-        raise InputError("an instance takes no options", where=f"py:{spec}", got=", ".join(more))
+        raise InputError(
+            "an instance takes no options",
+            where=f"py:{spec}",
+            got=", ".join(more),
+            hint="name its class, or leave out the option",
+        )
     _check(spec, made)
     _note_source(made, module)
     return made  # type: ignore[no-any-return]
@@ -124,7 +130,12 @@ def _call(spec: str, factory: Any, usual: dict[str, Any], more: dict[str, Any]) 
     names = {p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
     for name, value in more.items():
         if name not in names and not takes_all and name != "trust_remote_code":  # which is leave, not a wish
-            raise InputError(f"the object takes no {name}", where=f"py:{spec}", got=value)
+            raise InputError(
+                f"the object takes no {name}",
+                where=f"py:{spec}",
+                got=value,
+                hint=f"give it a parameter {name}, or leave out --{name.replace('_', '-')}",
+            )
     options = {name: value for name, value in (usual | more).items() if takes_all or name in names}
     with running(f"py:{spec}"):
         return factory(**options)

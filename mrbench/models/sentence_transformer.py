@@ -183,7 +183,7 @@ class SentenceTransformerModel:
         return [{name: part} for name, part in parts.items()] if self.additive else [parts]
 
     def _is_symmetric(self) -> bool:
-        """Say whether queries and candidates are embedded alike: no prompt and no route tells them apart."""
+        """Return whether queries and candidates are embedded alike: no prompt and no route tells them apart."""
         said = {**self.module.prompts, **{name: text for name, text in self._prompts.items() if text is not None}}
         router = any(type(module).__name__ in ("Router", "Asym") for module in self.module)
         return not router and not any(said.values())
@@ -210,7 +210,11 @@ class SentenceTransformerModel:
             with loading(source, f"a trial with {modality.replace(',', ' and ')}"):
                 vectors = [self.module.encode_document([one])[0] for one in self._inputs(trials[modality])]
             if not all(np.isfinite(vector).all() for vector in vectors):
-                raise ModelError("the model returns vectors that are not finite", where=source)
+                raise ModelError(
+                    "the model returns vectors that are not finite",
+                    where=source,
+                    hint="try --dtype float32; where that changes nothing, the weights are damaged",
+                )
             lengths[modality] = len(vectors[0])
         if len(set(lengths.values())) > 1:
             raise ModelError("the vectors differ in dimension", where=source, got=lengths, accepted="one dimension")
@@ -280,7 +284,12 @@ def check_modules(snapshot: Checkpoint, trusted: bool, known: Sequence[str] = ()
     try:
         types = [str(module["type"]) for module in json.loads(path.read_text(encoding="utf-8"))]
     except (ValueError, TypeError, KeyError, OSError) as error:
-        raise ModelError("malformed modules.json", where=path, got=f"{type(error).__name__}: {error}") from error
+        raise ModelError(
+            "malformed modules.json",
+            where=path,
+            got=f"{type(error).__name__}: {error}",
+            accepted="a list of objects with idx, name, path and type",
+        ) from error
     foreign = [name for name in types if not name.startswith("sentence_transformers.") and name not in known]
     activations = dict(_foreign_activations(snapshot))
     if (foreign or activations) and not trusted:
@@ -319,7 +328,12 @@ def limit_texts(module: Any, tokens: int, *, where: str) -> None:
     """
     own = module.max_seq_length
     if not _cuts_texts(module):
-        raise InputError("the model takes no --max-length: its texts are cut elsewhere", where=where, got=tokens)
+        raise InputError(
+            "the model takes no --max-length: its texts are cut elsewhere",
+            where=where,
+            got=tokens,
+            hint="leave out --max-length",
+        )
     module.max_seq_length = tokens
     if own is None or tokens > own:
         try:
@@ -330,7 +344,7 @@ def limit_texts(module: Any, tokens: int, *, where: str) -> None:
 
 
 def _cuts_texts(module: Any) -> bool:
-    """Say whether a model cuts texts of both sides where it is told to."""
+    """Return whether a model cuts texts of both sides where it is told to."""
     texts = ["dog " * 4 * _FEW + last for last in ("dog", "cats")]
     try:
         module.max_seq_length = _FEW
@@ -341,10 +355,14 @@ def _cuts_texts(module: Any) -> bool:
 
 
 @contextmanager
-def checked_keys(source: str) -> Iterator[None]:
+def checked_keys(source: str, *, unexpected_too: bool = True) -> Iterator[None]:
     """Have transformers tell what it loads inside of a block, and raise where keys are missing or unexpected.
 
     The library asks transformers for the network alone, and a network of which a part stays random runs all the same.
+
+    Args:
+        source: The model, for messages.
+        unexpected_too: Whether weights that the network has no place for are an error.
     """
     original = transformers.PreTrainedModel.from_pretrained.__func__  # type: ignore[attr-defined]
     told: list[dict[str, Any]] = []
@@ -364,4 +382,4 @@ def checked_keys(source: str) -> Iterator[None]:
             [key for key in info[name] if not re.search(_HEADS, key)] for name in ("missing_keys", "unexpected_keys")
         )
         mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
-        check_keys(source, missing, unexpected, mismatched)
+        check_keys(source, missing, unexpected if unexpected_too else (), mismatched)

@@ -125,7 +125,9 @@ class ServedModel:
             ModelError: The item has neither, or a picture where none are taken.
         """
         if item.text is None and item.image is None:
-            raise ModelError("an item has neither a text nor an image", where=self.name)
+            raise ModelError(
+                "an item has neither a text nor an image", where=self.name, accepted="a text, an image, or both"
+            )
         if item.image is not None and (self._form is None or (item.text is not None and self._form != "messages")):
             raise ModelError("the server takes no such item", where=self.name, accepted=", ".join(self.modalities))
         text = None
@@ -200,7 +202,11 @@ class ServedModel:
             what, expected = "the server returns another dimension", self.dimension or "1 or more"
             raise ModelError(what, where=self._url, got=vectors.shape[1:], accepted=expected)
         if not np.isfinite(vectors).all():
-            raise ModelError("the server returns a vector with NaN or infinity", where=self._url)
+            raise ModelError(
+                "the server returns a vector with NaN or infinity",
+                where=self._url,
+                hint="check the number format of the server: float16 overflows where bfloat16 does not",
+            )
         return vectors
 
 

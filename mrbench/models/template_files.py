@@ -47,7 +47,9 @@ def load_template(source: str) -> Template:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise InputError("the template cannot be read", where=path, got=str(error)) from error
+        raise InputError(
+            "the template cannot be read", where=path, got=str(error), accepted="a YAML file in UTF-8"
+        ) from error
     return parse_template(text, name=path.stem, where=source)
 
 
@@ -70,7 +72,8 @@ def parse_template(text: str, *, name: str, where: str) -> Template:
         problems.append("name: unknown; it is that of the file")
     problems += [] if problems else list(_contradictions(template))
     if problems:
-        raise InputError("malformed template", where=where, got="; ".join(problems))
+        hint = "docs/reference/models.md lists all fields"
+        raise InputError("malformed template", where=where, got="; ".join(problems), hint=hint)
     return template
 
 

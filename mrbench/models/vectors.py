@@ -105,7 +105,10 @@ class VectorFolder:
         if not self._tables:
             there = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
             accepted = f"corpus-NAME, queries-TASK, ... as {', '.join(_SUFFIXES)}"
-            raise ModelError("the folder holds no table of vectors", where=path, got=there, accepted=accepted)
+            hint = "docs/howto/evaluate-your-own-model.md shows how to write one"
+            raise ModelError(
+                "the folder holds no table of vectors", where=path, got=there, accepted=accepted, hint=hint
+            )
         first = next(iter(self._tables.values()))
         self.dimension = first.vectors.shape[1]
         for table in self._tables.values():
@@ -143,7 +146,9 @@ class VectorFolder:
 
     def embed_candidates(self, items: Sequence[Item]) -> Embeddings:
         """Raise: vectors are known by the ids of records alone."""
-        raise ModelError("vectors computed elsewhere can embed nothing new", where=self._folder)
+        raise ModelError(
+            "vectors computed elsewhere can embed nothing new", where=self._folder, hint="name a model that embeds"
+        )
 
     def _modalities(self) -> set[Modality]:
         """Return what the model took, as far as the names of tables show it; of other names it may be anything."""
@@ -208,7 +213,7 @@ def _read_table(folder: Path, name: str) -> VectorTable:
     if len(pc.unique(ids)) != len(ids):
         counts = pc.value_counts(ids)
         twice = next(entry["values"] for entry in counts.to_pylist() if entry["counts"] > 1)
-        raise ModelError("an id is there twice", where=path, got=twice)
+        raise ModelError("an id is there twice", where=path, got=twice, accepted="each once")
     return VectorTable(path, ids, vectors)
 
 
@@ -216,7 +221,12 @@ def _read_parquet(path: Path) -> tuple[pa.Array, Any]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise ModelError("cannot read the vectors", where=path, got=str(error)) from error
+        raise ModelError(
+            "cannot read the vectors",
+            where=path,
+            got=str(error),
+            accepted="a Parquet file with the columns id and vector",
+        ) from error
     lacking = [name for name in ("id", "vector") if name not in table.column_names]
     if lacking:
         accepted = "the columns id and vector"
@@ -230,7 +240,12 @@ def _read_parquet(path: Path) -> tuple[pa.Array, Any]:
     lengths = pc.unique(pc.list_value_length(lists)).to_pylist()
     flat = lists.flatten()
     if len(lengths) != 1 or not lengths[0] or ids.null_count or flat.null_count:
-        raise ModelError("the vectors are not all there, or differ in length", where=path, got=lengths[:5])
+        raise ModelError(
+            "the vectors are not all there, or differ in length",
+            where=path,
+            got=lengths[:5],
+            accepted="vectors of one length for all ids",
+        )
     return ids.cast(pa.string()), flat.to_numpy(zero_copy_only=False).reshape(-1, lengths[0])
 
 
@@ -260,7 +275,9 @@ def _read_safetensors(path: Path) -> Any:
                 raise ModelError("not one tensor", where=path, got=", ".join(names) or "none", accepted="one")
             return tensors.get_tensor(names[0])
     except (SafetensorError, TypeError, OSError) as error:  # numpy has no bfloat16
-        raise ModelError("cannot read the vectors", where=path, got=str(error)) from error
+        raise ModelError(
+            "cannot read the vectors", where=path, got=str(error), accepted="one tensor of float16, float32 or float64"
+        ) from error
 
 
 def _read_ids(path: Path) -> pa.Array:
@@ -269,5 +286,5 @@ def _read_ids(path: Path) -> pa.Array:
     except FileNotFoundError as error:
         raise ModelError("the vectors have no ids", where=path, accepted="one id a line") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError("cannot read the ids", where=path, got=str(error)) from error
+        raise ModelError("cannot read the ids", where=path, got=str(error), accepted="UTF-8, one id a line") from error
     return pa.array(lines, pa.string())

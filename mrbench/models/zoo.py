@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mrbench.errors import InputError, ModelError, MRBenchError, out_of_memory, redacted_spec
@@ -160,7 +163,12 @@ def load_model(
     options: dict[str, Any] = {"seed": seed, "device": device, "batch_size": batch_size}
     for name, value in (("dtype", dtype), ("max_length", max_length)):
         if value is not None and not _takes(load, name):
-            raise InputError(f"the model takes no --{name.replace('_', '-')}", where=entry.name, got=value)
+            raise InputError(
+                f"the model takes no --{name.replace('_', '-')}",
+                where=entry.name,
+                got=value,
+                hint=f"leave out --{name.replace('_', '-')}",
+            )
         options |= {} if value is None else {name: value}
     if trust_remote_code and _takes(load, "trust_remote_code"):  # leave, not a wish: others have no code to run
         options["trust_remote_code"] = True
@@ -203,7 +211,25 @@ def find_entry(spec: str) -> tuple[Entry, tuple[str, ...]]:
                 raise InputError("no path of a model", got=spec, accepted=entry.name)
             path = os.path.expanduser(rest)  # noqa: PTH111 - no shell expands ~ after a colon, and a path may be a URL
             return ZOO.get(entry.name), (path,)
-    raise InputError("unknown model", got=redacted_spec(spec), accepted=", ".join(ZOO.names()))
+    raise InputError(
+        "unknown model", got=redacted_spec(spec), accepted=", ".join(ZOO.names()), hint=_meant(spec) or "mrbench models"
+    )
+
+
+def _meant(spec: str) -> str | None:
+    """Return the option that the user may have meant: an adapter for a folder or a file, or a name that is alike."""
+    path = Path(spec).expanduser()
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where the name is too long
+        try:
+            from mrbench.models.other_adapter import adapters_of
+        except ImportError:  # without the extra models
+            return None
+        found = [f"--model {quote(f'{prefix}:{spec}')}" for prefix in adapters_of(path)]
+        return found[0] if found else None
+    if spec.endswith(".py"):
+        return f"--model {quote(f'py:{spec}:CLASS')}"
+    alike = difflib.get_close_matches(spec, [name for name in ZOO.names() if not _takes_rest(name)], 1)
+    return f"--model {alike[0]}" if alike else None
 
 
 def _takes_rest(name: str) -> bool:

@@ -64,13 +64,13 @@ class CutTexts:
         Raises:
             ResultError: It names a text that the task does not have.
         """
-        found = cls.none(pool)
+        cut = cls.none(pool)
         columns = {name: table[name].cast(pa.string()) for name in ("what", "id", "kind", "grain", "number")}
         of = pool.variants
         variant = [pool.query_ids[of.query], of.kind, of.grain, of.number.astype(str)]
         names = {"query": [pool.query_ids], "candidate": [pool.candidate_ids], "variant": variant}
         known = np.zeros(len(table), dtype=np.bool_)
-        for what, part in zip(KINDS, (found.queries, found.candidates, found.variants), strict=True):
+        for what, part in zip(KINDS, (cut.queries, cut.candidates, cut.variants), strict=True):
             rows = pc.equal(columns["what"], what)
             keys = ["id"] if what != "variant" else ["id", "kind", "grain", "number"]
             at = _rows([columns[key].filter(rows) for key in keys], names[what])
@@ -80,7 +80,7 @@ class CutTexts:
             row = int(np.argmin(known))
             got = " ".join(columns[name][row].as_py() for name in ("what", "id", "kind", "grain"))
             raise ResultError("a cut text is not in the task", where=f"{pool.task}, cut", got=got.strip())
-        return found
+        return cut
 
 
 def _rows(wanted: list[pa.ChunkedArray], names: list[np.ndarray[Any, Any]]) -> Ints:
@@ -89,5 +89,5 @@ def _rows(wanted: list[pa.ChunkedArray], names: list[np.ndarray[Any, Any]]) -> I
     many = len(names) > 1
     keys = pc.binary_join_element_wise(*given, "\x1f") if many else given[0]
     asked = pc.binary_join_element_wise(*wanted, "\x1f") if many else wanted[0]
-    found: Ints = pc.index_in(asked, keys).fill_null(-1).to_numpy().astype(np.int64)
-    return found
+    rows: Ints = pc.index_in(asked, keys).fill_null(-1).to_numpy().astype(np.int64)
+    return rows

@@ -23,10 +23,10 @@ def grades(asked: Codes, candidates: Codes) -> np.ndarray[Any, np.dtype[np.int16
     >>> grades(np.array([5, NONE, 7]), np.array([[5, 5, 1], [9, 9, 9], [7, 1, 1]]))
     array([2, 1, 0], dtype=int16)
     """
-    found = np.zeros(candidates.shape[1], dtype=np.int16)
+    grade = np.zeros(candidates.shape[1], dtype=np.int16)
     for kind in np.flatnonzero(asked != NONE):
-        found += candidates[kind] == asked[kind]
-    return found
+        grade += candidates[kind] == asked[kind]
+    return grade
 
 
 def grades_of(queries: Codes, candidates: Codes, query: Ints, position: Ints) -> Ints:
@@ -38,11 +38,11 @@ def grades_of(queries: Codes, candidates: Codes, query: Ints, position: Ints) ->
         query: Which query each pair is of, shape ``(num_pairs,)``.
         position: Its candidate, the same shape.
     """
-    found = np.zeros(len(query), dtype=np.int64)
+    grade = np.zeros(len(query), dtype=np.int64)
     for have, want in zip(candidates, queries.T, strict=True):
         asked = want[query]
-        found += (asked != NONE) & (have[position] == asked)
-    return found
+        grade += (asked != NONE) & (have[position] == asked)
+    return grade
 
 
 def relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
@@ -55,14 +55,14 @@ def relevant(queries: Codes, candidates: Codes) -> tuple[Ints, Ints]:
         candidates: Shape ``(num_types, num_candidates)``.
     """
     patterns, pattern_of = np.unique(queries != NONE, axis=0, return_inverse=True)
-    found: list[Ints] = [np.empty((2, 0), dtype=np.int64)]
+    pairs: list[Ints] = [np.empty((2, 0), dtype=np.int64)]
     for number, pattern in enumerate(patterns):
         asking = np.flatnonzero(pattern_of.reshape(-1) == number)
         keys, wanted, _ = _numbered(queries[asking][:, pattern], candidates[pattern])
         order = np.argsort(keys, kind="stable")
         left, right = (np.searchsorted(keys[order], wanted, side=side) for side in ("left", "right"))
-        found.append(np.stack([np.repeat(asking, right - left), order[ranges(left, right - left)]]))
-    query, position = np.concatenate(found, axis=1)
+        pairs.append(np.stack([np.repeat(asking, right - left), order[ranges(left, right - left)]]))
+    query, position = np.concatenate(pairs, axis=1)
     by_query = np.argsort(query, kind="stable")  # those of one query stand together, by position
     return query[by_query], position[by_query]
 
@@ -84,9 +84,9 @@ def counts(queries: Codes, candidates: Codes) -> Ints:
     number, kinds = queries.shape
     asked = queries != NONE
     few = asked.sum(axis=1) <= _MANY
-    found = np.zeros((number, kinds + 1), dtype=np.int64)
+    kept = np.zeros((number, kinds + 1), dtype=np.int64)
     for query in np.flatnonzero(~few):
-        found[query] = np.bincount(grades(queries[query], candidates), minlength=kinds + 1)
+        kept[query] = np.bincount(grades(queries[query], candidates), minlength=kinds + 1)
     chosen = np.zeros((number, kinds + 1), dtype=np.int64)
     chosen[:, 0] = candidates.shape[1]
     patterns = [np.flatnonzero(pattern).tolist() for pattern in np.unique(asked[few], axis=0)]
@@ -95,8 +95,8 @@ def counts(queries: Codes, candidates: Codes) -> Ints:
         asking = np.flatnonzero(few & asked[:, subset].all(axis=1))
         chosen[asking, len(subset)] += _keeping(queries[asking][:, subset], candidates[list(subset)])
     undo = [[(-1) ** (n - k) * math.comb(n, k) if n >= k else 0 for k in range(kinds + 1)] for n in range(kinds + 1)]
-    found[few] = chosen[few] @ np.array(undo, dtype=np.int64)
-    return found
+    kept[few] = chosen[few] @ np.array(undo, dtype=np.int64)
+    return kept
 
 
 def _keeping(wanted: Codes, candidates: Codes) -> Ints:

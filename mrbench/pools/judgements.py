@@ -134,11 +134,11 @@ class FromGrains:
 
     def violates_of(self, query: Ints, position: Ints) -> Ints:
         """Return the types of its query's grains that each pair does not keep."""
-        found = np.zeros(len(query), dtype=np.int64)
+        lost = np.zeros(len(query), dtype=np.int64)
         for kind, (have, want) in enumerate(zip(self.candidate_grains, self.query_grains.T, strict=True)):
             asked = want[query]
-            found |= ((asked != NONE) & (have[position] != asked)).astype(np.int64) << kind
-        return found
+            lost |= ((asked != NONE) & (have[position] != asked)).astype(np.int64) << kind
+        return lost
 
     def grades(self, query: int) -> np.ndarray[Any, np.dtype[np.int16]]:
         """Return how many grains of one query each candidate keeps, shape ``(num_candidates,)``."""

@@ -105,7 +105,7 @@ def _closed(
     positives, ladder = read_ladders(
         benchmark.ladders(task.name, split), task.name, query_ids[chosen], corpora.ids, every=True
     )
-    found = TaskPool(
+    task_pool = TaskPool(
         definition=task,
         corpora=corpora.names,
         query_ids=query_ids[chosen],
@@ -121,8 +121,8 @@ def _closed(
         variants=read_variants(benchmark, task.name, split, query_ids[chosen], corpora.ids),
         clusters=_clusters(benchmark, queries["grains"], query_ids)[chosen],
     )
-    _check_judgements(benchmark, split, found)
-    return found
+    _check_judgements(benchmark, split, task_pool)
+    return task_pool
 
 
 def _open(

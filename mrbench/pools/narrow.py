@@ -75,12 +75,12 @@ def stacked(row: Ints, sizes: Sequence[int]) -> tuple[Ints, list[Ints]]:
 
 
 def _needed(pool: TaskPool) -> list[Ints]:
-    found = [pool.relevant[1], pool.positives, pool.ladder.position, pool.variants.target]
+    used = [pool.relevant[1], pool.positives, pool.ladder.position, pool.variants.target]
     if isinstance(pool.judgements, Listed):
-        found.append(pool.judgements.position)
+        used.append(pool.judgements.position)
     if pool.lists is not None:
-        found.append(pool.lists.position)
-    return found
+        used.append(pool.lists.position)
+    return used
 
 
 def _excluded(excluded: Pairs | None, kept: Ints) -> Pairs | None:

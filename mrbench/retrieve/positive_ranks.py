@@ -91,7 +91,7 @@ def unrelated(queries: Rows, pool: TaskPool, executor: Executor | int = 1) -> Fl
     def mean(item: tuple[slice, np.ndarray[Any, np.dtype[np.bool_]]]) -> Floats:
         block, strangers = item
         with np.errstate(invalid="ignore"):
-            found: Floats = np.einsum("ij,ij->i", distances(block), strangers) / strangers.sum(axis=1)
-        return found
+            mean: Floats = np.einsum("ij,ij->i", distances(block), strangers) / strangers.sum(axis=1)
+        return mean
 
     return np.concatenate(list(ordered_map(mean, unrelated_queries(pool), executor, chunk=1, in_flight=4)))

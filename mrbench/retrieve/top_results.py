@@ -52,13 +52,13 @@ def first_results(pool: TaskPool, searcher: PoolSearcher[Any], queries: Rows, to
     query, column = np.nonzero((scores >= last[:, None]) & (top >= 0) & ~open_end[:, None])
     parts = [_first(pool, np.flatnonzero(~open_end), query, top[query, column], scores[query, column])]
     some = np.flatnonzero(open_end)
-    for mine, of, places in searcher.tied(queries, some, last[some]):
+    for mine, of, tied in searcher.tied(queries, some, last[some]):
         above, column = np.nonzero(scores[mine] > last[mine, None])
         query = np.concatenate([mine[above], mine[of]])
-        found = np.concatenate([top[mine][above, column], places])
+        positions = np.concatenate([top[mine][above, column], tied])
         values = np.concatenate([scores[mine][above, column], last[mine[of]]])
         order = np.argsort(query, kind="stable")
-        parts.append(_first(pool, mine, query[order], found[order], values[order]))
+        parts.append(_first(pool, mine, query[order], positions[order], values[order]))
     order = np.argsort(np.concatenate([np.flatnonzero(~open_end), some]))
     wrong, only = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("wrong", "only"))
     return First(_by_query([part.gains for part in parts]), _by_query([part.grains for part in parts]), wrong, only)

@@ -78,7 +78,8 @@ def judged(benchmark: Benchmark) -> dict[Key, Judgement]:
         raise InputError(
             "the benchmark has no judgement of a judge to review",
             where=benchmark.folder,
-            accepted="a benchmark of `mrbench build captions`",
+            accepted="a benchmark whose judgements come from a judge",
+            hint="mrbench build captions captions:FILE --output DIR; mrbench review DIR --output review.html",
         )
     return found
 

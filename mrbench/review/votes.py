@@ -14,6 +14,7 @@ from mrbench.review.claims import Key
 
 FORMAT, FORMAT_VERSION = "mrbench-votes", 1
 VOTES = YES, NO, UNSURE = "yes", "no", "unsure"
+_HINT = 'download the votes again from the page: "Download votes"'
 _ACCEPTED = '{"task", "split", "query_id", "candidate_id", "vote": yes, no or unsure}'
 
 
@@ -47,7 +48,7 @@ def read_votes(paths: Sequence[Path], digest: str, known: Collection[Key]) -> li
             raise InputError("votes for another build", where=path, got=said, accepted=digest[:16], hint=hint)
         reviewer = raw.get("reviewer")
         if not isinstance(reviewer, str) or not reviewer.strip():
-            raise InputError("votes of nobody", where=path, got=reviewer, accepted='"reviewer": a name')
+            raise InputError("votes of nobody", where=path, got=reviewer, accepted='"reviewer": a name', hint=_HINT)
         name = name_of(reviewer)
         if name in ballots:
             raise InputError(
@@ -72,7 +73,7 @@ def name_of(reviewer: str) -> str:
 
 def _votes(raw: Any, path: Path, known: Collection[Key]) -> dict[Key, str]:
     if not isinstance(raw, list) or not raw:
-        raise InputError("no votes", where=path, accepted=f'"votes": a list of {_ACCEPTED}')
+        raise InputError("no votes", where=path, accepted=f'"votes": a list of {_ACCEPTED}', hint=_HINT)
     found: dict[Key, str] = {}
     for number, one in enumerate(raw, start=1):
         where = f"{path}, vote {number}"
@@ -84,8 +85,8 @@ def _votes(raw: Any, path: Path, known: Collection[Key]) -> dict[Key, str]:
         if vote not in VOTES or not all(isinstance(part, str) for part in key):
             raise InputError("malformed vote", where=where, got=one, accepted=_ACCEPTED)
         if key not in known:
-            raise InputError("a vote on what no judge judged", where=where, got=" ".join(key))
+            raise InputError("a vote on what no judge judged", where=where, got=" ".join(key), hint=_HINT)
         if key in found:
-            raise InputError("two votes on one judgement", where=where, got=" ".join(key))
+            raise InputError("two votes on one judgement", where=where, got=" ".join(key), hint="delete one of them")
         found[key] = vote
     return found

@@ -31,12 +31,12 @@ class Diagnosis:
     def add(self, name: str, compute: Callable[[], ByGrain], *, into: str = "by_grain") -> None:
         """Compute and add a measure by grain, or add the reason why it has no value."""
         try:
-            found = compute()
+            computed = compute()
         except ResultError as error:
             self.missing[name] = str(error)
             return
         table: dict[str, dict[str, GrainScore]] = getattr(self, into)
-        table[name] = scores_of(found)
+        table[name] = scores_of(computed)
 
     def add_measured_by_spread(
         self, name: str, compute: Callable[[], ByGrain], query: Ints, deviation: Floats, *, into: str = "by_grain"
@@ -71,6 +71,6 @@ class Diagnosis:
             self.missing[name] = "not defined for any query"
 
 
-def scores_of(found: ByGrain) -> dict[str, GrainScore]:
+def scores_of(by_grain: ByGrain) -> dict[str, GrainScore]:
     """Return values and counts by grain as :class:`GrainScore` records."""
-    return {grain: GrainScore(value, count) for grain, (value, count) in found.items()}
+    return {grain: GrainScore(value, count) for grain, (value, count) in by_grain.items()}

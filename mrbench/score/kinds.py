@@ -38,8 +38,8 @@ def interval_over_kinds(right: Bools, kind: Any, clusters: Ints) -> tuple[float,
     def mean_over_kinds(sums: Floats) -> Floats:
         pairs, rights = sums[:, : len(kinds)], sums[:, len(kinds) :]
         shares: Floats = np.divide(rights, pairs, out=np.zeros_like(rights), where=pairs > 0)
-        found: Floats = shares.sum(axis=1) / (pairs > 0).sum(axis=1)
-        return found
+        mean: Floats = shares.sum(axis=1) / (pairs > 0).sum(axis=1)
+        return mean
 
     drawn = statistics.bootstrap(columns, codes, mean_over_kinds, resamples=RESAMPLES)
     return statistics.bootstrap_interval(drawn, int(codes.max()) + 1)

@@ -43,7 +43,7 @@ def add_overlay(
         InputError: The judgements of a task are complete.
     """
     said = run.overlay if overlay is None else describe(overlay)
-    found = dict(results)
+    overlaid = dict(results)
     for name, part in run.tasks.items():
         if name not in pools:
             continue
@@ -56,8 +56,8 @@ def add_overlay(
             continue
         if len(pairs.query):
             scored = _score(part, pool, pairs, run.depth, results[name])
-            found[name] = replace(results[name], overlay={**said, **scored})
-    return found
+            overlaid[name] = replace(results[name], overlay={**said, **scored})
+    return overlaid
 
 
 def describe(overlay: Overlay) -> dict[str, Any]:
@@ -119,10 +119,10 @@ def _relevant(rows: Mapping[str, Rows], over: OverlaidPool) -> Rows:
     """
     size = len(over.beneath.candidate_ids)
     query, position = over.pool.relevant
-    found = _look_up(rows, over.queries[query] * size + position, over)
-    order = np.lexsort((-found["score"], query))
-    counts = {name: found[name][order] for name in ("greater", "equal")}
-    return Rows("relevant", query[order], (query * size + position)[order], found["score"][order], counts)
+    values = _look_up(rows, over.queries[query] * size + position, over)
+    order = np.lexsort((-values["score"], query))
+    counts = {name: values[name][order] for name in ("greater", "equal")}
+    return Rows("relevant", query[order], (query * size + position)[order], values["score"][order], counts)
 
 
 def _gains(rows: Mapping[str, Rows], over: OverlaidPool) -> Rows:
@@ -149,7 +149,7 @@ def _look_up(rows: Mapping[str, Rows], keys: Ints, over: OverlaidPool) -> dict[s
     Raises:
         ResultError: No table has some of them.
     """
-    found: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "score": np.zeros(len(keys), dtype=np.float32),
         "greater": np.zeros(len(keys), dtype=np.int64),
         "equal": np.zeros(len(keys), dtype=np.int64),
@@ -160,9 +160,9 @@ def _look_up(rows: Mapping[str, Rows], keys: Ints, over: OverlaidPool) -> dict[s
             continue
         at = rows[name].row_of(keys)
         some = missing & (at >= 0)
-        found["score"][some] = rows[name].score[at[some]]
+        columns["score"][some] = rows[name].score[at[some]]
         for column in ("greater", "equal"):
-            found[column][some] = rows[name].counts[column][at[some]]
+            columns[column][some] = rows[name].counts[column][at[some]]
         missing &= ~some
     if missing.any():
         query, position = divmod(int(keys[int(np.argmax(missing))]), len(over.beneath.candidate_ids))
@@ -171,4 +171,4 @@ def _look_up(rows: Mapping[str, Rows], keys: Ints, over: OverlaidPool) -> dict[s
             f"the run lacks the scores of {int(missing.sum())} pairs of the overlay",
             where=f"{pool.task}, {pool.query_ids[query]} {pool.candidate_ids[position]}",
         )
-    return found
+    return columns

@@ -19,8 +19,8 @@ def add_round_scores(results: dict[str, TaskResult]) -> None:
     if not rounds:
         return
     name = str(rounds[0].task["main"])
-    found = hit_rate_so_far(np.array([result.per_query[name] for result in rounds]))
-    for result, values in zip(rounds, found, strict=True):
+    so_far = hit_rate_so_far(np.array([result.per_query[name] for result in rounds]))
+    for result, values in zip(rounds, so_far, strict=True):
         result.scores[f"hit_rate_so_far@{parse_name(name)[1]}"] = float(values.mean())
 
 

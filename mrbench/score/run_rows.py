@@ -119,17 +119,17 @@ def _aligned(table: pa.Table, names: list[str], expected: list[Any], pool: TaskP
 
 
 def _in_order(table: pa.Table, names: list[str], expected: list[Any], where: str) -> pa.Table:
-    found = _joined([np.array(table[name].cast(pa.string()).to_pylist(), dtype=np.str_) for name in names])
+    ids = _joined([np.array(table[name].cast(pa.string()).to_pylist(), dtype=np.str_) for name in names])
     wanted = _joined(expected)
-    order = np.argsort(found)
-    twice = found[order][1:][found[order][1:] == found[order][:-1]]
+    order = np.argsort(ids)
+    twice = ids[order][1:][ids[order][1:] == ids[order][:-1]]
     if len(twice):
         raise ResultError("the run has a row twice", where=where, got=_said(twice[0]))
-    if len(found):
-        strangers = found[find(np.sort(wanted), found) < 0] if len(wanted) else found
+    if len(ids):
+        strangers = ids[find(np.sort(wanted), ids) < 0] if len(wanted) else ids
         if len(strangers):
             raise ResultError("the run has an unknown row", where=where, got=_said(strangers[0]))
-    at = find(found[order], wanted) if len(found) else np.full(len(wanted), -1)
+    at = find(ids[order], wanted) if len(ids) else np.full(len(wanted), -1)
     if (at < 0).any():
         raise ResultError(
             f"the run lacks {int((at < 0).sum())} of {len(wanted)} rows",

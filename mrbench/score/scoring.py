@@ -91,22 +91,22 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     check_positive_ranks(rows, run_rows.queries.score, run_rows.queries.above, run_rows.queries.tied, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     cut = None if run.cut is None else CutTexts.from_table(run.cut, pool)
-    found = diagnose(rows, run_rows, pool, clusters, cut or CutTexts.none(pool))
+    diagnosis = diagnose(rows, run_rows, pool, clusters, cut or CutTexts.none(pool))
     ranked = rank_scores(rows, pool)
-    values = ranked | found.per_query
+    values = ranked | diagnosis.per_query
     scores, intervals = summarise(values, clusters)
-    scores |= found.scores
+    scores |= diagnosis.scores
     return TaskResult(
         status="scored",
         queries=len(pool.query_ids),
         candidates=len(pool.candidate_ids),
         scores={name: scores[name] for name in measures.in_order(scores)},
-        by_grain=found.by_grain,
-        by_loss=found.by_loss,
-        confusion=found.confusion,
-        intervals=intervals | found.intervals,
-        missing=found.missing,
-        left_out=found.left_out,
+        by_grain=diagnosis.by_grain,
+        by_loss=diagnosis.by_loss,
+        confusion=diagnosis.confusion,
+        intervals=intervals | diagnosis.intervals,
+        missing=diagnosis.missing,
+        left_out=diagnosis.left_out,
         per_query={
             name: tuple(np.round(values[name], 6).tolist())
             for name in dict.fromkeys((*PER_QUERY, pool.definition.main))
@@ -118,8 +118,8 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
         setting=run.setting | _setting(pool),  # a run cannot say otherwise of the pool
         chance=chance_levels(ranked, pool),
         cut_texts={} if cut is None else cut.counts,
-        cut_pairs=found.cut_pairs,
-        pair_counts=found.pair_counts,
+        cut_pairs=diagnosis.cut_pairs,
+        pair_counts=diagnosis.pair_counts,
     )
 
 
@@ -154,8 +154,8 @@ def rank_scores(rows: Mapping[str, Rows], pool: TaskPool) -> dict[str, Floats]:
         Values of shape ``(num_queries,)`` by measure.
     """
     number, relevant, gains = len(pool.query_ids), rows["relevant"], rows["gains"]
-    places = relevant.query, relevant.counts["greater"], relevant.counts["equal"]
-    ties = measures.TieGroups.from_relevant(*places, number)
+    listed = relevant.query, relevant.counts["greater"], relevant.counts["equal"]
+    ties = measures.TieGroups.from_relevant(*listed, number)
     names = _measure_names(pool)
     values = {name: measures.rank_measure(name)(ties) for name in names if not name.startswith("ndcg")}
     if pool.judgements.complete:
@@ -170,7 +170,7 @@ def rank_scores(rows: Mapping[str, Rows], pool: TaskPool) -> dict[str, Floats]:
     for name in (name for name in names if name.startswith("ndcg")):
         family, k = measures.parse_name(name)
         gain: measures.Gain = "exponential" if family == "ndcg_exp" else "linear"
-        groups = measures.GainGroups.from_listed(*places, measures.gain_of(worth, gain), number)
+        groups = measures.GainGroups.from_listed(*listed, measures.gain_of(worth, gain), number)
         ideal = measures.ideal_dcg_listed(relevant.query, worth, number, k or CUTOFF, gain)
         values[name] = measures.ndcg(groups, ideal, k or CUTOFF)
     judged = measures.GainGroups(
@@ -225,7 +225,7 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
     The text score of a group is 1 where each of its images prefers its own text, the image score where each of its
     texts prefers its own image, the group score where both hold.
     """
-    found: dict[str, dict[str, float]] = {}
+    by_cluster: dict[str, dict[str, float]] = {}
     for name, result in results.items():
         values = result.per_query.get("all_grains_accuracy", ())
         sizes = Counter(result.clusters)
@@ -234,13 +234,13 @@ def add_group_scores(results: dict[str, TaskResult]) -> None:
         if result.cut_pairs and not values:
             result.missing["group_score"] = "the model cut texts of some groups"
         elif values:
-            found[name] = {}
+            by_cluster[name] = {}
             for cluster, value in zip(result.clusters, values, strict=True):
-                found[name][cluster] = min(value, found[name].get(cluster, 1.0))
-    for name, groups in found.items():
+                by_cluster[name][cluster] = min(value, by_cluster[name].get(cluster, 1.0))
+    for name, groups in by_cluster.items():
         category = str(results[name].task["category"])
         kind = {"i2t": "text_score", "t2i": "image_score"}.get(category)
-        for other, partner in found.items():
+        for other, partner in by_cluster.items():
             pair = {str(results[other].task["category"]), category}
             if kind and pair == {"i2t", "t2i"} and partner.keys() == groups.keys():
                 both = sum(min(value, partner[cluster]) for cluster, value in groups.items())

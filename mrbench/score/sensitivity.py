@@ -13,11 +13,11 @@ from mrbench.score.findings import Diagnosis, scores_of
 RESAMPLES = 2000
 
 
-def add_sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
+def add_sensitivity(diagnosis: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
     """Add the calibrated sensitivity of every grain type with its interval, or the reason why it has none.
 
     Args:
-        found: The collected scores to add to.
+        diagnosis: The collected scores to add to.
         moves: The probes.
         noise: For each query its mean distance to its paraphrases, shape ``(num_queries,)``.
         scale: For each query its mean distance to unrelated ones, NaN where there is none.
@@ -27,21 +27,21 @@ def add_sensitivity(found: Diagnosis, moves: measures.Moves, noise: Floats, scal
     try:
         by_grain, missing = measures.grain_sensitivity(moves, noise, scale)
     except ResultError as error:
-        found.missing[name] = str(error)
+        diagnosis.missing[name] = str(error)
         return
     if by_grain:
-        found.by_grain[name] = scores_of(by_grain)
-        _intervals(found, moves, noise, scale, clusters)
+        diagnosis.by_grain[name] = scores_of(by_grain)
+        _intervals(diagnosis, moves, noise, scale, clusters)
     reasons = list(dict.fromkeys(missing.values()))
     if not by_grain:
-        found.missing[name] = reasons[0] if len(reasons) == 1 else "no grain type has a scale to measure on"
+        diagnosis.missing[name] = reasons[0] if len(reasons) == 1 else "no grain type has a scale to measure on"
     if by_grain or len(reasons) > 1:
-        found.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
+        diagnosis.missing |= {f"{name}[{grain}]": reason for grain, reason in missing.items()}
 
 
-def _intervals(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
+def _intervals(diagnosis: Diagnosis, moves: measures.Moves, noise: Floats, scale: Floats, clusters: Ints) -> None:
     """Add the bootstrap interval of each ratio of means; all its sums are resampled together, by clusters."""
-    for grain, score in found.by_grain.get("grain_sensitivity", {}).items():
+    for grain, score in diagnosis.by_grain.get("grain_sensitivity", {}).items():
         chosen = moves.grain == grain
         query = moves.query[chosen]
         known = np.isfinite(scale[query])
@@ -61,4 +61,4 @@ def _intervals(found: Diagnosis, moves: measures.Moves, noise: Floats, scale: Fl
             interval = statistics.bootstrap_interval(values, int(codes.max()) + 1)
         except ResultError:  # one cluster tells nothing of the spread
             continue
-        found.by_grain["grain_sensitivity"][grain] = GrainScore(score.score, score.count, interval)
+        diagnosis.by_grain["grain_sensitivity"][grain] = GrainScore(score.score, score.count, interval)

@@ -110,10 +110,10 @@ class Best:
             if start == 0 and guess is None and width > self._depth:
                 values = self._product.values(np.arange(height * width)).reshape(height, width)
                 self._raise_limit(np.partition(values, -self._depth, axis=1)[:, -self._depth, None])
-            found = self._product.reaching(self._limit)
-            query, column = np.divmod(found.astype(np.uint32), np.uint32(width))
-            self._held.append((query.astype(self._kind), column + np.uint32(start), self._product.values(found)))
-            self._number += len(found)
+            reached = self._product.reaching(self._limit)
+            query, column = np.divmod(reached.astype(np.uint32), np.uint32(width))
+            self._held.append((query.astype(self._kind), column + np.uint32(start), self._product.values(reached)))
+            self._number += len(reached)
             if self._number > self._room or len(self._held) > _PARTS:
                 self._shrink()
 
@@ -184,8 +184,8 @@ class Best:
             return position
         row = np.empty(int(self._position.max()) + 1, dtype=np.int64)
         row[self._position] = np.arange(len(self._position))
-        found: Ints = row[position]
-        return found
+        rows: Ints = row[position]
+        return rows
 
     def _choose(self, guess: Scores | None) -> _Flags:
         """Drop the candidates that cannot be among the best, and return for which queries the guess was not too high.

@@ -139,8 +139,8 @@ class Counter:
 
     def same(self) -> tuple[Ints, Ints, Ints]:
         """Return query, column of the value, and row of each candidate that scores the same, by query and row."""
-        found = np.concatenate(self._same or [np.empty((3, 0), dtype=np.int64)], axis=1)
-        query, number, row = found[:, np.lexsort((found[2], found[1], found[0]))]
+        same = np.concatenate(self._same or [np.empty((3, 0), dtype=np.int64)], axis=1)
+        query, number, row = same[:, np.lexsort((same[2], same[1], same[0]))]
         return query, number, row
 
 
@@ -155,9 +155,9 @@ def _sums(flags: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats | None) ->
 
     Eight flags are added at a time, as the bytes of one word. A sum of 255 words at most cannot overflow a byte.
     """
-    found: Any
+    packed: Any
     if weights is not None:
-        found = (flags[:, : len(weights)] @ weights).astype(np.int64)
+        packed = (flags[:, : len(weights)] @ weights).astype(np.int64)
     else:
-        found = np.add.reduce(flags.view(np.uint64), axis=1).view(np.uint8).reshape(-1, 8) @ _ONES
-    return found  # type: ignore[no-any-return]
+        packed = np.add.reduce(flags.view(np.uint64), axis=1).view(np.uint8).reshape(-1, 8) @ _ONES
+    return packed  # type: ignore[no-any-return]

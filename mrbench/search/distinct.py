@@ -59,7 +59,7 @@ class Vectors:
         """
         if self.weights is None:
             return positions, scores
-        found = np.empty((len(positions), number), dtype=np.int64), np.empty((len(positions), number), dtype=np.float32)
+        best = np.empty((len(positions), number), dtype=np.int64), np.empty((len(positions), number), dtype=np.float32)
         for query, (some, falling) in enumerate(zip(positions, scores, strict=True)):
             rows = self.row[some]
             enough = int(np.searchsorted(np.cumsum(self.weights[rows]), number)) + 1
@@ -67,8 +67,8 @@ class Vectors:
             reach = int(np.searchsorted(-falling, -falling[min(enough, len(rows)) - 1], side="right"))
             candidates, of = self.copies(rows[:reach])
             order = np.lexsort((candidates, -falling[of]))[:number]
-            found[0][query], found[1][query] = candidates[order], falling[of[order]]
-        return found
+            best[0][query], best[1][query] = candidates[order], falling[of[order]]
+        return best
 
     def copies(self, rows: Ints) -> tuple[Ints, Ints]:
         """Return the positions of all candidates that have one of the rows, and the index in ``rows`` of each."""

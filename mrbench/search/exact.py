@@ -193,8 +193,8 @@ def set_flags(words: np.ndarray[Any, np.dtype[np.uint64]]) -> Ints:
     """
     some = np.flatnonzero(words != 0)
     inside = np.flatnonzero(words[some].view(np.bool_))
-    found: Ints = some[inside >> 3] * 8 + (inside & 7)
-    return found
+    columns: Ints = some[inside >> 3] * 8 + (inside & 7)
+    return columns
 
 
 def order_keys(scores: Scores, rows: Ints) -> Keys:

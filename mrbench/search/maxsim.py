@@ -42,11 +42,11 @@ def maxsim_scores(query: Embeddings, candidates: Ragged, rows: Ints) -> Scores:
         some = candidates[rows[block]]
         products = wide @ some.flat.T.astype(np.float64)
         sums = np.maximum.reduceat(products, some.ends[:-1], axis=1).sum(axis=0)
-        found = sums.astype(np.float32)
+        settled = sums.astype(np.float32)
         for at in np.flatnonzero((sums - bound).astype(np.float32) != (sums + bound).astype(np.float32)).tolist():
             start, stop = some.ends[at], some.ends[at + 1]
-            found[at] = _settled(wide, some.flat[start:stop], products[:, start:stop])
-        scores[block] = found + np.float32(0)  # -0 becomes 0, so that equal scores have equal keys
+            settled[at] = _settled(wide, some.flat[start:stop], products[:, start:stop])
+        scores[block] = settled + np.float32(0)  # -0 becomes 0, so that equal scores have equal keys
     return scores
 
 
@@ -93,5 +93,5 @@ def maxsim_products(queries: Ragged, candidates: Ragged) -> Scores:
 
 def _product(one: Embeddings, other: Embeddings) -> Scores:
     """Return the products of all vectors of two blocks. It is the only large array of a search."""
-    found: Scores = one @ other.T
-    return found
+    products: Scores = one @ other.T
+    return products

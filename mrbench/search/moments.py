@@ -115,5 +115,5 @@ def _weighted_mean(candidates: Embeddings, weights: Ints) -> Floats:
     for row in range(0, len(candidates), ROWS):
         part = candidates[row : row + ROWS].astype(np.float64)
         result += weights[row : row + len(part)].astype(np.float64) @ part
-    found: Floats = result / weights.sum()
-    return found
+    mean: Floats = result / weights.sum()
+    return mean

@@ -78,9 +78,9 @@ def _gather(benchmark: Benchmark, query: Query, split: str) -> Shown:
 
     def position(step: tuple[Candidate, Judgement]) -> tuple[bool, int, list[int]]:
         candidate, judgement = step
-        places = sorted(order.index(kind) if kind in order else len(order) for kind in judgement.violates or ())
+        lost = sorted(order.index(kind) if kind in order else len(order) for kind in judgement.violates or ())
         grade = judgement.relevance if judgement.grade is None else judgement.grade
-        return candidate.id != ladder.positive_id, -grade, places
+        return candidate.id != ladder.positive_id, -grade, lost
 
     steps.sort(key=position)
     return Shown(query, task, split, ladder.positive_id, tuple(steps), variants, judged=len(judged))

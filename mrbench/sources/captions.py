@@ -138,7 +138,7 @@ class Captions(Contents):
                 notes.append(f"{split}: {said} at several photos word for word; {does}")
         return notes
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line that name a photo first."""
         return self._places.get(image)
 

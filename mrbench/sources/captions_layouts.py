@@ -182,7 +182,12 @@ class _Reading:
             raise BenchmarkError(what, where=self.path, got=got, hint="?empty=skip leaves them out")
         both = self._ids.intersection(self._photos)
         if both:
-            raise BenchmarkError("a caption and a photo have one id", where=self.path, got=min(both))
+            raise BenchmarkError(
+                "a caption and a photo have one id",
+                where=self.path,
+                got=min(both),
+                hint="rename the photo, or leave the ids of captions out",
+            )
         if self._images is None or len(photos) == len(without):
             raise BenchmarkError("no photo with a caption", where=self.path, accepted=LAYOUTS)
         notes = ignored_columns(self.columns - set(self._grain_columns), _USED)
@@ -250,7 +255,9 @@ def _read_coco(read: _Reading, images: list[dict[str, Any]], annotations: list[A
     for number, annotation in enumerate(annotations):
         where = f"{read.path}, annotations[{number}]"
         if not isinstance(annotation, dict):
-            raise BenchmarkError("an annotation is not a JSON object", where=where, got=annotation)
+            raise BenchmarkError(
+                "an annotation is not a JSON object", where=where, got=annotation, accepted="a JSON object"
+            )
         photo = names.get(files.field(annotation, "image_id", where, kind=(int, str)))
         if photo is None:
             read.faults.add("an annotation names an unknown image", f"{where}, image_id {annotation['image_id']}")
@@ -270,6 +277,8 @@ def _read_karpathy(read: _Reading, images: list[dict[str, Any]]) -> None:
         for place, sentence in enumerate(sentences):
             at = f"{where}, sentences[{place}]"
             if not isinstance(sentence, Mapping):
-                raise BenchmarkError("a sentence is not a JSON object", where=at, got=sentence)
+                raise BenchmarkError(
+                    "a sentence is not a JSON object", where=at, got=sentence, accepted="a JSON object"
+                )
             own = checked_id(sentence["sentid"], at) if "sentid" in sentence else None
             read.add(photo, files.field(sentence, "raw", at), at, own)

@@ -101,7 +101,7 @@ class Circo(Composed):
             where = f"{self._list}, images, item {number}"
             name = id_of(image, "id", where)
             if name in photos:
-                raise BenchmarkError("two candidates have one id", where=where, got=name)
+                raise BenchmarkError("two candidates have one id", where=where, got=name, accepted="each once")
             photos[name] = text_of(image, "file_name", where)
         return photos
 
@@ -147,7 +147,7 @@ class Circo(Composed):
 def _triplet(where: str, row: dict[str, Any]) -> Triplet:
     targets = ids_of(row, "gt_img_ids", where)
     if not targets:
-        raise BenchmarkError("a query has no answer", where=f"{where}, gt_img_ids")
+        raise BenchmarkError("a query has no answer", where=f"{where}, gt_img_ids", accepted="one id or more")
     return Triplet(
         id_of(row, "id", where),
         id_of(row, "reference_img_id", where),
@@ -164,5 +164,5 @@ def _file_name(name: str, where: str) -> str:
         BenchmarkError: The id is no number.
     """
     if not name.isdecimal():
-        raise BenchmarkError("an id of COCO is no number", where=where, got=name)
+        raise BenchmarkError("an id of COCO is no number", where=where, got=name, accepted="digits alone")
     return f"{int(name):012d}.jpg"

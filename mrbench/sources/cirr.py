@@ -117,7 +117,12 @@ class Cirr(Composed):
             for where, row in read_items(self._file("cap.ext", split)):
                 said = row.get("caption_extend")
                 if not isinstance(said, dict):
-                    raise BenchmarkError("a value is of another type", where=f"{where}, caption_extend", got=said)
+                    raise BenchmarkError(
+                        "a value is of another type",
+                        where=f"{where}, caption_extend",
+                        got=said,
+                        accepted="an object of texts",
+                    )
                 texts = [text.strip() for _, text in sorted(said.items()) if isinstance(text, str)]
                 found[id_of(row, "pairid", where)] = ". ".join(t for t in texts if t and not t.startswith("["))
         return found
@@ -149,7 +154,9 @@ class Cirr(Composed):
             )
         said = row.get("target_soft", {}) if self._soft else {}
         if not isinstance(said, dict) or not all(isinstance(grade, int | float) for grade in said.values()):
-            raise BenchmarkError("a value is of another type", where=f"{where}, target_soft", got=said)
+            raise BenchmarkError(
+                "a value is of another type", where=f"{where}, target_soft", got=said, accepted="an object of numbers"
+            )
         good = [name for name, grade in said.items() if grade == 1.0 and name != reference]
         targets = tuple(dict.fromkeys([target, *good]))
         text = text_of(row, "caption", where)

@@ -52,12 +52,12 @@ def caption_texts(path: Path, wanted: Iterable[int]) -> dict[int, str]:
     for number, row in enumerate(rows):
         where = f"{path}, annotation {number}"
         if not isinstance(row, dict):
-            raise BenchmarkError("an annotation is not a JSON object", where=where, got=row)
+            raise BenchmarkError("an annotation is not a JSON object", where=where, got=row, accepted="a JSON object")
         key = field(row, "id", where, kind=int)
         if key in lacking:
             found[key] = field(row, "caption", where)
             if not found[key].strip():
-                raise BenchmarkError("a caption is empty", where=where)
+                raise BenchmarkError("a caption is empty", where=where, accepted="a text")
     lost = [key for key in lacking if key not in found]
     if lost:
         raise BenchmarkError(

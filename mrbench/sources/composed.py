@@ -135,7 +135,9 @@ def read_items(path: Path) -> list[tuple[str, dict[str, Any]]]:
         raise BenchmarkError("not a list of annotations", where=path, got=value, accepted="a JSON list of objects")
     for number, item in enumerate(value):
         if not isinstance(item, dict):
-            raise BenchmarkError("an annotation is no object", where=f"{path}, item {number}", got=item)
+            raise BenchmarkError(
+                "an annotation is no object", where=f"{path}, item {number}", got=item, accepted="a JSON object"
+            )
     return [(f"{path}, item {number}", item) for number, item in enumerate(value)]
 
 
@@ -198,5 +200,5 @@ def check_unique(triplets: Iterable[Triplet]) -> None:
     seen: set[str] = set()
     for triplet in triplets:
         if triplet.id in seen:
-            raise BenchmarkError("two queries have one id", where=triplet.where, got=triplet.id)
+            raise BenchmarkError("two queries have one id", where=triplet.where, got=triplet.id, accepted="each once")
         seen.add(triplet.id)

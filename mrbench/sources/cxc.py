@@ -115,10 +115,14 @@ class Cxc(Contents):
         path = self._files.get(("sits", split))  # type: ignore[arg-type]
         for where, pair, rating, method in _rows(path, (_CAPTION, _PHOTO)) if path else ():
             if pair in ratings:
-                raise BenchmarkError("a pair is rated twice", where=where)
+                raise BenchmarkError("a pair is rated twice", where=where, accepted="each once")
             ratings[pair] = rating
             if method == "c2i_original" and own.setdefault(*pair) != pair[1]:
-                raise BenchmarkError("a caption has two photos of its own", where=where)
+                raise BenchmarkError(
+                    "a caption has two photos of its own",
+                    where=where,
+                    accepted="one row of sits-intramodal for each caption",
+                )
         return _Sits(ratings, own, tuple(dict.fromkeys([*own.values(), *(photo for _, photo in ratings)])))
 
     def _read_pairs(self, kind: str, split: str) -> Ratings:
@@ -127,7 +131,7 @@ class Cxc(Contents):
         found: dict[tuple[int, int], list[float]] = {}
         for where, (one, other), rating, _ in _rows(self._files[kind, split], (form, form)):  # type: ignore[index]
             if one == other:
-                raise BenchmarkError("a pair of one and the same", where=where)
+                raise BenchmarkError("a pair of one and the same", where=where, accepted="two different items")
             found.setdefault((min(one, other), max(one, other)), []).append(rating)
         means = {pair: sum(values) / len(values) for pair, values in found.items()}
         return {**means, **{(other, one): rating for (one, other), rating in means.items()}}

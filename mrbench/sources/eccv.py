@@ -98,12 +98,19 @@ class Eccv(Contents):
         try:
             array = np.load(self._ids, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise BenchmarkError("an array cannot be read", where=self._ids, got=str(error)) from error
+            raise BenchmarkError(
+                "an array cannot be read", where=self._ids, got=str(error), hint="download the file again"
+            ) from error
         if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iu":
-            raise BenchmarkError("not a list of numbers", where=self._ids, got=str(getattr(array, "dtype", array)))
+            raise BenchmarkError(
+                "not a list of numbers",
+                where=self._ids,
+                got=str(getattr(array, "dtype", array)),
+                accepted="a whole number for each caption",
+            )
         numbers: list[int] = array.tolist()
         if len(set(numbers)) < len(numbers):
-            raise BenchmarkError("a number is there twice", where=self._ids)
+            raise BenchmarkError("a number is there twice", where=self._ids, accepted="each once")
         return numbers
 
     @cached_property
@@ -117,7 +124,9 @@ class Eccv(Contents):
         own = _read_pairs(path)
         several = next((caption for caption, photos in own.items() if len(photos) != 1), None)
         if several is not None:
-            raise BenchmarkError("a caption has not one photo", where=f"{path}, {several}", got=own[several])
+            raise BenchmarkError(
+                "a caption has not one photo", where=f"{path}, {several}", got=own[several], accepted="one photo"
+            )
         _expect_known(self._numbers, own, path, "caption")
         return {caption: own[caption][0] for caption in self._numbers}
 
@@ -190,13 +199,15 @@ def _read_pairs(path: Path) -> Pairs:
     """
     value = read_json(path)
     if not isinstance(value, dict):
-        raise BenchmarkError("not a JSON object", where=path, got=type(value).__name__)
+        raise BenchmarkError("not a JSON object", where=path, got=type(value).__name__, accepted="a JSON object")
     pairs: Pairs = {}
     for query, found in value.items():
         where = f"{path}, {query}"
         whole = isinstance(found, list) and all(isinstance(one, int) and not isinstance(one, bool) for one in found)
         if not query.isdecimal() or not whole:
-            raise BenchmarkError("not a number with a list of numbers", where=where, got=found)
+            raise BenchmarkError(
+                "not a number with a list of numbers", where=where, got=found, accepted="NUMBER: [NUMBER, ...]"
+            )
         pairs[int(query)] = found
     return pairs
 
@@ -209,4 +220,5 @@ def _expect_known(numbers: object, known: object, path: Path, what: str) -> None
             + " not among those of the test photos",
             where=path,
             got=lost[:3],
+            hint="take the annotations of COCO val2014 test, 5,000 photos",
         )

@@ -48,7 +48,9 @@ def read_text(path: Path) -> str:
         with open_bytes(path) as stream:
             raw = stream.read()
     except (OSError, EOFError) as error:
-        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+        raise BenchmarkError(
+            "a file cannot be read", where=path, got=str(error), hint="download the file again"
+        ) from error
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return raw.decode(encoding)
@@ -84,7 +86,9 @@ def read_json(path: Path) -> Any:
         return value
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        raise BenchmarkError("a file is not JSON", where=f"{path}:{line}", got=str(error)) from error
+        raise BenchmarkError(
+            "a file is not JSON", where=f"{path}:{line}", got=str(error), accepted="JSON in UTF-8"
+        ) from error
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -124,7 +128,9 @@ def json_line(raw: bytes, where: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError) as error:
         raise BenchmarkError("a line is not JSON", where=where, got=str(error), accepted="UTF-8 JSON") from error
     if not isinstance(value, dict):
-        raise BenchmarkError("a line is not a JSON object", where=where, got=type(value).__name__)
+        raise BenchmarkError(
+            "a line is not a JSON object", where=where, got=type(value).__name__, accepted="{...} on each line"
+        )
     return value
 
 
@@ -149,7 +155,9 @@ def _lines(stream: BinaryIO, path: Path) -> Iterator[bytes]:
     try:
         yield from stream
     except (OSError, EOFError) as error:
-        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+        raise BenchmarkError(
+            "a file cannot be read", where=path, got=str(error), hint="download the file again"
+        ) from error
 
 
 def read_table(
@@ -179,7 +187,7 @@ def read_table(
         if not any(names):
             raise BenchmarkError("a table has no header", where=path, accepted="a first line with the names of columns")
         if len(set(names)) < len(names):
-            raise BenchmarkError("a table has a column twice", where=path, got=names)
+            raise BenchmarkError("a table has a column twice", where=path, got=names, accepted="each once")
         while True:
             where = f"{path}:{rows.line_num + 1}"
             cells = _next_row(rows)
@@ -263,7 +271,9 @@ def images_below(default: Path, named: Path | None) -> ImageRoot:
         BenchmarkError: The named folder is not there.
     """
     if named is not None and not named.is_dir():
-        raise BenchmarkError("the image folder is not there", where="--image-root", got=str(named))
+        raise BenchmarkError(
+            "the image folder is not there", where="--image-root", got=str(named), accepted="an existing folder"
+        )
     return ImageRoot.below(named or default)
 
 

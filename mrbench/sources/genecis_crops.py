@@ -67,7 +67,10 @@ def write_crops(root: Path, photos: Path) -> int:
     missing = [number for number, place in places.items() if place is None]
     if missing:
         raise BenchmarkError(
-            counted(len(missing), "photo is missing", "photos are missing"), where=photos, got=f"{missing[0]}.jpg"
+            counted(len(missing), "photo is missing", "photos are missing"),
+            where=photos,
+            got=f"{missing[0]}.jpg",
+            hint="download the photos, or name their folder with --image-root",
         )
     by_photo = sorted(wanted.items(), key=lambda item: item[1][0])
     opened: tuple[str, Image.Image] | None = None

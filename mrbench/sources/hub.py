@@ -157,7 +157,7 @@ class Hub(Contents):
     def _corpora(self) -> dict[str, Modality]:
         held = self._held("corpus")
         if not held:
-            raise BenchmarkError("the corpus is empty", where=self.location)
+            raise BenchmarkError("the corpus is empty", where=self.location, accepted="one row or more")
         if len(held) == 1:
             return {"corpus": held[0]}
         return {f"corpus.{modality.replace(',', '_')}": modality for modality in held}
@@ -226,7 +226,9 @@ class Hub(Contents):
             twice = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
             if len(twice):
                 where, got = f"{self.location}, {table}", ", ".join(twice[:3].to_pylist())
-                raise BenchmarkError(f"ids that are there twice ({len(twice)})", where=where, got=got)
+                raise BenchmarkError(
+                    f"ids that are there twice ({len(twice)})", where=where, got=got, accepted="each once"
+                )
             self._found_ids[key] = ids
         return self._found_ids[key]
 

@@ -114,14 +114,21 @@ def _card_header(folder: Path) -> dict[str, Any]:
     try:
         header = yaml.safe_load(match[1])
     except yaml.YAMLError as error:
-        raise BenchmarkError("the header of a data card is not YAML", where=card, got=str(error)) from error
+        raise BenchmarkError(
+            "the header of a data card is not YAML",
+            where=card,
+            got=str(error),
+            accepted="YAML between two lines of ---",
+        ) from error
     return header if isinstance(header, dict) else {}
 
 
 def _of_card(folder: Path, configs: Any) -> Files:
     card, found = folder / "README.md", Files()
     if not isinstance(configs, list):
-        raise BenchmarkError("configs of a data card are no list", where=card, got=configs)
+        raise BenchmarkError(
+            "configs of a data card are no list", where=card, got=configs, accepted="a list of configurations"
+        )
     for config in configs:
         name = config.get("config_name") if isinstance(config, dict) else None
         if not isinstance(name, str):
@@ -137,7 +144,12 @@ def _of_card(folder: Path, configs: Any) -> Files:
             files = sorted(path for path in folder.glob(str(PurePosixPath(below, pattern))) if path.is_file())
             if not files:
                 where = f"{card}, {name}"
-                raise BenchmarkError("the files of a configuration are missing", where=where, got=pattern)
+                raise BenchmarkError(
+                    "the files of a configuration are missing",
+                    where=where,
+                    got=pattern,
+                    hint="download them: hf download OWNER/NAME --repo-type dataset",
+                )
             for own, paths in {split: files}.items() if split else _by_split(files, "train").items():
                 splits.setdefault(own, []).extend(paths)
         found[name] = splits
@@ -162,7 +174,9 @@ def _data_files(said: Any) -> list[tuple[str, str]] | None:
 
 def _inside(folder: Path, pattern: str, card: Path) -> Path:
     if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
-        raise BenchmarkError("a path of a data card leaves its folder", where=card, got=pattern)
+        raise BenchmarkError(
+            "a path of a data card leaves its folder", where=card, got=pattern, accepted="a path below the folder"
+        )
     return folder / pattern
 
 

@@ -81,7 +81,9 @@ def read_qrels(paths: Sequence[Path], query_ids: pa.Array, corpus_ids: pa.Array,
             table = table.filter(pc.is_in(table[column], value_set=ids))
     table = _each_once(table, paths, notes)
     if not table.num_rows:
-        raise BenchmarkError("no judgement", where=paths[0])
+        raise BenchmarkError(
+            "no judgement", where=paths[0], accepted="one row or more of query-id, corpus-id and score"
+        )
     return Qrels(table, pc.unique(table["query"].combine_chunks()), notes)
 
 
@@ -99,7 +101,12 @@ def _each_once(table: pa.Table, paths: Sequence[Path], notes: list[str]) -> pa.T
         if differs.num_rows:
             first = differs.slice(0, 1).to_pylist()[0]
             got = f"{first['query']} {first['candidate']}: {first['score_min']} and {first['score_max']}"
-            raise BenchmarkError(f"pairs with two different judgements ({differs.num_rows})", where=paths[0], got=got)
+            raise BenchmarkError(
+                f"pairs with two different judgements ({differs.num_rows})",
+                where=paths[0],
+                got=got,
+                accepted="one judgement a pair",
+            )
         notes.append(f"judgements that are there twice: {table.num_rows - pairs.num_rows}")
         table = table.take(pairs["row_min"].combine_chunks().sort())
     return table.select(["query", "candidate", "score"])
@@ -120,7 +127,12 @@ def read_lists(paths: Sequence[Path], corpus_ids: pa.Array) -> Iterator[Candidat
             unknown = ids.filter(pc.invert(pc.is_in(ids, value_set=corpus_ids)))
             if len(unknown):
                 got = ", ".join(unknown[:3].to_pylist())
-                raise BenchmarkError(f"a list names unknown candidates ({len(unknown)})", where=where, got=got)
+                raise BenchmarkError(
+                    f"a list names unknown candidates ({len(unknown)})",
+                    where=where,
+                    got=got,
+                    accepted="ids of the corpus",
+                )
             listed = tuple(dict.fromkeys(ids.to_pylist()))
             yield CandidateList(_cell(row, QUERY_IDS, where), listed)
 
@@ -148,7 +160,12 @@ def _score(row: dict[str, Any], where: str) -> int:
     if whole > _LARGEST:
         raise BenchmarkError("a relevance is too large", where=f"{where}, {name}", got=row[name], accepted=_LARGEST)
     if number != whole or isinstance(row[name], bool):
-        raise BenchmarkError("a relevance is no whole number", where=f"{where}, {name}", got=row[name])
+        raise BenchmarkError(
+            "a relevance is no whole number",
+            where=f"{where}, {name}",
+            got=row[name],
+            accepted="a whole number, 0 or more",
+        )
     if whole < 0:
         raise BenchmarkError("negative relevance", where=f"{where}, {name}", got=row[name], accepted="0 or more")
     return whole

@@ -58,7 +58,9 @@ def columns_of(path: Path) -> dict[str, str]:
         own = {name: name for name in pq.read_schema(path).names}
         return in_small_letters(own, KNOWN)
     except (pa.ArrowException, OSError) as error:
-        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+        raise BenchmarkError(
+            "a file cannot be read", where=path, got=str(error), hint="download the file again"
+        ) from error
 
 
 def rows_of_file(path: Path, columns: Sequence[str] | None = None, group: int | None = None) -> Iterator[Any]:
@@ -89,7 +91,9 @@ def rows_of_file(path: Path, columns: Sequence[str] | None = None, group: int | 
                     yield (f"{path}, row {number}" + ("" if group is None else f" of row group {group}")), row
                     number += 1
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+        raise BenchmarkError(
+            "a file cannot be read", where=path, got=str(error), hint="download the file again"
+        ) from error
 
 
 def scan(paths: Sequence[Path]) -> list[Part]:
@@ -146,7 +150,9 @@ def _scan_parquet(path: Path) -> list[Part]:
                 codes = np.where(shown, np.where(said, 2, 1), 0).astype(np.uint8)
                 parts.append(Part(path, group, codes))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError("a file cannot be read", where=path, got=str(error)) from error
+        raise BenchmarkError(
+            "a file cannot be read", where=path, got=str(error), hint="download the file again"
+        ) from error
     return parts
 
 
@@ -206,7 +212,12 @@ def _image(cell: Any, images: ImageRoot, where: str) -> AnyImage:
     if isinstance(data, bytes):
         return ImageData(data, "")
     if not isinstance(name, str) or not name:
-        raise BenchmarkError("an image is neither bytes nor a path", where=where, got=cell)
+        raise BenchmarkError(
+            "an image is neither bytes nor a path",
+            where=where,
+            got=cell,
+            accepted="bytes, a path, or an object with one of them",
+        )
     return ImageFile(images.resolve(name), images.relative(name))
 
 

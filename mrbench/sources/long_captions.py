@@ -119,7 +119,7 @@ def _share(path: Path, limit: int | None) -> list[Shown]:
     for number, record in enumerate(first_records(path, limit)):
         where = f"{path}, record {number}"
         if not isinstance(record, dict):
-            raise BenchmarkError("a record is not a JSON object", where=where, got=record)
+            raise BenchmarkError("a record is not a JSON object", where=where, got=record, accepted="a JSON object")
         image = field(record, "image", where)
         said = field(record, "conversations", where, kind=list)
         answer = said[1] if len(said) > 1 else None
@@ -127,7 +127,7 @@ def _share(path: Path, limit: int | None) -> list[Shown]:
             raise BenchmarkError("a record has no answer", where=where, got=said, accepted="two turns")
         text = text_of(answer.get("value"), f"{where}, conversations").replace("\n", " ")
         if image in made:
-            raise BenchmarkError("an image is there twice", where=where, got=image)
+            raise BenchmarkError("an image is there twice", where=where, got=image, accepted="each once")
         made[image] = Shown(image, (image,), ((f"{image}#caption", text),), where)
     return list(made.values())
 
@@ -141,7 +141,7 @@ def first_records(path: Path, limit: int | None) -> Iterator[Any]:
     decoder, parts = json.JSONDecoder(), _decoded(path)
     text = next((begun for part in parts if (begun := part.lstrip())), "")
     if not text.startswith("["):
-        raise BenchmarkError("not a JSON list", where=path, got=text[:50])
+        raise BenchmarkError("not a JSON list", where=path, got=text[:50], accepted="a JSON list of records")
     at, found = 1, 0
     while limit is None or found < limit:
         at = _GAP.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
@@ -152,7 +152,9 @@ def first_records(path: Path, limit: int | None) -> Iterator[Any]:
         except (ValueError, RecursionError) as error:
             part = next(parts, "") if len(text) - at < _LONGEST else ""
             if not part:
-                raise BenchmarkError("a file is not JSON", where=f"{path}, record {found}", got=str(error)) from error
+                raise BenchmarkError(
+                    "a file is not JSON", where=f"{path}, record {found}", got=str(error), accepted="JSON in UTF-8"
+                ) from error
             text, at = text[at:] + part, 0
             continue
         yield record
@@ -167,6 +169,6 @@ def _decoded(path: Path) -> Iterator[str]:
             try:
                 text = utf8.decode(part)
             except UnicodeDecodeError as error:
-                raise BenchmarkError("a file is not UTF-8", where=path, got=str(error)) from error
+                raise BenchmarkError("a file is not UTF-8", where=path, got=str(error), accepted="UTF-8") from error
             if text:  # nothing, where the part is the first bytes of a character
                 yield text

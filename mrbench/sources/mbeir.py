@@ -284,7 +284,12 @@ class MBeir(Contents):
                 unknown.append((where, query))
             elif found.setdefault((query, did), (value, where))[0] != value:
                 got = [found[query, did][0], value]
-                raise BenchmarkError("two judgements of one pair differ", where=f"{where}, {query} {did}", got=got)
+                raise BenchmarkError(
+                    "two judgements of one pair differ",
+                    where=f"{where}, {query} {did}",
+                    got=got,
+                    accepted="one relevance a pair",
+                )
         if unknown:
             raise BenchmarkError(
                 counted(len(unknown), "judgement names", "judgements name") + " a query that is not there",

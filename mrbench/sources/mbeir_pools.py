@@ -167,7 +167,9 @@ class PoolChunk:
         ids, texts, paths = [row.id for row in found], [row.text for row in found], [row.path for row in found]
         table = schema.candidate_table(self.part.modality, ids, texts, paths)
         if not self.ids.equals(table["id"].combine_chunks()):
-            raise BenchmarkError("a file was changed while it was in use", where=f"{self.where}:{self.line}")
+            raise BenchmarkError(
+                "a file was changed while it was in use", where=f"{self.where}:{self.line}", hint="run the same again"
+            )
         return table if columns is None else table.select(columns)
 
 

@@ -54,7 +54,7 @@ def read_queries(file: QueryFile, task: SubTask) -> Iterator[RawQuery]:
         if qid in seen:
             if file.shared:
                 continue
-            raise BenchmarkError("two queries have one id", where=where, got=qid)
+            raise BenchmarkError("two queries have one id", where=where, got=qid, accepted="each once")
         seen.add(qid)
         modality = modality_of(row.get("query_modality"), where)
         number = row.get("task_id")
@@ -71,7 +71,7 @@ def read_queries(file: QueryFile, task: SubTask) -> Iterator[RawQuery]:
 
 
 def _is_of(task: SubTask, row: Mapping[str, Any], where: str) -> bool:
-    """Say whether a query of a file of several sub-tasks is of this one.
+    """Return whether a query of a file of several sub-tasks is of this one.
 
     Raises:
         BenchmarkError: Nothing says so.
@@ -153,7 +153,9 @@ def read_instructions(path: Path) -> Prompts:
             )
         key = int(cells[3]), modality_of(cells[0], where), modality_of(cells[1], where)
         if key in found:
-            raise BenchmarkError("two rows of instructions for one task", where=where, got=cells[:4])
+            raise BenchmarkError(
+                "two rows of instructions for one task", where=where, got=cells[:4], accepted="each once"
+            )
         found[key] = wordings
     return found
 

@@ -174,7 +174,7 @@ def _kind(path: Path) -> str:
     """
     _, row = next(read_table(path), (None, None))
     if row is None:
-        raise BenchmarkError("a table has no row", where=path)
+        raise BenchmarkError("a table has no row", where=path, accepted="a header and one row or more")
     if {"filepath", "captions"} <= row.keys():
         return "retrieval"
     if {"image_path", "correct_answer", *_ANSWERS} <= row.keys():
@@ -203,7 +203,7 @@ def _read_retrieval(path: Path, name: str, strip: str) -> Iterator[Shown]:
     for where, row in read_table(path):
         image = _below(field(row, "filepath", where), strip)
         if image in seen:
-            raise BenchmarkError("an image is there twice", where=where, got=image)
+            raise BenchmarkError("an image is there twice", where=where, got=image, accepted="each once")
         seen.add(image)
         captions = _texts(field(row, "captions", where), where)
         texts = [(f"{name}:{image}#{number}", text) for number, text in enumerate(captions) if text.strip()]
@@ -215,9 +215,11 @@ def _texts(cell: str, where: str) -> list[str]:
     try:
         value = ast.literal_eval(cell)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-        raise BenchmarkError("captions are no list of texts", where=where, got=cell[:100]) from error
+        raise BenchmarkError(
+            "captions are no list of texts", where=where, got=cell[:100], accepted="['a text', ...]"
+        ) from error
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
-        raise BenchmarkError("captions are no list of texts", where=where, got=cell[:100])
+        raise BenchmarkError("captions are no list of texts", where=where, got=cell[:100], accepted="['a text', ...]")
     check_unicode(value, where)
     return value
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mrbench.benchmark import Benchmark, Contents, InMemoryBenchmark
-from mrbench.errors import InputError
+from mrbench.errors import BenchmarkError, InputError, advised, command_line
 from mrbench.registry import Entry, Registry
 from mrbench.spec_options import split_options
 
@@ -94,7 +94,9 @@ def open_benchmark(spec: str | Path, *, image_root: Path | None = None) -> Bench
     if source is None:
         return Benchmark(Path(location), image_root=image_root)
     read: ReadSource = SOURCES.get(source).load()
-    return InMemoryBenchmark(read(location, image_root, options), str(spec), image_root)
+    with advised(f"mend the data, then {command_line('mrbench', 'datasets', 'check', spec)}", BenchmarkError):
+        contents = read(location, image_root, options)
+    return InMemoryBenchmark(contents, str(spec), image_root)
 
 
 def parse_spec(spec: str) -> tuple[str | None, str, dict[str, str]]:

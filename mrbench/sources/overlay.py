@@ -66,7 +66,9 @@ def read_overlay(spec: str | Path, split: str = "test", *, image_root: Path | No
             value = _OPTIONAL[name] if key is None else row[key]
             columns[name].append(_relevance(value, where) if name == "relevance" else _text(value, name, where))
     if not columns["query"]:
-        raise BenchmarkError("an overlay has no row", where=path)
+        raise BenchmarkError(
+            "an overlay has no row", where=path, accepted="one row or more of query-id, corpus-id and score"
+        )
     return _overlay(path.name, sha256_file(path), columns)
 
 
@@ -82,7 +84,11 @@ def _of_benchmark(benchmark: Benchmark, split: str) -> Overlay:
         for name, column in pairs.items():
             columns[name] += table[column].to_pylist()
     if not columns["query"]:
-        raise BenchmarkError("a benchmark lists no judgement to lay over another", where=benchmark.folder)
+        raise BenchmarkError(
+            "a benchmark lists no judgement to lay over another",
+            where=benchmark.folder,
+            accepted="a benchmark with partial judgements, or a file",
+        )
     return _overlay(benchmark.name, benchmark.digest, columns)
 
 

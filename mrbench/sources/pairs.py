@@ -89,7 +89,7 @@ class ImageTextPairs(Contents):
         shown = ", ".join(kinds[:20]) + (", ..." if len(kinds) > 20 else "")
         return [*self._held.notes, f"kinds of false texts ({len(kinds)}): {shown}"]
 
-    def place(self, image: str) -> str | None:
+    def named_in(self, image: str) -> str | None:
         """Return the file and line of the first item with an image."""
         return self._places.get(image)
 

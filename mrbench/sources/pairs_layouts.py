@@ -159,7 +159,7 @@ def _rows(path: Path) -> Rows:
 
 
 def _rejected(row: Mapping[str, Any]) -> bool:
-    """Whether VALSE's annotators did not prefer the true text: fewer than two of three did."""
+    """Return whether VALSE's annotators did not prefer the true text: fewer than two of three did."""
     votes = row.get("mturk")
     return isinstance(votes, Mapping) and isinstance(votes.get("caption"), int) and votes["caption"] < 2
 

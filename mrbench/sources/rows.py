@@ -48,7 +48,7 @@ def rows_of(path: Path, value: Any = None) -> Rows:
         for number, row in enumerate(value):
             where = f"{path}, item {number}"
             if not isinstance(row, dict):
-                raise BenchmarkError("an item is not a JSON object", where=where, got=row)
+                raise BenchmarkError("an item is not a JSON object", where=where, got=row, accepted="a JSON object")
             yield where, row
     elif kind_of(path) == ".jsonl":
         yield from read_jsonl(path)
@@ -133,7 +133,9 @@ def checked_id(value: object, where: str) -> str:
         BenchmarkError: It is neither text nor a whole number, or :func:`mrbench.benchmark.ids.is_id` refuses it.
     """
     if not isinstance(value, str | int) or isinstance(value, bool):
-        raise BenchmarkError("an id is neither text nor a whole number", where=where, got=value)
+        raise BenchmarkError(
+            "an id is neither text nor a whole number", where=where, got=value, accepted="a text or a whole number"
+        )
     text = str(value)
     if not is_id(text):
         raise BenchmarkError("malformed id", where=where, got=text, accepted=ID_FORM)

@@ -157,7 +157,7 @@ def read_msvd(location: str, image_root: Path | None, options: Mapping[str, str]
     def captions(split: str) -> dict[str, tuple[Sequence[str], str]]:
         value = read_json(path)
         if not isinstance(value, dict):
-            raise BenchmarkError("not a JSON object", where=path, got=type(value).__name__)
+            raise BenchmarkError("not a JSON object", where=path, got=type(value).__name__, accepted="a JSON object")
         return dict(_listed(value, lists[split], path))  # type: ignore[index]
 
     said = "Every caption of a video is a query, 670 videos in the test list; papers call these R@k and MdR."
@@ -188,7 +188,7 @@ def _listed(captions: Mapping[str, Any], listed: Path, path: Path) -> Iterator[t
         if not video:
             continue
         if video in seen:
-            raise BenchmarkError("a video is there twice", where=where, got=video)
+            raise BenchmarkError("a video is there twice", where=where, got=video, accepted="each once")
         seen.add(video)
         said = captions.get(video)
         if not isinstance(said, list) or not said:

@@ -79,14 +79,14 @@ class VisDial(Contents):
         for number, row in enumerate(self._rows()):
             where = f"{self.location}, dialogue {number}"
             if not isinstance(row, dict):
-                raise BenchmarkError("a dialogue is not a JSON object", where=where, got=row)
+                raise BenchmarkError("a dialogue is not a JSON object", where=where, got=row, accepted="a JSON object")
             turns = field(row, "dialog", where, kind=list)
             if not turns:
-                raise BenchmarkError("a dialogue has no caption", where=where)
+                raise BenchmarkError("a dialogue has no caption", where=where, accepted="a caption before the dialogue")
             texts = [text_of(turn, f"{where}, dialog") for turn in turns]
             made.append((check_name(self.images, field(row, "img", where), where), texts, where))
         if not made:
-            raise BenchmarkError("a file has no dialogue", where=self.location)
+            raise BenchmarkError("a file has no dialogue", where=self.location, accepted="one dialogue or more")
         return made
 
     def _rows(self) -> list[Any]:
@@ -126,6 +126,7 @@ class VisDial(Contents):
                 + " not in the search space",
                 where=self._corpus,
                 got=lost[0],
+                hint="take dialogues and search space from one release",
             )
         return list(names)
 
@@ -149,7 +150,9 @@ class VisDial(Contents):
 
 def _list(path: Path, value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise BenchmarkError("not a JSON list", where=path, got=type(value).__name__)
+        raise BenchmarkError(
+            "not a JSON list", where=path, got=type(value).__name__, accepted="a JSON list of dialogues"
+        )
     return value
 
 

@@ -73,7 +73,7 @@ def _items(path: Path, images: ImageRoot, kind: str) -> Iterator[Item]:
     for where, row in read_jsonl(path):
         name = str(field(row, "id", where, kind=(int, str)))
         if name in seen:
-            raise BenchmarkError("an example is there twice", where=where, got=name)
+            raise BenchmarkError("an example is there twice", where=where, got=name, accepted="each once")
         seen.add(name)
         pictures = tuple(check_name(images, _picture(field(row, f"image_{n}", where)), where) for n in (0, 1))
         texts = tuple(text_of(field(row, f"caption_{n}", where), f"{where}, caption_{n}") for n in (0, 1))

@@ -53,9 +53,7 @@ def bootstrap(
     True
     """
     if not len(columns) or len(columns) != len(clusters):
-        raise ResultError(
-            "no query to draw from", got=f"{len(columns)} rows, {len(clusters)} clusters", accepted="1 or more"
-        )
+        raise ResultError("no query to draw from", got=f"{len(columns)} rows, {len(clusters)} clusters")
     number = int(clusters.max()) + 1
     sums = np.zeros((number, columns.shape[1]))
     np.add.at(sums, clusters, columns)
@@ -121,7 +119,7 @@ def bootstrap_interval(values: Array, number_of_clusters: int, *, level: float =
     """
     values = values[np.isfinite(values)]
     if number_of_clusters < 2 or not len(values):
-        raise ResultError("too few clusters for an interval", got=number_of_clusters, accepted="2 or more")
+        raise ResultError("an interval needs two clusters or more", got=number_of_clusters)
     n = number_of_clusters
     tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
     low, high = np.quantile(values, [tail, 1 - tail])

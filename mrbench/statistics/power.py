@@ -34,7 +34,7 @@ def smallest_difference(
     0.097
     """
     if queries < 1 or not deviation > 0:
-        raise InputError("no power to compute", got=f"{queries} queries, deviation {deviation}", accepted="above 0")
+        raise InputError("no power to compute", got=f"{queries} queries, deviation {deviation}")
     return float((stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * deviation * np.sqrt(design / queries))
 
 

@@ -49,8 +49,8 @@ def tie_groups(scores: Array, p_values: dict[tuple[int, int], float], *, level: 
         split = {group - {model} for group in sets if pair <= group for model in pair}
         kept = {group for group in sets if not pair <= group}
         sets = kept | {group for group in split if not any(group < other for other in kept | split)}
-    place = {model: rank for rank, model in enumerate(np.argsort(-scores, kind="stable").tolist())}
-    in_order = sorted(sets, key=lambda group: sorted(place[model] for model in group))
+    rank_of = {model: rank for rank, model in enumerate(np.argsort(-scores, kind="stable").tolist())}
+    in_order = sorted(sets, key=lambda group: sorted(rank_of[model] for model in group))
     return [
         "".join(_letter(number) for number, group in enumerate(in_order) if model in group)
         for model in range(len(scores))

@@ -38,12 +38,12 @@ def share_interval(values: Array, clusters: Array, *, level: float = 0.95) -> tu
     (0.402, 0.598)
     """
     if not len(values) or not ((values >= 0) & (values <= 1)).all():
-        raise ResultError("an interval needs values", got=f"{len(values)} values", accepted="1 or more, each 0 to 1")
+        raise ResultError("an interval needs values from 0 to 1", got=len(values))
     sizes = np.bincount(clusters)
     sizes, sums = sizes[sizes > 0], np.bincount(clusters, weights=values)[sizes > 0]
     number = len(sizes)
     if number < 2:
-        raise ResultError("too few clusters for an interval", got=number, accepted="2 or more")
+        raise ResultError("an interval needs two clusters or more", got=number)
     mean = float(values.mean())
     between = float(((sums - mean * sizes) ** 2).sum()) * number / (number - 1) / len(values) ** 2
     variance = max(between, float(values.var(ddof=1)) / len(values))

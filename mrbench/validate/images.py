@@ -28,11 +28,11 @@ class ImageCheck:
         report: Takes problems and counts.
         decode: Whether to decode them; otherwise only check that their files exist.
         workers: Processes that decode.
-        place: Returns the file and line that name an image, if known.
+        named_in: Returns the file and line that name an image, if known.
     """
 
-    def __init__(self, report: Report, *, decode: bool, workers: int, place: Callable[[str], str | None]) -> None:
-        self._report, self._decode, self._workers, self._place = report, decode, workers, place
+    def __init__(self, report: Report, *, decode: bool, workers: int, named_in: Callable[[str], str | None]) -> None:
+        self._report, self._decode, self._workers, self._named_in = report, decode, workers, named_in
         self._seen: set[int] = set()
         self._facts: dict[str, int] = {}
 
@@ -53,8 +53,8 @@ class ImageCheck:
                 if key not in self._seen:
                     self._seen.add(key)
                     rule = "missing image" if wrong.startswith(MISSING) else "unreadable image"
-                    place = self._place(name) if name else None
-                    named = f", named in {place}" if place else ""
+                    source = self._named_in(name) if name else None
+                    named = f", named in {source}" if source else ""
                     self._report.problem(rule, f"{where}, {record_id}{named}", wrong)
         self._report.count("images", files)
         self._facts = {"images": files, "faulty_images": faults, "equal_images": _equal(records, sizes)}

@@ -44,7 +44,7 @@ def check_contents(benchmark: Benchmark, report: Report, *, decode: bool = False
     facts: Facts = {}
     check_measures(benchmark.manifest.tasks, report)
     for split in benchmark.splits:
-        images = ImageCheck(report, decode=decode, workers=workers, place=benchmark.place)
+        images = ImageCheck(report, decode=decode, workers=workers, named_in=benchmark.named_in)
         corpora = {name: _Corpus(benchmark, name, split, images, report) for name in benchmark.corpora}
         _check_unique([corpus.ids for corpus in corpora.values()], corpora, split, report)
         tasks = {}

@@ -12,6 +12,7 @@ from elva.rewards import graded_reward, listwise_reward, margin_reward, ranking_
 from mrbench.errors import InputError
 
 SCORES = torch.tensor([0.6, 0.8, 0.3], dtype=torch.float64)  # ranks: positive 2, negatives 1 and 3
+GRADES = torch.tensor([2, 1, 0])
 score_lists = st.lists(st.integers(-99, 99).map(lambda n: n / 100), min_size=2, max_size=9, unique=True)
 
 
@@ -148,4 +149,56 @@ def test_what_a_reward_cannot_do_without():
     with pytest.raises(InputError, match="at least one negative"):
         reward_parts(torch.tensor([[0.5]]), Reward())
     with pytest.raises(InputError, match="needs the grades"):
+        reward_parts(SCORES, Reward(graded=1))
+
+
+MARGIN = {"alpha": 1, "epsilon": 0}
+RANKING = {"alpha": 0, "epsilon": 1}
+OTHERS = torch.tensor([0.7, -torch.inf], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("weights", "option", "expected"),
+    [
+        (MARGIN, {"delta": 0.25}, lambda s: margin_reward(s, delta=0.25)),
+        (MARGIN, {"softness": 0.2}, lambda s: margin_reward(s, softness=0.2)),
+        (RANKING, {"gamma": 0.5}, lambda s: ranking_reward(s, gamma=0.5)),
+        (RANKING, {"average": False}, lambda s: ranking_reward(s, average=False)),
+        (RANKING, {"base": 2.0}, lambda s: ranking_reward(s, base=2.0)),
+        (RANKING, {"offset": 0.5}, lambda s: ranking_reward(s, offset=0.5)),
+        (RANKING, {"floor": True}, lambda s: ranking_reward(s, floor=True)),
+        (RANKING, {"joint": False}, lambda s: ranking_reward(s, joint=False)),
+        (RANKING, {"rank_temperature": 0.3}, lambda s: ranking_reward(s, temperature=0.3)),
+        (
+            MARGIN | {"alpha": 0, "graded": 1},
+            {"graded_temperature": 0.3},
+            lambda s: graded_reward(s, GRADES, temperature=0.3),
+        ),
+        (
+            MARGIN | {"alpha": 0, "listwise": 1},
+            {"listwise_temperature": 0.3},
+            lambda s: listwise_reward(s, OTHERS, temperature=0.3),
+        ),
+    ],
+)
+def test_every_option_reaches_its_reward(weights, option, expected):
+    scores = torch.tensor([0.8, 0.6, 0.3], dtype=torch.float64)
+    total = float(reward_parts(scores, Reward(**weights, **option), GRADES, OTHERS)["total"])
+    assert total == pytest.approx(float(expected(scores)))
+    assert total != pytest.approx(float(reward_parts(scores, Reward(**weights), GRADES, OTHERS)["total"]))
+
+
+def test_defaults_are_those_of_a_recipe():
+    scores, soft = torch.tensor([0.8, 0.6, 0.3], dtype=torch.float64), Reward(graded=1, listwise=1)
+    parts = reward_parts(scores, soft, GRADES)
+    assert float(parts["graded"]) == float(graded_reward(scores, GRADES))
+    assert float(parts["listwise"]) == float(listwise_reward(scores))
+    assert float(parts["margin"]) == float(margin_reward(scores))
+    assert float(parts["ranking"]) == float(ranking_reward(scores))
+
+
+def test_messages_name_the_field_and_the_shape():
+    with pytest.raises(InputError, match=r"^a reward needs a positive and at least one negative; got: \(3, 1\)"):
+        margin_reward(torch.zeros(3, 1))
+    with pytest.raises(InputError, match=r"^the graded reward needs the grades of the negatives; where: reward.graded"):
         reward_parts(SCORES, Reward(graded=1))

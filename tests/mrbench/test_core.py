@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import threading
 from dataclasses import replace
 from importlib.metadata import EntryPoint
@@ -14,7 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrbench import registry as registry_module
-from mrbench.errors import FormatVersionError, InputError, MissingExtraError, MRBenchError, OutputError, ResultError
+from mrbench.errors import (
+    FormatVersionError,
+    InputError,
+    MissingExtraError,
+    MRBenchError,
+    OutputError,
+    ResultError,
+    advised,
+)
 from mrbench.files import canonical_json, no_file, sha256_file, write_atomic, write_json_atomic
 from mrbench.records import TASKS, Candidate, Grain, ImageData, Query, judge
 from mrbench.registry import Entry, Registry
@@ -209,3 +218,27 @@ def test_unreadable_result(tmp_path: Path, text: str) -> None:
         read_result(tmp_path / "r.json")
     with pytest.raises(ResultError, match="unreadable"):
         read_result(tmp_path / "absent.json")
+
+
+def test_an_error_gets_the_next_command_where_the_paths_are_known() -> None:
+    with pytest.raises(InputError) as raised, advised("mrbench validate 'my scenes'"):
+        raise InputError("malformed id", got="a")
+    assert str(raised.value) == "malformed id; got: 'a'; next: mrbench validate 'my scenes'"
+
+
+def test_an_error_keeps_the_next_command_that_it_has() -> None:
+    with pytest.raises(InputError, match=r"malformed id; next: near$"), advised("far"), advised("farther"):
+        raise InputError("malformed id", hint="near")
+
+
+def test_other_errors_than_those_meant_get_no_next_command() -> None:
+    with pytest.raises(InputError, match=r"^malformed id$"), advised("mrbench validate scenes", OutputError):
+        raise InputError("malformed id")
+
+
+def test_an_error_with_a_next_command_survives_the_way_from_a_worker() -> None:
+    error = InputError("malformed id")
+    error.advise("near")
+    copy = pickle.loads(pickle.dumps(error))
+    copy.advise("far")
+    assert str(copy) == "malformed id; next: near"

@@ -21,7 +21,7 @@ from mrbench.errors import InputError
 from mrbench.judge import Judge
 from mrbench.records import Candidate, ImageData, ImageFile
 
-VERSION = 1
+VERSION = 2
 FROM_TEXT = {"t2i", "it2i", "i2i"}
 """Tasks that are planned from captions, and find photos."""
 LICENCE = "LicenseRef-photos-and-captions-belong-to-their-owners"
@@ -127,9 +127,14 @@ def build_captions(
             }
         if not asked and not {"t2i", "i2t"} & set(config.tasks):
             what = "no two photos show the same, or differ in a grain or two"
-            raise InputError(what, where=benchmark.folder, hint="--tasks t2i,i2t")
+            raise InputError(what, where=benchmark.folder, hint="build with --tasks t2i,i2t, or with more photos")
         if not asked:
-            raise InputError("no caption has two grains", where=benchmark.folder, accepted="captions in English")
+            raise InputError(
+                "no caption has two grains",
+                where=benchmark.folder,
+                accepted="captions in English",
+                hint='say more, as "A black dog sits on a couch" does; mrbench grains FILE.jsonl shows grains',
+            )
         return _finish(writer, benchmark, judge, config, shares, seed, measured, remark)
 
 

@@ -43,7 +43,7 @@ class Ask:
         return sum(grain.type in self.backed for grain in self.grains)
 
     def better_than(self, other: Ask | None) -> bool:
-        """Whether the photo's other captions say more of its grains, or it has more; ids decide ties."""
+        """Return True where the photo's other captions say more of its grains, or it has more; ids decide ties."""
         return other is None or self._rank < other._rank
 
     @property
@@ -91,7 +91,7 @@ def asking_columns(ask: Ask) -> Ask:
 
 
 def _replaced(grain: TextGrain, columns: Sequence[Grain]) -> bool:
-    """Whether a column says what a grain says: of the same name, or in the same words."""
+    """Return True where a column says what a grain says: of the same name, or in the same words."""
     return any(
         grain.type == column.type or (grain.start, grain.end) == (column.start, column.end) for column in columns
     )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from mrbench.build.captions.exchanges import Exchange
 from mrbench.build.captions.ladders import PER_LOSS, Counts
-from mrbench.build.captions.near import Composed, near_pictures
+from mrbench.build.captions.near import Composed, halves
 from mrbench.build.captions.photos import hashed_id
 from mrbench.build.captions.plan import Planner
-from mrbench.build.captions.sentence import sentence
+from mrbench.build.captions.sentence import Sentence, sentence
 from mrbench.build.captions.task_plan import TaskPlan
 from mrbench.records import CandidateList, Grain, Judgement, Ladder, Query
 
@@ -23,10 +23,9 @@ def image_and_text_to_photo(plan: TaskPlan, planner: Planner) -> TaskPlan:
 
     The query asks for the grains of a caption. Its picture is a member of the caption's ladder that loses one or two of
     them, and its text says these; the picture itself is not searched. The caption's judgements are the query's, with
-    photos like the picture that lose what the text asks for. Its ladder has the caption's members, of the other
-    negatives the four hardest that keep what the text says, and the four most like the picture. A query has one of
-    either at least: without them the text alone, or the picture alone, would do. A caption gives one query at most,
-    and so does a pair of photos.
+    photos like the picture that lose what the text asks for, and with photos that fit the text alone. Its ladder has
+    the caption's members, and the four nearest of either. A query has one of either at least: without them the text
+    alone, or the picture alone, would do. A caption gives one query at most, and so does a pair of photos.
 
     Args:
         plan: Of ``t2i``, with its exchanges.
@@ -36,17 +35,22 @@ def image_and_text_to_photo(plan: TaskPlan, planner: Planner) -> TaskPlan:
     judged = plan.judged()
     ladders = {ladder.query_id: ladder for ladder in plan.ladders}
     composed = list(_composed(plan.exchanges, planner, found.counts))
-    for one, near in zip(composed, near_pictures(composed, planner), strict=True):
+    for one, more in zip(composed, halves(composed, planner), strict=True):
         ask, photo = one.exchange.loss.ask, one.exchange.loss.photo
         shown = {photo.name, *photo.twins}
         own = {j.candidate_id: j for j in judged[ask.caption.id] if j.candidate_id not in shown}
-        near = [j for j in near if j.candidate_id not in own or not own[j.candidate_id].relevance]
-        own.update((j.candidate_id, j) for j in near)
-        members = _members(own.values(), near, ladders[ask.caption.id], plan.kept, one.stated)
+        relevant = {j.candidate_id for j in own.values() if j.relevance}
+        picture, text = (
+            [j for j in half if j.candidate_id not in relevant] for half in (more.like_picture, more.like_text)
+        )
+        own = {j.candidate_id: j for j in (*text, *own.values(), *picture)}  # what is surer comes later
+        hard = {j.candidate_id for j in (*picture[:PER_LOSS], *text[:PER_LOSS])}
+        hard |= set(ladders[ask.caption.id].candidate_ids)
+        members = [j for j in own.values() if not j.relevance and j.candidate_id in hard]
         lost = [set(member.violates or ()) for member in members]
-        if not any(one.stated.isdisjoint(types) for types in lost):
+        if not any(one.changed.isdisjoint(types) for types in lost):
             found.counts.left_out["no negative keeps what the text says"] += 1
-        elif not any(types <= one.stated for types in lost):
+        elif not any(types <= one.changed for types in lost):
             found.counts.left_out["no negative is as near to the picture"] += 1
         else:
             query = _query(one)
@@ -55,30 +59,8 @@ def image_and_text_to_photo(plan: TaskPlan, planner: Planner) -> TaskPlan:
             found.judgements += [replace(judgement, query_id=query.id) for judgement in own.values()]
             found.ladders.append(Ladder(query.id, ask.photo.name, tuple(ids)))
             found.exclusions.append(CandidateList(query.id, tuple(sorted(shown))))
-            _count(found.counts, query, members, one.stated)
+            _count(found.counts, query, members, one.changed)
             found.counts.judged += len(own)
-    return found
-
-
-def _members(
-    own: Iterable[Judgement],
-    near: Sequence[Judgement],
-    ladder: Ladder,
-    kept: Mapping[tuple[str, str], frozenset[str]],
-    stated: frozenset[str],
-) -> list[Judgement]:
-    """Return the negatives of the caption's ladder, four that keep what the text says and four like the picture."""
-    found: list[Judgement] = []
-    like = {judgement.candidate_id for judgement in near[:PER_LOSS]}
-    more = 0
-    for one in own:
-        if one.relevance:
-            continue
-        if one.candidate_id not in ladder.candidate_ids and one.candidate_id not in like:
-            if more == PER_LOSS or not stated <= kept.get((one.query_id, one.candidate_id), frozenset()):
-                continue
-            more += 1
-        found.append(one)
     return found
 
 
@@ -91,7 +73,7 @@ def _composed(exchanges: Iterable[Exchange], planner: Planner, counts: Counts) -
         pair = (photo.name, ask.photo.name)
         if ask.caption.id in captions or pair in pairs:
             continue
-        said = sentence(one.parts)
+        said, one = _said(one)
         if said is None:
             counts.left_out["no sentence says the change"] += 1
             continue
@@ -101,10 +83,15 @@ def _composed(exchanges: Iterable[Exchange], planner: Planner, counts: Counts) -
         yield Composed(one, said, verdict.grains)
 
 
+def _said(exchange: Exchange) -> tuple[Sentence | None, Exchange]:
+    """Return the shortest sentence that says a change, of all words that fit the photo, and these words."""
+    found = [(made, one) for one in exchange.each() if (made := sentence(one.parts)) is not None]
+    return min(found, key=lambda pair: len(pair[0].text.split())) if found else (None, exchange)
+
+
 def _query(one: Composed) -> Query:
     ask, photo, parts = one.exchange.loss.ask, one.exchange.loss.photo, one.exchange.parts
     wanted = {part.wanted.grain.type: span for part, span in zip(parts, one.sentence.words, strict=True)}
-    wanted |= {name: one.sentence.phrases[number] for name, number in one.implied.items()}
     shown = {part.wanted.grain.type: part.shown.grain.value for part in parts}
     said = {grain.type: grain.value for grain in one.shown}
     shown |= {name: said[name] for name in one.implied if name in said}

@@ -66,7 +66,7 @@ def _general(text: str, grain: Grain) -> str | None:
 
 
 def _apart(text: str, grain: Grain, grains: Sequence[Grain]) -> str | None:
-    """Say that two things are there, not how they stand: "a dog under a table" becomes "a dog and a table"."""
+    """Return a text without how two things stand: "a dog under a table" becomes "a dog and a table"."""
     inside = [g.start for g in grains if grain.start < g.start < grain.end]
     if not inside:
         return None

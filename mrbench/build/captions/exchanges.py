@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from mrbench.build.captions.asks import Ask
@@ -36,11 +36,19 @@ class Exchange:
         loss: Of which caption and photo.
         parts: One change for each lost grain, in the order of the caption.
         text: The caption as it fits the photo.
+        others: Changed captions that fit the photo too, with their changes.
     """
 
     loss: Loss
     parts: tuple[Change, ...]
     text: str
+    others: tuple[tuple[str, tuple[Change, ...]], ...] = ()
+
+    def each(self) -> Iterator[Exchange]:
+        """Yield this exchange and the others, each by itself."""
+        yield replace(self, others=())
+        for text, parts in self.others:
+            yield Exchange(self.loss, parts, text)
 
 
 def exchanges(losses: Sequence[Loss], grains: Mapping[str, tuple[Grain, ...]], judge: Judge) -> Iterator[Exchange]:
@@ -67,10 +75,10 @@ def exchanges(losses: Sequence[Loss], grains: Mapping[str, tuple[Grain, ...]], j
         verdicts = iter(judge.judge(pairs))
         for loss, options in zip(part, tried, strict=True):
             judged = [(text, parts, next(verdicts), next(verdicts)) for text, parts in options.items()]
-            for text, parts, shown, wanted in judged:
-                if keeps_all(shown) and _exchanges_alone(wanted, loss.lost):
-                    yield Exchange(loss, parts, text)
-                    break
+            fit = [(t, p) for t, p, shown, wanted in judged if keeps_all(shown) and _exchanges_alone(wanted, loss.lost)]
+            if fit:
+                (text, parts), *others = fit
+                yield Exchange(loss, parts, text, tuple(others))
 
 
 def _tries(
@@ -89,7 +97,7 @@ def _tries(
 
 
 def _exchanges_alone(verdict: Verdict, lost: Sequence[str]) -> bool:
-    """Whether the lost grains are violated, and no others but actions and relations."""
+    """Return True where the lost grains are violated, and no others but actions and relations."""
     violated = {g.type for g, answer in zip(verdict.grains, verdict.answers, strict=True) if answer == VIOLATED}
     implied = {g.type for g in verdict.grains if g.kind in ("action", "relation")}
     return set(lost) <= violated <= set(lost) | implied

@@ -100,7 +100,6 @@ class Judged:
 
     Attributes:
         taken: The members of the ladder but for the positive, the hardest first, once the ladder is made.
-        kept: Types that each negative without a grade keeps.
     """
 
     query_id: str
@@ -110,7 +109,6 @@ class Judged:
     _of: dict[str, Judgement] = field(default_factory=dict)
     _rungs: list[Rung] = field(default_factory=list)
     taken: list[Rung] = field(default_factory=list)
-    kept: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def own(self, candidate_id: str, *, whole: bool) -> None:
         """Add a candidate that the data set says is relevant; ``whole`` where it is known to keep all grains."""
@@ -144,7 +142,6 @@ class Judged:
             self._rungs.append(Rung(candidate_id, lost))
         elif len(violated) >= LEAST:
             self._add(candidate_id, 0, None, violated, self.origin)
-            self.kept[candidate_id] = frozenset(verdict.types(KEPT))
 
     def rewritten(self, candidate_id: str, lost: str) -> None:
         """Add a text in which the grain of one type was changed."""
@@ -194,12 +191,12 @@ class Judged:
 
 
 def keeps_all(verdict: Verdict) -> bool:
-    """Whether a verdict finds all grains kept, and there are some."""
+    """Return True where a verdict finds all grains kept, and there are some."""
     return bool(verdict.answers) and set(verdict.answers) == {KEPT}
 
 
 def contradicts(verdict: Verdict) -> bool:
-    """Whether a verdict finds a grain violated."""
+    """Return True where a verdict finds a grain violated."""
     return VIOLATED in verdict.answers
 
 

@@ -76,7 +76,7 @@ def _leaves_no_room(grain: Grain) -> bool:
 
 
 def at_once(lost: Iterable[str], verdicts: Iterable[Verdict]) -> bool:
-    """Whether one text of a candidate loses these types by itself, and keeps all others.
+    """Return True where one text of a candidate loses these types by itself, and keeps all others.
 
     Args:
         lost: Types of grains.
@@ -148,7 +148,7 @@ def is_sure(grain: Grain, verdict: Verdict, other: Side) -> bool:
 
 
 def _named(grain: Grain, other: Side) -> bool:
-    """Whether texts name a thing or an action that they are found to keep."""
+    """Return True where texts name a thing or an action that they are found to keep."""
     if grain.kind in _THINGS:
         there = frozenset().union(*map(lemmas, other.texts))
         named = (said.value for said in other.grains if said.kind in _THINGS)
@@ -159,7 +159,7 @@ def _named(grain: Grain, other: Side) -> bool:
 
 
 def may_be(thing: str, other: str) -> bool:
-    """Whether one noun may name what another names: the same word, a synonym, more general or more specific.
+    """Return True where one noun may name what another names: the same word, a synonym, more general or more specific.
 
     A person may be what any other word for a person says, but for words of the other sex, words for babies and grown
     people, and words that say no more than that it is a person.
@@ -191,7 +191,7 @@ def uncovered(text: str, grains: Sequence[Grain]) -> tuple[str, ...]:
 
 
 def has_words(wanted: Iterable[str], texts: Iterable[str]) -> bool:
-    """Whether texts have all words, in any form."""
+    """Return True where texts have all words, in any form."""
     there = frozenset().union(*map(lemmas, texts))
     return all(not there.isdisjoint(lemmas(word)) for word in wanted)
 

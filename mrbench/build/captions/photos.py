@@ -103,7 +103,12 @@ def read_photos(
     for split in benchmark.splits:
         for one in ordered_map(_look, benchmark.corpus("image", split), workers, chunk=16, in_flight=8):
             if one.candidate.id in origin:
-                raise InputError("two photos have one name", where=benchmark.folder, got=one.candidate.id)
+                raise InputError(
+                    "two photos have one name",
+                    where=benchmark.folder,
+                    got=one.candidate.id,
+                    hint="rename one of them, in the file of captions too",
+                )
             if one.candidate.id in captions:
                 origin[one.candidate.id] = split
                 looked.append(one)
@@ -143,7 +148,7 @@ def _image(one: _Looked) -> AnyImage:
 
 def _picture(candidate: Candidate) -> AnyImage:
     if candidate.image is None:
-        raise InputError("a photo has no picture", got=candidate.id)
+        raise InputError("a photo has no picture", got=candidate.id, accepted="a corpus of images")
     return candidate.image
 
 

@@ -89,7 +89,6 @@ class Planner:
                     lost = lost if lost and self._at_once(ask, photo, lost) else None
                     judged.negative(photo.name, with_columns(ask.about(verdict), ask.columns, photo.columns), lost)
             self._close(plan, judged, ask.photo.name, text_query(ask), ask)
-            plan.kept |= {(ask.caption.id, name): types for name, types in judged.kept.items()}
             losses += [Loss(ask, self._of[rung.candidate_id], rung.lost) for rung in judged.taken]
         plan.exchanges = list(exchanges(losses, self.grains, self.judge))
         variants = [*paraphrased(asks), *degrained(asks, self.grains, self.judge), *flipped(plan.exchanges)]
@@ -176,7 +175,7 @@ class Planner:
                 bar.update(len(some))
 
     def _at_once(self, ask: Ask, photo: Photo, lost: Sequence[str]) -> bool:
-        """Whether one caption of a photo loses some types by itself; a judge that sees the photo need not be asked."""
+        """Return True where one caption of a photo loses some types by itself, or where the judge sees photos."""
         if self.judge.sees_photos:
             return True
         alone = self.judge.judge([(ask.caption.text, (text,)) for text in photo.texts])

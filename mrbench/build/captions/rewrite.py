@@ -224,7 +224,7 @@ def _chosen(groups: Iterable[Sequence[Rewritten]], margin: float) -> list[Rewrit
 
 
 def _changes_one(item: Item, verdict: Verdict) -> bool:
-    """Whether a change violates its grain and leaves the others; actions and relations of a changed thing may go."""
+    """Return True where a change violates its grain alone; actions and relations of a changed thing may go."""
     loose = item.grain.kind in ("entity", "scene")
     for grain, answer in zip(verdict.grains, verdict.answers, strict=True):
         if grain.type == item.grain.type:
@@ -236,7 +236,7 @@ def _changes_one(item: Item, verdict: Verdict) -> bool:
 
 
 def _contradicted(verdict: Verdict, at: int, texts: int) -> bool:
-    """Whether the photo's captions contradict what the changed words say: two of them, where there are as many."""
+    """Return True where two of the photo's captions, or its only one, contradict what the changed words say."""
     changed = [n for n, grain in enumerate(verdict.grains) if abs(grain.start - at) <= 1]
     answers = {verdict.answers[n] for n in changed}
     if VIOLATED not in answers or KEPT in answers:

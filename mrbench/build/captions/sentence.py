@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mrbench.build.captions.changes import Change, Said
+from mrbench.build.captions.losses import CONCRETE
 from mrbench.build.captions.words import DEFINITE, MASS, PLURAL, PREPOSITIONS, UNSEEN, with_articles
 from mrbench.grains import Grain, wordnet
 
@@ -14,6 +15,7 @@ _OF_A_THING = frozenset({"colour", "size", "material", "age", "shape", "pattern"
 _ARTICLES = {"a": "a", "an": "a", "one": "a", "another": "a"} | dict.fromkeys(
     ("the", "his", "her", "its", "their", "this", "that", "these", "those"), "the"
 )
+_VISIBLE = CONCRETE | {("substance",), ("location",), ("phenomenon",)}
 Span = tuple[int, int]
 
 
@@ -24,12 +26,10 @@ class Sentence:
     Attributes:
         text: "The same, but on a bench instead of a rock."
         words: Where the words of each wanted grain stand: "bench".
-        phrases: Where the phrase about each wanted grain stands: "on a bench".
     """
 
     text: str
     words: tuple[Span, ...]
-    phrases: tuple[Span, ...]
 
 
 def sentence(parts: Sequence[Change]) -> Sentence | None:
@@ -43,7 +43,7 @@ def sentence(parts: Sequence[Change]) -> Sentence | None:
     for side in ([part.wanted for part in parts], [part.shown for part in parts]):
         if len({one.words for one in side}) < len(side):
             return None
-    text, words, phrases = "The same, but ", [], []
+    text, words = "The same, but ", []
     for number, part in enumerate(parts):
         said = _phrases(part)
         if said is None:
@@ -52,9 +52,8 @@ def sentence(parts: Sequence[Change]) -> Sentence | None:
         text += " and " if number else ""
         at = len(text) + wanted.rindex(part.wanted.words)
         words.append((at, at + len(part.wanted.words)))
-        phrases.append((len(text), len(text) + len(wanted)))
         text += f"{wanted} instead of {shown}"
-    return Sentence(f"{text}.", tuple(words), tuple(phrases))
+    return Sentence(f"{text}.", tuple(words))
 
 
 def _phrases(part: Change) -> tuple[str, str] | None:
@@ -77,10 +76,18 @@ def _phrases(part: Change) -> tuple[str, str] | None:
     return f"with {with_articles(f'a {wanted}')} {thing}", f"{with_articles(f'a {shown}')} one"
 
 
-def _things(wanted: Said, shown: Said) -> tuple[str, str]:
-    """Return two phrases for things: "on a bench" and "a rock" where both captions have a preposition, else "with"."""
+def _things(wanted: Said, shown: Said) -> tuple[str, str] | None:
+    """Return two phrases for things: "on a bench" and "a rock", or "with a cat" and "an owl".
+
+    None where a preposition stands before one of them alone, or where one is a place and the other is worn or brought
+    along ("in the water", "in a shirt", "with a toy"): then they are not in one place.
+    """
     before, instead = _preposition(wanted), _preposition(shown)
-    if not before or not instead:
+    if bool(before) != bool(instead):
+        return None
+    if _worn(wanted) != _worn(shown) or (before != instead and "with" in (before, instead)):
+        return None
+    if not before:
         return f"with {_noun(wanted, '')}", _noun(shown, "")
     other = _noun(shown, instead)
     return f"{before} {_noun(wanted, before)}", other if before == instead else f"{instead} {other}"
@@ -119,9 +126,18 @@ def _is_plural(word: str) -> bool:
 
 
 def _seen(said: Said) -> bool:
-    """Whether the words name something that stands in a photo: not "the camera" that takes it, not "round"."""
+    """Return True where the words name something in a photo: not "the camera" that takes it, not "round"."""
     last = said.words.split()[-1]
-    return last not in UNSEEN and not (last == "camera" and _article(said) == "the")
+    fields = wordnet.fields(wordnet.lemma(said.words, "n")) or wordnet.fields(wordnet.lemma(last, "n"))
+    return fields[:1] in _VISIBLE and last not in UNSEEN and not (last == "camera" and _article(said) == "the")
+
+
+def _worn(said: Said) -> bool:
+    """Return True for clothes and for parts of a body."""
+    noun = wordnet.lemma(said.words, "n")
+    return wordnet.fields(noun)[:1] == ("body",) or any(
+        wordnet.is_a(noun, name, "n", first=2) for name in ("clothing", "footwear", "headdress")
+    )
 
 
 def _holder(said: Said) -> Grain | None:

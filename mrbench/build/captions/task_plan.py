@@ -25,7 +25,6 @@ class TaskPlan:
     Attributes:
         asks: What the queries ask for.
         exchanges: Captions changed to fit a member of their ladder.
-        kept: Types that a negative without a grade keeps, by query and candidate.
     """
 
     queries: list[Query] = field(default_factory=list)
@@ -35,7 +34,6 @@ class TaskPlan:
     rewritten: list[Candidate] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
     exchanges: list[Exchange] = field(default_factory=list)
-    kept: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     exclusions: list[CandidateList] = field(default_factory=list)
     counts: Counts = field(default_factory=Counts)
 

@@ -35,7 +35,7 @@ PLURAL = frozenset("people police cattle sunglasses jeans pants shorts scissors 
 """Nouns of plural sense that have no other form, or whose other form means something else."""
 UNSEEN = frozenset(
     "area background front group kind lot outdoors pair part photo picture pitch place position round "
-    "scene side set sort space thing things top transportation type view way world".split()
+    "scene side set sort space surface thing things top transportation type view way world".split()
 )
 """Words that name no one thing that can be seen in a photo, or that hold for every other place too."""
 PREPOSITIONS = frozenset(
@@ -58,7 +58,7 @@ def with_articles(text: str) -> str:
 
 
 def takes_an(word: str) -> bool:
-    """Whether "an" stands before a word.
+    """Return True where "an" stands before a word.
 
     >>> takes_an("apple"), takes_an("hour"), takes_an("unicycle")
     (True, True, False)

@@ -32,13 +32,13 @@ class EmojiConfig:
 
     Attributes:
         size: Side of every picture, in pixels, 32 to 1024.
-        train_queries: Queries per task, as far as there are so many.
-        validation_queries: The same for validation.
-        test_queries: The same for test.
+        train_queries: Most queries per task of the training split.
+        validation_queries: Most queries per task of the validation split.
+        test_queries: Most queries per task of the test split.
         splits: Splits to write.
-        train: Share of the grain combinations that belong to train.
-        validation: The share of validation.
-        test: The share of test. The three sum to 1.
+        train: Share of the grain combinations in the training split.
+        validation: Share in the validation split.
+        test: Share in the test split. The three sum to 1.
         random_negatives: Random candidates in a ladder, 0 to 50.
         pool: Test candidates per modality, ladders included; None takes all.
         distractors: Whether the pool also holds animals, food and things.

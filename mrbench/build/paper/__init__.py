@@ -1,7 +1,7 @@
-"""The recipe of the ELVA paper's MRBench: four tasks of M-BEIR, queries with two grains or more, equally many a task.
+"""The recipe of the ELVA paper's MRBench: queries of M-BEIR with two grains or more, equally many for each task.
 
 Source: ELVA (arXiv 2606.20280), the section on MRBench. The paper's own list of queries is not published: this is its
-recipe, with a judge that anyone can run.
+recipe, on four tasks, with a judge that anyone can run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, Source, writ
 from mrbench.benchmark.looked_at import Images, LookedAt
 from mrbench.build.captions.photos import hashed_id
 from mrbench.build.paper.card import description
-from mrbench.build.paper.queries import Chosen, Queries
+from mrbench.build.paper.queries import NO_TEXT, Chosen, Queries
 from mrbench.errors import InputError
 from mrbench.judge import Judge
 from mrbench.records import AnyImage
@@ -35,10 +35,10 @@ TASKS = {
 
 @dataclass(frozen=True, slots=True)
 class PaperConfig:
-    """What to build.
+    """The options of the recipe.
 
     Attributes:
-        tasks: Of :data:`TASKS`.
+        tasks: Some of :data:`TASKS`.
         queries: Queries of each task.
         images: ``copy`` puts them into the benchmark, ``reference`` keeps their paths.
     """
@@ -77,13 +77,13 @@ def build_paper(
 
     Args:
         benchmark: M-BEIR, as the source ``mbeir:`` opens it, with its test split.
-        judge: Tells the grains of a text, and whether other texts contradict them.
+        judge: Finds the grains of a text, and the grains that other texts contradict.
         output: Folder to write; it appears when everything is in it.
-        config: What to build.
-        descriptions: What the picture of a query shows, by the query's id: for tasks that have no text at all.
-        describe: Returns what pictures show, for queries of which the data set has no text: a model that sees them. Of
-            each task twice as many are described as are asked for, those that come first by the hash of seed and id.
-        seed: Changes which of the fit queries are taken.
+        config: The options.
+        descriptions: Descriptions of the pictures of queries, by the query's id, for tasks without any text.
+        describe: Returns descriptions of pictures. It is called for queries without a text in the data set: for twice
+            as many of each task as are wanted, those that come first by the hash of seed and id.
+        seed: Changes the choice among the queries that fit the recipe.
         workers: Processes that decode.
         overwrite: Whether a benchmark that is there may be replaced.
 
@@ -91,7 +91,7 @@ def build_paper(
         The manifest, as written.
 
     Raises:
-        InputError: A task is not in the tree, or has fewer fit queries than asked for.
+        InputError: A task is not in the tree, or has too few queries that fit the recipe.
         BenchmarkError: A picture is missing or cannot be decoded.
         OutputError: The folder may not be replaced or written.
     """
@@ -133,7 +133,7 @@ def _check(benchmark: Benchmark, config: PaperConfig) -> None:
 
 
 def _described(queries: Queries, config: PaperConfig, describe: Describe | None, seed: int) -> Mapping[str, str]:
-    """Return what the pictures of queries without a text in the data set show, of those that come first."""
+    """Return descriptions of the pictures of queries without a text in the data set, of those that come first."""
     wanted = sorted(queries.pictures(), key=lambda query: hashed_id(str(seed), query.id))[: 2 * config.queries]
     return describe([(query.id, query.image) for query in wanted if query.image]) if describe and wanted else {}
 
@@ -141,21 +141,21 @@ def _described(queries: Queries, config: PaperConfig, describe: Describe | None,
 def _choose(
     benchmark: Benchmark, task: str, judge: Judge, config: PaperConfig, descriptions: Mapping[str, str], seed: int
 ) -> Chosen:
-    """Return the fit queries of a task that come first by the hash of seed and id.
+    """Return the queries of a task that fit the recipe and come first by the hash of seed and id.
 
     Raises:
-        InputError: There are fewer than asked for.
+        InputError: There are fewer than wanted.
     """
     queries = Queries(benchmark, task, SPLIT, judge, descriptions)
     fit = sorted(queries.fit(), key=lambda ask: hashed_id(str(seed), ask.query.id))
     if len(fit) < config.queries:
-        undescribed = queries.left_out["no text says what the picture shows"]
+        undescribed = queries.left_out[NO_TEXT]
         if undescribed and not fit:
-            hint = '--descriptions FILE.jsonl, lines {"id": a query, "text": what it shows}; or a model as --judge'
+            hint = '--descriptions FILE.jsonl, lines of {"id": query, "text": description}; or a model as --judge'
         else:
-            hint = f"--queries {len(fit)}" if fit else f"--tasks without {task}"
+            hint = f"--queries {len(fit)}" if fit else f"leave {task} out of --tasks"
         raise InputError(
-            f"too few queries hold two grains: {len(fit)}, and no text for {undescribed}",
+            f"too few queries hold two grains or more; {undescribed} have no text",
             where=task,
             got=len(fit),
             accepted=f"{config.queries} or more",

@@ -13,9 +13,9 @@ def description(source: Manifest, judge: Judge, measured: Mapping[str, Mapping[s
     """Return the body of the data card.
 
     Args:
-        source: Of the tree of M-BEIR.
+        source: Manifest of the tree of M-BEIR.
         judge: The judge that found the grains.
-        measured: What was counted, by task.
+        measured: The counts of queries, grains and variants, by task.
     """
     versions = ", ".join(f"{name} {version}" for name, version in judge.versions.items())
     lines = [

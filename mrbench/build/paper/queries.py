@@ -1,4 +1,4 @@
-"""Which queries of a task hold two grains or more, and what is written of them."""
+"""Selects the queries of a task that hold two grains or more, and makes their rows."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NO_TEXT = "no text says what the picture shows"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A query that is fit.
+    """A query that fits the recipe.
 
     Attributes:
-        query: As the data set has it.
-        text: The text whose grains it asks for: its own, or what says what its picture shows.
+        query: The query of the data set.
+        text: The text whose grains it asks for: its own, or a caption or description of its picture.
         stated: All grains of the text.
-        grains: Those that no other text of the picture contradicts.
+        grains: The grains that no other text of the picture contradicts.
     """
 
     query: Query
@@ -42,7 +42,7 @@ class Ask:
 
 @dataclass
 class Chosen:
-    """The rows of one task, and what was counted on the way."""
+    """The rows of one task, and counts for the data card."""
 
     queries: list[Query] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
@@ -57,11 +57,11 @@ class Queries:
         benchmark: M-BEIR.
         task: Name of the task.
         split: Its split.
-        judge: Tells the grains of a text.
-        descriptions: What the picture of a query shows, by the query's id.
+        judge: Finds the grains of a text.
+        descriptions: Descriptions of the pictures of queries, by the query's id.
 
     Attributes:
-        left_out: Queries that are not fit, by reason.
+        left_out: Number of queries that do not fit the recipe, by reason.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class Queries:
     def fit(self) -> Iterator[Ask]:
         """Yield the queries with two grains or more.
 
-        Of several captions of a picture, the one is taken whose grains the others say most often. A grain that another
-        caption contradicts is not asked for.
+        A picture with several captions is asked for by the caption whose grains the others state most often. Grains
+        that another caption contradicts are dropped.
         """
         for some in parts_of(self._benchmark.queries(self._task, self._split), _CHUNK):
             told = [(query, text, others) for query in some for text, others in self._texts(query)]
@@ -99,7 +99,7 @@ class Queries:
             yield from (ask for _, ask in best.values())
 
     def pictures(self) -> Iterator[Query]:
-        """Yield the queries of which the data set has no text."""
+        """Yield the queries without a text in the data set."""
         queries = self._benchmark.queries(self._task, self._split)
         return (query for query in queries if query.text is None and not self._answers.get(query.id))
 
@@ -119,7 +119,7 @@ class Queries:
         return found
 
     def _texts(self, query: Query) -> list[tuple[str, tuple[str, ...]]]:
-        """Return each text that may say what a query asks for, with the other texts of the same picture."""
+        """Return each text that may state the grains of a query, with the other texts of the same picture."""
         if query.text is not None:
             return [(query.text, tuple(t for t in self._said[query.cluster] if plain(t) != plain(query.text)))]
         texts = self._answers.get(query.id) or list(filter(None, [self._descriptions.get(query.id)]))
@@ -164,7 +164,7 @@ class Queries:
             yield Variant(ask.query.id, "paraphrased", "", self._positive(ask.query), text=text, number=number)
 
     def _degrained(self, asks: Sequence[Ask]) -> Iterator[Variant]:
-        """Yield queries with a text without each grain that can be dropped and is then alone no longer said."""
+        """Yield each query with one grain dropped from its text, where the new text lacks this grain alone."""
         asks = [ask for ask in asks if ask.query.text is not None]
         for some in parts_of(asks, _CHUNK):
             tried = [

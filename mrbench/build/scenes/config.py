@@ -16,12 +16,12 @@ class ScenesConfig:
 
     Attributes:
         size: Pixels along a picture's edge, 64 to 1024.
-        train_queries: Queries per task of the split; the other splits have their own numbers.
-        train_pool: Candidates per modality of the split. They include the ladders of its queries; if these are more,
-            the pool is larger.
-        pool: Candidates per modality of the test split.
+        train_queries: Queries per task of the training split; ``validation_queries`` and ``test_queries`` likewise.
+        train_pool: Candidates per modality of the training split, the ladders of its queries included. The pool is
+            larger if its ladders have more members.
+        pool: Candidates per modality of the test split, counted likewise.
         splits: The splits to build.
-        train_share: Share of all grain combinations that belong to the split; the three sum to 1.
+        train_share: Share of all grain combinations in the training split; the three shares sum to 1.
         random_negatives: Random members of each ladder, on top of the graded ones.
         max_positives: Most candidates that may be relevant to one query.
 

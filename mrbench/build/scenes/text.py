@@ -147,7 +147,7 @@ def _clauses(shown: Scene, reference: Scene, stated: frozenset[str]) -> list[Par
     clauses: list[Parts] = []
     one, was_one = shown[COUNT] == "one", reference[COUNT] == "one"
     old = ENTITIES[reference[ENTITY]]
-    place: Parts = [Part(_PLACES[shown[RELATION]], RELATION)] if RELATION in stated else []
+    where: Parts = [Part(_PLACES[shown[RELATION]], RELATION)] if RELATION in stated else []
     size: Parts = [Part(shown[SIZE], SIZE)] if SIZE in stated else []
     count: Parts = [Part(shown[COUNT], COUNT)] if COUNT in stated else []
     if ENTITY in stated:
@@ -156,12 +156,12 @@ def _clauses(shown: Scene, reference: Scene, stated: frozenset[str]) -> list[Par
         if one and not count:
             count = [article(shown[SIZE] if size else name)]
         instead = f"instead of the {old.name if was_one else old.plural}"
-        clauses.append(["with", *count, *size, Part(name, ENTITY), instead, *([", now", *place] if place else [])])
+        clauses.append(["with", *count, *size, Part(name, ENTITY), instead, *([", now", *where] if where else [])])
     elif count:
-        clauses.append(["with", *count, *size, old.kind[not one], *([", now", *place] if place else [])])
-    elif size or place:
-        joint: Parts = ["and"] if size and place else []
-        clauses.append([f"with the {old.kind[not one]}", *size, *joint, *place])
+        clauses.append(["with", *count, *size, old.kind[not one], *([", now", *where] if where else [])])
+    elif size or where:
+        joint: Parts = ["and"] if size and where else []
+        clauses.append([f"with the {old.kind[not one]}", *size, *joint, *where])
     if SECOND in stated:
         landmark = LANDMARKS[shown[SECOND]]
         instead = f"instead of the {reference[SECOND]}"

@@ -25,7 +25,7 @@ class DevicePool:
 
     Args:
         candidates: float32 unit vectors, shape ``(num_candidates, dimension)``; may be a memory map.
-        device: Of torch, for example ``cuda``.
+        device: A device of torch, for example ``cuda``.
         position: Position of each candidate in the pool, which orders ties; None takes the rows.
         weights: Copies of each candidate in the pool; None takes 1 for each.
 

@@ -1,4 +1,4 @@
-"""Helpers for tables on a device of torch: flags, rows of different lengths, and sums that are undecided."""
+"""Tables on a device of torch: flags, rows of different lengths, and sums that are undecided."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
 
 def test_half_of_a_composed_query_puts_first_what_it_can(benchmark: Benchmark) -> None:
     found = audit_composed_ladders(benchmark, "it2i", "test")
-    assert found.verdict == "reported"
+    assert found.verdict == "passed"
     rows = {str(row[0]): row for row in found.rows}
     expected: dict[str, list[float]] = {"picture alone": [], "text alone": []}
     judged = {(j.query_id, j.candidate_id): set(j.violates or ()) for j in benchmark.judgements("it2i", "test")}
@@ -53,6 +54,25 @@ def test_half_of_a_composed_query_puts_first_what_it_can(benchmark: Benchmark) -
         assert rows[half][1] == pytest.approx(np.mean(hits), abs=1e-4)
         assert rows[half][3] == len(hits) > 0
     assert rows["text alone"][2] == 0, "no query is made that its text alone solves"
+    assert rows["picture alone"][2] == 0, "no query is made that its picture alone solves"
+
+
+def test_a_task_that_its_picture_alone_solves_fails_the_audit(
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = {q.id: {g.type for g in q.grains if g.start is not None} for q in benchmark.queries("it2i", "test")}
+    like = {
+        (j.query_id, j.candidate_id)
+        for j in benchmark.judgements("it2i", "test")
+        if not j.relevance and set(j.violates or ()) <= stated[j.query_id]
+    }
+    whole = list(benchmark.ladders("it2i", "test"))
+    kept = [tuple(m for m in one.candidate_ids if (one.query_id, m) not in like) for one in whole]
+    without = [replace(one, candidate_ids=members) for one, members in zip(whole, kept, strict=True)]
+    monkeypatch.setattr(Benchmark, "ladders", lambda *_: without)
+    found = audit_composed_ladders(benchmark, "it2i", "test")
+    assert found.verdict == "failed"
+    assert "with the picture alone 1.000" in found.summary
 
 
 def test_the_picture_of_a_query_is_not_in_what_it_is_searched_among(

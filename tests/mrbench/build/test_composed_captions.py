@@ -86,7 +86,6 @@ def test_a_change_in_a_sentence(wanted: str, shown: str, kind: str, expected: st
     assert made is not None
     assert made.text == f"The same, but {expected}."
     assert [made.text[start:end] for start, end in made.words] == [part.wanted.words]
-    assert [made.text[start:end] for start, end in made.phrases] == [expected.split(" instead")[0]]
 
 
 def test_two_changes_are_one_sentence_and_one_caption() -> None:
@@ -98,7 +97,6 @@ def test_two_changes_are_one_sentence_and_one_caption() -> None:
     assert made is not None
     assert made.text == "The same, but with a red ball instead of an orange one and on a couch instead of a bench."
     assert [made.text[start:end] for start, end in made.words] == ["red", "couch"]
-    assert [made.text[start:end] for start, end in made.phrases] == ["with a red ball", "on a couch"]
 
 
 def test_two_changes_of_one_word_are_no_sentence() -> None:
@@ -132,7 +130,8 @@ def test_a_composed_query_shows_a_photo_that_loses_what_its_text_says(built: Ben
         shown = {g.type: g.value for g in query.image_grains}
         assert stated
         for grain in query.grains:
-            assert (shown[grain.type] != grain.value) == (grain.type in stated)
+            with_a_thing = grain.type == "relation" and "second entity" in stated
+            assert (shown[grain.type] != grain.value) == (grain.type in stated or with_a_thing)
         assert excluded[query.id] == (digests[query.image.sha256],), "its own picture is not searched"
         assert excluded[query.id][0] not in ladders[query.id].candidate_ids
         assert (query.id, excluded[query.id][0]) not in judged

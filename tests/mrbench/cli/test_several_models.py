@@ -186,6 +186,11 @@ def test_a_file_of_models(run: Any) -> None:
     assert out.count("result: table/") == 3
 
 
+def test_a_file_that_is_not_there_says_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such file of models; where: --models; got: '.*m\.yaml'; next: list the"):
+        chosen([], tmp_path / "m.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

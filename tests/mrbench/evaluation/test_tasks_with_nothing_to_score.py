@@ -36,6 +36,7 @@ def test_it_is_named_and_the_other_is_scored(tmp_path: Path) -> None:
     left = result.tasks["i2t"]
     assert (left.status, left.scores) == ("not supported", {})
     assert left.reason.startswith("no query has a relevant candidate in the pool; where: test, i2t")
+    assert "next:" not in left.reason  # the result of another machine names no command and no path of this one
     assert read_result(tmp_path / "r" / "result.json") == result
     assert rescore(tmp_path / "r", benchmark) == result
     assert check_entry(tmp_path / "r", [benchmark]).status == "recomputed"

@@ -116,7 +116,7 @@ def test_margin_has_the_unit_of_the_pool() -> None:
     expected = {"count": (pytest.approx(0.5), 2), "size": (pytest.approx(0.5), 1)}
     assert margins(GRAIN, positive, other, spread) == expected
     assert margins(GRAIN, 9 * positive - 1, 9 * other - 1, 9 * spread) == expected
-    with pytest.raises(ResultError, match="no spread"):
+    with pytest.raises(ResultError, match="same score for every query"):
         margins(GRAIN, positive, other, np.zeros(3))
 
 

@@ -99,7 +99,7 @@ def test_curve() -> None:
     assert grade_curve(lost, score, np.full(3, 0.25), np.full(3, 0.25)) == {"0": (2.0, 1), "1": (0.5, 2)}
     stretched = grade_curve(lost, 8 * score + 3, np.full(3, 5.0), np.full(3, 2.0))
     assert stretched == {"0": (2.0, 1), "1": (0.5, 2)}
-    with pytest.raises(ResultError, match="no spread"):
+    with pytest.raises(ResultError, match="same score for every query"):
         grade_curve(lost, score, np.full(3, 0.25), np.zeros(3))
     left = grade_curve(lost, score, np.full(3, 0.25), np.array([0.25, 0.0, 0.25]))
     assert left == {"0": (2.0, 1), "1": (0.0, 1)}

@@ -123,7 +123,7 @@ DAMAGE: dict[str, tuple[str, str, dict[str, object], str]] = {
         "config.json",
         "text_config",
         {"eos_token_id": 5},
-        "the tokenizer does not put .* the text tower reads; .* got: 1; accepted: 5, text_config.eos_token_id",
+        r"the tokenizer does not put .* tower reads; .* got: '1 after a text of \d+ tokens'; accepted: '?5, text_",
     ),
     "activation": (
         "config.json",
@@ -236,6 +236,17 @@ def test_a_vocabulary_without_the_end_of_texts(characters: str, message: str, cl
     config.text_config.vocab_size = 1000
     CLIPModel(config).save_pretrained(folder)
     with pytest.raises(ModelError, match=message):
+        DualEncoder(str(folder), device="cpu")
+
+
+def test_the_text_that_lacks_its_end_is_the_one_named(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tokenizer may end short texts as it should, and cut the end off long ones."""
+    folder = copied(clip, tmp_path)
+    end = CLIPConfig.from_pretrained(folder).text_config.eos_token_id
+    monkeypatch.setattr(DualEncoder, "prepare_texts", lambda self, texts: [[0, end], [0, 3, 4]])
+    with pytest.raises(ModelError, match=f"got: '4 after a text of 3 tokens'; accepted: '{end}, text_config"):
         DualEncoder(str(folder), device="cpu")
 
 

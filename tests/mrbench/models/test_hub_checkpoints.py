@@ -162,7 +162,11 @@ def test_shards_are_loaded_from_a_cache(clip: Path, home: Path, tmp_path: Path) 
 @pytest.mark.parametrize("spec", ["org/other", "org/tiny@v2", f"org/tiny@{OLDER}"])
 def test_what_is_not_in_the_cache_is_one_line_offline(spec: str, clip: Path, home: Path) -> None:
     cached(home, clip)
-    with pytest.raises(ModelError, match=rf"not in the cache, and HF_HUB_OFFLINE is set; .* got: '{spec}'"):
+    repository = spec.partition("@")[0]
+    message = (
+        rf"cache, and HF_HUB_OFFLINE is set; .* got: '{spec}'; next: unset HF_HUB_OFFLINE, .* download {repository}$"
+    )
+    with pytest.raises(ModelError, match=message):
         find_checkpoint(spec)
 
 

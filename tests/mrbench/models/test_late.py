@@ -222,7 +222,9 @@ def test_a_colbert_embeds_as_its_library_does(folders):
 
     theirs = MultiVectorEncoder(str(folders["colbert"]), device="cpu")
     model = load_model(f"late:{folders['colbert']}")
-    items = [Item(text) for text in ("two red cats", "a", "a dog on a hill", "собака")]
+    items = [
+        Item(text) for text in ("two red cats", "a", "a dog on a hill", "собака 狗 كلب", "dog\ndog", "", "cat " * 400)
+    ]
     for mine, encode in (
         (model.embed_queries(items, "Find it"), theirs.encode_query),
         (model.embed_candidates(items), theirs.encode_document),
@@ -230,6 +232,8 @@ def test_a_colbert_embeds_as_its_library_does(folders):
         expected = encode([item.text for item in items], show_progress_bar=False)
         assert mine.counts.tolist() == [len(one) for one in expected]
         assert cosines(mine.flat, np.concatenate(expected)).min() >= 0.9999
+    alone = [model.embed_candidates([item]).flat for item in items]
+    assert cosines(model.embed_candidates(items).flat, np.concatenate(alone)).min() >= 0.9999
     queries, candidates = model.embed_queries(items, ""), model.embed_candidates(items)
     table = theirs.similarity(
         theirs.encode_query([i.text for i in items]), theirs.encode_document([i.text for i in items])
@@ -237,6 +241,20 @@ def test_a_colbert_embeds_as_its_library_does(folders):
     for n in range(len(items)):
         mine = maxsim_scores(queries[n].flat, candidates, np.arange(len(items)))
         assert mine == pytest.approx(np.asarray(table[n]), abs=1e-4)
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("float16", 0.9999), ("bfloat16", 0.995)])
+def test_sixteen_bits_of_a_colbert_are_near_thirty_two(dtype, least, folders):
+    items = [Item(text) for text in ("two red cats", "собака 狗", "cat " * 50)]
+    half, whole = (load_model(f"late:{folders['colbert']}", dtype=name) for name in (dtype, "float32"))
+    assert half.dtype == dtype
+    assert cosines(half.embed_candidates(items).flat, whole.embed_candidates(items).flat).min() >= least
+
+
+def test_leave_to_run_code_of_a_colbert_is_no_code_that_ran(folders):
+    one, other = (load_model(f"late:{folders['colbert']}", trust_remote_code=leave) for leave in (True, False))
+    assert one.remote_code is other.remote_code is False
+    assert one.preprocessing == other.preprocessing
 
 
 def test_a_colbert_of_pylate_is_read_and_foreign_code_is_not(folders, tmp_path):

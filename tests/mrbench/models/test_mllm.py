@@ -238,7 +238,8 @@ def test_sixteen_bit_is_near(
 ) -> None:
     """The weights are six times what a fresh network has, so that attention matters; rounding matters more then too."""
     spec = f"mllm:{written(family)}@{template}"
-    items = [Item(text) for text in TEXTS] + [Item("a dog", as_given(image)) for image in list(pictures().values())[:3]]
+    shown = [as_given(image) for image in list(pictures().values())[:3]]
+    items = [*map(Item, TEXTS), *(Item(image=one) for one in shown), *(Item("a dog", one) for one in shown)]
     half = load_model(spec, device="cpu", dtype=dtype)
     assert half.dtype == dtype
     found = half.embed_candidates(items)

@@ -42,6 +42,25 @@ def test_unknown_model_lists_the_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "meant"),
+    [
+        ("minlm", "--model minilm"),
+        ("a clip", "--model 'hf:a clip'"),
+        ("words", "mrbench models"),
+        ("mine.py", "--model py:mine.py:CLASS"),
+        ("nothing like it", "mrbench models"),
+    ],
+)
+def test_an_unknown_model_says_what_may_be_meant(spec: str, meant: str, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    write_clip(tmp_path / "a clip")
+    (tmp_path / "words").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="unknown model") as caught:
+        load_model(spec)
+    assert str(caught.value).endswith(f"; next: {meant}")
+
+
+@pytest.mark.parametrize(
     ("spec", "options", "message"),
     [
         ("random", {"batch_size": 0}, "batch size"),

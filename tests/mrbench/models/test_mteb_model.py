@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,17 @@ import datasets
 import mteb
 import numpy as np
 import pytest
+import torch
 from mteb._create_dataloaders import create_dataloader
 from mteb.types import PromptType
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from test_mllm import pictures as any_pictures
 from tiny_sentence_transformers import PROMPTS, quiet, write_text_model
 from tiny_towers import pictures
 from vectors_alike import cosines
 
-from mrbench.errors import InputError, ModelError
+from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.models.guard import guarded
 from mrbench.models.mteb_model import _metadata
 from mrbench.models.protocol import Item
@@ -27,6 +31,7 @@ from mrbench.models.zoo import load_model
 TEXTS = ["a red dog", "two cats", "a " * 300, "dog\ndog", "собака"]
 RANDOM = "mteb/baseline-random-encoder"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+CLIP = "openai/clip-vit-base-patch32"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,11 +42,23 @@ def _quiet() -> None:
 @pytest.fixture
 def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of the hub, where a tiny model stands in the place of another one, and no network."""
+    made = write_text_model(tmp_path / "tiny", prompts=dict(PROMPTS))
+    return in_cache(made, MINILM, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def cached_clip(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A CLIP in the cache. MTEB asks for torchvision, which nothing here calls: transformers reads with Pillow."""
+    monkeypatch.setattr("mteb.models.model_meta.ModelMeta._check_requirements", lambda self: None)
+    return in_cache(clip, CLIP, tmp_path, monkeypatch)
+
+
+def in_cache(made: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a model into a cache of the hub in the place of another one, and return its snapshot."""
     from huggingface_hub import constants
 
-    made = write_text_model(tmp_path / "tiny", prompts=dict(PROMPTS))
-    target = tmp_path / "hub" / f"models--{MINILM.replace('/', '--')}"
-    revision = str(mteb.get_model_meta(MINILM).revision)
+    target = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+    revision = str(mteb.get_model_meta(name).revision)
     shutil.copytree(made, target / "snapshots" / revision)
     (target / "refs").mkdir()
     (target / "refs" / "main").write_text(revision)
@@ -90,6 +107,40 @@ def test_pictures_and_both(tmp_path: Path) -> None:
     mixed = model.embed_candidates(items)  # which MTEB itself does not take
     np.testing.assert_allclose(mixed[[0, 2]], seen[:2], rtol=1e-6)
     np.testing.assert_allclose(mixed[1], both[0], rtol=1e-6)
+
+
+def test_a_model_of_pictures_and_texts_is_what_mteb_makes_of_it(cached_clip: Path) -> None:
+    model, module = load_model(f"mteb:{CLIP}", device="cpu"), mteb.get_model(CLIP, device="cpu")
+    texts = [*TEXTS, ""]
+    images = [image.convert("RGB") for image in any_pictures().values()]  # noise, grey, RGBA, tiny, narrow and huge
+    said = own(module, {"id": [str(n) for n in range(len(texts))], "text": texts}, "t2t", PromptType.query)
+    seen = own(module, {"image": images}, "i2i", PromptType.document)
+    items = [*map(Item, texts), *(Item(image=image) for image in images), *map(Item, texts, images)]
+    found = model.embed_candidates(items)
+    assert cosines(found[: len(texts)], said).min() > 0.9999
+    assert cosines(found[len(texts) : len(texts) + len(images)], seen).min() > 0.9999
+    number = min(len(texts), len(images))
+    assert cosines(found[-number:], np.asarray(said)[:number] + np.asarray(seen)[:number]).min() > 0.9999
+    alone = np.concatenate([model.embed_queries([item], "ignored") for item in items])
+    assert cosines(found, alone).min() > 0.9999
+
+
+def test_a_missing_key_is_an_error_and_one_too_many_is_not(cached_clip: Path) -> None:
+    """MTEB would run a network of which a part is random."""
+    path = cached_clip / "model.safetensors"
+    held = load_file(path)
+    save_file(held | {"left.over": torch.ones(1)}, path, metadata={"format": "pt"})
+    load_model(f"mteb:{CLIP}")
+    save_file({k: v for k, v in held.items() if k != "visual_projection.weight"}, path, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=rf"the weights lack keys: visual_projection\.weight; where: mteb:{CLIP}"):
+        load_model(f"mteb:{CLIP}")
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is installed")
+def test_a_package_that_mteb_asks_for_is_one_line() -> None:
+    message = r"not installed that the model needs; .*torchvision.*; next: pip install mteb\[image\]$"
+    with pytest.raises(MissingExtraError, match=message):
+        load_model(f"mteb:{CLIP}")
 
 
 def test_unknown_and_unfit_models() -> None:

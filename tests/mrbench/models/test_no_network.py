@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_late import write_colbert, write_colqwen2
+from tiny_mllms import write_qwen
 from tiny_sentence_transformers import quiet, write_text_model
+from tiny_towers import write_clip
 
 from mrbench.errors import ModelError
 from mrbench.models.protocol import Item
@@ -30,13 +34,35 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["hf", "st", "minilm"])
-def test_files_of_this_machine_ask_nobody(kind: str, asked: list[Any], clip: Path, tmp_path: Path) -> None:
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "hf": write_clip,
+    "st": write_text_model,
+    "mllm": lambda folder: write_qwen(folder, "qwen2_vl"),
+    "late": write_colqwen2,
+    "late of sentence-transformers": write_colbert,
+}
+
+
+@pytest.mark.parametrize("kind", [*WRITERS, "minilm"])
+def test_files_of_this_machine_ask_nobody(kind: str, asked: list[Any], tmp_path: Path) -> None:
     quiet()
-    folder = clip if kind == "hf" else write_text_model(tmp_path / "text") if kind == "st" else None
+    template = "@gme" if kind == "mllm" else ""
+    spec = f"{kind.split()[0]}:{WRITERS[kind](tmp_path / 'model')}{template}" if kind in WRITERS else kind
     asked.clear()  # saving asks for the card of the model
-    model = load_model(kind if folder is None else f"{kind}:{folder}", device="cpu")
+    model = load_model(spec, device="cpu")
     model.embed_candidates([Item("a red dog")])
+    assert asked == []
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_an_adapter_of_this_machine_asks_nobody(asked: list[Any], clip: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import CLIPModel
+
+    adapted = get_peft_model(CLIPModel.from_pretrained(clip), LoraConfig(r=2, target_modules=["q_proj"]))
+    adapted.save_pretrained(tmp_path / "lora")
+    asked.clear()
+    load_model(f"hf:{tmp_path / 'lora'}", device="cpu").embed_candidates([Item("a red dog")])
     assert asked == []
 
 

@@ -39,7 +39,34 @@ def test_the_adapter_is_told_by_what_lies_in_the_folder(tmp_path: Path, file: st
 def test_a_folder_may_be_for_several(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "qwen3_vl"}')
     (tmp_path / "modules.json").write_text("[]")
-    assert adapters_of(tmp_path) == ["mllm", "st", "late"]
+    assert adapters_of(tmp_path) == ["mllm", "st"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "adapter"), [("SentenceTransformer", "st"), ("MultiVectorEncoder", "late"), ("ColBERT", "late")]
+)
+def test_the_class_of_sentence_transformers_tells_the_adapter(kind: str, adapter: str, tmp_path: Path) -> None:
+    """The library itself converts one to the other, and puts a layer at random where none is."""
+    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"model_type": kind}))
+    assert adapters_of(tmp_path) == [adapter]
+    other = {"st": "late", "late": "st"}[adapter]
+    with pytest.raises(ModelError, match=rf"for another adapter; .*accepted: {adapter}:; next: --model {adapter}:"):
+        load_model(f"{other}:{tmp_path}")
+
+
+def test_old_folders_of_pylate_do_not_say_their_class(tmp_path: Path) -> None:
+    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"query_prefix": "[Q] "}))
+    assert adapters_of(tmp_path) == ["late"]
+
+
+@pytest.mark.parametrize("adapter", ["st", "late"])
+def test_a_sparse_encoder_is_no_embedder_of_ours(adapter: str, tmp_path: Path) -> None:
+    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "SparseEncoder"}))
+    with pytest.raises(ModelError, match=r"no adapter for this class .* got: 'SparseEncoder'; accepted: Sentence"):
+        load_model(f"{adapter}:{tmp_path}")
 
 
 def test_nothing_is_advised_for_an_unknown_folder(tmp_path: Path) -> None:

@@ -129,6 +129,11 @@ def test_bad_specs(code: Path, spec: str, message: str) -> None:
         load_model(spec.replace("FILE", str(code)))
 
 
+def test_a_file_without_an_object_is_told_how_to_go_on(code: Path) -> None:
+    with pytest.raises(InputError, match=rf"malformed spec; .*next: name the class or the function: py:{code}:NAME$"):
+        load_model(f"py:{code}")
+
+
 def test_an_option_that_a_class_does_not_take(code: Path) -> None:
     with pytest.raises(InputError, match="takes no dtype"):
         load_model(f"py:{code}:Mean", dtype="float16")
@@ -211,7 +216,10 @@ def test_an_installed_plugin_adds_models_to_the_command_line(installed: Path, ti
 def test_code_that_ends_the_program_is_one_line(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "ends.py"
     path.write_text(f"import sys\n\nraise {kind}\n")
-    with pytest.raises(ModelError, match=rf"the code of the model raises {kind.partition('(')[0]}.*; where: .*:3$"):
+    with pytest.raises(
+        ModelError,
+        match=rf"the code of the model raises {kind.partition('(')[0]}.*; where: .*:3; next: --debug shows where$",
+    ):
         load_model(f"py:{path}:Model")
     path.write_text(f"def Model():\n    raise {kind}\n")
     with pytest.raises(ModelError, match=rf"the code of the model raises {kind.partition('(')[0]}.*:2$"):

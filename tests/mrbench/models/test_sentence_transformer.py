@@ -30,14 +30,15 @@ from mrbench.errors import InputError, ModelError
 from mrbench.models.protocol import Item
 from mrbench.models.zoo import load_model
 
+LEAST = {"float16": 0.9999, "bfloat16": 0.999}
 TEXTS = ["a red dog", "", "two cats", "a " * 400, "собака 狗 كلب 🐕", "red", "dog\ndog", "a a red two"]
-SIZES = [(64, 48), (1, 1), (2, 300), (900, 700)]
+SIZES = [(64, 48), (1, 1), (2, 300), (2000, 1500)]
 
 
 def images() -> list[Image.Image]:
-    """As models get them: RGB of any size."""
+    """As models get them: RGB of any size, whatever they were."""
     made = [picture.resize(size) for picture, size in zip([*pictures(), pictures()[0]], SIZES, strict=True)]
-    return [*made, Image.new("L", (40, 40), 90).convert("RGB")]
+    return [*made, made[0].convert("L").convert("RGB"), made[0].convert("RGBA").rotate(45).convert("RGB")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -145,11 +146,14 @@ def test_prompts_of_ones_own(folders: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_16_bit_stays_near_32_bit(folders: dict[str, Path], dtype: str) -> None:
-    items = [Item(text) for text in TEXTS if text]
-    half = load_model(f"st:{folders['plain']}", device="cpu", dtype=dtype)
-    assert half.dtype == dtype
-    full = load_model(f"st:{folders['plain']}", device="cpu", dtype="float32")
-    assert cosines(half.embed_candidates(items), full.embed_candidates(items)).min() > 0.999
+    for name in ("plain", "clip", "chat"):
+        items = [Item(text) for text in TEXTS]
+        if name != "plain":
+            items += [Item(image=image) for image in images()] + [Item(TEXTS[0], images()[0])]
+        half = load_model(f"st:{folders[name]}", device="cpu", dtype=dtype)
+        assert half.dtype == dtype
+        full = load_model(f"st:{folders[name]}", device="cpu", dtype="float32")
+        assert cosines(half.embed_queries(items, ""), full.embed_queries(items, "")).min() > LEAST[dtype], name
     assert fingerprint(half) != fingerprint(full)
     with pytest.raises(InputError, match="unknown dtype"):
         load_model(f"st:{folders['plain']}", dtype="int8")

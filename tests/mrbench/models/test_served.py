@@ -301,6 +301,15 @@ def test_bad_answers_are_one_line(server: Server, change: Any, message: str) -> 
     assert "\n" not in str(caught.value)
 
 
+def test_an_answer_without_end_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load(server)
+    monkeypatch.setattr(http_client, "_LARGEST", 1 << 20)
+    server.script = [lambda handler: handler.answer(200, b" " * (1 << 22))]
+    with pytest.raises(ModelError, match=r"the answer is too large; .*accepted: 1 MiB") as caught:
+        model.embed_candidates([Item("a")])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_page_of_html_is_one_line(server: Server) -> None:
     model = load(server)
     server.script = [lambda handler: handler.answer(200, b"<html>\n<body>Sign in</body></html>")] * 9

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mrbench.errors import InputError
+from mrbench.models.template import Instruction, Pictures, Remote, RemoteMethod
 from mrbench.models.template_files import load_template, parse_template, template_names
 
 MINE = """
@@ -57,6 +58,35 @@ def test_instructions_as_the_template_says() -> None:
     assert template.prompt("query", "image", " Find it ") == "{image}Find it. "
     assert template.prompt("query", "image", "Find it!") == "{image}Find it! "
     assert template.prompt("query", "image", "") == "{image}Represent it."
+
+
+IDLE = {"name": "other", "summary": "other", "source": ["other"], "identified_by": [{"name": "x"}], "notes": "other"}
+DECIDES = {
+    "model_types": ["qwen3_vl"],
+    "query": {"text": "{text}", "image": "{image}", "both": "{image}{text}"},
+    "candidate": {"text": "{text}", "image": "{image}", "both": "{text}{image}"},
+    "frame": "a {input}",
+    "instruction": Instruction(full_stop=True),
+    "pooling": "mean",
+    "padding": "left",
+    "normalise": False,
+    "positions": "linear",
+    "tokenised": "in_pieces",
+    "max_length": 9,
+    "max_text": 9,
+    "image": Pictures(max_pixels=784),
+    "remote": Remote(["Own"], RemoteMethod("texts"), RemoteMethod("images")),
+}
+
+
+def test_every_field_that_decides_a_vector_is_in_the_digest_and_no_other() -> None:
+    """The digest keeps caches and results of two templates apart."""
+    template = parse_template(MINE, name="mine", where="mine.yaml")
+    assert {field.name for field in dataclasses.fields(template)} == {*IDLE, *DECIDES}
+    for name, value in IDLE.items():
+        assert dataclasses.replace(template, **{name: value}).digest == template.digest, name
+    for name, value in DECIDES.items():
+        assert dataclasses.replace(template, **{name: value}).digest != template.digest, name
 
 
 @pytest.mark.parametrize(
