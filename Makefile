@@ -43,9 +43,7 @@ demo-small: $(READY)
 # The share of the code that the tests without the slow ones run, and the files that they run least.
 coverage: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[coverage]'
-	$(BIN)/coverage erase
-	-OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest --numprocesses $(JOBS) --dist worksteal -m "not slow"
-	$(BIN)/coverage combine --quiet
+	$(PYTEST) -m "not slow" --cov --cov-report=
 	$(BIN)/coverage report --sort cover
 
 # Small faults in measures, statistics, judges and rewards, and the share that their tests find. Only what changed since

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from shlex import quote
 
@@ -63,17 +63,12 @@ def find_checkpoint(source: str) -> Checkpoint:
         InputError: Neither a folder nor of the form of a hub id.
         ModelError: The hub and its cache do not have it.
     """
-    local = _local(source)
-    if local is not None:
-        return local
-    repository, revision = split_id(source)
-    if revision and re.fullmatch(COMMIT, revision):
-        cached = cached_model(repository, revision)
+    if _local(source) is None:
+        repository, revision = split_id(source)
+        cached = cached_model(repository, revision) if revision and re.fullmatch(COMMIT, revision) else None
         if cached is not None and is_complete(cached.folder):
             return unless_edited(cached)
-    found = of_hub(repository, revision, _read_by_transformers)
-    check_download(found, None if any(_weights(path) for path in found.folder.iterdir()) else "it has no weights")
-    return unless_edited(found)
+    return unless_edited(_found(source, _read_by_transformers, _no_weights))
 
 
 def find_whole_checkpoint(source: str) -> Checkpoint:
@@ -88,13 +83,7 @@ def find_whole_checkpoint(source: str) -> Checkpoint:
         InputError: Neither a folder nor of the form of a hub id.
         ModelError: The hub and its cache do not have it.
     """
-    local = _local(source)
-    if local is not None:
-        return local
-    repository, revision = split_id(source)
-    found = of_hub(repository, revision, _all_but_pickles)
-    check_download(found, _listed_but_missing(found))
-    return unless_edited(found)
+    return unless_edited(_found(source, _all_but_pickles, _listed_but_missing))
 
 
 def find_with_pickles(source: str) -> Checkpoint:
@@ -107,13 +96,7 @@ def find_with_pickles(source: str) -> Checkpoint:
         InputError: Neither a folder nor of the form of a hub id.
         ModelError: The hub and its cache do not have it.
     """
-    local = _local(source)
-    if local is not None:
-        return local
-    repository, revision = split_id(source)
-    found = of_hub(repository, revision, _with_pickled_weights)
-    check_download(found)
-    return found
+    return _found(source, _with_pickled_weights, lambda found: None)
 
 
 def conversion_of(source: object) -> str:
@@ -125,6 +108,28 @@ def conversion_of(source: object) -> str:
     return (
         f"mrbench models convert {quote(str(source))} --output FOLDER writes them as safetensors, where you trust them"
     )
+
+
+def _found(
+    source: str, wanted: Callable[[str, list[str]], list[str]], lacks: Callable[[Checkpoint], str | None]
+) -> Checkpoint:
+    """Return where a checkpoint lies: a folder, or a snapshot of the hub with the files that are wanted.
+
+    Args:
+        source: A folder or a hub id.
+        wanted: Takes the id and the names of the files, and returns those to download.
+        lacks: What is missing in a snapshot, as a clause; None for nothing.
+    """
+    local = _local(source)
+    if local is not None:
+        return local
+    found = of_hub(*split_id(source), wanted)
+    check_download(found, lacks(found))
+    return found
+
+
+def _no_weights(found: Checkpoint) -> str | None:
+    return None if any(_weights(path) for path in found.folder.iterdir()) else "it has no weights"
 
 
 def _local(source: str) -> Checkpoint | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -105,7 +106,7 @@ def build_captions(
     if config.tasks == ("i2t",):
         del corpora["image"]
     with write_benchmark(output, tasks=tasks, corpora=corpora, overwrite=overwrite) as writer:
-        asked = 0
+        made: Counter[str] = Counter()
         taken = {plain(text) for photos in splits.values() for photo in photos for text in photo.texts}
         for split, photos in splits.items():
             planner = Planner(
@@ -118,24 +119,26 @@ def build_captions(
                 label=f"{split}: judging",
             )
             plans = _plans(planner, config.tasks)
-            asked += sum(len(plan.queries) for plan in plans.values())
+            made.update({task: len(plan.queries) for task, plan in plans.items()})
             _write(writer, split, planner, plans, copy=config.images == "copy")
             measured[split] = {
                 "photos": len(photos),
                 "captions": len(planner.captions),
                 **{task: plan.counts.to_json() for task, plan in plans.items()},
             }
-        if not asked and not {"t2i", "i2t"} & set(config.tasks):
+        if not made.total() and not {"t2i", "i2t"} & set(config.tasks):
             what = "no two photos show the same, or differ in a grain or two"
             raise InputError(what, where=benchmark.folder, hint="build with --tasks t2i,i2t, or with more photos")
-        if not asked:
+        if not made.total():
             raise InputError(
                 "no caption has two grains",
                 where=benchmark.folder,
                 accepted="captions in English",
                 hint='say more, as "A black dog sits on a couch" does; mrbench grains FILE.jsonl shows grains',
             )
-        return _finish(writer, benchmark, judge, config, shares, seed, measured, remark)
+        remarks = [remark] if remark else []
+        remarks += [f"{task}: no query, so no such task" for task in config.tasks if not made[task]]
+        return _finish(writer, benchmark, judge, config, shares, seed, measured, remarks)
 
 
 def _plans(planner: Planner, tasks: Sequence[str]) -> dict[str, TaskPlan]:
@@ -183,7 +186,7 @@ def _finish(
     shares: Shares | None,
     seed: int,
     measured: dict[str, Any],
-    remark: str,
+    remarks: list[str],
 ) -> Manifest:
     said = benchmark.manifest
     referenced = config.images == "reference" and benchmark.images.path is not None
@@ -198,7 +201,7 @@ def _finish(
             "config": {**asdict(config), "source": said.name, "source_digest": said.content_sha256},
             "judge": {"name": judge.name, **judge.versions},
             "measured": measured,
-            "remarks": [remark] if remark else [],
+            "remarks": remarks,
         },
         seed=seed,
         tools={**judge.versions},

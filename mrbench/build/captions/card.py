@@ -30,6 +30,7 @@ def description(source: Manifest, judge: Judge, measured: dict[str, Any]) -> str
         "",
         "A photo query (i2t) is graded against the one of its captions that the others support most. The picture of a",
         "composed query (it2i) is a member of the ladder of a caption; the text says which grains are to be others.",
+        "Its ladder has photos like the picture without them, and photos that have them and lack others.",
     ]
     for split, facts in measured.items():
         lines += ["", f"### {split}", "", f"{facts['photos']:,} photos, {facts['captions']:,} captions."]

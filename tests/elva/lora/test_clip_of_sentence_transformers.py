@@ -5,11 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-from drawn_photos import write_photos
+from drawn_photos import COLOURS, write_photos
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Transformer
-from small_clip import write_clip
+from tiny_towers import write_clip
 
 from elva.lora.method import towers_of
 from mrbench.cli.app import main
@@ -20,7 +20,7 @@ from mrbench.models.zoo import load_model
 
 def write(folder, *, old):
     """Write a CLIP as sentence-transformers saves it now, or did before version 5.4."""
-    clip = write_clip(folder.parent / f"{folder.name}-clip")
+    clip = write_clip(folder.parent / f"{folder.name}-clip", list(COLOURS), dimension=24, max_length=48)
     if old:
         shutil.copytree(clip, folder / "0_CLIPModel")
         module = {"idx": 0, "name": "0", "path": "0_CLIPModel", "type": "sentence_transformers.models.CLIPModel"}

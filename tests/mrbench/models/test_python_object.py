@@ -222,7 +222,9 @@ def test_code_that_ends_the_program_is_one_line(kind: str, tmp_path: Path) -> No
     ):
         load_model(f"py:{path}:Model")
     path.write_text(f"def Model():\n    raise {kind}\n")
-    with pytest.raises(ModelError, match=rf"the code of the model raises {kind.partition('(')[0]}.*:2$"):
+    with pytest.raises(
+        ModelError, match=rf"the code of the model raises {kind.partition('(')[0]}.*:2; next: --debug shows where$"
+    ):
         load_model(f"py:{path}:Model")
 
 

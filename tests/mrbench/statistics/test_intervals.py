@@ -104,7 +104,7 @@ def test_names_of_clusters_do_not_matter() -> None:
         ([], [], "0 to 1"),
         ([0.5, 1.2], [0, 1], "0 to 1"),
         ([0.5, np.nan], [0, 1], "0 to 1"),
-        ([0, 1], [0, 0], "too few clusters"),
+        ([0, 1], [0, 0], "two clusters"),
     ],
 )
 def test_what_has_no_interval(values: list[float], clusters: list[int], match: str) -> None:
@@ -144,7 +144,7 @@ def test_bootstrap_of_nothing() -> None:
     with pytest.raises(ResultError, match="2 rows, 3 clusters"):
         bootstrap(np.zeros((2, 1)), np.arange(3), lambda s: s)
     for values, clusters in ((np.ones(9), 1), (np.full(9, np.nan), 5)):
-        with pytest.raises(ResultError, match="too few clusters"):
+        with pytest.raises(ResultError, match="two clusters"):
             bootstrap_interval(values, clusters)
 
 

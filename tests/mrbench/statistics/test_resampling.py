@@ -83,7 +83,7 @@ def test_draws_that_are_not_kept_are_the_same(monkeypatch: pytest.MonkeyPatch) -
 def test_two_clusters_have_an_interval_and_one_names_the_number() -> None:
     low, high = bootstrap_interval(np.linspace(0, 1, 101), 2)
     assert (low, high) == pytest.approx((0.0, 1.0), abs=1e-6)  # one degree of freedom: all there is
-    with pytest.raises(ResultError, match=r"^too few clusters for an interval; got: 1"):
+    with pytest.raises(ResultError, match=r"^an interval needs two clusters or more; got: 1"):
         bootstrap_interval(np.ones(9), 1)
 
 
