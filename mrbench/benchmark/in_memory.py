@@ -147,7 +147,7 @@ class InMemoryBenchmark(Benchmark):
 
     @property
     def _hint(self) -> str:
-        return f"mend the data, then {self.command('datasets', 'check')}"
+        return f"correct the path or the data, then {self.command('datasets', 'check')}"
 
     def count(self, table: str, stem: str, split: str) -> int:
         """Return the number of rows of a table, after reading it."""

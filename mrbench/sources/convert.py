@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mrbench.benchmark import Benchmark, BenchmarkWriter, Manifest, write_benchmark
 from mrbench.benchmark.looked_at import Images, LookedAt
-from mrbench.errors import InputError
+from mrbench.errors import BenchmarkError, InputError, advised
 from mrbench.workers import worker_pool
 
 
@@ -43,6 +43,7 @@ def convert(
         )
     said = benchmark.manifest
     with (
+        advised(benchmark.check_command, BenchmarkError),
         worker_pool(workers) as pool,
         write_benchmark(output, tasks=said.tasks, corpora=said.corpora, overwrite=overwrite) as writer,
     ):

@@ -94,7 +94,9 @@ def open_benchmark(spec: str | Path, *, image_root: Path | None = None) -> Bench
     if source is None:
         return Benchmark(Path(location), image_root=image_root)
     read: ReadSource = SOURCES.get(source).load()
-    with advised(f"mend the data, then {command_line('mrbench', 'datasets', 'check', spec)}", BenchmarkError):
+    with advised(
+        f"correct the path or the data, then {command_line('mrbench', 'datasets', 'check', spec)}", BenchmarkError
+    ):
         contents = read(location, image_root, options)
     return InMemoryBenchmark(contents, str(spec), image_root)
 

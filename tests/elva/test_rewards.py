@@ -202,3 +202,19 @@ def test_messages_name_the_field_and_the_shape():
         margin_reward(torch.zeros(3, 1))
     with pytest.raises(InputError, match=r"^the graded reward needs the grades of the negatives; where: reward.graded"):
         reward_parts(SCORES, Reward(graded=1))
+
+
+def test_soft_ranks_of_negatives_alone():
+    soft, alone = ranks(SCORES, temperature=0.3), ranks(SCORES[1:], temperature=0.3)
+    expected = SCORES[0] / (1 + soft[0].log()) - (SCORES[1:] * (alone.log() - 1)).mean()
+    assert float(ranking_reward(SCORES, joint=False, temperature=0.3)) == pytest.approx(float(expected))
+
+
+def test_soft_ranks_and_sums_of_a_batch_are_those_of_its_rows():
+    scores = torch.rand(3, 4, 6, generator=torch.manual_seed(1), dtype=torch.float64)
+    assert torch.allclose(ranks(scores, temperature=0.2)[2, 1], ranks(scores[2, 1], temperature=0.2))
+    assert torch.allclose(ranking_reward(scores, average=False)[2, 1], ranking_reward(scores[2, 1], average=False))
+
+
+def test_without_a_weight_the_total_is_zero_for_each_rollout():
+    assert reward_parts(torch.rand(3, 4), Reward(alpha=0, epsilon=0))["total"].tolist() == [0, 0, 0]

@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read(photos: Path) -> None:
     photos.write_text("image,caption\n,a red square\n")
     with pytest.raises(BenchmarkError, match="image") as raised:
         load_pool(load_benchmark(f"captions:{photos}"), "t2i", "test")
-    assert next_of(raised) == f"mend the data, then mrbench datasets check captions:{photos}"
+    assert next_of(raised) == f"correct the path or the data, then mrbench datasets check captions:{photos}"
 
 
 def test_a_photo_that_is_not_there(photos: Path, tmp_path: Path) -> None:

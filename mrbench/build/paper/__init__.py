@@ -16,7 +16,7 @@ from mrbench.benchmark.looked_at import Images, LookedAt
 from mrbench.build.captions.photos import hashed_id
 from mrbench.build.paper.card import description
 from mrbench.build.paper.queries import NO_TEXT, Chosen, Queries
-from mrbench.errors import InputError
+from mrbench.errors import BenchmarkError, InputError, advised
 from mrbench.judge import Judge
 from mrbench.records import AnyImage
 from mrbench.workers import worker_pool
@@ -103,6 +103,7 @@ def build_paper(
     tasks = [replace(benchmark.task(name), title=TASKS[name]) for name in config.tasks]
     corpora = {corpus: benchmark.corpora[corpus] for task in tasks for corpus in task.corpora}
     with (
+        advised(benchmark.check_command, BenchmarkError),
         worker_pool(workers) as pool,
         write_benchmark(output, tasks=tasks, corpora=corpora, overwrite=overwrite) as writer,
     ):

@@ -144,3 +144,21 @@ def test_models_differ_only_below_the_level_and_equal_scores_keep_their_order() 
     assert tie_groups(np.array([0.9, 0.1]), {(0, 1): 0.05}) == ["a", "a"]
     assert tie_groups(np.array([0.9, 0.1]), {(0, 1): 0.05}, level=0.06) == ["a", "b"]
     assert tie_groups(np.full(3, 0.5), dict.fromkeys(combinations(range(3), 2), 0.0)) == ["a", "b", "c"]
+
+
+def test_the_interval_of_few_equal_values_by_hand() -> None:
+    t = 3.182446  # of 3 degrees of freedom: 0.975
+    assert share_interval(np.ones(4), np.arange(4)) == pytest.approx((1 / (1 + t**2 / 4), 1))
+    assert share_interval(np.zeros(4), np.arange(4)) == pytest.approx((0, 1 - 1 / (1 + t**2 / 4)))
+
+
+def test_the_design_effect_of_clusters_of_one_and_two() -> None:
+    # residuals -2/3 and 2/3: (8 / 9) * 2 / 3**2 over (1 / 3) / 3
+    assert design_effect(np.array([0.0, 1.0, 1.0]), np.array([0, 1, 1])) == pytest.approx(16 / 9)
+
+
+def test_messages_of_an_interval_say_what_they_got() -> None:
+    with pytest.raises(ResultError, match=r"^an interval needs values from 0 to 1; got: 0"):
+        share_interval(np.zeros(0), np.zeros(0, dtype=int))
+    with pytest.raises(ResultError, match=r"^an interval needs two clusters or more; got: 1"):
+        share_interval(np.ones(2), np.zeros(2, dtype=int))
