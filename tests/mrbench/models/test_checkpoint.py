@@ -246,7 +246,7 @@ def test_the_text_that_lacks_its_end_is_the_one_named(
     folder = copied(clip, tmp_path)
     end = CLIPConfig.from_pretrained(folder).text_config.eos_token_id
     monkeypatch.setattr(DualEncoder, "prepare_texts", lambda self, texts: [[0, end], [0, 3, 4]])
-    with pytest.raises(ModelError, match=f"got: '4 after a text of 3 tokens'; accepted: '{end}, text_config"):
+    with pytest.raises(ModelError, match=f"got: '4 after a text of 3 tokens'; accepted: {end}, text_config"):
         DualEncoder(str(folder), device="cpu")
 
 
