@@ -74,6 +74,8 @@ def said(text: str, kind: str) -> Said:
         ("Two dogs run", "Three dogs run", "count", "with two dogs instead of three"),
         ("A dog running", "A dog sitting", "action", "running instead of sitting"),
         ("A dog runs", "A dog sits", "action", None),
+        ("A man in the water", "A man in a shirt", "second entity", None),
+        ("A dog on a bench", "A dog with a toy", "second entity", None),
         ("A man looks at the camera", "A man looks at a dog", "second entity", None),
     ],
 )
