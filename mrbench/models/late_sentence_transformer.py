@@ -16,7 +16,7 @@ from mrbench.models.facts import licence_of, parameter_count
 from mrbench.models.guard import guarded
 from mrbench.models.hub import Checkpoint
 from mrbench.models.pixels import TRIAL
-from mrbench.models.pretrained import loading, resolve_device
+from mrbench.models.pretrained import check_finite, loading, resolve_device
 from mrbench.models.protocol import Item
 from mrbench.records import Modality
 
@@ -67,7 +67,7 @@ class LateSentenceTransformer:
         folder, on = checkpoint.folder, resolve_device(device)
         source = str(folder)
         foreign = check_modules(checkpoint, trust_remote_code, known=_REPLACED)
-        with loading(source), guarded(source, trusted=trust_remote_code) as run, checked_keys(source):
+        with loading(source), guarded(source, trusted=trust_remote_code) as run, checked_keys(source) as unset:
             self.module = MultiVectorEncoder(
                 source,
                 device=str(on),
@@ -87,7 +87,7 @@ class LateSentenceTransformer:
         code = sorted(folder.rglob("*.py")) if self.remote_code else []
         said = [files_digest(folder), weights, weights_digest(code), json.dumps(self.module.prompts)]
         self.preprocessing = " ".join([*said, sentence_transformers.__version__, transformers.__version__])
-        self.dimension = self._try(source)
+        self.dimension = self._try(source, unset)
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Ragged:
         """Embed queries: a vector for each token that is scored."""
@@ -119,12 +119,13 @@ class LateSentenceTransformer:
         found: Ragged = joined(parts)[np.argsort(order)]
         return found
 
-    def _try(self, source: str) -> int:
+    def _try(self, source: str, unset: Sequence[str]) -> int:
         """Embed an item of each kind, and return the dimension."""
         for kind, item in (("text", Item("a photo of a dog")), ("image", Item(image=TRIAL))):
             if kind in self.modalities:
                 with loading(source, f"a trial with {kind}"):
                     found = self.embed_candidates([item])
+                check_finite(found.flat, unset, source)
                 lengths = np.linalg.norm(found.flat.astype(np.float64), axis=1)
                 if not (np.abs(lengths - 1) < 1e-2).all():
                     accepted = "length 1, since scores here are sums of cosines"

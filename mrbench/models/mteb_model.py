@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader
 from mrbench.arrays import Embeddings
 from mrbench.errors import InputError, MissingExtraError, ModelError
 from mrbench.models.guard import guarded
-from mrbench.models.pretrained import loading, resolve_device
+from mrbench.models.pretrained import check_finite, loading, resolve_device
 from mrbench.models.protocol import Item
-from mrbench.models.sentence_transformer import checked_keys, limit_texts
+from mrbench.models.sentence_transformer import checked_keys, limit_texts, similarity_remark
 from mrbench.records import Modality
 
 _CATEGORIES = {"text": "t2t", "image": "i2i", "image,text": "it2it"}
@@ -72,7 +72,7 @@ class MtebModel:
         where = f"mteb:{name}"
         # MTEB may load a part of a checkpoint, so weights may be left over; none may be missing.
         keys = checked_keys(where, unexpected_too=False)
-        with loading(where), guarded(where, trusted=trust_remote_code) as code, keys:
+        with loading(where), guarded(where, trusted=trust_remote_code) as code, keys as unset:
             self.module: Any = _loaded(meta, where, str(on))
         self.name, self.device = str(meta.name), str(on)
         self.revision = str(meta.revision or "unknown")
@@ -81,6 +81,9 @@ class MtebModel:
         self.parameter_count = sum(weight.numel() for weight in weights) or meta.n_parameters
         self.dtype = str(weights[0].dtype).removeprefix("torch.") if weights else "unknown"
         self.template = f"MTEB's own: {json.dumps(prompts)}" if (prompts := meta_prompts(self.module)) else "MTEB's own"
+        similarity = getattr(self.module, "similarity_fn_name", None) or meta.similarity_fn_name
+        self.remark = similarity_remark(str(getattr(similarity, "value", similarity)) if similarity else None)
+        self.template += f"; {self.remark}" if self.remark else ""
         self.max_text_length = int(meta.max_tokens) if meta.max_tokens and meta.max_tokens < 1e9 else None
         self.preprocessing = f"mteb {mteb.__version__} transformers {transformers.__version__}"
         if max_length is not None:
@@ -89,7 +92,9 @@ class MtebModel:
         self.modalities: frozenset[Modality] = frozenset(found | ({"image,text"} if len(found) == 2 else set()))
         with loading(f"mteb:{name}", "a trial"):
             trial = Item("a photo of a dog") if "text" in found else Item(image=_grey())
-            self.dimension = self._encode([trial], PromptType.document, "").shape[1]
+            vectors = self._encode([trial], PromptType.document, "")
+        check_finite(vectors, unset, where)
+        self.dimension = vectors.shape[1]
 
     def embed_queries(self, items: Sequence[Item], instruction: str) -> Embeddings:
         """Embed queries, shape ``(len(items), dimension)``."""

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from logging import CRITICAL
 from pathlib import Path
@@ -87,6 +87,21 @@ def check_keys(source: str, missing: Iterable[str], unexpected: Iterable[str], m
                 where=source,
                 hint="take all files from one checkpoint: half-loaded weights score as noise",
             )
+
+
+def check_finite(vectors: Any, unset: Sequence[str], source: str) -> None:
+    """Raise :class:`ModelError` where a vector is not finite.
+
+    Args:
+        vectors: Vectors of a trial, of any shape.
+        unset: Keys of weights that were not in the file; NaN in the model.
+        source: The model, for messages.
+    """
+    if np.isfinite(np.asarray(vectors)).all():
+        return
+    check_keys(source, unset, ())
+    hint = "try --dtype float32; where that changes nothing, the weights are damaged"
+    raise ModelError("the model returns vectors that are not finite", where=source, hint=hint)
 
 
 def load_error(

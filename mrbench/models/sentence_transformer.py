@@ -24,7 +24,7 @@ from mrbench.models.facts import image_size_of, licence_of, parameter_count
 from mrbench.models.guard import guarded
 from mrbench.models.hub import Checkpoint
 from mrbench.models.other_adapter import check_adapter
-from mrbench.models.pretrained import check_keys, loading, resolve_device
+from mrbench.models.pretrained import check_finite, check_keys, loading, resolve_device
 from mrbench.models.protocol import Item
 from mrbench.records import Modality
 from mrbench.spec_options import check_options, split_options, variant_of, whole_number
@@ -88,7 +88,7 @@ class SentenceTransformerModel:
             accepted = "a text, which may have {instruction}"
             raise InputError("malformed option query", where="st", got=options["query"], accepted=accepted)
         cut = whole_number(options, "dimension")
-        with loading(source), guarded(source, trusted=trust_remote_code) as code, checked_keys(source):
+        with loading(source), guarded(source, trusted=trust_remote_code) as code, checked_keys(source) as self._unset:
             self.module = SentenceTransformer(
                 str(snapshot.folder),
                 device=str(on),
@@ -105,6 +105,8 @@ class SentenceTransformerModel:
         self.name, self.device = snapshot.name, str(on)
         self.dtype = str(self.module.dtype or "float32").removeprefix("torch.")
         self.remote_code, self.template = code.ran or bool(foreign), self._describe_prompts()
+        self.remark = similarity_remark(self.module.similarity_fn_name)
+        self.template += f"; {self.remark}" if self.remark else ""
         self.image_size = _image_size(self.module)
         weights = weights_digest(sorted(snapshot.folder.rglob("*.safetensors")))
         self.revision = snapshot.commit or joint_digest(weights, files_digest(snapshot.folder))
@@ -130,6 +132,7 @@ class SentenceTransformerModel:
         """
         self = cls.__new__(cls)
         self.module, self.name, self.revision, self.remote_code = module, name, "in memory", False
+        self._unset = []
         self._prompts, self._batch_size = {"query": None, "candidate": None}, batch_size
         self.device = str(module.device)
         self.dtype = str(module.dtype or "float32").removeprefix("torch.")
@@ -209,12 +212,8 @@ class SentenceTransformerModel:
         for modality in sorted(self.modalities):
             with loading(source, f"a trial with {modality.replace(',', ' and ')}"):
                 vectors = [self.module.encode_document([one])[0] for one in self._inputs(trials[modality])]
-            if not all(np.isfinite(vector).all() for vector in vectors):
-                raise ModelError(
-                    "the model returns vectors that are not finite",
-                    where=source,
-                    hint="try --dtype float32; where that changes nothing, the weights are damaged",
-                )
+            for vector in vectors:
+                check_finite(vector, self._unset, source)
             lengths[modality] = len(vectors[0])
         if len(set(lengths.values())) > 1:
             raise ModelError("the vectors differ in dimension", where=source, got=lengths, accepted="one dimension")
@@ -232,6 +231,17 @@ class SentenceTransformerModel:
         parts += [] if cut_at is None else [f"{cut_at} tokens"]
         parts += [sentence_transformers.__version__, transformers.__version__]
         return " ".join(parts)
+
+
+def similarity_remark(name: str | None) -> str:
+    """Return what to say of a model that was trained for another similarity than the cosine; empty otherwise.
+
+    >>> similarity_remark("dot")
+    'scored by cosine, while its own similarity is dot: ranks differ unless its vectors have length 1'
+    """
+    if name in (None, "cosine"):
+        return ""
+    return f"scored by cosine, while its own similarity is {name}: ranks differ unless its vectors have length 1"
 
 
 def dtype_of(name: str) -> torch.dtype:
@@ -355,31 +365,48 @@ def _cuts_texts(module: Any) -> bool:
 
 
 @contextmanager
-def checked_keys(source: str, *, unexpected_too: bool = True) -> Iterator[None]:
+def checked_keys(source: str, *, unexpected_too: bool = True) -> Iterator[list[str]]:
     """Have transformers tell what it loads inside of a block, and raise where keys are missing or unexpected.
 
     The library asks transformers for the network alone, and a network of which a part stays random runs all the same.
+    Weights of other tasks may be missing. They become NaN, so that the vectors of a model that does use them are NaN
+    too, and not random.
+
+    Yields:
+        A list that holds the keys of these weights after the block.
 
     Args:
         source: The model, for messages.
         unexpected_too: Whether weights that the network has no place for are an error.
     """
     original = transformers.PreTrainedModel.from_pretrained.__func__  # type: ignore[attr-defined]
-    told: list[dict[str, Any]] = []
+    told: list[tuple[Any, dict[str, Any]]] = []
+    unset: list[str] = []
 
     def from_pretrained(cls: type, *args: Any, **options: Any) -> Any:
         model, info = original(cls, *args, **(options | {"output_loading_info": True}))
-        told.append(info)
+        told.append((model, info))
         return (model, info) if options.get("output_loading_info") else model
 
     transformers.PreTrainedModel.from_pretrained = classmethod(from_pretrained)  # type: ignore[assignment]
     try:
-        yield
+        yield unset
     finally:
         transformers.PreTrainedModel.from_pretrained = classmethod(original)  # type: ignore[assignment]
-    for info in told:
+    for model, info in told:
         missing, unexpected = (
             [key for key in info[name] if not re.search(_HEADS, key)] for name in ("missing_keys", "unexpected_keys")
         )
         mismatched = [key if isinstance(key, str) else key[0] for key in info["mismatched_keys"]]
         check_keys(source, missing, unexpected if unexpected_too else (), mismatched)
+        unset += _spoilt(model, [key for key in info["missing_keys"] if key not in missing])
+
+
+def _spoilt(model: Any, keys: Sequence[str]) -> list[str]:
+    """Fill weights of a model with NaN, and return their keys."""
+    weights = dict(model.named_parameters())
+    spoilt = [key for key in keys if key in weights and weights[key].is_floating_point()]
+    with torch.no_grad():
+        for key in spoilt:
+            weights[key].fill_(torch.nan)
+    return spoilt

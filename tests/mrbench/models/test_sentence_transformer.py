@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
 from tiny_sentence_transformers import (
     PROMPTS,
     quiet,
+    write_bert,
     write_chat_model,
     write_clip_model,
     write_old_clip_model,
@@ -192,6 +194,36 @@ def test_a_missing_or_unexpected_key_is_an_error(folders: dict[str, Path], tmp_p
         load_model(f"st:{copy}")
     save_file(weights | {"lm_head.weight": torch.ones(2)}, copy / "model.safetensors", metadata={"format": "pt"})
     load_model(f"st:{copy}")  # of another task, and not used
+
+
+def test_weights_of_another_task_may_lack_only_where_no_vector_depends_on_them(tmp_path: Path) -> None:
+    """The library fills up a pooler that the file lacks at random, at each load anew."""
+    first = Transformer(
+        str(write_bert(tmp_path / "bert")),
+        modality_config={"text": {"method": "forward", "method_output_name": "pooler_output"}},
+        module_output_name="sentence_embedding",
+    )
+    SentenceTransformer(modules=[first], device="cpu").save(str(tmp_path / "pooled"))
+    mean = write_text_model(tmp_path / "mean")
+    for folder in (tmp_path / "pooled", mean):
+        weights = load_file(folder / "model.safetensors")
+        kept = {name: tensor for name, tensor in weights.items() if "pooler" not in name}
+        assert len(kept) < len(weights)
+        save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    assert np.isfinite(load_model(f"st:{mean}").embed_candidates([Item("two cats")])).all()
+    with pytest.raises(ModelError, match=r"the weights lack keys: pooler\.dense\.bias, pooler\.dense\.weight"):
+        load_model(f"st:{tmp_path / 'pooled'}")
+
+
+def test_another_similarity_than_the_cosine_is_said(folders: dict[str, Path], tmp_path: Path) -> None:
+    write_text_model(tmp_path / "dot", similarity_fn_name="dot")
+    model = load_model(f"st:{tmp_path / 'dot'}")
+    assert (
+        model.remark
+        == "scored by cosine, while its own similarity is dot: ranks differ unless its vectors have length 1"
+    )
+    assert model.template.endswith(f"; {model.remark}")
+    assert not load_model(f"st:{folders['plain']}").remark
 
 
 def test_code_in_the_folder_does_not_run_unless_allowed(folders: dict[str, Path], tmp_path: Path) -> None:
