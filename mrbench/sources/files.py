@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import json
 import re
 import shlex
@@ -57,6 +58,17 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise _not_utf8(raw, error.start, f"{path}:{line}") from error
+
+
+def lines_of(text: str) -> Iterator[str]:
+    """Yield the lines of a text with their ends, which are a line feed, a carriage return, or both.
+
+    :meth:`str.splitlines` also cuts at separators that captions hold, such as U+2028.
+
+    >>> list(lines_of("one\\u2028two\\r\\nthree"))
+    ['one\\u2028two\\r\\n', 'three']
+    """
+    yield from io.StringIO(text, newline="")
 
 
 def _not_utf8(raw: bytes, at: int, where: str) -> BenchmarkError:
@@ -181,7 +193,7 @@ def read_table(
     kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if delimiter is None:
         delimiter = "\t" if kind in (".tsv", ".txt") else ";" if ";" in header and "," not in header else ","
-    rows = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    rows = csv.reader(lines_of(text), delimiter=delimiter, strict=True)
     try:
         names = columns or [name.strip() for name in _next_row(rows) or []]
         if not any(names):

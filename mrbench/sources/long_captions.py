@@ -12,7 +12,7 @@ from typing import Any
 
 from mrbench.benchmark import Contents, ImageRoot
 from mrbench.errors import BenchmarkError, InputError
-from mrbench.sources.files import field, images_below, need_file, open_bytes, read_text
+from mrbench.sources.files import field, images_below, lines_of, need_file, open_bytes, read_text
 from mrbench.sources.image_text import (
     ImageTextContents,
     ImageTextSet,
@@ -81,8 +81,7 @@ def read_urban1k(location: str, image_root: Path | None, options: Mapping[str, s
 
 def _urban(path: Path, images: ImageRoot) -> Shown:
     """Return a caption, the first line of its file as Long-CLIP reads it, and its image."""
-    lines = read_text(path).splitlines()
-    text = text_of(lines[0] if lines else "", str(path))
+    text = text_of(next(lines_of(read_text(path)), "").rstrip("\r\n"), str(path))
     names = [path.stem + end for end in _PICTURES]
     there = next((name for name in names if images.resolve(name).is_file()), names[0])
     return Shown(there, (there,), ((path.stem, text),), str(path))

@@ -9,7 +9,7 @@ from typing import Any
 
 from mrbench.errors import BenchmarkError
 from mrbench.records import Modality
-from mrbench.sources.files import field, read_jsonl, read_text
+from mrbench.sources.files import field, lines_of, read_jsonl, read_text
 from mrbench.sources.mbeir_layout import QueryFile, SubTask
 from mrbench.sources.mbeir_pools import content, modality_of
 
@@ -112,7 +112,7 @@ def read_qrels(path: Path, task: SubTask) -> Iterator[tuple[str, str, str, int]]
     Raises:
         BenchmarkError: A row has another number of columns, or a relevance that is no integer of 0 or more.
     """
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         cells = line.split()
         if not cells:
             continue
@@ -138,7 +138,7 @@ def read_instructions(path: Path) -> Prompts:
         BenchmarkError: The file is missing, or a row has no wording, no number, or an unknown modality.
     """
     found: dict[tuple[int, Modality, Modality], tuple[str, ...]] = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         cells = [_unquoted(cell) for cell in line.split("\t")]
         if number == 1 or not any(cells):
             continue

@@ -16,7 +16,7 @@ from mrbench.benchmark import Benchmark
 from mrbench.errors import BenchmarkError
 from mrbench.files import sha256_file
 from mrbench.pools.overlay import Overlay
-from mrbench.sources.files import need_file, read_jsonl, read_table, read_text
+from mrbench.sources.files import lines_of, need_file, read_jsonl, read_table, read_text
 from mrbench.sources.open import open_benchmark, parse_spec
 from mrbench.sources.rows import in_small_letters, only_column
 
@@ -102,7 +102,7 @@ def _qrels(path: Path) -> Iterator[Row]:
 
     ``%20``, ``%09`` and ``%25`` in an id stand for a space, a tab and ``%``, as in the TREC run files of MRBench.
     """
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         words = line.split()
         if not words:
             continue

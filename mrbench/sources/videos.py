@@ -16,7 +16,7 @@ import numpy as np
 from mrbench.benchmark import Contents, ImageRoot
 from mrbench.errors import BenchmarkError
 from mrbench.records import Split, Task
-from mrbench.sources.files import field, images_below, read_json, read_table, read_text
+from mrbench.sources.files import field, images_below, lines_of, read_json, read_table, read_text
 from mrbench.sources.image_text import (
     RECALL,
     ImageTextContents,
@@ -183,7 +183,7 @@ def _there(folders: Sequence[Path], name: str) -> Iterator[Path]:
 def _listed(captions: Mapping[str, Any], listed: Path, path: Path) -> Iterator[tuple[str, tuple[Sequence[str], str]]]:
     """Yield the videos of a list with their captions; a caption is a text, or a list of its words."""
     seen: set[str] = set()
-    for number, line in enumerate(read_text(listed).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(listed)), 1):
         video, where = line.strip(), f"{listed}:{number}"
         if not video:
             continue

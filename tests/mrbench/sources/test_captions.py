@@ -187,6 +187,14 @@ def test_a_table_of_another_encoding_and_a_compressed_one(tmp_path: Path) -> Non
     assert texts(opened("captions", tmp_path / "c.jsonl.gz"), "text") == {"a.png#0": "tea"}
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x0b", "\x0c", "\x1c", "\x85"])
+def test_only_line_ends_end_a_line(tmp_path: Path, sign: str) -> None:
+    """Writers of CSV do not quote other separators, at which str.splitlines() cuts."""
+    said = f"a cup{sign}on a table"
+    (tmp_path / "c.csv").write_text(f"image,caption\r\na.png,{said}\nb.png,a dog\n", encoding="utf-8", newline="")
+    assert texts(opened("captions", tmp_path / "c.csv"), "text") == {"a.png#0": said, "b.png#0": "a dog"}
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
