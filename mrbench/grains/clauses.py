@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrbench.grains.description import Relation
+from mrbench.grains.negation import denial
 from mrbench.grains.things import Things, is_colour
 from mrbench.grains.tokens import NOUN_TAGS, VERB_TAGS, Parse
 
@@ -10,6 +11,8 @@ _SHOWING = ("have", "feature", "contain", "show", "see")
 """Verbs after which a phrase speaks of the object: "the table has a salad on it"."""
 _PERCEIVING = ("see", "watch", "show", "have", "keep")
 """Verbs whose object does what the next verb says: "a man watching a dog run"."""
+_HAVING = frozenset({"be", "have", "wear", "contain", "feature", "show"})
+"""Verbs whose denial says that the object is not there: "there is not a dog", "does not wear a hat"."""
 _LACKING = frozenset({"lack", "miss"})
 _NO_ACTION = frozenset({"aux", "auxpass", "amod", "compound", "prep", "punct", "nmod"})
 _BETWEEN = frozenset({"prep", "advmod", "prt", "npadvmod", "acomp", "pcomp"})
@@ -79,10 +82,26 @@ class Clauses(Things):
         """Add the action of every verb, and the attribute of every adjective after a verb."""
         p = self.p
         for i, tag in enumerate(p.tag):
+            if tag in VERB_TAGS and p.lemma[i] in _HAVING:
+                self._deny_objects(i)
             if tag == "JJ" and p.dep[i] in ("acomp", "relcl", "oprd", "acl", "ROOT", "conj"):
                 self._predicative(i)
             elif tag in VERB_TAGS and p.dep[i] not in _NO_ACTION and p.lemma[i] not in ("be", "'"):
                 self._action(i)
+
+    def _deny_objects(self, verb: int) -> None:
+        """Mark what a denied "have" or "there is" has as not there; where it is counted, only the count is denied."""
+        p, no = self.p, denial(self.p, verb)
+        if no is None:
+            return
+        for c in p.kids(verb, "dobj", "attr"):
+            entity = self.description.entities[self.entity_of[c]] if c in self.entity_of else None
+            if entity is None or entity.start < p.start[no]:
+                continue
+            if entity.count is not None and entity.count_span is not None:
+                entity.count_negated, entity.count_span = True, (p.start[no], entity.count_span[1])
+            elif not any(p.lower[d] in ("the", "this", "that") for d in p.kids(c, "det")):
+                entity.negated, entity.negation_span = True, (p.start[no], p.end[c])
 
     def _action(self, i: int) -> None:
         p = self.p
@@ -105,7 +124,7 @@ class Clauses(Things):
             return
         name = " ".join([p.lemma[i], *(p.lower[c] for c in particles)])
         end = max([p.end[i], *(p.end[c] for c in particles)])
-        negated = bool(p.kids(i, "neg"))
+        negated = denial(p, i) is not None
         pairs = [(s, n, token) for s in subjects or [None] for n, token in objects or [(None, i)]]  # type: ignore[list-item]
         for subject, n, token in pairs:
             if subject is None or subject != n:
@@ -123,12 +142,15 @@ class Clauses(Things):
 
     def _predicative(self, i: int) -> None:
         """Take an adjective after a verb as an attribute of the verb's subject."""
-        p = self.p
-        head = p.head[i]
-        if p.dep[i] in ("relcl", "acl"):
+        p, first = self.p, i
+        for _ in range(_MAX_STEPS):  # "white" of "black and white"
+            if p.dep[first] == "conj" and p.tag[p.head[first]] == "JJ":
+                first = p.head[first]
+        head = p.head[first]
+        if p.dep[first] in ("relcl", "acl"):
             owners = self.nouns(head)[:1]
-        elif p.dep[i] == "ROOT" or p.tag[head] not in VERB_TAGS:
-            owners = self.subjects(i)
+        elif p.dep[first] == "ROOT" or p.tag[head] not in VERB_TAGS:
+            owners = self.subjects(first)
         else:
             owners = self.subjects(head) or self.patients(head)
         for n in owners:

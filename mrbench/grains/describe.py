@@ -35,6 +35,7 @@ def describe(doc: Any, text: str, places: Sequence[int]) -> Description:
     finder.find_things()
     finder.find_actions()
     finder.find_places()
+    _deny_of_absent(finder.description)
     description = finder.description
     description.words = (
         frozenset(parse.lower)
@@ -44,6 +45,13 @@ def describe(doc: Any, text: str, places: Sequence[int]) -> Description:
     description.written = _written(text)
     _mark_scenes(description)
     return description
+
+
+def _deny_of_absent(description: Description) -> None:
+    """Mark what the caption says of things that are not there as denied: "no dogs on the couch"."""
+    for r in description.relations:
+        if r.subject is not None and description.entities[r.subject].negated and not r.alternatives:
+            r.negated = True
 
 
 def _written(text: str) -> list[Attribute]:

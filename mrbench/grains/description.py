@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Attribute:
-    """One attribute of a thing: kind (colour, size, ...), value, and where the text says it."""
+    """One attribute of a thing: kind (colour, size, ...), value, where the text says it, and whether it denies it."""
 
     kind: str
     value: str
     start: int
     end: int
+    negated: bool = False
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Entity:
         head: Lemma of the noun, with the words before it that WordNet knows as one name ("fire hydrant").
         base: Lemma of the last noun alone ("hydrant").
         count: A number in digits, ``several``, or None where the caption gives no count.
+        count_negated: Whether the caption denies the count: "not three cats".
         plural: Whether the noun is plural.
         article: Whether "a" or "an" stands before it: one, said in passing.
         negated: Whether the caption says that it is not there.
@@ -39,6 +41,7 @@ class Entity:
     negated: bool = False
     place: bool = False
     count: str | None = None
+    count_negated: bool = False
     count_span: tuple[int, int] | None = None
     negation_span: tuple[int, int] | None = None
     attributes: list[Attribute] = field(default_factory=list)

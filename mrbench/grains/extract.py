@@ -95,9 +95,11 @@ def _of_entity(i: int, entity: Entity) -> Iterator[tuple[tuple[int, int, str, st
     # "lots of food" counts nothing; "a herd of sheep" does, though its noun has no plural.
     open_mass = entity.count in ("several", "few") and not entity.plural and not _is_alive(entity)
     if entity.count is not None and entity.count_span is not None and not open_mass:
-        yield (*entity.count_span, "count", entity.count), ("count", i, 0)
+        kind, no = ("negation", "not ") if entity.count_negated else ("count", "")
+        yield (*entity.count_span, kind, no + entity.count), ("count", i, 0)
     for column, x in enumerate(entity.attributes):
-        yield (x.start, x.end, x.kind, x.value), ("attribute", i, column)
+        kind, no = ("negation", "not ") if x.negated else (x.kind, "")
+        yield (x.start, x.end, kind, no + x.value), ("attribute", i, column)
 
 
 def _says_little(description: Description, relation: Relation) -> bool:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 from mrbench.grains.clauses import Clauses
 from mrbench.grains.description import Relation
+from mrbench.grains.negation import denial, denied_verb
 from mrbench.grains.things import is_colour
 from mrbench.grains.tokens import VERB_TAGS
-from mrbench.grains.words import OBLIQUE, PLACE_NOUNS, PREPOSITIONS
+from mrbench.grains.words import LIGHT_VERBS, OBLIQUE, PLACE_NOUNS, PREPOSITIONS
 
 _BEFORE = frozenset({"far", "away", "close", "next", "adjacent", "near"})
 _TAGS = frozenset({"IN", "RB", "TO", "RP", "JJ", "VBG", "RBR"})
@@ -44,18 +45,22 @@ class Places(Clauses):
     def _state(self, i: int, phrase: _Phrase) -> None:
         p, (name, objects, last, _) = self.p, phrase
         owners, others = self.owner(i)
-        start, end, relations = p.start[i], p.end[last], self.description.relations
-        if not objects:
-            relations.extend(Relation("relation", name, n, None, start, end, word=name) for n in owners)
+        no, verb = denial(p, i), denied_verb(p, i)
+        start, end, relations = p.start[i if no is None else min(no, i)], p.end[last], self.description.relations
+        if objects and self._oblique(i, phrase):
             return
-        if self._oblique(i, phrase):
+        if no is not None and verb is not None and p.lemma[verb] not in LIGHT_VERBS and name != "of":
+            return  # "not smiling in a park" may be in the park or not
+        negated = no is not None
+        if not objects:
+            relations.extend(Relation("relation", name, n, None, start, end, negated, name) for n in owners)
             return
         alternatives = self._alternatives(i, owners, others, objects)
         for obj in objects:
             for owner in owners:
                 if owner != obj:
                     relations.append(
-                        Relation("relation", name, owner, obj, start, end, word=p.lower[i], alternatives=alternatives)
+                        Relation("relation", name, owner, obj, start, end, negated, p.lower[i], alternatives)
                     )
             if name == "without":
                 entity = self.description.entities[obj]

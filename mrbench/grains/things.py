@@ -6,6 +6,7 @@ import re
 
 from mrbench.grains import wordnet
 from mrbench.grains.description import Attribute, Description, Entity
+from mrbench.grains.negation import denial
 from mrbench.grains.tokens import NOUN_TAGS, VERB_TAGS, Parse
 from mrbench.grains.words import (
     ATTRIBUTE_KINDS,
@@ -157,9 +158,11 @@ class Things:
         dep, low = p.dep[j], p.lower[j]
         if dep == "nummod" or (dep in ("amod", "det", "predet", "nmod") and (low in NUMBERS or low in SEVERAL)):
             self._count(j, entity)
-        elif dep == "det" and low == "no":
+        elif (dep, low) == ("det", "no") or (
+            dep == "neg" and j < i and p.lower[j + 1] in ("a", "an", "any")
+        ):  # "not a car"
             entity.negated, entity.negation_span = True, (p.start[j], p.end[i])
-        elif dep in ("amod", "compound", "nmod") and j < i:
+        elif dep in ("amod", "compound", "nmod") and (j < i or denial(p, j) is not None):
             self.add_attribute(j, entity)
             for extra in p.children[j]:
                 if p.dep[extra] in ("conj", "amod", "advmod") and p.tag[extra] in ("JJ", "NN", "VBN"):
@@ -182,7 +185,9 @@ class Things:
             value = "several"
         else:
             return
-        entity.count, entity.count_span = value, (p.start[j], p.end[j])
+        no = denial(p, j)
+        entity.count, entity.count_negated = value, no is not None
+        entity.count_span = (p.start[j if no is None else no], p.end[j])
 
     def _group_count(self, i: int, entity: Entity) -> None:
         p, lemma = self.p, self.p.lemma[i]
@@ -211,7 +216,11 @@ class Things:
         if (j, entity.start) in self._used:
             return
         self._used.add((j, entity.start))
-        start, end = p.start[j], p.end[j]
+        no = denial(p, j)
+        start, end = p.start[j if no is None else min(no, j)], p.end[j]
+        bare = low.removeprefix("non").lstrip("-")
+        if bare != low and bare in ATTRIBUTE_KINDS:  # "nonmetallic"
+            low, no = bare, j
         # "cream-colored", "leaf covered", "light blue"
         kind = ATTRIBUTE_KINDS.get(low)
         value = ATTRIBUTE_VALUES.get(low, low)
@@ -223,7 +232,7 @@ class Things:
             kind, value = "state", p.lemma[j]
         elif kind is None and p.tag[j] in NOUN_TAGS:
             kind, value = "attribute", p.lemma[j]
-        entity.attributes.append(Attribute(kind or "attribute", value, start, end))
+        entity.attributes.append(Attribute(kind or "attribute", value, start, end, no is not None))
 
     def noun(self, i: int) -> int | None:
         """Return the entity that a noun or pronoun stands for."""

@@ -209,7 +209,7 @@ ATTRIBUTE_VALUES = {**COLOURS, **SIZES, **MATERIALS, **AGES, **SHAPES, **PATTERN
 IGNORED_MODIFIERS = frozenset(
     "other another same such own next several many few various multiple more most some certain first second "
     "last only much all numerous together both visible able ready color colour colored coloured type kind "
-    "lot front back top nearby single double".split()
+    "lot front back top nearby single double non not never neither".split()
 )
 """Modifiers that are no attribute of a thing."""
 

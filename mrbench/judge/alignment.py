@@ -40,12 +40,12 @@ class Alignment:
 
     def _score(self, i: int, j: int) -> float:
         a, b = self.q.entities[i], self.c.entities[j]
-        values = {y.value for y in b.attributes}
-        actions = {s.predicate for s in self.c.relations if s.subject == j}
+        values = {(y.value, y.negated) for y in b.attributes}
+        actions = {(s.predicate, s.negated) for s in self.c.relations if s.subject == j}
         return (
             _SUPPORT[self.how[i][j]]
-            + _SAME_ATTRIBUTE * sum(x.value in values for x in a.attributes)
-            + _SAME_ACTION * len({r.predicate for r in self.q.relations if r.subject == i} & actions)
+            + _SAME_ATTRIBUTE * sum((x.value, x.negated) in values for x in a.attributes)
+            + _SAME_ACTION * len({(r.predicate, r.negated) for r in self.q.relations if r.subject == i} & actions)
             + _SAME_WORD * (a.head == b.head)
             + _SAME_NUMBER * (a.plural == b.plural)
             - _ORDER * abs(i / len(self.q.entities) - j / len(self.c.entities))
@@ -67,6 +67,8 @@ class Alignment:
     def replaces(self, j: int, i: int) -> bool:
         """Return True where a thing of the candidate, standing in a place, excludes a thing of the query from it."""
         owner = self.taken.get(j)
+        if self.c.entities[j].negated:
+            return False
         if self.how[i][j] != "distinct":  # "person" and "child", where both captions have both
             return (
                 owner is not None

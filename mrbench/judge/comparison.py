@@ -55,8 +55,8 @@ class Comparison(Things):
             return VIOLATED
         if _LOOSELY in found:
             return KEPT
-        opposite = r.kind == "action" and any(self._opposite(r, j) for j in subjects)
-        return VIOLATED if opposite else self._displaced(r, a, b)
+        contrary = r.kind == "action" and any(self._opposite(r, j) for j in subjects)
+        return VIOLATED if contrary else self._displaced(r, a, b)
 
     def _compare(self, r: Relation, s: Relation, a: int, b: int) -> str | None:
         """Return what a relation of the candidate does to r; None where it is between other things, or allows r."""
@@ -80,7 +80,7 @@ class Comparison(Things):
 
     def _opposite(self, r: Relation, j: int) -> bool:
         """Return True where a thing of the candidate has an attribute that denies an action: "empty" for "filled"."""
-        values = [y.value for y in self.c.entities[j].attributes]
+        values = [y.value for y in self.c.entities[j].attributes if not (y.negated or r.negated)]
         return any(wordnet.antonyms(verb_of(r), value, part) for value in values for part in "va")
 
     def _displaced(self, r: Relation, a: int, b: int) -> str:
@@ -88,7 +88,7 @@ class Comparison(Things):
         subjects, objects = self.partners(a), self.partners(b)
         others = {j for k in r.alternatives for j in self.partners(k)}
         for s in self.c.relations:
-            if s.kind != r.kind or s.subject is None or s.object is None or s.negated != r.negated:
+            if s.kind != r.kind or s.subject is None or s.object is None or s.negated or r.negated:
                 continue
             if s.predicate != r.predicate and not (s.kind == "action" and self.predicates.state(r, s)):
                 continue
@@ -110,12 +110,15 @@ class Comparison(Things):
     def _stands(self, r: Relation, a: int) -> str:
         """Judge a relation without an object: "in the background", "next to each other"."""
         subjects = self.partners(a)
-        if any(s.predicate == r.predicate and s.subject in subjects for s in self.c.relations):
-            return KEPT
+        said = {s.negated for s in self.c.relations if s.predicate == r.predicate and s.subject in subjects}
+        if said:
+            return KEPT if r.negated in said else VIOLATED
         asked, _, mutual = r.predicate.partition(" each ")
-        for s in self.c.relations if subjects else []:
-            said, _, too = s.predicate.partition(" each ")
-            if mutual and too and s.subject in subjects and apart(asked, said):
+        for s in self.c.relations if subjects and not r.negated else []:
+            if s.negated:
+                continue
+            other, _, too = s.predicate.partition(" each ")
+            if mutual and too and s.subject in subjects and apart(asked, other):
                 return VIOLATED
             replaced = not mutual and s.predicate == r.predicate and s.subject is not None
             if replaced and self.replaces(s.subject, a):  # type: ignore[arg-type]
@@ -134,11 +137,15 @@ class Comparison(Things):
                 if s.negated == r.negated:
                     return KEPT
                 contrary = True
-            elif answer == "distinct" and not self.m.mentions(r.predicate, self.c.words):
+            elif (
+                answer == "distinct" and not (r.negated or s.negated) and not self.m.mentions(r.predicate, self.c.words)
+            ):
                 contrary = contrary or self._in_its_place(r, s)
         for y in (y for j in subjects for y in self.c.entities[j].attributes):
             if y.kind == "state" and self.m.verb(r.predicate, y.value) in ("same", "near"):
-                return KEPT
+                if y.negated == r.negated:
+                    return KEPT
+                contrary = True
         return VIOLATED if contrary or any(self._opposite(r, j) for j in subjects) else UNKNOWN
 
     def _in_its_place(self, r: Relation, s: Relation) -> bool:

@@ -158,8 +158,12 @@ class ModelJudge:
                 f"the judge does not answer as it was asked, {TRIES} times: {fault}",
                 where=f"{self.name}, query {question.query[:60]!r}",
                 accepted='{"1": "kept", "2": "violated", "3": "unknown"}',
-                hint=f"take a model that follows instructions; verdicts so far are kept in {self._file.path}",
+                hint=f"take a model that follows instructions{self._kept()}",
             )
+
+    def _kept(self) -> str:
+        """Return where the verdicts so far are; empty where there are none."""
+        return f"; verdicts so far are kept in {self._file.path}" if self._file.keys() else ""
 
 
 def _picture(candidate: Pictured) -> Image.Image:

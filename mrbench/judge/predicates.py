@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mrbench.grains.description import Relation
 from mrbench.grains.words import (
     COMPATIBLE,
@@ -60,8 +62,8 @@ class Predicates:
 
     def state(self, r: Relation, s: Relation) -> bool:
         """Return True where s states r, with the same subject and object."""
-        if r.negated != s.negated:
-            return False
+        if r.negated or s.negated:
+            return r.negated == s.negated and self._alike(r, s)
         if r.predicate == s.predicate:
             return True
         if r.kind == s.kind == "action":
@@ -72,17 +74,23 @@ class Predicates:
         action, relation = (r, s) if r.kind == "action" else (s, r)
         return relation.predicate in _CARRIED_BY and verb_of(action) in _CARRYING
 
+    def _alike(self, r: Relation, s: Relation) -> bool:
+        """Return True where two relations are denied by one denial: "not on" denies "in" and "at", not "beside"."""
+        if r.kind == s.kind == "action":
+            return self._m.verb(r.predicate, s.predicate) in ("same", "near")
+        return r.kind == s.kind and (r.predicate == s.predicate or {r.predicate, s.predicate} <= _AT)
+
     def state_turned(self, r: Relation, s: Relation) -> bool:
         """Return True where s states r, with subject and object exchanged."""
-        if not r.kind == s.kind == "relation":
+        if not r.kind == s.kind == "relation" or r.negated != s.negated:
             return False
         same = r.predicate in SYMMETRIC and r.predicate == s.predicate
         return same or s.predicate in INVERSE.get(r.predicate, ()) or "with" in (r.predicate, s.predicate)
 
     def allow(self, r: Relation, s: Relation) -> bool:
         """Return True where r may be true where s is, with the same subject and object."""
-        if r.negated != s.negated:
-            return False
+        if r.negated or s.negated:
+            return r.negated == s.negated or not self._alike(r, s)
         if r.predicate == s.predicate:
             return True
         if "without" in (r.predicate, s.predicate):
@@ -99,6 +107,9 @@ class Predicates:
 
     def allow_turned(self, r: Relation, s: Relation) -> bool:
         """Return True where r may be true where s is, with subject and object exchanged."""
+        if r.negated or s.negated:
+            turned = replace(r, negated=s.negated)
+            return r.negated == s.negated or "with" in (r.predicate, s.predicate) or not self.state_turned(turned, s)
         if r.kind == s.kind == "relation":
             return self.state_turned(r, s) or "of" in (r.predicate, s.predicate) or s.predicate == "along"
         if r.kind != s.kind:

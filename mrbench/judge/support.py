@@ -66,11 +66,14 @@ def phrase(query: Description, grain: Grain) -> str:
     if table == "relation":
         relation = query.relations[row]
         ends = [query.entities[n].head if n is not None else "" for n in (relation.subject, relation.object)]
-        return " ".join(f"{ends[0]} {relation.predicate} {ends[1]}".split())
+        no = "not" if relation.negated else ""
+        return " ".join(f"{ends[0]} {no} {relation.predicate} {ends[1]}".split())
     if table in ("text", "negation"):
         return grain.value
     entity = query.entities[row]
     if table == "entity":
         return entity.head
-    count = [entity.count] if entity.count not in (None, "several", "few") else []
-    return " ".join([*(c for c in count if c), *(x.value for x in entity.attributes), entity.head])
+    if grain.kind == "negation":
+        return f"{grain.value} {entity.head}"
+    count = [entity.count] if entity.count not in (None, "several", "few") and not entity.count_negated else []
+    return " ".join([*(c for c in count if c), *(x.value for x in entity.attributes if not x.negated), entity.head])

@@ -7,7 +7,7 @@ from mrbench.grains.words import SIZE_OPPOSITES
 from mrbench.judge.alignment import Alignment
 from mrbench.judge.meanings import EXCLUSIVE_KINDS, FAR_ATTRIBUTE
 from mrbench.judge.predicates import Predicates
-from mrbench.judge.verdicts import KEPT, UNKNOWN, VIOLATED
+from mrbench.judge.verdicts import KEPT, UNKNOWN, VIOLATED, opposite
 
 _OPEN_COUNTS = frozenset({"several", "few"})
 
@@ -27,7 +27,9 @@ class Things(Alignment):
             if self.how[i][j] == "general":
                 return UNKNOWN
             return VIOLATED if self._renamed(i, j) else KEPT
-        if any(a.base == y.value for b in self.c.entities for y in b.attributes):  # "made of clay", "clay vases"
+        if any(
+            a.base == y.value and not y.negated for b in self.c.entities for y in b.attributes
+        ):  # "made of clay", "clay vases"
             return KEPT
         if self.m.mentions(a.base, self.c.words) or self.m.mentions(a.head, self.c.words):
             return UNKNOWN
@@ -51,12 +53,12 @@ class Things(Alignment):
             or self.m.mentions(a.head.split()[0], self.c.words)
         ):
             return False
-        return any(not self.m.mentions(y.value, self.q.words) for y in b.attributes)
+        return any(not self.m.mentions(y.value, self.q.words) for y in b.attributes if not y.negated)
 
     def _rival(self, i: int, j: int) -> bool:
         """Return True where a thing of the candidate stands in the place of the query's: the same slot, or field."""
         a, b = self.q.entities[i], self.c.entities[j]
-        if self.m.mentions(b.base, self.q.words):
+        if b.negated or self.m.mentions(b.base, self.q.words):
             return False
         if self._same_slot(i, j):
             return True
@@ -68,8 +70,9 @@ class Things(Alignment):
         return any(
             self._as_subject(i, j, r, s) or self._as_object(i, j, r, s)
             for r in self.q.relations
-            if i in (r.subject, r.object)
+            if i in (r.subject, r.object) and not r.negated
             for s in self.c.relations
+            if not s.negated
         )
 
     def _as_subject(self, i: int, j: int, r: Relation, s: Relation) -> bool:
@@ -86,18 +89,27 @@ class Things(Alignment):
         return self.match.get(r.subject, -1) == s.subject and self.predicates.allow(r, s)
 
     def attribute(self, i: int, x: Attribute) -> str:
-        """Judge whether the candidate's thing has an attribute: violated where it has one that excludes it."""
+        """Judge whether the candidate's thing has an attribute: violated where it is denied or excluded by another.
+
+        An attribute that the query denies is kept where the asserted one is violated, and the other way round.
+        """
         answers = [self._attribute_of(i, x, j) for j in self.partners(i)]
+        if x.negated:
+            answers = [opposite(answer) for answer in answers]
         if not answers:
             return UNKNOWN
         return KEPT if KEPT in answers else answers[0]
 
     def _attribute_of(self, i: int, x: Attribute, j: int) -> str:
         b = self.c.entities[j]
-        asked = {y.value for y in self.q.entities[i].attributes}
-        answers = [(self.m.attribute(x, y), y) for y in b.attributes]
+        asked = {y.value for y in self.q.entities[i].attributes if not y.negated}
+        answers = [(self.m.attribute(x, y), y) for y in b.attributes if not y.negated]
         if any(answer in ("same", "near") for answer, _ in answers) or self._told_otherwise(i, x, j):
-            return KEPT
+            return VIOLATED if b.negated else KEPT  # "no red car"
+        if b.negated:
+            return UNKNOWN
+        if self._denied(x, j):
+            return VIOLATED
         others = [(answer, y) for answer, y in answers if y.value not in asked]
         if any(answer == "distinct" or _excludes(x, y) for answer, y in others) or self._moved(i, x, j):
             return VIOLATED
@@ -109,13 +121,23 @@ class Things(Alignment):
         )
         return VIOLATED if far else UNKNOWN
 
+    def _denied(self, x: Attribute, j: int) -> bool:
+        """Return True where the candidate denies an attribute of a thing: "not red", "not made of wood"."""
+        b, relations = self.c.entities[j], self.c.relations
+        made = [
+            self.c.entities[s.object].head for s in relations if s.negated and s.subject == j and s.object is not None
+        ]
+        values = [y for y in b.attributes if y.negated] + [Attribute("", head, 0, 0) for head in made]
+        done = [s.predicate for s in relations if s.negated and s.subject == j and s.kind == "action"]
+        return any(self.m.attribute(x, y) == "same" for y in values) or x.value in done
+
     def _told_otherwise(self, i: int, x: Attribute, j: int) -> bool:
         """Return True where the candidate says an attribute by its noun, by a material, or by an action."""
         b = self.c.entities[j]
         if x.value in b.head.split() or wordnet.synonyms(f"{x.value} {self.q.entities[i].base}", b.head, "n"):
             return True
         for s in self.c.relations:
-            if s.subject != j:
+            if s.subject != j or s.negated:
                 continue
             if s.object is not None:
                 made = self.c.entities[s.object]
@@ -131,7 +153,7 @@ class Things(Alignment):
             owner = self.taken.get(k)
             if k == j or owner is None or self.how[i][k] in ("same", "near"):
                 continue
-            if x.value in [y.value for y in b.attributes] or x.value in b.head.split()[:-1]:
+            if x.value in [y.value for y in b.attributes if not y.negated] or x.value in b.head.split()[:-1]:
                 was = self.q.entities[owner]
                 if x.value not in [y.value for y in was.attributes] and x.value not in was.head.split():
                     return True
@@ -141,6 +163,8 @@ class Things(Alignment):
         """Judge whether the candidate has as many: violated where it has another number."""
         a = self.q.entities[i]
         answers = [_count(a, self.c.entities[j]) for j in self.partners(i)]
+        if a.count_negated:
+            answers = [opposite(answer) for answer in answers]
         if not answers:
             return UNKNOWN
         return KEPT if KEPT in answers else answers[0]
@@ -165,6 +189,10 @@ def _excludes(x: Attribute, y: Attribute) -> bool:
 
 def _count(a: Entity, b: Entity) -> str:
     """Compare two counts; "several" and "few" allow every number but one, an article is a weak one."""
+    if b.negated:
+        return VIOLATED
+    if b.count_negated:
+        return VIOLATED if a.count == b.count else UNKNOWN
     if b.count is None:
         if a.count == "1":
             return VIOLATED if b.plural else KEPT if b.article else UNKNOWN

@@ -28,6 +28,15 @@ def read_together(answers: Iterable[str]) -> str:
     return verdict
 
 
+def opposite(answer: str) -> str:
+    """Return the verdict on a denial, given that on what it denies: kept and violated change places.
+
+    >>> opposite("kept"), opposite("violated"), opposite("unknown")
+    ('violated', 'kept', 'unknown')
+    """
+    return {KEPT: VIOLATED, VIOLATED: KEPT}.get(answer, answer)
+
+
 def all_of(answers: Iterable[str]) -> str:
     """Return the verdict on a grain that stands in several slots: violated where one is, kept where all are."""
     found = set(answers)

@@ -47,6 +47,33 @@ def test_negation_text_and_groups() -> None:
     assert found["scene"] == ("kitchen", "kitchen")
 
 
+@pytest.mark.parametrize(
+    ("text", "grain", "value", "words"),
+    [
+        ("The car isn't red", "negation", "not red", "n't red"),
+        ("A non-red car", "negation", "not red", "non-red"),
+        ("A table that is never wooden", "negation", "not wood", "never wooden"),
+        ("The dog is neither black nor white", "second negation", "not white", "nor white"),
+        ("There are not three cats", "negation", "not 3", "not three"),
+        ("There is not a dog on the couch", "negation", "no dog", "not a dog"),
+        ("A dog that is not on a couch", "relation", "not on couch", "not on a couch"),
+    ],
+)
+def test_what_is_denied_is_not_asserted(text: str, grain: str, value: str, words: str) -> None:
+    found = said(text)
+    assert found[grain] == (value, words)
+    assert not {"colour", "material", "count", "attribute"} & found.keys()
+
+
+@pytest.mark.parametrize("text", ["A dog not", "not", "non", "non -", "A car nor", "nor red", "is not"])
+def test_a_denial_of_nothing_is_read(text: str) -> None:
+    assert [g for g in grains(text) if g.kind == "negation"] == []
+
+
+def test_a_long_list_of_denials_is_read_in_bounded_time() -> None:
+    assert grains("The car is not red" + " or red" * 2_000)
+
+
 def test_several_grains_of_a_kind_are_numbered() -> None:
     found = said("A red car next to a blue truck next to a green bus.")
     assert [found[name][0] for name in ("colour", "second colour", "third colour")] == ["red", "blue", "green"]

@@ -204,6 +204,15 @@ def test_an_answer_of_another_form_is_asked_for_again_then_one_line(
     assert len(server.bodies) == 3
     assert said in server.bodies[1]["messages"][-1]["content"]
     assert not (tmp_path / "v.jsonl").exists()
+    assert "are kept" not in str(error.value)
+
+
+def test_a_run_that_stops_names_the_file_of_verdicts_where_there_is_one(server: Server, tmp_path: Path) -> None:
+    judged(server, tmp_path / "v.jsonl", PAIRS[:1])
+    server.always = lambda handler: handler.says(PROSE)
+    with pytest.raises(ModelError, match=r"verdicts so far are kept in .*v\.jsonl"):
+        judged(server, tmp_path / "v.jsonl", PAIRS[:3])
+    assert len(records(tmp_path / "v.jsonl")) == 1
 
 
 def test_a_key_that_a_model_repeats_is_hidden(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,71 @@ def test_captions_are_read_together() -> None:
     assert answers(query, "A blue car", "A red car")["colour"] == "kept"
 
 
+@pytest.mark.parametrize(
+    ("query", "candidate", "violated"),
+    [
+        ("A red car", "The car isn't red", "colour"),
+        ("A red car", "The car is not red but blue", "colour"),
+        ("A red car", "A non-red car", "colour"),
+        ("A red car", "A car that is not red", "colour"),
+        ("A red car", "The car is no longer red", "colour"),
+        ("A red car", "A car, not red, on a road", "colour"),
+        ("A red car", "There is no red car", "colour"),
+        ("A black dog", "The dog is neither black nor white", "colour"),
+        ("A white dog", "The dog is neither black nor white", "colour"),
+        ("A wooden table", "A table that is never wooden", "material"),
+        ("A wooden table", "The table isn't made of wood", "material"),
+        ("A parked car", "The car is not parked", "state"),
+        ("A dog on a couch", "A dog that is not on a couch", "relation"),
+        ("A dog on a couch", "There are no dogs on the couch", "relation"),
+        ("A dog next to a car", "A dog that is not next to a car", "relation"),
+        ("A cat in front of a car", "A car that is not behind a cat", "relation"),
+        ("A dog in the background", "The dog is not in the background", "relation"),
+        ("A dog runs", "No dogs run", "action"),
+        ("Three cats", "There are not three cats", "count"),
+        ("Three cats", "Not three cats but two", "count"),
+        ("Three cats", "There are no cats", "count"),
+        ("A man in a hat", "The man is not wearing a hat", "second entity"),
+    ],
+)
+def test_a_denied_slot_is_violated(query: str, candidate: str, violated: str) -> None:
+    assert answers(query, candidate)[violated] == "violated"
+
+
+@pytest.mark.parametrize(
+    ("query", "candidate", "grain", "answer"),
+    [
+        ("A blue car", "The car is not red but blue", "colour", "kept"),
+        ("A red car", "The red car is not blue", "colour", "kept"),
+        ("A red car", "The car is not only red but also shiny", "colour", "kept"),
+        ("A red car", "The car is not blue", "colour", "unknown"),
+        ("Two cats", "There are not three cats", "count", "unknown"),
+        ("A dog on a floor", "The dog is not on the couch but on the floor", "relation", "kept"),
+        ("A dog on a couch", "The dog is not under the couch", "relation", "unknown"),
+        ("A dog on a couch", "A dog is not sleeping on a couch", "relation", "unknown"),
+        ("A dog runs", "A dog that is not sleeping", "action", "unknown"),
+        ("A man on a street", "A man with no hat on a street", "relation", "kept"),
+    ],
+)
+def test_a_denial_excludes_only_what_it_denies(query: str, candidate: str, grain: str, answer: str) -> None:
+    assert answers(query, candidate)[grain] == answer
+
+
+@pytest.mark.parametrize(
+    ("query", "grain", "kept", "violated"),
+    [
+        ("A car that is not red", "negation", "A blue car", "A red car"),
+        ("There are not three cats", "negation", "Two cats", "Three cats"),
+        ("A dog that is not on a couch", "relation", "The dog is not on the couch", "A dog on a couch"),
+        ("The man is not wearing a hat", "negation", "A man without a hat", "A man wearing a hat"),
+    ],
+)
+def test_a_query_may_deny_a_slot(query: str, grain: str, kept: str, violated: str) -> None:
+    assert set(answers(query, query).values()) == {"kept"}
+    assert answers(query, kept)[grain] == "kept"
+    assert answers(query, violated)[grain] == "violated"
+
+
 def test_support_is_soft_and_between_0_and_1() -> None:
     near, far = verdict("A dog runs", "A puppy is playing"), verdict("A dog runs", "A plate of food on a table")
     whole = verdict("A dog runs", "A dog runs")
