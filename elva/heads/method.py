@@ -12,7 +12,7 @@ import numpy as np
 
 from elva.heads.folder import FOLDER, LOADER, write_heads
 from elva.heads.linear import Heads
-from elva.heads.model import HeadModel
+from elva.heads.model import HeadModel, needs_leave
 from elva.tuning.data import Split, Table
 from elva.tuning.encoders import facts_of, load_encoder, parts_of
 from elva.tuning.read import Encoders, Picture, read_items, read_split, timed
@@ -33,6 +33,7 @@ class HeadMethod:
         before: Spec of the model that the report compares with; None for the model that is mended.
         cache: Folder of embeddings.
         device: Of the encoders.
+        trust_remote_code: Whether encoders that a folder of heads names may run code or call a server.
     """
 
     folder, prefix, one_thread = FOLDER, "head", True
@@ -47,12 +48,15 @@ class HeadMethod:
         before: str | None = None,
         cache: Path | None = None,
         device: str = "auto",
+        trust_remote_code: bool = False,
     ) -> None:
+        self._trusted = trust_remote_code
         self._cache, self._device, self.identity = cache, device, mend
-        first = next(iter(specs.values()))
+        self._specs = tuple(specs.values())
+        first = self._specs[0]
         self.before = before or first
         if mend:
-            self.encoders: Encoders = parts_of(load_encoder(first, device=device))
+            self.encoders: Encoders = parts_of(load_encoder(first, device=device, trust_remote_code=trust_remote_code))
             self._dimension = next(iter(self.encoders.values())).dimension
         else:
             self.encoders = {part: load_encoder(spec, part, device=device) for part, spec in specs.items()}
@@ -91,7 +95,8 @@ class HeadMethod:
 
     def load(self, folder: Path) -> EmbeddingModel:
         """Load the heads with their encoders."""
-        return HeadModel(str(folder), device=self._device)
+        named = any(needs_leave(spec) for spec in self._specs)  # by the user
+        return HeadModel(str(folder), device=self._device, trust_remote_code=named or self._trusted)
 
     def usage(self, facts: Mapping[str, Any]) -> list[str]:
         """Return how to use the heads without MRBench."""

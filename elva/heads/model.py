@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from elva.heads.adapted import digest_of, put_on
-from elva.heads.folder import ADAPTED, WEIGHTS, read_facts
+from elva.heads.folder import ADAPTED, FACTS, WEIGHTS, read_facts
 from elva.heads.load_head import embed, load_heads
 from elva.tuning.encoders import identity, load_encoder
 from elva.tuning.read import Encoders
@@ -22,6 +24,8 @@ from mrbench.models.common import tensors_digest
 from mrbench.models.protocol import EmbeddingModel, Item
 from mrbench.records import Modality
 from mrbench.search.vectors import checked
+
+_LOADING: ContextVar[frozenset[Path]] = ContextVar("folders of heads that are being loaded", default=frozenset())
 
 
 class HeadModel:
@@ -60,8 +64,12 @@ class HeadModel:
         folder = Path(source)
         facts = read_facts(folder)
         said = facts["encoders"]
+        for part in said.values():
+            _check_inert(part["spec"], folder, trusted=trust_remote_code)
         options: dict[str, Any] = {"device": device, "batch_size": batch_size, "trust_remote_code": trust_remote_code}
-        loaded = {spec: load_encoder(spec, **options) for spec in dict.fromkeys(part["spec"] for part in said.values())}
+        with _once(folder):
+            specs = dict.fromkeys(part["spec"] for part in said.values())
+            loaded = {spec: load_encoder(spec, **options) for spec in specs}
         self.encoders: Encoders = {part: loaded[said[part]["spec"]] for part in said}
         for part, model in self.encoders.items():
             _check_same(model, said[part], folder)
@@ -123,6 +131,39 @@ def _part(item: Item, part: Modality) -> Item:
     if part == "image,text":
         return item
     return replace(item, text=None) if part == "image" else Item(text=item.text)
+
+
+@contextmanager
+def _once(folder: Path) -> Iterator[None]:
+    """Raise :class:`ModelError` where a folder of heads names itself as encoder, at once or by other folders."""
+    outer, mine = _LOADING.get(), folder.resolve()
+    if mine in outer:
+        raise ModelError("the heads name themselves as encoder", where=folder / FACTS, accepted="another model")
+    token = _LOADING.set(outer | {mine})
+    try:
+        yield
+    finally:
+        _LOADING.reset(token)
+
+
+def needs_leave(spec: str) -> bool:
+    """Return whether loading an encoder runs code that its spec names, or sends texts and a key to a server."""
+    return spec.partition(":")[0] in ("py", "openai")
+
+
+def _check_inert(spec: str, folder: Path, *, trusted: bool) -> None:
+    """Raise :class:`ModelError` for an encoder that a folder of heads from somebody else must not choose.
+
+    A folder of heads is data. The encoders that it names are loaded with it, so they may neither run code nor call a
+    server unless the user allows it.
+    """
+    if needs_leave(spec) and not trusted:
+        raise ModelError(
+            "the heads name an encoder that runs code or calls a server",
+            where=folder / FACTS,
+            got=spec,
+            hint="add --trust-remote-code if you trust it",
+        )
 
 
 def _check_same(model: EmbeddingModel, said: dict[str, Any], folder: Path) -> None:

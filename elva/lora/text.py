@@ -46,6 +46,7 @@ class TextMethod:
         chunk: Texts of a forward pass, at most.
         cache: Folder of embeddings.
         device: Of the encoders.
+        trust_remote_code: Whether the encoders that the folder names may run code or call a server.
 
     Raises:
         InputError: No such folder of heads.
@@ -64,7 +65,9 @@ class TextMethod:
         chunk: int = 64,
         cache: Path | None = None,
         device: str = "auto",
+        trust_remote_code: bool = False,
     ) -> None:
+        self._trusted = trust_remote_code
         self.before, self._merge, self._cache, self._device = spec, merge, cache, device
         place = Path(spec.removeprefix("head:"))
         said = read_facts(place)
@@ -76,7 +79,7 @@ class TextMethod:
                 hint="train on the heads that these were trained from",
             )
         self._facts: dict[str, Any] = said["encoders"]
-        model = HeadModel(str(place), device=device)
+        model = HeadModel(str(place), device=device, trust_remote_code=trust_remote_code)
         self.encoders = model.encoders
         check_trainable(self.encoders.get("text"), spec)
         self._text: Any = self.encoders["text"]
@@ -117,12 +120,15 @@ class TextMethod:
         write_adapter(folder, adapter, self._towers.config, base=self._base)
         said = write_heads(folder, replace(trained, weights=heads), plan, facts)
         if self._merge and not (folder / MERGED).exists():
-            write_sentence_transformer(folder, HeadModel(str(folder), device="cpu").encoders["text"])
+            write_sentence_transformer(folder, self._reloaded(folder, "cpu").encoders["text"])
         return said
 
     def load(self, folder: Path) -> EmbeddingModel:
         """Load the heads with their encoders and the adapter."""
-        return HeadModel(str(folder), device=self._device)
+        return self._reloaded(folder, self._device)
+
+    def _reloaded(self, folder: Path, device: str) -> HeadModel:
+        return HeadModel(str(folder), device=device, trust_remote_code=self._trusted)
 
     def usage(self, facts: Mapping[str, Any]) -> list[str]:
         """Return how to use heads and adapter without MRBench."""

@@ -134,6 +134,10 @@ def mend(
     image_root: ImageRootOption = None,
     keep_image_root: KeepImages = None,
     cache: Cache = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Let the encoders that head:DIR names run code or call a server."),
+    ] = False,
     device: Device = "auto",
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -173,7 +177,13 @@ def mend(
         _train(
             request,
             HEADS,
-            lambda: HeadMethod({"text": model}, mend=True, cache=request.cache, device=request.device),
+            lambda: HeadMethod(
+                {"text": model},
+                mend=True,
+                cache=request.cache,
+                device=request.device,
+                trust_remote_code=trust_remote_code,
+            ),
             dry_run=dry_run,
             as_json=as_json,
         )
@@ -191,7 +201,7 @@ def mend(
         _train(
             request,
             HEADS,
-            lambda: TextMethod(model, **options, cache=request.cache),
+            lambda: TextMethod(model, **options, cache=request.cache, trust_remote_code=trust_remote_code),
             dry_run=dry_run,
             as_json=as_json,
         )

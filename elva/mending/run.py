@@ -46,6 +46,7 @@ class Request:
         keep_image_root: Folder of those of ``keep``.
         cache: Folder of embeddings, for the report.
         device: Of the model that the report compares with.
+        trust_remote_code: Whether the encoders that heads name may run code or call a server.
         overwrite: Whether an earlier result may be replaced, and an interrupted run dropped.
         resume: Whether to go on with an interrupted run.
         command: To be written down.
@@ -64,6 +65,7 @@ class Request:
     keep_image_root: Path | None = None
     cache: Path | None = None
     device: str = "auto"
+    trust_remote_code: bool = False
     overwrite: bool = False
     resume: bool = False
     command: str = ""
@@ -252,7 +254,7 @@ def _reports(job: Job, after: EmbeddingModel, tell: Tell) -> list[Report]:
         tell("the data has no test split: what training changed is not reported")
     if not tested:
         return []
-    before = load_encoder(job.method.before, device=request.device)
+    before = load_encoder(job.method.before, device=request.device, trust_remote_code=request.trust_remote_code)
     names = (str(before.name), str(after.name))
     reports = []
     for held, split in tested:

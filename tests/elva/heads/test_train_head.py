@@ -67,7 +67,18 @@ def test_a_head_learns_colours_and_the_report_says_so(trained):
 def test_the_head_is_a_model_of_the_zoo_with_the_scores_of_the_report(trained, photos, tmp_path, capsys):
     out, facts, _ = trained
     with pytest.raises(SystemExit) as stopped:
-        main(["evaluate", photos, "--model", f"head:{out}", "--output", str(tmp_path / "r"), "--json"])
+        main(
+            [
+                "evaluate",
+                photos,
+                "--model",
+                f"head:{out}",
+                "--output",
+                str(tmp_path / "r"),
+                "--json",
+                "--trust-remote-code",
+            ]
+        )
     assert stopped.value.code == 0
     scores = json.loads(capsys.readouterr().out)["tasks"]["t2i"]["scores"]
     assert scores["hit_rate@5"] == pytest.approx(change_of(facts, "hit_rate@5", "t2i")["after"], abs=1e-6)
@@ -85,7 +96,7 @@ def test_the_loader_embeds_without_mrbench(trained, photos, tmp_path):
     benchmark = open_benchmark(photos)
     pool = load_pool(benchmark, "t2i", "test")
     features = ModelSource(load_model(SPECS["text"]), benchmark, "test").queries(pool)
-    wanted = ModelSource(load_model(f"head:{out}"), benchmark, "test").queries(pool)
+    wanted = ModelSource(load_model(f"head:{out}", trust_remote_code=True), benchmark, "test").queries(pool)
     np.save(tmp_path / "features.npy", features * 3)  # of any length
     code = (
         "import sys\n"
@@ -315,10 +326,13 @@ def test_another_encoder_is_refused_and_other_heads_are_another_revision(copy, t
     facts["encoders"]["text"]["spec"] = f"{ENCODERS}Later"
     (copy / "head.json").write_text(json.dumps(facts))
     with pytest.raises(ModelError, match="not the one that the heads were trained on"):
-        load_model(f"head:{copy}")
+        load_model(f"head:{copy}", trust_remote_code=True)
     facts["encoders"]["text"]["identity"] = identity(load_model(f"{ENCODERS}Later"))
     (copy / "head.json").write_text(json.dumps(facts))
-    assert load_model(f"head:{copy}").revision != load_model(f"head:{trained[0]}").revision
+    assert (
+        load_model(f"head:{copy}", trust_remote_code=True).revision
+        != load_model(f"head:{trained[0]}", trust_remote_code=True).revision
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,6 +347,31 @@ def test_another_encoder_is_refused_and_other_heads_are_another_revision(copy, t
 def test_a_damaged_folder(copy, name, content, said):
     (copy / name).write_bytes(content)
     with pytest.raises(Exception, match=said):
+        load_model(f"head:{copy}", trust_remote_code=True)
+
+
+@pytest.mark.parametrize("spec", ["py:{file}:Model", "openai:http://127.0.0.1:9/v1#m"])
+def test_a_folder_of_heads_neither_runs_code_nor_calls_a_server_unless_allowed(copy, tmp_path, spec):
+    ran = tmp_path / "ran"
+    (tmp_path / "canary.py").write_text(f"from pathlib import Path\nPath({str(ran)!r}).touch()\n")
+    facts = json.loads((copy / "head.json").read_text())
+    facts["encoders"]["text"]["spec"] = spec.format(file=tmp_path / "canary.py")
+    (copy / "head.json").write_text(json.dumps(facts))
+    with pytest.raises(ModelError, match=r"runs code or calls a server; where: .*head\.json.*--trust-remote-code"):
+        load_model(f"head:{copy}")
+    assert not ran.exists()
+    if spec.startswith("py:"):
+        with pytest.raises(InputError, match="no such object"):
+            load_model(f"head:{copy}", trust_remote_code=True)
+        assert ran.exists()  # the canary sings where it may
+
+
+def test_heads_that_name_themselves_are_one_line(copy):
+    facts = json.loads((copy / "head.json").read_text())
+    for part in facts["encoders"].values():
+        part["spec"] = f"head:{copy}"
+    (copy / "head.json").write_text(json.dumps(facts))
+    with pytest.raises(ModelError, match="the heads name themselves as encoder"):
         load_model(f"head:{copy}")
 
 

@@ -87,6 +87,7 @@ def head(spec, text_model, tmp_path_factory):
 
 def mend(head, spec, out, *more, code=0):
     common = ["--data", spec, "--out", out, "--lora", "--steps", 60, "--batch", 30, "--guard", 0, "--rate", "1e-2"]
+    common.append("--trust-remote-code")  # the picture encoder of these heads is a class in a file
     run("mend", "--model", f"head:{head}", *common, *more, code=code)
 
 
@@ -113,7 +114,18 @@ def test_it_is_a_model_of_every_command_with_the_scores_of_the_report(trained, s
     (report,) = json.loads((trained / "head.json").read_text())["report"].values()
     wanted = next(row for row in report if (row["task"], row["measure"]) == ("i2t", "hit_rate@5"))["after"]
     with pytest.raises(SystemExit):
-        main(["evaluate", spec, "--model", f"head:{trained}", "--output", str(tmp_path / "r"), "--json"])
+        main(
+            [
+                "evaluate",
+                spec,
+                "--model",
+                f"head:{trained}",
+                "--output",
+                str(tmp_path / "r"),
+                "--json",
+                "--trust-remote-code",
+            ]
+        )
     scores = json.loads(capsys.readouterr().out)["tasks"]["i2t"]["scores"]
     assert scores["hit_rate@5"] == pytest.approx(wanted, abs=1e-6)
 
@@ -122,21 +134,23 @@ def test_sentence_transformers_and_peft_load_it_without_mrbench(trained, text_mo
     text = "a red ball on blue"
     subprocess.run([sys.executable, "-c", ALONE, trained, text_model, text], cwd=tmp_path, check=True)
     adapted, whole = np.load(tmp_path / "v.npy")
-    ours = load_model(f"head:{trained}").embed_candidates([Item(text)])[0]
+    ours = load_model(f"head:{trained}", trust_remote_code=True).embed_candidates([Item(text)])[0]
     np.testing.assert_allclose(adapted, ours, atol=1e-5)
     np.testing.assert_allclose(whole, ours, atol=1e-5)
-    assert np.abs(load_model(f"head:{head}").embed_candidates([Item(text)])[0] - ours).max() > 1e-2
+    assert (
+        np.abs(load_model(f"head:{head}", trust_remote_code=True).embed_candidates([Item(text)])[0] - ours).max() > 1e-2
+    )
 
 
 def test_before_the_first_step_it_embeds_as_the_heads_do(head, spec):
-    method = TextMethod(f"head:{head}", device="cpu")
+    method = TextMethod(f"head:{head}", device="cpu", trust_remote_code=True)
     data = method.read(open_benchmark(spec), "train")
     plan = Plan("infonce", grid("infonce", identity=True, rate=1e-2), identity=True, guard=1.0, batch=20)
     trial = Run(data, data, plan, plan.grid[0], method.start(data, 0)(plan.grid[0]))
     assert float(trial.divergence(0).detach()) == pytest.approx(0, abs=1e-6)
     rows = torch.arange(4)
     texts = data.tables["text"][rows.numpy()].tolist()
-    wanted = load_model(f"head:{head}").embed_candidates([Item(text) for text in texts])
+    wanted = load_model(f"head:{head}", trust_remote_code=True).embed_candidates([Item(text) for text in texts])
     np.testing.assert_allclose(trial.model.outputs(data, "text", rows).detach().numpy(), wanted, atol=1e-5)
     np.testing.assert_allclose(trial.model.frozen(data, "text", rows).numpy(), wanted, atol=1e-5)
 
@@ -145,7 +159,10 @@ def test_another_adapter_is_another_revision(trained, tmp_path):
     copy = shutil.copytree(trained, tmp_path / "copy")
     weights = load_file(copy / "text-adapter/adapter_model.safetensors")
     save_file({name: tensor * 2 for name, tensor in weights.items()}, copy / "text-adapter/adapter_model.safetensors")
-    assert load_model(f"head:{copy}").revision != load_model(f"head:{trained}").revision
+    assert (
+        load_model(f"head:{copy}", trust_remote_code=True).revision
+        != load_model(f"head:{trained}", trust_remote_code=True).revision
+    )
 
 
 def test_a_folder_that_holds_an_adapter_may_be_replaced_and_is_no_start(trained, head, spec, tmp_path, capsys):

@@ -130,7 +130,7 @@ def test_what_is_raised_is_one_line() -> None:
 
     said = failed(planted(raising))["text: vectors"]
     assert said.startswith("the code of the model raises ValueError: two lines; where: sound, ")
-    assert re.search(r"test_models_check\.py:\d+$", said)
+    assert re.search(r"test_models_check\.py:\d+; next: --debug shows where$", said)
 
 
 class Listening(Sound):
