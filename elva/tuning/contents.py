@@ -13,6 +13,7 @@ from elva.tuning.data import TrainTask
 from mrbench.arrays import Bools
 from mrbench.audit.content import plain
 from mrbench.benchmark import Benchmark
+from mrbench.benchmark.images import decode, pixel_sha256
 from mrbench.errors import InputError
 from mrbench.records import AnyImage, Modality
 
@@ -41,7 +42,9 @@ def keys_of(benchmark: Benchmark, kind: str, stem: str, split: str, modality: Mo
             for name, text in zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
         }
     if modality == "image":
-        return {record.id: f"image {_digest(record.image)}" for record in records if record.image is not None}
+        return {
+            record.id: f"image {_digest(record.image, record.id)}" for record in records if record.image is not None
+        }
     return {name: f"{kind} {stem} {name}" for name in records.ids.to_pylist()}
 
 
@@ -57,14 +60,18 @@ def split_keys(benchmark: Benchmark, split: str) -> Iterator[tuple[str, str]]:
             continue
         if modality == "image,text":
             records = benchmark.corpus(stem, split) if kind == "corpus" else benchmark.queries(stem, split)
-            yield from ((f"image {_digest(record.image)}", record.id) for record in records if record.image is not None)
+            yield from (
+                (f"image {_digest(record.image, record.id)}", record.id)
+                for record in records
+                if record.image is not None
+            )
         else:
             yield from ((key, name) for name, key in keys_of(benchmark, kind, stem, split, modality).items())
 
 
-def _digest(image: AnyImage) -> str:
-    """Return the digest of an image's pixels where it is known, else that of its bytes."""
-    return image.sha256 or hashlib.sha256(image.data).hexdigest()
+def _digest(image: AnyImage, name: str) -> str:
+    """Return the digest of an image's pixels, which another encoding of them shares."""
+    return image.sha256 or pixel_sha256(decode(image, where=name))
 
 
 def shared_texts(benchmark: Benchmark, others: list[tuple[Benchmark, str]], split: str = "train") -> set[str]:
@@ -78,7 +85,7 @@ def shared_texts(benchmark: Benchmark, others: list[tuple[Benchmark, str]], spli
     Raises:
         InputError: They share an image.
     """
-    mine = dict(split_keys(benchmark, split))
+    mine = dict(split_keys(benchmark, split)) if others else {}  # decodes every image
     texts: set[str] = set()
     for other, tested in others:
         found = {key: name for key, name in split_keys(other, tested) if key in mine}
