@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 ResultPaths = Annotated[
     list[Path], typer.Argument(metavar="RESULT...", help="Result files, or folders that hold them.")
 ]
-Folders = Annotated[list[Path], typer.Argument(metavar="RESULT...", help="Folders of `evaluate`, with their runs.")]
+Folders = Annotated[
+    list[Path], typer.Argument(metavar="RESULT...", help="Folders of `evaluate`, or folders that hold them.")
+]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write.", show_default=False)]
 File = Annotated[Path, typer.Option("--output", "-o", help="File to write.", show_default=False)]
 
@@ -165,12 +167,21 @@ def _open(spec: str, image_root: Path | None) -> Benchmark:
 
 
 def _with_runs(folders: list[Path]) -> list[Path]:
+    """Return the folders that hold a run: those given, and those below them."""
     from mrbench.runs import RUN
 
+    found = []
     for folder in folders:
-        if not (folder / RUN).is_file():
-            raise InputError("no run beside the result", where=folder, accepted="a folder of `evaluate`")
-    return folders
+        runs = sorted(path.parent for path in folder.rglob(RUN))
+        if not runs:
+            raise InputError(
+                "no run in the folder",
+                where=folder,
+                accepted="folders of `evaluate`, or a folder that holds some",
+                hint="mrbench evaluate BENCHMARK --model SPEC --output DIR",
+            )
+        found += runs
+    return found
 
 
 def _tell(output: Path, files: list[str], as_json: bool) -> None:

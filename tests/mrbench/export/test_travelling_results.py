@@ -312,9 +312,16 @@ def test_the_commands(folders: list[Path], tiny: Benchmark, tmp_path: Path) -> N
         said = json.loads(done.stdout)
         assert all((tmp_path / name / file).is_file() for file in said["files"])
         assert (tmp_path / name).exists()
+    above = ["export", "trec", str(folders[0].parent), "--benchmark", str(tiny.folder), "--output", "above"]
+    subprocess.run([sys.executable, "-m", "mrbench", *above], check=True, cwd=tmp_path, capture_output=True)
+    runs = [
+        sorted(path.relative_to(found) for path in found.rglob("*.run"))
+        for found in map(tmp_path.joinpath, ("above", "trec"))
+    ]
+    assert runs[0] == runs[1] != []
     words = ["export", "trec", str(folders[0] / "result.json"), "--benchmark", str(tiny.folder), "--output", "x"]
     done = subprocess.run(
         [sys.executable, "-m", "mrbench", *words], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "no run beside the result" in done.stderr
+    assert "no run in the folder" in done.stderr
