@@ -9,6 +9,7 @@ from typing import Any
 
 from elva import checkpoints
 from elva.exported import load_elva
+from elva.exported.card import export_card
 from mrbench.files import write_json_atomic
 from mrbench.folders import FolderKind, replaced_folder
 from mrbench.models.pretrained import writing_weights
@@ -20,7 +21,7 @@ LOADER, MODULE = "load_elva.py", "sentence_elva.py"
 
 
 def export(source: Path, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
-    """Write the checkpoint of a folder with its loaders, and return what ``export.json`` says.
+    """Write the checkpoint of a folder with its loaders and a model card, and return what ``export.json`` says.
 
     Adapters are merged into the weights. Whether it embeds at a fixed prompt or after a summary, sentence-transformers
     loads it too, through the same loader.
@@ -53,5 +54,8 @@ def export(source: Path, out: Path, *, overwrite: bool = False) -> dict[str, Any
             (folder / name).write_bytes((here / name).read_bytes())
         module = {"idx": 0, "name": "0", "path": "", "type": f"{MODULE.removesuffix('.py')}.SentenceElva"}
         (folder / "modules.json").write_text(json.dumps([module]), encoding="utf-8")
+        named = checkpoints.read_facts(source).get("named", {})
+        parameters = sum(weight.numel() for weight in model.network.parameters())
+        (folder / "README.md").write_text(export_card(facts, named, parameters), encoding="utf-8")
         write_json_atomic(folder / MARKER, facts)
     return facts

@@ -40,6 +40,9 @@ def test_the_folder_loads_alone_with_equal_vectors(tmp_path, capsys, name, embed
         main(["train", "export", "--model", f"elva:{name}", "--out", str(out), "--json"])
     assert stopped.value.code == 0
     assert json.loads(capsys.readouterr().out)["embedding"] == embedding
+    card = (out / "README.md").read_text()
+    assert f"# ELVA, recipe {name.replace('-contrastive', '')}" in card
+    assert ("| skin tone | 0.95 |" in card) == (embedding == "summary")
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8))
     picture.save(tmp_path / "picture.png")
     words = [sys.executable, "-W", "error::FutureWarning", "-c", ALONE, str(out), str(tmp_path / "picture.png")]
