@@ -215,7 +215,7 @@ class JsonClient:
     def _refused(self, status: int, text: str) -> RefusedError:
         hint = None
         if status in (401, 403):
-            hint = f"set the key in {self._key.variable}, or name another variable with ?key=NAME"
+            hint = f"set the key in {self._key.variable}, or name another variable with the option key of the spec"
         elif status == 404:
             hint = "check the URL, which mostly ends in /v1, and the model's name"
         elif 300 <= status < 400:
