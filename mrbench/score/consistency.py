@@ -217,6 +217,11 @@ def _check_gains(gains: Rows, top: Rows, pool: TaskPool, lengths: Ints) -> None:
         _agree(~inside | (summed[stop] - summed[start] == stated), gains, pool, accepted="the gains of the run")
     first = row_ends(lengths)[gains.query] + np.where(begun, greater, 0)
     _agree(~begun | (top.score[first] == gains.score), gains, pool, accepted="the scores of the run")
+    last = np.where(begun, first + np.minimum(after, length) - greater - 1, 0)
+    tied = top.score[last] == gains.score
+    following = np.minimum(last + 1, len(top.score) - 1)
+    alone = (after >= length) | (top.score[following] < gains.score)
+    _agree(~begun | (tied & alone), gains, pool, accepted="groups of candidates with one score")
 
 
 def _tie_groups(query: Ints, score: Scores) -> Ints:

@@ -21,6 +21,7 @@ from mrbench.results import TaskResult
 from mrbench.runs.run import Run, TaskRun
 from mrbench.score.consistency import Rows, check_positive_ranks, check_run, read_rows
 from mrbench.score.diagnose import diagnose
+from mrbench.score.first_results import check_first_results
 from mrbench.score.rounds import add_round_scores
 from mrbench.score.run_rows import align
 from mrbench.score.sensitivity import RESAMPLES
@@ -89,6 +90,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     check_run(rows, pool, depth)
     run_rows = align(run, pool, parts)
     check_positive_ranks(rows, run_rows.queries.score, run_rows.queries.above, run_rows.queries.tied, pool)
+    check_first_results(rows, run_rows, pool)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     cut = None if run.cut is None else CutTexts.from_table(run.cut, pool)
     diagnosis = diagnose(rows, run_rows, pool, clusters, cut or CutTexts.none(pool))

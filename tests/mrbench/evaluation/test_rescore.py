@@ -88,6 +88,16 @@ def test_a_missing_query_is_named_and_never_averaged_away(tiny: Benchmark, folde
         rescore(folder, tiny)
 
 
+def joined_groups(table: pa.Table) -> pa.Table:
+    """The first two groups of the first query, as one that stays within the ranking and keeps all sums."""
+    query = table["query-id"][0].as_py()
+    rows = table.to_pylist()
+    one, two = sorted((row for row in rows if row["query-id"] == query), key=lambda row: row["greater"])[:2]
+    both = {name: one[name] + two[name] for name in ("equal", "gain", "judged")}
+    kept = [row for row in rows if row not in (one, two)]
+    return pa.Table.from_pylist([one | both, *kept], schema=table.schema)
+
+
 CHANGES: dict[str, tuple[str, Change, str]] = {
     "a better rank of a relevant candidate": (
         "t2i.relevant",
@@ -122,6 +132,10 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
         "unrelated is out of range",
     ),
     "more than all of another modality": ("t2i.queries", with_cell("wrong", 0, 1.5), "wrong is out of range"),
+    "a picture among the texts": ("t2i.queries", with_cell("wrong", 0, 0.1), r"wrong is not .*t2i\.queries\.parquet"),
+    "a grain kept more often": ("t2i.first", with_cell("kept", 0, lambda n: n + 0.1 if n < 0.9 else 0), "kept is not"),
+    "a grain lost less often": ("t2i.first", with_cell("lost", 0, lambda n: 1 - n), "lost is not what"),
+    "a group of gains of two scores": ("t2i.gains", lambda table: joined_groups(table), "contradicts itself"),
     "no queries without text or picture": ("it2i.parts", lambda table: table.slice(0, 0), "lacks 6 of 6 rows"),
     "none with the text alone": (
         "it2i.parts",
@@ -137,6 +151,39 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "no UTF-8": ("t2i.ladder", lambda table: table.set_column(0, "query-id", [not_utf8(len(table))]), "unreadable"),
     "no column": ("t2i.ladder", lambda table: table.drop_columns(["score"]), "unreadable table"),
 }
+
+
+def all_kept(table: pa.Table) -> pa.Table:
+    for column, value in (("kept", 1.0), ("lost", 0.0)):
+        table = table.set_column(table.column_names.index(column), column, pa.array([value] * len(table)))
+    return table
+
+
+@pytest.mark.parametrize("depth", [3, 12])
+@pytest.mark.parametrize("pool", ["task", "union"])
+@pytest.mark.parametrize("model", [Guess("guess"), Constant("constant")])
+def test_first_results_that_keep_all_grains_are_found_out(
+    tiny: Benchmark, tmp_path: Path, model: Oracle, pool: str, depth: int
+) -> None:
+    folder = tmp_path / "r"
+    evaluate(tiny, model, folder, depth=depth, pool=pool)
+    for task in ("t2i", "i2i", "it2i"):  # of the last two, the query itself is excluded, or texts are no answer
+        shutil.copytree(folder, tmp_path / task)
+        change(tmp_path / task, f"{task}.first.parquet", all_kept)
+        query = r"[0-9a-f]{16}, (count|entity|place)"
+        with pytest.raises(ResultError, match=rf"is not what the first.*{task}\.first\.parquet, {query}; got"):
+            rescore(tmp_path / task, tiny)
+
+
+def test_of_results_that_the_run_lacks_what_is_possible_is_accepted(tiny: Benchmark, tmp_path: Path) -> None:
+    evaluate(tiny, Guess("guess"), tmp_path / "r", depth=3)
+    rows = pq.read_table(tmp_path / "r" / "t2i.first.parquet", partitioning=None).to_pylist()
+    row = next(number for number, one in enumerate(rows) if 0.2 < one["kept"] < 0.6)
+    change(tmp_path / "r", "t2i.first.parquet", with_cell("kept", row, lambda share: share + 0.1))
+    rescore(tmp_path / "r", tiny)
+    change(tmp_path / "r", "t2i.first.parquet", with_cell("kept", row, 1.0))
+    with pytest.raises(ResultError, match=r"kept is not.*accepted: 0\.?\d* to 0?\.\d+"):
+        rescore(tmp_path / "r", tiny)
 
 
 def test_the_order_of_rows_says_nothing(tiny: Benchmark, folder: Path) -> None:
