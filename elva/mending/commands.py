@@ -259,7 +259,8 @@ def _train(
         return
     spec = f"{made.prefix}:{request.out}"
     root = () if request.image_root is None else ("--image-root", request.image_root)
-    note(f"next: {command_line('mrbench', 'evaluate', request.data, *root, '--model', spec)}")
+    tested = (request.data, *root) if "test" in benchmark.splits else ("BENCHMARK",)
+    note(f"next: {command_line('mrbench', 'evaluate', *tested, '--model', spec)}")
     if as_json:
         print_json({"model": str(request.out), "spec": spec, "training": facts["training"], "report": facts["report"]})
     else:

@@ -37,11 +37,11 @@ class _Firsts:
     query: Ints
     position: Ints
     weight: Floats
-    whole: Floats
+    whole: Any
     missing: Ints
     lightest: Floats
     heaviest: Floats
-    lacking: Floats
+    lacking: Any
     beyond: Ints
 
     def share(self, chosen: Bools, total: Ints) -> Bounds:

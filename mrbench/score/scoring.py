@@ -18,7 +18,8 @@ from mrbench.pools.judgements import Listed
 from mrbench.pools.pool import CUTOFF
 from mrbench.records import PARTS, Task
 from mrbench.results import TaskResult
-from mrbench.runs.run import Run, TaskRun
+from mrbench.runs.run import QUERY_VECTORS, Run, TaskRun
+from mrbench.score.bounds import check_moments, check_variants
 from mrbench.score.consistency import Rows, check_positive_ranks, check_run, read_rows
 from mrbench.score.diagnose import diagnose
 from mrbench.score.first_results import check_first_results
@@ -91,6 +92,8 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     run_rows = align(run, pool, parts)
     check_positive_ranks(rows, run_rows.queries.score, run_rows.queries.above, run_rows.queries.tied, pool)
     check_first_results(rows, run_rows, pool)
+    check_moments(rows["top"], run_rows.queries, pool)
+    check_variants(run_rows, pool, one_vector=QUERY_VECTORS not in run.setting)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     cut = None if run.cut is None else CutTexts.from_table(run.cut, pool)
     diagnosis = diagnose(rows, run_rows, pool, clusters, cut or CutTexts.none(pool))

@@ -21,6 +21,7 @@ from mrbench.words import counted
 
 OPTIONS = {
     "split": "the one split to read, as the data set names it, or all",
+    "as": "the split that photos of one split become: test (default), train or validation",
     "limit": "the first N photos of each split",
     "folds": "N: tasks of their own over N equal parts of the photos in file order (COCO 1K: folds=5)",
     "equal": "relevant (default): an equal caption of another photo is relevant too; ignore: it is not",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from mrbench.errors import InputError
 from mrbench.records import SPLITS, Split
+from mrbench.spec_options import choice
 
 _BEGINNINGS: tuple[tuple[str, Split], ...] = (
     ("train", "train"),
@@ -29,8 +30,8 @@ def our_split(name: str) -> Split | None:
 def assign_splits(names: Iterable[str], options: Mapping[str, str], *, where: object) -> dict[str, Split]:
     """Return the split of ours that each split of a data set becomes.
 
-    A single split becomes ``test``. So does the one that the option ``split`` names, and all others are left out;
-    ``split=all`` makes all of them one.
+    A single split becomes ``test``, or what the option ``as`` says. So does the one that the option ``split`` names,
+    and all others are left out; ``split=all`` makes all of them one.
 
     Args:
         names: The data set's own names; an empty one where it has none.
@@ -44,19 +45,26 @@ def assign_splits(names: Iterable[str], options: Mapping[str, str], *, where: ob
     {'train2017': 'train', 'val2017': 'validation'}
     >>> assign_splits(["val2017", "train2017"], {"split": "validation"}, where="x")
     {'val2017': 'test'}
+    >>> assign_splits([""], {"as": "train"}, where="x")
+    {'': 'train'}
     """
     found = sorted(set(names))
     wanted = options.get("split")
+    alone: Split = choice(options, "as", ("test", "train", "validation"))  # type: ignore[assignment]
     if wanted == "all":
-        return dict.fromkeys(found, "test")
+        return dict.fromkeys(found, alone)
     if wanted is not None:
         chosen = [name for name in found if name == wanted] or [n for n in found if our_split(n) == wanted]
         if not chosen:
             accepted = ", ".join([*(name for name in found if name), "all"])
             raise InputError("unknown split of a data set", where=where, got=wanted, accepted=accepted)
-        return dict.fromkeys(chosen, "test")
+        return dict.fromkeys(chosen, alone)
     if len(found) <= 1:
-        return dict.fromkeys(found, "test")
+        return dict.fromkeys(found, alone)
+    if "as" in options:
+        raise InputError(
+            "the option as is for photos of one split", where=where, got=", ".join(found), hint="?split=NAME or split=all"
+        )
     made: dict[str, Split] = {}
     for name in found:
         split = our_split(name)

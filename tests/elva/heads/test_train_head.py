@@ -202,6 +202,16 @@ def test_no_training_split(tmp_path):
         run(spec, tmp_path / "out")
 
 
+def test_a_whole_file_trains_when_it_is_asked_to(tmp_path):
+    spec = write_photos(tmp_path / "photos", 60, splits=("",))
+    with pytest.raises(InputError, match=r"no training split.*captions:FILE\?as=train"):
+        run(spec, tmp_path / "out")
+    facts, told = run(f"{spec}?as=train", tmp_path / "out")
+    assert facts["report"] == {}
+    assert "no test split" in " ".join(told)
+    assert "held out" in facts["data"]["validation"]
+
+
 def test_equal_captions_are_refused(tmp_path):
     spec = write_photos(tmp_path / "photos", 30, change=lambda row: {**row, "captions": ["A photo."]})
     with pytest.raises(InputError, match="equal"):

@@ -98,6 +98,14 @@ def joined_groups(table: pa.Table) -> pa.Table:
     return pa.Table.from_pylist([one | both, *kept], schema=table.schema)
 
 
+def uncounted(table: pa.Table) -> pa.Table:
+    """Flipped queries for which nothing is above the positive, though the candidate that they ask for is."""
+    for row, one in enumerate(table.to_pylist()):
+        if one["kind"] == "flipped" and one["target"] > one["score"]:
+            table = with_cell("above", row, 0)(table)
+    return table
+
+
 CHANGES: dict[str, tuple[str, Change, str]] = {
     "a better rank of a relevant candidate": (
         "t2i.relevant",
@@ -132,6 +140,17 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
         "unrelated is out of range",
     ),
     "more than all of another modality": ("t2i.queries", with_cell("wrong", 0, 1.5), "wrong is out of range"),
+    "a higher mean": ("t2i.queries", with_cell("mean", 0, lambda n: n + 0.5), "mean contradicts"),
+    "no deviation": ("t2i.queries", with_cell("deviation", 0, 0.0), r"deviation contradicts.*t2i\.queries\.parquet"),
+    "a variant that scores far from its query": (
+        "t2i.variants",
+        lambda table: with_cell("distance", 0, 0.0)(with_cell("score", 0, lambda n: n - 0.1)(table)),
+        r"score contradicts.*t2i\.variants\.parquet",
+    ),
+    "a score beyond a cosine": ("t2i.variants", with_cell("target", 0, 1.5), "target is out of range"),
+    "a half with a score beyond a cosine": ("it2i.parts", with_cell("score", 0, -1.5), "score is out of range"),
+    "a rank of a half beyond the pool": ("it2i.parts", with_cell("above", 0, 36), "above, tied is out of range"),
+    "a variant whose target is not counted": ("t2i.variants", lambda table: uncounted(table), "above contradicts"),
     "a picture among the texts": ("t2i.queries", with_cell("wrong", 0, 0.1), r"wrong is not .*t2i\.queries\.parquet"),
     "a grain kept more often": ("t2i.first", with_cell("kept", 0, lambda n: n + 0.1 if n < 0.9 else 0), "kept is not"),
     "a grain lost less often": ("t2i.first", with_cell("lost", 0, lambda n: 1 - n), "lost is not what"),

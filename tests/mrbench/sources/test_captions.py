@@ -136,6 +136,9 @@ def test_splits_of_a_file_become_ours(tmp_path: Path) -> None:
     assert [photo.id for photo in benchmark.corpus("image", "validation")] == ["c.png"]
     assert [photo.id for photo in opened("captions", path, "split=val").corpus("image", "test")] == ["c.png"]
     assert len(opened("captions", path, "split=all").corpus("image", "test")) == 4
+    assert opened("captions", path, "split=val&as=train").splits == ("train",)
+    with pytest.raises(InputError, match=r"the option as is for photos of one split.*next: \?split=NAME"):
+        opened("captions", path, "as=train")
     with pytest.raises(InputError, match=r"unknown split of a data set.*restval"):
         opened("captions", path, "split=exam")
 

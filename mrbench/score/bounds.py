@@ -1,0 +1,86 @@
+"""Checks of numbers of a run that do not follow from its ranking, but cannot be anything beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mrbench.arrays import Bools
+from mrbench.errors import ResultError
+from mrbench.pools.pool import TaskPool
+from mrbench.score.consistency import Rows
+from mrbench.score.run_rows import PositiveRanks, RunRows
+
+_ROUNDED = 1e-3  # unit vectors are of length 1 within this
+
+
+def check_moments(top: Rows, queries: PositiveRanks, pool: TaskPool) -> None:
+    """Check the mean and the deviation of each query's scores over the pool against its best scores.
+
+    The candidates beyond ``top`` score no higher than its last one. Where there are none, both follow from ``top``.
+
+    Args:
+        top: The best candidates of each query.
+        queries: The table to check.
+        pool: The task.
+
+    Raises:
+        ResultError: No scores of the other candidates give this mean, or this deviation.
+    """
+    number = len(pool.query_ids)
+    held = np.bincount(top.query, minlength=number)
+    beyond, last = pool.sizes - held, np.cumsum(held) - 1
+    scores = top.score.astype(np.float64)
+    lowest, highest = scores[last], scores[last + 1 - held]
+    total = np.bincount(top.query, weights=scores, minlength=number)
+    mean, deviation = queries.column("mean"), queries.column("deviation")
+    allowed = _ROUNDED * np.maximum(1.0, np.maximum(np.abs(lowest), np.abs(highest)))
+    most = (total + beyond * lowest) / pool.sizes
+    _possible((mean <= most + allowed) & ((beyond > 0) | (mean >= most - allowed)), "queries", "mean", queries, pool)
+    away = np.bincount(top.query, weights=(scores - mean[top.query]) ** 2, minlength=number)
+    rest = (pool.sizes * mean - total) / np.maximum(beyond, 1) - mean  # of the others' mean to the mean
+    least = np.sqrt((away + beyond * rest**2) / pool.sizes)
+    right = (deviation >= least - allowed) & ((beyond > 0) | (deviation <= least + allowed))
+    _possible(right, "queries", "deviation", queries, pool)
+
+
+def check_variants(run_rows: RunRows, pool: TaskPool, *, one_vector: bool) -> None:
+    """Check the scores and ranks of variants against each other and against those of their queries.
+
+    Args:
+        run_rows: The tables to check.
+        pool: The task.
+        one_vector: Whether items have one vector each, so that a score moves no further than the query.
+
+    Raises:
+        ResultError: A score is further from the query's than the distance allows; or a candidate that is not relevant
+            scores higher than the positive, or the same, and is not counted.
+    """
+    rows, asked = run_rows.variants, pool.variants
+    own, target = rows.score, rows.column("target")
+    if one_vector:
+        furthest = np.sqrt(2 * rows.column("distance"))
+        moved = np.abs(own - run_rows.queries.score[asked.query])
+        _possible(moved <= furthest * (1 + _ROUNDED) + _ROUNDED, "variants", "score", rows, pool)
+    number = len(pool.candidate_ids)
+    query, position = pool.relevant
+    other = ~np.isin(asked.query * number + asked.target, query * number + position)
+    other &= asked.target != pool.positives[asked.query]
+    if pool.excluded is not None:
+        left_out = pool.excluded.query * number + pool.excluded.position
+        other &= ~np.isin(asked.query * number + asked.target, left_out)
+    if pool.lists is not None:
+        other &= np.isin(asked.query * number + asked.target, pool.lists.query * number + pool.lists.position)
+    _possible(~other | (target <= own) | (rows.above >= 1), "variants", "above", rows, pool)
+    _possible(~other | (target != own) | (rows.tied >= 1), "variants", "tied", rows, pool)
+
+
+def _possible(right: Bools, table: str, column: str, rows: PositiveRanks, pool: TaskPool) -> None:
+    if not right.all():
+        row = rows.table.slice(int(np.argmin(right)), 1).to_pylist()[0]
+        names = (row[name] for name in ("query-id", "kind", "grain") if row.get(name))
+        raise ResultError(
+            f"{column} contradicts the scores of the run",
+            where=", ".join((f"{pool.task}.{table}.parquet", *names)),
+            got=row[column],
+            hint="evaluate again: mrbench evaluate BENCHMARK --model SPEC --output DIR",
+        )
