@@ -39,7 +39,9 @@ Keep = Annotated[
 Steps = Annotated[int, typer.Option("--steps", min=20, help="Most steps; training stops where it no longer helps.")]
 Rate = Annotated[
     float | None,
-    typer.Option("--rate", min=0, help="Learning rate. [default: picked on validation data]", show_default=False),
+    typer.Option(
+        "--rate", min=0, max=100, help="Learning rate. [default: picked on validation data]", show_default=False
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Device of the model: auto, cpu, cuda or cuda:N.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same command.")]
@@ -115,7 +117,10 @@ def mend(
     guard: Annotated[
         float,
         typer.Option(
-            "--guard", min=0, help="Weight of the penalty that keeps similarities near those of the model; 0 for none."
+            "--guard",
+            min=0,
+            max=1e9,
+            help="Weight of the penalty that keeps similarities near those of the model; 0 for none.",
         ),
     ] = 1.0,
     steps: Steps = 800,

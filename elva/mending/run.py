@@ -110,7 +110,7 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
             where="--objective",
             got=request.objective,
             accepted=known,
-            hint="mrbench train head --help says what each does",
+            hint=f"{' '.join(request.command.split()[:3]) or 'mrbench train head'} --help says what each does",
         )
     check_replaceable(request.out.absolute(), folder, overwrite=request.overwrite)
     check_writable(request.out.absolute())

@@ -8,7 +8,7 @@ from pathlib import Path
 from mrbench.export.targets import write_text
 from mrbench.leaderboard import boards
 from mrbench.leaderboard.csv_file import COLUMNS, render_csv
-from mrbench.leaderboard.data import CHANCE, Board
+from mrbench.leaderboard.data import CHANCE, Board, Cell
 from mrbench.leaderboard.latex import HEAD, grain_rows, render_latex, with_kind
 from mrbench.leaderboard.markdown import escape, table
 from mrbench.leaderboard.wording import about, decimal, interval, measure
@@ -67,6 +67,11 @@ def _markdown(board: Board) -> Iterator[str]:
     ]
     yield from table(head, rows, texts=3)
     if board.grains:
-        names, lines = grain_rows(board)
+        names, lines = grain_rows(board, _with_half)
         yield from (f"Pair accuracy by {board.noun}, {CHANCE:.2f} is chance; ± half the 95 % interval.", "")
         yield from table([escape(name) for name in names], [[escape(cell) for cell in row] for row in lines], texts=2)
+
+
+def _with_half(cell: Cell, digits: int) -> str:
+    half = "" if cell.interval is None else f" ±{(cell.interval[1] - cell.interval[0]) / 2:.{digits}f}"
+    return decimal(cell.score, digits) + half

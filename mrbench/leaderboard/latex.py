@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mrbench.leaderboard.data import CHANCE, Board, Cell
 from mrbench.leaderboard.wording import MISSING, about, decimal, measure
@@ -10,7 +10,8 @@ from mrbench.words import one_line
 
 HEAD = "% Written by mrbench export latex."
 """The first line, by which a file of ours is known."""
-_SYMBOLS = {"→": r"$\rightarrow$", "—": "---", "±": r"$\pm$"}
+_DOWN, _UP, _END = "\ue000", "\ue001", "\ue002"
+_SYMBOLS = {"→": r"$\rightarrow$", "—": "---", "±": r"$\pm$", _DOWN: "$_{-", _UP: "}^{+", _END: "}$"}
 
 
 def render_latex(boards: Sequence[Board]) -> str:
@@ -19,15 +20,19 @@ def render_latex(boards: Sequence[Board]) -> str:
     for board in boards:
         parts += [f"% {one_line(board.title)}: {about(board)}", _tabular(*_ranking(board), 1), ""]
         if board.grains:
-            parts += [f"% Pair accuracy by {board.noun}, {CHANCE:.2f} is chance.", _tabular(*grain_rows(board), 2), ""]
+            parts += [
+                f"% Pair accuracy by {board.noun}, {CHANCE:.2f} is chance.",
+                _tabular(*grain_rows(board, _score), 2),
+                "",
+            ]
     return "\n".join(parts)
 
 
-def grain_rows(board: Board) -> tuple[list[str], list[list[str]]]:
+def grain_rows(board: Board, written: Callable[[Cell, int], str]) -> tuple[list[str], list[list[str]]]:
     """Return head and rows of the pair accuracies: a line for each task and model, a column for each grain type."""
     head = ["task", "model", *board.grains]
     rows = [
-        [panel.title, with_kind(line.label, line.control), *(_score(cell, 2) for cell in line.cells)]
+        [panel.title, with_kind(line.label, line.control), *(written(cell, 2) for cell in line.cells)]
         for panel in board.panels
         for line in panel.lines
     ]
@@ -57,10 +62,12 @@ def _ranking(board: Board) -> tuple[list[str], list[list[str]]]:
 
 
 def _score(cell: Cell, digits: int = 3) -> str:
-    """Return a score with half the width of its interval."""
+    """Return a score and how far its interval goes down and up: after ±, or as index and exponent where they differ."""
     text = decimal(cell.score, digits)
-    half = 0 if cell.interval is None else (cell.interval[1] - cell.interval[0]) / 2
-    return f"{text} ±{half:.{digits}f}" if half else text
+    if cell.score is None or cell.interval is None or cell.interval[0] == cell.interval[1]:
+        return text
+    down, up = (f"{abs(bound - cell.score):.{digits}f}" for bound in cell.interval)
+    return f"{text} ±{up}" if up == down else f"{text} {_DOWN}{down}{_UP}{up}{_END}"
 
 
 def _tabular(head: list[str], rows: list[list[str]], texts: int) -> str:

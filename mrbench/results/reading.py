@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ LONGEST_NAME = 200
 _LATER = ("pair_counts", "task", "setting", "chance")  # results of earlier versions lack them, or keys of them
 _WORDS = ("title", "protocol")  # of a task: they are no part of a benchmark's digest
 _ROUNDED = 1e-6  # values of single queries are rounded to six digits
+_PYTHON = re.compile(
+    r"\b(object|unhashable|sequence element|unpack|argument|literal|iterable|indices)\b"
+)  # its own messages
+_FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError)
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -33,9 +38,14 @@ def read_result(path: Path) -> Result:
     raw = read_versioned_json(path, what="result file", name=FORMAT, newest=FORMAT_VERSION, error=ResultError)
     try:
         return _parse(raw)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        got, hint = f"{type(error).__name__}: {error}", "evaluate again"
-        raise ResultError("malformed result file", where=path, got=got, hint=hint) from error
+    except _FAULTS as error:
+        raise ResultError(
+            "malformed result file",
+            where=path,
+            got=_fault(error),
+            accepted="what docs/reference/result.schema.json describes",
+            hint="evaluate again: mrbench evaluate BENCHMARK --model SPEC --output DIR",
+        ) from error
 
 
 def difference(written: Result, computed: Result, *, overlay: bool = True) -> str | None:
@@ -87,6 +97,15 @@ def _unequal(one: Any, other: Any, name: str) -> str | None:
     return f"{name} is {one!r}, by the run {other!r}" if plain else f"{name} is not that of the run"
 
 
+def _fault(error: Exception) -> str:
+    """Return what is wrong, in words of the file."""
+    if isinstance(error, KeyError):
+        return f"no key {error.args[0]!r}"
+    ours = type(error) in (TypeError, ValueError)
+    said = str(error)
+    return said if ours and not _PYTHON.search(said) else "a value of another kind than results have there"
+
+
 def _parse(raw: dict[str, Any]) -> Result:
     model, benchmark = dict(raw["model"]), dict(raw["benchmark"])
     for part, keys in ((model, ("name", "revision")), (benchmark, ("name", "title", "digest", "split", "pool"))):
@@ -100,8 +119,11 @@ def _parse(raw: dict[str, Any]) -> Result:
             raise ValueError(f"malformed name of a task: {name!r}")
         if part["status"] not in ("scored", "not supported"):
             raise ValueError(f"unknown status {part['status']!r} of {name}")
-        tasks[name] = _parse_task(part)
-        task_from_json(tasks[name].task or name)
+        try:
+            tasks[name] = _parse_task(part)
+            task_from_json(tasks[name].task or name)
+        except _FAULTS as error:
+            raise ValueError(f"{_fault(error)}; in tasks.{name}") from error
     if not tasks:
         raise ValueError("no task")
     return Result(

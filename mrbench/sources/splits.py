@@ -63,7 +63,10 @@ def assign_splits(names: Iterable[str], options: Mapping[str, str], *, where: ob
         return dict.fromkeys(found, alone)
     if "as" in options:
         raise InputError(
-            "the option as is for photos of one split", where=where, got=", ".join(found), hint="?split=NAME or split=all"
+            "the option as is for photos of one split",
+            where=where,
+            got=", ".join(found),
+            hint="?split=NAME or split=all",
         )
     made: dict[str, Split] = {}
     for name in found:

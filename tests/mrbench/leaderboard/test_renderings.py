@@ -76,6 +76,15 @@ def test_latex_has_a_row_a_model_and_shows_hostile_text_as_text() -> None:
     assert r"\{\{ 7 * 7 \}\}\{\% raise \%\}" in hostile_text
 
 
+def test_latex_keeps_both_sides_of_an_interval() -> None:
+    def written(low: float, high: float) -> str:
+        scored = task(0.7)
+        return render_latex(boards([result("m", {"t2i": replace(scored, intervals={"hit_rate@5": (low, high)})})]))
+
+    assert "m & 0.700 $_{-0.050}^{+0.030}$" in written(0.65, 0.73)
+    assert r"m & 0.700 $\pm$0.040" in written(0.66, 0.74)
+
+
 def test_terminal_is_plain_and_marks_the_blindest_grain() -> None:
     text = terminal(boards(samples())[0])
     assert re.search(r"^ +1  big/clip-vit +0\.550 ", text, flags=re.MULTILINE)
