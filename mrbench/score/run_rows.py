@@ -100,8 +100,8 @@ def align(run: TaskRun, pool: TaskPool, expected: Sequence[str] = ()) -> RunRows
     _expect((distance >= 0) & (distance <= 2.001), run_rows.table, pool, "variants", "distance")
     target = run_rows.column("target")
     _expect((target >= -most) & (target <= most), run_rows.table, pool, "variants", "target")
-    for part, ranks in parts.items():
-        _expect(np.abs(ranks.score) <= most, ranks.table, pool, f"parts, {part}", "score")
+    for name, ranks in parts.items():
+        _expect(np.abs(ranks.score) <= most, ranks.table, pool, f"parts, {name}", "score")
     known = (pool.query_grains >= 0) & pool.judgements.complete
     query, kind = np.nonzero(known)
     grains = [ids[query], np.array(pool.grain_types)[kind]]
