@@ -121,8 +121,8 @@ def check(request: Request, folder: FolderKind) -> tuple[Benchmark, Benchmark | 
             where=request.data,
             got=", ".join(benchmark.splits),
             accepted="train, and best validation and test",
-            hint="mrbench build captions SPEC --shares 0.8,0.1,0.1 --output DIR; build a suite with --splits; or train on "
-            "a whole file of captions with captions:FILE?as=train",
+            hint="mrbench build captions SPEC --shares 0.8,0.1,0.1 --output DIR; build a suite with --splits; or train "
+            "on a whole file of captions with captions:FILE?as=train",
         )
     keep = open_benchmark(request.keep, image_root=request.keep_image_root) if request.keep else None
     _check_images(benchmark, "--data", "--image-root")
