@@ -74,7 +74,7 @@ entries: $(READY)
 	$(MAKE) board
 
 # Entries on suites of photos, which are not in the repository: make photo-entries SUITES="coco flickr", folders of
-# `mrbench build captions` in the working folder.
+# `mrbench build captions` in the working folder. leaderboards/README.md says how they and the rows of heads were made.
 photo-entries: $(READY)
 	for suite in $(SUITES); do for model in $(PHOTO_MODELS); do \
 	  $(BIN)/mrbench evaluate $$suite --model $$model --output demo/photos/$$suite/$$(echo $$model | tr : -) --overwrite; \
