@@ -76,6 +76,8 @@ def test_every_grain_of_every_candidate_gets_a_verdict(server: Server, tmp_path:
     assert len(server.bodies) == 3
     asked = sorted(server.bodies, key=lambda body: str(question(body)))[0]
     assert (asked["model"], asked["temperature"]) == ("tiny-judge", 0)
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert question(asked)["query"] == "A red car"
     assert question(asked)["items"] == [
         {"id": "1", "kind": "colour", "words": "red"},
         {"id": "2", "kind": "entity", "words": "car"},
@@ -202,7 +204,9 @@ def test_an_answer_of_another_form_is_asked_for_again_then_one_line(
         judged(server, tmp_path / "v.jsonl", PAIRS[:1])
     assert said in str(error.value)
     assert len(server.bodies) == 3
-    assert said in server.bodies[1]["messages"][-1]["content"]
+    again = server.bodies[1]["messages"][-1]["content"]
+    assert said in again
+    assert 'the ids "1", "2", each' in again
     assert not (tmp_path / "v.jsonl").exists()
     assert "are kept" not in str(error.value)
 
@@ -227,6 +231,8 @@ def test_a_second_answer_may_be_right(server: Server, tmp_path: Path) -> None:
     server.script = [lambda handler: handler.says(PROSE), lambda handler: handler.says(None)]
     assert judged(server, tmp_path / "v.jsonl", PAIRS[:1]) == [("violated", "kept")]
     assert [len(body["messages"]) for body in server.bodies] == [2, 4, 4]
+    assert [message["role"] for message in server.bodies[1]["messages"]] == ["system", "user", "assistant", "user"]
+    assert server.bodies[1]["messages"][2]["content"] == PROSE
     fenced = '```json\n{"1": "kept", "2": "unknown"}\n```'
     assert read_answers(fenced, 2) == ("kept", "unknown")
     with pytest.raises(MalformedError):
