@@ -203,6 +203,7 @@ def test_an_answer_of_another_form_is_asked_for_again_then_one_line(
     with pytest.raises(ModelError, match="does not answer as it was asked, 3 times") as error:
         judged(server, tmp_path / "v.jsonl", PAIRS[:1])
     assert said in str(error.value)
+    assert 'query \'A red car\'; accepted: {"1": "kept"' in str(error.value)
     assert len(server.bodies) == 3
     again = server.bodies[1]["messages"][-1]["content"]
     assert said in again

