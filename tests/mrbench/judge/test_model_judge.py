@@ -84,6 +84,7 @@ def test_every_grain_of_every_candidate_gets_a_verdict(server: Server, tmp_path:
     ]
     lines = records(file)
     assert len(lines) == 3
+    assert not file.stat().st_mode & 0o111
     assert {line["judge"] for line in lines} == {server.spec.partition("?")[0]}
     assert [(g["type"], g["value"], g["answer"]) for g in next(x for x in lines if "dog" in str(x))["grains"]] == [
         ("colour", "red", "violated"),
@@ -152,20 +153,20 @@ def test_another_model_or_wording_is_asked_anew(
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "said", "got"),
     [
-        ("not json", "not a line of verdicts"),
-        ('{"query": "x"}', "not a line of verdicts"),
-        ("GOOD:maybe", "no verdict"),
+        ("not json", "not a line of verdicts", "JSONDecodeError"),
+        ('{"query": "x"}', "not a line of verdicts", "KeyError: 'grains'"),
+        ("GOOD:maybe", "no verdict", "'maybe'; accepted: kept, violated, unknown"),
     ],
 )
-def test_a_malformed_line_is_named(line: str, said: str, server: Server, tmp_path: Path) -> None:
+def test_a_malformed_line_is_named(line: str, said: str, got: str, server: Server, tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     judged(server, file, PAIRS[:1])
     good = file.read_text(encoding="utf-8")
     bad = good.replace('"violated"', '"maybe"') if line == "GOOD:maybe" else line + "\n"
     file.write_text(good + bad, encoding="utf-8")
-    with pytest.raises(InputError, match=rf"{said}.*verdicts\.jsonl:2"):
+    with pytest.raises(InputError, match=rf"{said}.*verdicts\.jsonl:2; got: .*{got}"):
         VerdictFile(file)
 
 

