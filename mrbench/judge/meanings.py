@@ -156,7 +156,13 @@ def is_person(noun: str) -> bool:
 
 
 def excludes_person(one: str, other: str) -> bool:
-    """Return True where two words for a person exclude each other: of the two sexes, or a baby and somebody grown."""
+    """Return True where two words for a person exclude each other: of the two sexes, or a baby and somebody grown.
+
+    >>> excludes_person("king", "queen"), excludes_person("lady", "guy"), excludes_person("adult", "baby")
+    (True, True, True)
+    >>> excludes_person("boy", "man"), excludes_person("child", "woman"), excludes_person("woman", "child")
+    (False, False, False)
+    """
     pairs = ((_MALE, _FEMALE), (_BABY, _GROWN))
     return any((one in a and other in b) or (one in b and other in a) for a, b in pairs)
 
@@ -214,8 +220,10 @@ def same_verb(one: str, other: str) -> bool:
 def misspelt(one: str, other: str) -> bool:
     """Return True where two words have the same letters in another order.
 
-    >>> misspelt("toilet", "toliet")
-    True
+    >>> misspelt("toilet", "toliet"), misspelt("chair", "chiar"), misspelt("pizza", "pasta"), misspelt("dog", "dgo")
+    (True, True, False, False)
+    >>> misspelt("night", "thing")
+    False
     """
     return len(one) == len(other) >= 5 and one[0] == other[0] and sorted(one) == sorted(other)
 
@@ -233,7 +241,13 @@ def akin(one: str, other: str) -> bool:
 
 
 def mentioned(word: str, words: frozenset[str]) -> bool:
-    """Return True where a word, or another form of its stem, is among some words."""
+    """Return True where a word, or another form of its stem, is among some words.
+
+    >>> [mentioned("rock", frozenset({word})) for word in ("rock", "rocky", "robe")]
+    [True, True, False]
+    >>> [mentioned("car", frozenset({word})) for word in ("car", "carp")]
+    [True, False]
+    """
     if word in words or len(word) < _STEM:
         return word in words
     head = word[:_STEM]  # akin words share it, and few of a caption's words do

