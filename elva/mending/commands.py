@@ -40,7 +40,7 @@ Steps = Annotated[int, typer.Option("--steps", min=20, help="Most steps; trainin
 Rate = Annotated[
     float | None,
     typer.Option(
-        "--rate", min=0, max=100, help="Learning rate. [default: picked on validation data]", show_default=False
+        "--rate", min=0, max=1e30, help="Learning rate. [default: picked on validation data]", show_default=False
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Device of the model: auto, cpu, cuda or cuda:N.")]
@@ -246,6 +246,7 @@ def _train(
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    from elva.heads.model import needs_leave
     from elva.mending.duration import estimate
     from elva.mending.run import check, train_and_write
 
@@ -265,7 +266,9 @@ def _train(
     spec = f"{made.prefix}:{request.out}"
     root = () if request.image_root is None else ("--image-root", request.image_root)
     tested = (request.data, *root) if "test" in benchmark.splits else ("BENCHMARK",)
-    note(f"next: {command_line('mrbench', 'evaluate', *tested, '--model', spec)}")
+    code = any(needs_leave(part.get("spec", "")) for part in facts.get("encoders", {}).values())
+    leave = ("--trust-remote-code",) if code else ()
+    note(f"next: {command_line('mrbench', 'evaluate', *tested, '--model', spec, *leave)}")
     if as_json:
         print_json({"model": str(request.out), "spec": spec, "training": facts["training"], "report": facts["report"]})
     else:
