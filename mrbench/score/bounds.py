@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from mrbench.arrays import Bools
@@ -10,33 +12,37 @@ from mrbench.pools.pool import TaskPool
 from mrbench.score.consistency import Rows
 from mrbench.score.run_rows import PositiveRanks, RunRows
 
+_LISTED = ("top", "ladder", "relevant")
 _ROUNDED = 1e-3  # unit vectors are of length 1 within this
 
 
-def check_moments(top: Rows, queries: PositiveRanks, pool: TaskPool) -> None:
-    """Check the mean and the deviation of each query's scores over the pool against its best scores.
+def check_moments(run: Mapping[str, Rows], queries: PositiveRanks, pool: TaskPool) -> None:
+    """Check the mean and the deviation of each query's scores over the pool against the scores that the run lists.
 
-    The candidates beyond ``top`` score no higher than its last one. Where there are none, both follow from ``top``.
+    Candidates that it does not list score no higher than the last of ``top``. Where there are none, both follow.
 
     Args:
-        top: The best candidates of each query.
+        run: The tables ``top``, ``ladder`` and ``relevant``.
         queries: The table to check.
         pool: The task.
 
     Raises:
         ResultError: No scores of the other candidates give this mean, or this deviation.
     """
-    number = len(pool.query_ids)
+    top, number = run["top"], len(pool.query_ids)
     held = np.bincount(top.query, minlength=number)
-    beyond, last = pool.sizes - held, np.cumsum(held) - 1
-    scores = top.score.astype(np.float64)
-    lowest, highest = scores[last], scores[last + 1 - held]
-    total = np.bincount(top.query, weights=scores, minlength=number)
+    last = np.cumsum(held) - 1
+    lowest, highest = (top.score.astype(np.float64)[at] for at in (last, last + 1 - held))
+    _, at = np.unique(np.concatenate([run[name].key for name in _LISTED]), return_index=True)
+    query, scores = (np.concatenate([getattr(run[name], part) for name in _LISTED])[at] for part in ("query", "score"))
+    scores = scores.astype(np.float64)
+    beyond = pool.sizes - np.bincount(query, minlength=number)
+    total = np.bincount(query, weights=scores, minlength=number)
     mean, deviation = queries.column("mean"), queries.column("deviation")
     allowed = _ROUNDED * np.maximum(1.0, np.maximum(np.abs(lowest), np.abs(highest)))
     most = (total + beyond * lowest) / pool.sizes
     _possible((mean <= most + allowed) & ((beyond > 0) | (mean >= most - allowed)), "queries", "mean", queries, pool)
-    away = np.bincount(top.query, weights=(scores - mean[top.query]) ** 2, minlength=number)
+    away = np.bincount(query, weights=(scores - mean[query]) ** 2, minlength=number)
     rest = (pool.sizes * mean - total) / np.maximum(beyond, 1) - mean  # of the others' mean to the mean
     least = np.sqrt((away + beyond * rest**2) / pool.sizes)
     right = (deviation >= least - allowed) & ((beyond > 0) | (deviation <= least + allowed))

@@ -92,7 +92,7 @@ def _score_task(run: TaskRun, pool: TaskPool, depth: int, parts: tuple[str, ...]
     run_rows = align(run, pool, parts)
     check_positive_ranks(rows, run_rows.queries.score, run_rows.queries.above, run_rows.queries.tied, pool)
     check_first_results(rows, run_rows, pool)
-    check_moments(rows["top"], run_rows.queries, pool)
+    check_moments(rows, run_rows.queries, pool)
     check_variants(run_rows, pool, one_vector=QUERY_VECTORS not in run.setting)
     clusters = statistics.cluster_codes(pool.clusters.tolist())
     cut = None if run.cut is None else CutTexts.from_table(run.cut, pool)
