@@ -108,7 +108,8 @@ def held_out(
     """Return which queries and candidates of each task validate, where the data has no validation split.
 
     What relevance ties together, over all tasks, stays together: a photo with all of its captions. A digest of its
-    content decides, so neither order nor seed matters.
+    content decides, so neither order nor seed matters. Where that holds out nothing, the first by digest goes that is
+    small enough.
 
     Args:
         tasks: The tasks by name.
@@ -129,7 +130,12 @@ def held_out(
     luck = np.array([int(hashlib.sha256(names[row].encode()).hexdigest()[:8], 16) / 2**32 for row in first])
     tied = np.zeros(len(names), dtype=np.bool_)
     tied[one] = tied[other] = True
-    out = (luck < share)[component] & tied
+    chosen = luck < share
+    asked_of = np.bincount(component[np.concatenate([sides[0] for sides in rows.values()])], minlength=len(luck))
+    if not asked_of[chosen].any():
+        small = np.flatnonzero((asked_of > 0) & (asked_of <= 2 * share * asked_of.sum()))
+        chosen[small[np.argsort(luck[small])[:1]]] = True
+    out = chosen[component] & tied
     found = {task: (out[asked], out[answers]) for task, (asked, answers) in rows.items()}
     held = sum(int(asked.sum()) for asked, _ in found.values())
     total = sum(len(asked) for asked, _ in found.values())

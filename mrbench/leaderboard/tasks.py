@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from mrbench.leaderboard.agreement import checked
 from mrbench.leaderboard.data import TaskHead
 from mrbench.measures import find_measure, in_order, parse_name
+from mrbench.pools.corpora import NOTHING
 from mrbench.records import TASKS, Task
 from mrbench.results import Result, TaskResult
 from mrbench.words import one_line
@@ -20,14 +21,25 @@ def scored(result: Result) -> dict[str, TaskResult]:
 def task_heads(group: Sequence[Result]) -> list[TaskHead]:
     """Return the tasks in the order of the benchmark, as its checked results describe them.
 
+    A task without queries in the split that was evaluated is left out: no model can have a score on it.
+
     Args:
         group: Results of one benchmark that agree (:func:`mrbench.leaderboard.agreement.disagreements`).
     """
     leading = checked(group)
     wanted = dict.fromkeys(name for result in leading for name in (*result.benchmark.get("tasks", ()), *result.tasks))
     wanted |= dict.fromkeys(name for result in group for name in result.tasks)
+    empty = {name for name in wanted if _is_empty(name, group)}
+    if len(empty) < len(wanted):
+        wanted = {name: None for name in wanted if name not in empty}
     usual = [name for name in TASKS if name in wanted]
     return [_head(name, group, leading) for name in (usual if len(usual) == len(wanted) else wanted)]
+
+
+def _is_empty(name: str, group: Sequence[Result]) -> bool:
+    """Return whether nobody has a score on a task, since the split has no queries of it."""
+    parts = [result.tasks[name] for result in group if name in result.tasks]
+    return any(part.reason.startswith(NOTHING) for part in parts) and all(part.status != "scored" for part in parts)
 
 
 def main_of(heads: Sequence[TaskHead]) -> str | None:

@@ -314,3 +314,22 @@ def test_a_half_written_run_is_refused(folder: Path) -> None:
     (folder / "run.json").write_text("{")
     with pytest.raises(ResultError, match="unreadable run"):
         read_run(folder)
+
+
+def test_members_of_ladders_beyond_the_kept_results_count_for_the_deviation(tiny: Benchmark, folder: Path) -> None:
+    def pairs(name: str) -> set[tuple[str, str]]:
+        rows = pq.read_table(folder / f"t2i.{name}.parquet", partitioning=None).to_pylist()
+        return {(row["query-id"], row["corpus-id"]) for row in rows}
+
+    known = pairs("relevant") | pairs("run")
+
+    def sunk(table: pa.Table) -> pa.Table:
+        for row, one in enumerate(table.to_pylist()):
+            if (one["query-id"], one["corpus-id"]) not in known:
+                table = with_cell("score", row, -0.99)(table)
+        return table
+
+    assert not pairs("ladder") <= known
+    change(folder, "t2i.ladder.parquet", sunk)
+    with pytest.raises(ResultError, match=r"(mean|deviation) contradicts the scores of the run.*t2i\.queries"):
+        rescore(folder, tiny)

@@ -12,6 +12,7 @@ from mrbench.errors import ResultError
 from mrbench.leaderboard import boards
 from mrbench.leaderboard.data import Board, Row
 from mrbench.leaderboard.read import read_results
+from mrbench.pools.corpora import NOTHING
 from mrbench.results import GrainScore, TaskResult, write_result
 
 
@@ -199,3 +200,11 @@ def test_a_checkpoint_in_a_folder_called_random_is_no_control(said: dict[str, ob
     }
     assert shown["random @ sha256:0123456789abcdef"].rank is not None
     assert shown["random @ sha256:0123456789abcdef"].reading.startswith("blindest grain")
+
+
+def test_a_task_without_queries_in_the_split_costs_no_model_its_rank() -> None:
+    empty = TaskResult("not supported", f"{NOTHING}; where: photos, test, it2i")
+    one, other = (result(name, {"t2i": task(score), "it2i": empty}) for name, score in (("a", 0.7), ("b", 0.3)))
+    (board,) = boards([one, other])
+    assert [head.name for head in board.tasks] == ["t2i"]
+    assert [(row.model, row.rank) for row in board.rows] == [("a", 1), ("b", 2)]
