@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from elva.heads.folder import FOLDER
 from elva.heads.linear import Heads
 from elva.heads.method import HeadMethod
 from elva.mending.run import Request, check, train_and_write
+from elva.tuning.contents import held_out
 from elva.tuning.encoders import identity, load_encoder, parts_of
 from elva.tuning.objectives import grid
 from elva.tuning.read import read_split
@@ -404,3 +406,14 @@ def test_a_dry_run_says_how_long_and_writes_nothing(photos, tmp_path, capsys):
     assert 0 < said["train_at_least"] <= said["train_at_most"]
     assert said["read"] > 0
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["text", "words", "said", "caption"])
+def test_a_file_of_few_captions_holds_out_one_group(name):
+    """Ten captions that three photos each share; by digest a tenth may be none of them."""
+    captions, photos = [f"{name} {n // 3}" for n in range(30)], [f"image {n}" for n in range(30)]
+    tasks = {"t2i": SimpleNamespace(relevant=SimpleNamespace(query=np.arange(30), position=np.arange(30)))}
+    asked, answers = held_out(tasks, {"t2i": (captions, photos)})["t2i"]
+    assert 3 <= asked.sum() <= 15
+    assert asked.tolist() == answers.tolist()
+    assert all(len(set(asked[at : at + 3])) == 1 for at in range(0, 30, 3))
