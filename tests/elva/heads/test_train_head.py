@@ -408,10 +408,10 @@ def test_a_dry_run_says_how_long_and_writes_nothing(photos, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["text", "words", "said", "caption"])
+@pytest.mark.parametrize("name", ["text", "words", "caption", "red"])
 def test_a_file_of_few_captions_holds_out_one_group(name):
     """Ten captions that three photos each share; by digest a tenth may be none of them."""
-    captions, photos = [f"{name} {n // 3}" for n in range(30)], [f"image {n}" for n in range(30)]
+    captions, photos = [f"{name} {n // 3}" for n in range(30)], [f"image {name} {n}" for n in range(30)]
     tasks = {"t2i": SimpleNamespace(relevant=SimpleNamespace(query=np.arange(30), position=np.arange(30)))}
     asked, answers = held_out(tasks, {"t2i": (captions, photos)})["t2i"]
     assert 3 <= asked.sum() <= 15
