@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 HIDDEN = "[hidden]"
+EVALUATE_AGAIN = "evaluate again: mrbench evaluate BENCHMARK --model SPEC --output DIR"
+"""The next step where a result or a run cannot be used."""
 _USERS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^/?#\s:@\[]*:(?!\d+(?:[/?#\s]|$))[^\s@]*)@")
 _OPTIONS = re.compile(r"(#[^\s?#]+\?)([^\s;'\"]+)")  # of a model behind an API
 _SECRETS = re.compile(r"([?&][\w-]*(?:key|token|secret|passw(?:or)?d|auth)[\w-]*=)([^&\s;'\"#]+)", re.IGNORECASE)

@@ -21,7 +21,7 @@ LOADER, MODULE = "load_elva.py", "sentence_elva.py"
 
 
 def export(source: Path, out: Path, *, overwrite: bool = False) -> dict[str, Any]:
-    """Write the checkpoint of a folder with its loaders and a model card, and return what ``export.json`` says.
+    """Write a checkpoint as a folder with loaders and a model card, and return the content of its ``export.json``.
 
     Adapters are merged into the weights. Whether it embeds at a fixed prompt or after a summary, sentence-transformers
     loads it too, through the same loader.

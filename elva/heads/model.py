@@ -135,7 +135,7 @@ def _part(item: Item, part: Modality) -> Item:
 
 @contextmanager
 def _once(folder: Path) -> Iterator[None]:
-    """Raise :class:`ModelError` where a folder of heads names itself as encoder, at once or by other folders."""
+    """Load heads within the block, and raise :class:`ModelError` where their encoders lead back to the same folder."""
     outer, mine = _LOADING.get(), folder.resolve()
     if mine in outer:
         raise ModelError("the heads name themselves as encoder", where=folder / FACTS, accepted="another model")
@@ -147,7 +147,7 @@ def _once(folder: Path) -> Iterator[None]:
 
 
 def needs_leave(spec: str) -> bool:
-    """Return whether loading an encoder runs code that its spec names, or sends texts and a key to a server."""
+    """Return whether a model of this spec runs code that the spec names, or sends its input and a key to a server."""
     return spec.partition(":")[0] in ("py", "openai")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -15,7 +15,7 @@ from mrbench.audit.content import plain
 from mrbench.benchmark import Benchmark
 from mrbench.benchmark.images import decode, pixel_sha256
 from mrbench.errors import InputError
-from mrbench.records import AnyImage, Modality
+from mrbench.records import Candidate, Modality, Query
 
 HELD_OUT = 0.1
 """Share of the photos, or whatever hangs together, that validates where the data has no validation split."""
@@ -42,9 +42,7 @@ def keys_of(benchmark: Benchmark, kind: str, stem: str, split: str, modality: Mo
             for name, text in zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True)
         }
     if modality == "image":
-        return {
-            record.id: f"image {_digest(record.image, record.id)}" for record in records if record.image is not None
-        }
+        return {name: key for key, name in _image_keys(records)}
     return {name: f"{kind} {stem} {name}" for name in records.ids.to_pylist()}
 
 
@@ -60,18 +58,16 @@ def split_keys(benchmark: Benchmark, split: str) -> Iterator[tuple[str, str]]:
             continue
         if modality == "image,text":
             records = benchmark.corpus(stem, split) if kind == "corpus" else benchmark.queries(stem, split)
-            yield from (
-                (f"image {_digest(record.image, record.id)}", record.id)
-                for record in records
-                if record.image is not None
-            )
+            yield from _image_keys(records)
         else:
             yield from ((key, name) for name, key in keys_of(benchmark, kind, stem, split, modality).items())
 
 
-def _digest(image: AnyImage, name: str) -> str:
-    """Return the digest of an image's pixels, which another encoding of them shares."""
-    return image.sha256 or pixel_sha256(decode(image, where=name))
+def _image_keys(records: Iterable[Candidate | Query]) -> Iterator[tuple[str, str]]:
+    """Yield the key and the id of each record with an image. The key is of its pixels: other encodings share it."""
+    for record in records:
+        if (image := record.image) is not None:
+            yield f"image {image.sha256 or pixel_sha256(decode(image, where=record.id))}", record.id
 
 
 def shared_texts(benchmark: Benchmark, others: list[tuple[Benchmark, str]], split: str = "train") -> set[str]:

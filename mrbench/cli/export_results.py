@@ -167,7 +167,7 @@ def _open(spec: str, image_root: Path | None) -> Benchmark:
 
 
 def _with_runs(folders: list[Path]) -> list[Path]:
-    """Return the folders that hold a run: those given, and those below them."""
+    """Return every folder with a run, among the given ones and below them."""
     from mrbench.runs import RUN
 
     found = []

@@ -11,7 +11,7 @@ from mrbench.leaderboard.csv_file import COLUMNS, render_csv
 from mrbench.leaderboard.data import CHANCE, Board, Cell
 from mrbench.leaderboard.latex import HEAD, grain_rows, render_latex, with_kind
 from mrbench.leaderboard.markdown import escape, table
-from mrbench.leaderboard.wording import about, decimal, interval, measure
+from mrbench.leaderboard.wording import about, decimal, half_width, interval, measure
 from mrbench.results import Result
 
 MARKDOWN = "<!-- Written by mrbench export markdown. -->"
@@ -73,5 +73,4 @@ def _markdown(board: Board) -> Iterator[str]:
 
 
 def _with_half(cell: Cell, digits: int) -> str:
-    half = "" if cell.interval is None else f" ±{(cell.interval[1] - cell.interval[0]) / 2:.{digits}f}"
-    return decimal(cell.score, digits) + half
+    return decimal(cell.score, digits) + half_width(cell.interval, digits)

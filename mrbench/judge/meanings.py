@@ -241,7 +241,7 @@ def akin(one: str, other: str) -> bool:
 
 
 def mentioned(word: str, words: frozenset[str]) -> bool:
-    """Return True where a word, or another form of its stem, is among some words.
+    """Return True where a word, or another word of the same stem, is among some words.
 
     >>> [mentioned("rock", frozenset({word})) for word in ("rock", "rocky", "robe")]
     [True, True, False]

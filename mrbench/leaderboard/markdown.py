@@ -13,6 +13,7 @@ from mrbench.leaderboard.wording import (
     confusion,
     cut_texts,
     decimal,
+    half_width,
     interval,
     judged,
     main_measure,
@@ -156,7 +157,7 @@ def _name(label: str, control: bool) -> str:
 
 
 def _with_interval(cell: Cell) -> str:
-    return _score(cell, 2) + (f" ±{(cell.interval[1] - cell.interval[0]) / 2:.2f}" if cell.interval else "")
+    return _score(cell, 2) + half_width(cell.interval)
 
 
 def _score(cell: Cell, digits: int = 3) -> str:

@@ -36,6 +36,15 @@ def signed_interval(bounds: tuple[float, float] | None) -> str:
     return "" if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
 
 
+def half_width(bounds: tuple[float, float] | None, digits: int = 2) -> str:
+    """Return half the width of an interval, to stand after its score, or nothing.
+
+    >>> half_width((0.1, 0.25), 3)
+    ' ±0.075'
+    """
+    return "" if bounds is None else f" ±{(bounds[1] - bounds[0]) / 2:.{digits}f}"
+
+
 def span(ranks: tuple[int, int] | None) -> str:
     """Return an interval of ranks, or nothing.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mrbench.benchmark.manifest import STEM, task_from_json
-from mrbench.errors import ResultError
+from mrbench.errors import EVALUATE_AGAIN, ResultError
 from mrbench.files import read_versioned_json, write_json_atomic
 from mrbench.measures import find_measure
 from mrbench.results.records import FORMAT, FORMAT_VERSION, GrainScore, PairCounts, Result, TaskResult
@@ -44,7 +44,7 @@ def read_result(path: Path) -> Result:
             where=path,
             got=_fault(error),
             accepted="what docs/reference/result.schema.json describes",
-            hint="evaluate again: mrbench evaluate BENCHMARK --model SPEC --output DIR",
+            hint=EVALUATE_AGAIN,
         ) from error
 
 
@@ -98,7 +98,7 @@ def _unequal(one: Any, other: Any, name: str) -> str | None:
 
 
 def _fault(error: Exception) -> str:
-    """Return what is wrong, in words of the file."""
+    """Return what is wrong with the file, without Python's own wording."""
     if isinstance(error, KeyError):
         return f"no key {error.args[0]!r}"
     ours = type(error) in (TypeError, ValueError)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mrbench.arrays import Bools
-from mrbench.errors import ResultError
+from mrbench.errors import EVALUATE_AGAIN, ResultError
 from mrbench.pools.pool import TaskPool
 from mrbench.score.consistency import Rows
 from mrbench.score.run_rows import PositiveRanks, RunRows
@@ -17,7 +17,7 @@ _ROUNDED = 1e-3  # unit vectors are of length 1 within this
 
 
 def check_moments(run: Mapping[str, Rows], queries: PositiveRanks, pool: TaskPool) -> None:
-    """Check the mean and the deviation of each query's scores over the pool against the scores that the run lists.
+    """Check that the mean and the deviation of each query's scores are possible beside the scores that the run lists.
 
     Candidates that it does not list score no higher than the last of ``top``. Where there are none, both follow.
 
@@ -88,5 +88,5 @@ def _possible(right: Bools, table: str, column: str, rows: PositiveRanks, pool: 
             f"{column} contradicts the scores of the run",
             where=", ".join((f"{pool.task}.{table}.parquet", *names)),
             got=row[column],
-            hint="evaluate again: mrbench evaluate BENCHMARK --model SPEC --output DIR",
+            hint=EVALUATE_AGAIN,
         )

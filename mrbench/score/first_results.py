@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mrbench.arrays import Bools, Floats, Ints, ranges, row_ends
-from mrbench.errors import ResultError
+from mrbench.errors import EVALUATE_AGAIN, ResultError
 from mrbench.pools.pool import CUTOFF, Pairs, TaskPool
 from mrbench.score.consistency import Rows
 from mrbench.score.run_rows import RunRows
@@ -20,7 +20,7 @@ Bounds = tuple[Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class _Firsts:
-    """How much each result counts, of those that a run keeps and of those tied with them that it does not.
+    """The weights of the first results: of those that the run lists, and of others that tie with them.
 
     Attributes:
         query: Query of each row of ``top``.
@@ -45,7 +45,7 @@ class _Firsts:
     beyond: Ints
 
     def share(self, chosen: Bools, total: Ints) -> Bounds:
-        """Return the lowest and the highest share of the results that are chosen candidates, by query.
+        """Return the lowest and the highest possible share of chosen candidates among the first results of each query.
 
         The two are equal where ``top`` holds every result that counts, or where all others of the pool are tied.
 
@@ -122,7 +122,7 @@ def _firsts(run: Mapping[str, Rows], pool: TaskPool, places: int) -> _Firsts:
 
 
 def _keepers(codes: np.ndarray[Any, Any], wanted: Ints, pool: TaskPool) -> Ints:
-    """Return the number of candidates of each query that have the wanted code of a grain; 0 where none is wanted."""
+    """Return how many candidates of each query have the value of a grain that it asks for; 0 where it asks none."""
     number = len(wanted)
     if pool.lists is not None:
         return _counted(codes[pool.lists.position] == wanted[pool.lists.query], pool.lists, number)
@@ -135,7 +135,7 @@ def _keepers(codes: np.ndarray[Any, Any], wanted: Ints, pool: TaskPool) -> Ints:
 
 
 def _strangers(strange: Bools, pool: TaskPool) -> Ints:
-    """Return the number of candidates of each query whose modality the task does not ask for."""
+    """Return how many candidates of each query are of a modality that the task does not ask for."""
     number = len(pool.query_ids)
     if pool.lists is not None:
         return _counted(strange[pool.lists.position], pool.lists, number)
@@ -162,5 +162,5 @@ def _within(
             where=", ".join(filter(None, (f"{pool.task}.{table}.parquet", str(pool.query_ids[query]), grain))),
             got=round(float(stated[query]), 6),
             accepted=f"{low[query]:.6g}" if exact else f"{low[query]:.6g} to {high[query]:.6g}",
-            hint="evaluate again: mrbench evaluate BENCHMARK --model SPEC --output DIR",
+            hint=EVALUATE_AGAIN,
         )

@@ -23,7 +23,7 @@ def encoder() -> TextEncoder:
 
 
 def judge() -> Rules:
-    """New rules for every test: they keep the words that they compared."""
+    """Return rules that no other test has used, because rules remember which words they have compared."""
     return Rules(encoder(), soft=True)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts on every grain of a query, pair by pair: what is violated, what stays open; all else is kept."""
+"""Pairs of captions with the verdict on every grain: violated, unknown (here: open), or else kept."""
 
 from __future__ import annotations
 

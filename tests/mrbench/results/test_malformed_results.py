@@ -23,7 +23,7 @@ NOT_OURS = ("object", "Error", "Traceback", "NoneType", "indices", "unhashable")
 
 
 def places(value: Any, found: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to each value; of a list and of the grains of a measure only to the first."""
+    """Yield the keys that lead to each value of a JSON document; of lists and of deep values only to the first."""
     steps = list(value) if isinstance(value, dict) else range(min(1, len(value))) if isinstance(value, list) else ()
     for step in steps[:1] if len(found) >= 3 else steps:
         yield (*found, step)
